@@ -1,0 +1,123 @@
+//! What runner and endpoint say to each other.
+//!
+//! An endpoint is a process of this same program (see [`super::serve_if_asked`]).
+//! It inherits descriptors whose numbers the plan names:
+//!
+//! * `plan`: a memfd with the [`Plan`] as JSON;
+//! * `reports`: a pipe it writes [`Report`]s to, one JSON object a line, each
+//!   in one write() of less than PIPE_BUF bytes, so that forked children can
+//!   share it;
+//! * one pipe per mark: the runner (or, through the runner, another lane) sets a
+//!   mark by closing the writing end, so that any number of processes see it as
+//!   a hang-up, at once and for ever;
+//! * `keyboard`: a pipe the runner types into.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::outcome::record::{CallResult, ExitKind};
+use crate::scenario::case::Lane;
+
+/// The hidden first argument that makes this program an endpoint; the second
+/// is the number of the plan's descriptor.
+pub const ENDPOINT_ARG: &str = "__halfopen-endpoint";
+
+/// What an endpoint is to do.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Plan {
+    /// The lane (its `count` is the runner's business).
+    pub lane: Lane,
+    /// Where the hosts are, in the case's family.
+    pub addresses: BTreeMap<String, IpAddr>,
+    /// The host a `connect` without `to` means.
+    pub default_peer: Option<String>,
+    /// Bind listeners to this address.
+    pub own_address: IpAddr,
+    /// Descriptor of the report pipe.
+    pub reports: i32,
+    /// Descriptor of the keyboard.
+    pub keyboard: i32,
+    /// Descriptors of the marks' pipes (reading ends) by mark.
+    pub marks: BTreeMap<String, i32>,
+    /// The mark that lets the endpoint go, after it reported `ready`.
+    pub start: String,
+}
+
+/// What an endpoint says. Times are CLOCK_MONOTONIC nanoseconds, absolute.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "t", rename_all = "snake_case")]
+pub enum Report {
+    /// The plan is read; the endpoint waits for `start`.
+    Ready {
+        /// Who speaks.
+        pid: i32,
+    },
+    /// A call is about to be made.
+    Start {
+        /// Who speaks.
+        pid: i32,
+        /// The call.
+        call: String,
+        /// The connection.
+        conn: Option<String>,
+        /// The step's line.
+        line: u32,
+        /// When.
+        at: i64,
+    },
+    /// The call that this process started last has returned.
+    End {
+        /// Who speaks.
+        pid: i32,
+        /// When.
+        at: i64,
+        /// With what.
+        result: CallResult,
+    },
+    /// A step with this mark is done.
+    Mark {
+        /// Who speaks.
+        pid: i32,
+        /// The mark.
+        mark: String,
+        /// When.
+        at: i64,
+    },
+    /// A child was forked (said by the parent).
+    Forked {
+        /// Who speaks.
+        pid: i32,
+        /// The child.
+        child: i32,
+        /// When.
+        at: i64,
+    },
+    /// A child was reaped (said by the parent).
+    Reaped {
+        /// Who speaks.
+        pid: i32,
+        /// The child.
+        child: i32,
+        /// How it ended.
+        how: ExitKind,
+        /// When.
+        at: i64,
+    },
+    /// The script is over; the process waits with its sockets open until it is
+    /// ended (a forked child that served its connection exits instead).
+    Done {
+        /// Who speaks.
+        pid: i32,
+        /// When.
+        at: i64,
+    },
+    /// The endpoint itself failed (a bug, or a limit of the machine).
+    Broken {
+        /// Who speaks.
+        pid: i32,
+        /// What happened.
+        why: String,
+    },
+}

@@ -1,0 +1,22 @@
+//! halfopen tells you what your sockets do when the peer dies: which call
+//! returns, with which errno, after how long, on real Linux TCP stacks.
+//!
+//! The crate is a library and a command. The rooms import in one direction:
+//!
+//! ```text
+//! cli -> report, run -> fault, endpoint, observe -> lab -> sys
+//!                 \-> scenario, outcome (pure: no I/O)
+//! ```
+//!
+//! [`lab`] is useful on its own: a Rust test can build a network, run its own
+//! client in it and crash the peer, without any YAML.
+
+pub mod cli;
+pub mod endpoint;
+pub mod lab;
+pub mod observe;
+pub mod outcome;
+pub mod report;
+pub mod run;
+pub mod scenario;
+pub mod sys;

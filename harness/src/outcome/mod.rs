@@ -1,0 +1,5 @@
+//! What a case showed, and how two of them compare. Pure.
+
+pub mod record;
+pub mod tolerance;
+pub mod verdict;

@@ -1,0 +1,39 @@
+//! How exact a measured time is held to be: declared here and nowhere else.
+
+use std::time::Duration;
+
+/// Two times agree when they differ by at most max(fixed, share of the elapsed time).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Tolerance {
+    /// The fixed part.
+    pub fixed: Duration,
+    /// The share of the elapsed time, 0 to 1.
+    pub share: f64,
+}
+
+/// Real time on an unknown machine. The fixed part covers one granule of the
+/// timer wheel for timers below 16 s at HZ=250 (256 ms) and a busy scheduler;
+/// the share covers the next levels (2.05 s in 16 s; kernel/time/timer.c).
+pub const REAL_TIME: Tolerance = Tolerance { fixed: Duration::from_millis(350), share: 0.13 };
+
+/// Virtual time on the same kernel build: equal.
+pub const VIRTUAL_TIME: Tolerance = Tolerance { fixed: Duration::ZERO, share: 0.0 };
+
+impl Tolerance {
+    /// How far a measured time may be from `expected`.
+    pub fn around(&self, expected: Duration) -> Duration {
+        self.fixed.max(expected.mul_f64(self.share))
+    }
+
+    /// Whether two measured times agree.
+    pub fn agree(&self, a: Duration, b: Duration) -> bool {
+        a.abs_diff(b) <= self.around(a.max(b))
+    }
+
+    /// Whether a measured time lies in an expected interval. Timers are never
+    /// early (kernel/time/timer.c), but a fault's moment is known only to the
+    /// fixed part, so both ends have it.
+    pub fn within(&self, measured: Duration, earliest: Duration, latest: Duration) -> bool {
+        measured + self.fixed >= earliest && measured <= latest + self.around(latest)
+    }
+}

@@ -1,0 +1,3 @@
+//! YAML to cases. Pure: reads text, builds nothing.
+
+pub mod case;
