@@ -134,8 +134,19 @@ fn start_keeper() -> Result<Mutex<Sender<Request>>, (String, i32)> {
             }
             let env = PrivateDir(PathBuf::from(PRIVATE_DIR).join("halfopen"));
             for (serial, request) in requests.iter().enumerate() {
+                let (file, named) = match make(&env, serial, &request.name) {
+                    Ok((file, named)) => (Ok(file), Some(named)),
+                    Err(e) => (Err(e), None),
+                };
                 // A caller that gave up waiting does not want the answer.
-                let _ = request.answer.send(make(&env, serial, &request.name));
+                let _ = request.answer.send(file);
+                // The descriptor keeps the namespace alive; its name has
+                // served. Unmounting waits for RCU, so it is done after the
+                // answer. A name that stays mounted harms nobody: it is
+                // private to this thread.
+                if let Some(Err(e)) = named.map(NetNs::remove) {
+                    tracing::debug!("a namespace's name stays mounted: {e}");
+                }
             }
         })
         .map_err(|e| ("start the keeper thread".to_owned(), e.raw_os_error().unwrap_or(0)))?;
@@ -161,14 +172,16 @@ fn private_mounts() -> Result<(), (String, i32)> {
         .map_err(failed("mount a private tmpfs"))
 }
 
-fn make(env: &PrivateDir, serial: usize, name: &str) -> Result<File, LabError> {
+fn make(
+    env: &PrivateDir,
+    serial: usize,
+    name: &str,
+) -> Result<(File, NetNs<PrivateDir>), LabError> {
     let what = || format!("create namespace {name}");
     let made = NetNs::new_with_env(format!("{serial}"), env.clone())
         .map_err(|e| LabError::netlink(what(), e))?;
     let file = made.file().try_clone().map_err(|e| LabError::system(what(), e))?;
-    // The descriptor keeps the namespace alive; its name has served.
-    made.remove().map_err(|e| LabError::netlink(format!("unmount the name of {name}"), e))?;
-    Ok(file)
+    Ok((file, made))
 }
 
 #[cfg(test)]
