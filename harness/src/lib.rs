@@ -18,5 +18,6 @@ pub mod observe;
 pub mod outcome;
 pub mod report;
 pub mod run;
+pub mod sandbox;
 pub mod scenario;
 pub mod sys;
