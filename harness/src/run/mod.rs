@@ -1,1 +1,178 @@
-//! run
+//! Takes cases to outcomes.
+
+mod collect;
+mod finish;
+mod happen;
+mod life;
+mod marks;
+mod schedule;
+
+use std::collections::BTreeMap;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::channel;
+
+use crate::lab::error::LabError;
+use crate::outcome::record::{Outcome, Status, Verdict};
+use crate::scenario::case::{Case, Clock};
+use schedule::Slots;
+
+/// How cases are run.
+#[derive(Debug, Default, Clone)]
+pub struct Options {
+    /// How many cases may be under way at once; None: as many as there are.
+    pub jobs: Option<usize>,
+    /// Sysctls on top of the scenario's, by host (`all`: every host).
+    pub sysctls: BTreeMap<String, BTreeMap<String, String>>,
+    /// The reading end of a pipe: when its writing end is closed, cases end at
+    /// once and the rest is not run.
+    pub interrupt: Option<Arc<OwnedFd>>,
+}
+
+/// What happens during a run.
+#[derive(Debug)]
+pub enum Progress<'a> {
+    /// So many cases are about to be run.
+    Total {
+        /// How many.
+        cases: usize,
+    },
+    /// A case has started.
+    Started {
+        /// Its id.
+        id: &'a str,
+    },
+    /// A case has ended.
+    Finished {
+        /// What it showed.
+        outcome: &'a Outcome,
+    },
+}
+
+/// What a run gave.
+#[derive(Debug)]
+pub struct Results {
+    /// One outcome a case, in the order of the cases.
+    pub outcomes: Vec<Outcome>,
+    /// It was interrupted; cases that had not ended are marked as not run.
+    pub interrupted: bool,
+}
+
+/// How many cases are under way at once at most, unless told: each has a
+/// dozen descriptors and a handful of processes.
+const MOST_AT_ONCE: usize = 400;
+
+/// Runs `cases`, all together, and tells `watch` as they start and end.
+///
+/// Call it inside a [`crate::sandbox`]: endpoints are processes.
+///
+/// # Errors
+/// When the machine cannot run anything at all. A case that fails by itself
+/// has a failed outcome instead.
+pub fn run(
+    cases: &[Case],
+    options: &Options,
+    watch: &mut dyn FnMut(Progress<'_>),
+) -> Result<Results, LabError> {
+    watch(Progress::Total { cases: cases.len() });
+    let mut outcomes: Vec<Option<Outcome>> = cases.iter().map(|_| None).collect();
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let shared = Shared {
+        options,
+        busy: Slots::new(processors),
+        alive: Slots::new(options.jobs.unwrap_or(MOST_AT_ONCE)),
+        interrupted: AtomicBool::new(false),
+    };
+    // The longest first, so that it is not the last to start.
+    let mut order: Vec<usize> = (0..cases.len()).collect();
+    order.sort_by_key(|i| std::cmp::Reverse(expected_length(&cases[*i])));
+
+    std::thread::scope(|scope| {
+        let (send, happened) = channel();
+        let shared = &shared;
+        for index in order {
+            let case = &cases[index];
+            if case.clock == Clock::Virtual {
+                let why = "its point is a time of hours: it needs virtual time".to_owned();
+                outcomes[index] = Some(finish::without_run(case, Status::NotRun(why)));
+                continue;
+            }
+            let send = send.clone();
+            let started = std::thread::Builder::new()
+                .name(format!("case-{index}"))
+                .stack_size(512 * 1024)
+                .spawn_scoped(scope, move || {
+                    let _alive = shared.alive.take();
+                    // The receiver lives until every sender is gone.
+                    let _ = send.send((index, None));
+                    let _ = send.send((index, Some(shared.outcome_of(case))));
+                });
+            if let Err(e) = started {
+                let why = format!("no thread for it: {e}");
+                outcomes[index] = Some(finish::without_run(case, Status::Failed(why)));
+            }
+        }
+        drop(send);
+        for outcome in outcomes.iter().flatten() {
+            watch(Progress::Finished { outcome });
+        }
+        for (index, ended) in happened {
+            match ended {
+                None => watch(Progress::Started { id: &cases[index].id }),
+                Some(outcome) => {
+                    watch(Progress::Finished { outcome: &outcome });
+                    outcomes[index] = Some(outcome);
+                }
+            }
+        }
+    });
+    let outcomes = cases
+        .iter()
+        .zip(outcomes)
+        .map(|(case, outcome)| {
+            outcome.unwrap_or_else(|| {
+                finish::without_run(case, Status::Failed("its thread panicked".into()))
+            })
+        })
+        .collect();
+    Ok(Results { outcomes, interrupted: shared.interrupted.load(Ordering::Relaxed) })
+}
+
+/// What all cases of a run share.
+pub(crate) struct Shared<'a> {
+    pub options: &'a Options,
+    pub busy: Slots,
+    alive: Slots,
+    interrupted: AtomicBool,
+}
+
+impl Shared<'_> {
+    fn outcome_of(&self, case: &Case) -> Outcome {
+        if self.is_interrupted() {
+            self.interrupted.store(true, Ordering::Relaxed);
+            return finish::without_run(case, Status::NotRun("interrupted".into()));
+        }
+        let outcome = life::live(case, self).unwrap_or_else(|e| {
+            finish::without_run(case, Status::Failed(crate::report::chain(&e)))
+        });
+        if outcome.verdict == Verdict::NotRun {
+            self.interrupted.store(true, Ordering::Relaxed);
+        }
+        outcome
+    }
+
+    /// Whether the run is to end.
+    fn is_interrupted(&self) -> bool {
+        use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+        self.options.interrupt.as_ref().is_some_and(|fd| {
+            let mut fds = [PollFd::new(fd.as_fd(), PollFlags::POLLIN)];
+            poll(&mut fds, PollTimeout::ZERO).is_ok_and(|n| n > 0)
+        })
+    }
+}
+
+/// How long a case is likely to take: as long as its expected sign, or until it gives up.
+fn expected_length(case: &Case) -> std::time::Duration {
+    case.expect.as_ref().and_then(|e| e.after).map_or(case.give_up, |(_, latest)| latest)
+}

@@ -1,0 +1,189 @@
+//! Makes the events of a case happen.
+
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+
+use super::life::{Later, Life, Running, base_name, listens};
+use crate::fault::{self, Took};
+use crate::lab::error::LabError;
+use crate::outcome::record::FaultRecord;
+use crate::scenario::case::{Event, Happening};
+use crate::sys::clock::monotonic_ns;
+
+/// Between the end of a host's last process and the host being off: what the
+/// kernel still says (FIN) has left by then, as on a machine whose network
+/// goes down after its services.
+const LAST_WORDS: Duration = Duration::from_millis(200);
+
+/// Does what is due.
+pub(super) fn do_later(life: &mut Life<'_>, due: Later) -> Result<(), LabError> {
+    match due {
+        Later::Event(number) => {
+            let case = life.case;
+            happen(life, &case.events[number])
+        }
+        Later::Netstat(moment) => life.look(&moment),
+        Later::KillHost { host, mark: _ } => {
+            signal_host(life, &host, Signal::SIGKILL);
+            life.schedule(LAST_WORDS, Later::PowerOff { host });
+            Ok(())
+        }
+        Later::PowerOff { host } => {
+            life.forget_sockets(&host);
+            life.lab.crash(&host, &mut || ()).map(drop)
+        }
+        Later::Boot { host, same_mac, mark } => boot(life, host, same_mac, mark),
+    }
+}
+
+fn happen(life: &mut Life<'_>, event: &Event) -> Result<(), LabError> {
+    if event.happening.is_fault() {
+        life.look(&format!("before {}", event.name))?;
+    }
+    let asked_ns = monotonic_ns();
+    let mut mark_now = true;
+    let took = match &event.happening {
+        Happening::Netstat => {
+            life.look(&event.name)?;
+            now(asked_ns)
+        }
+        Happening::Kill { lane, signal, child } => {
+            let signal = signal_named(signal)?;
+            for r in lane_of(life, lane) {
+                match (child, r.collector.state.children.last()) {
+                    (true, Some(pid)) => r.endpoint.signal_child(*pid, signal),
+                    (true, None) => return Err(LabError::Plan(format!("{lane} has no child"))),
+                    (false, _) => r.endpoint.signal(signal),
+                }
+                .map_err(|e| LabError::system(format!("send {signal} to {lane}"), e))?;
+            }
+            now(asked_ns)
+        }
+        Happening::Freeze { lane } => signal_lane(life, lane, Signal::SIGSTOP, asked_ns)?,
+        Happening::Thaw { lane } => signal_lane(life, lane, Signal::SIGCONT, asked_ns)?,
+        Happening::Type { lane, text } => {
+            for r in lane_of(life, lane) {
+                r.endpoint
+                    .type_text(text)
+                    .map_err(|e| LabError::system(format!("type into {lane}"), e))?;
+            }
+            now(asked_ns)
+        }
+        Happening::Shutdown { host, grace } => {
+            signal_host(life, host, Signal::SIGTERM);
+            let took = now(asked_ns);
+            let kill = Later::KillHost { host: host.clone(), mark: event.name.clone() };
+            life.schedule(*grace, kill);
+            took
+        }
+        Happening::Crash { host } => crash(life, host)?,
+        Happening::Reboot { host, down_for, same_mac } => {
+            let took = crash(life, host)?;
+            let mark = event.name.clone();
+            let boot = Later::Boot { host: host.clone(), same_mac: *same_mac, mark };
+            life.schedule(*down_for, boot);
+            mark_now = false;
+            took
+        }
+        Happening::Heal { what } => {
+            let mut healed = now(asked_ns);
+            let (undo, kept) = std::mem::take(&mut life.undo)
+                .into_iter()
+                .partition(|(name, _)| what.as_ref().is_none_or(|w| w == name));
+            life.undo = kept;
+            for (_, undo) in Vec::into_iter(undo).rev() {
+                healed = fault::heal(&mut life.lab, undo)?;
+            }
+            healed
+        }
+        network => {
+            let (took, undo) = fault::apply(&mut life.lab, life.case.family, network)?;
+            life.undo.push((event.name.clone(), undo));
+            took
+        }
+    };
+    life.faults.push(FaultRecord {
+        name: event.name.clone(),
+        what: fault::in_words(&event.happening),
+        is_fault: event.happening.is_fault(),
+        asked_ns: took.asked_ns - life.t0_ns,
+        took_ns: took.took_ns - life.t0_ns,
+    });
+    if mark_now {
+        life.set_mark(&event.name, took.took_ns);
+    }
+    if event.happening.is_fault() {
+        life.netstat_soon(format!("after {}", event.name));
+    }
+    Ok(())
+}
+
+/// Silence first, then death.
+fn crash(life: &mut Life<'_>, host: &str) -> Result<Took, LabError> {
+    life.forget_sockets(host);
+    let running = &mut life.running;
+    life.lab.crash(host, &mut || {
+        for r in running.iter_mut().filter(|r| r.lane.host == host) {
+            // It may have ended by itself.
+            let _ = r.endpoint.signal_group(Signal::SIGKILL);
+        }
+    })
+}
+
+fn boot(
+    life: &mut Life<'_>,
+    host: String,
+    same_mac: bool,
+    mark: String,
+) -> Result<(), LabError> {
+    life.lab.host_up(&host, same_mac)?;
+    life.note_ports();
+    let boot = life.boots.entry(host.clone()).or_insert(0);
+    *boot += 1;
+    let boot = *boot;
+    let case = life.case;
+    for lane in case.lanes.iter().filter(|l| l.host == host && listens(l)) {
+        life.spawn(lane, boot)?;
+    }
+    life.booting.push((mark, host));
+    Ok(())
+}
+
+fn signal_host(life: &mut Life<'_>, host: &str, signal: Signal) {
+    for r in life.running.iter_mut().filter(|r| r.lane.host == host) {
+        // It may have ended by itself.
+        let _ = r.endpoint.signal_group(signal);
+    }
+}
+
+fn signal_lane(
+    life: &mut Life<'_>,
+    lane: &str,
+    signal: Signal,
+    asked_ns: i64,
+) -> Result<Took, LabError> {
+    for r in lane_of(life, lane) {
+        r.endpoint
+            .signal_group(signal)
+            .map_err(|e| LabError::system(format!("send {signal} to {lane}"), e))?;
+    }
+    Ok(now(asked_ns))
+}
+
+/// The processes of a lane that are still there.
+fn lane_of<'l>(life: &'l mut Life<'_>, lane: &str) -> impl Iterator<Item = &'l mut Running> {
+    life.running
+        .iter_mut()
+        .filter(move |r| base_name(&r.lane.name) == lane && !r.collector.state.ended)
+}
+
+fn signal_named(name: &str) -> Result<Signal, LabError> {
+    format!("SIG{}", name.trim_start_matches("SIG"))
+        .parse()
+        .map_err(|_| LabError::Plan(format!("no signal is called {name}")))
+}
+
+fn now(asked_ns: i64) -> Took {
+    Took { asked_ns, took_ns: monotonic_ns() }
+}
