@@ -1,1 +1,16 @@
-//! Test support.
+//! What the tests share: where things are, and snapshots of one row each.
+
+pub mod row;
+
+use std::path::PathBuf;
+
+/// The checkout.
+pub fn root() -> PathBuf {
+    let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    here.parent().map(PathBuf::from).unwrap_or(here)
+}
+
+/// The shipped catalogue.
+pub fn catalogue() -> PathBuf {
+    root().join("scenarios.yaml")
+}

@@ -1,0 +1,91 @@
+//! Snapshots that are one table a scenario, checked one row a test.
+//!
+//! Every case is a test of its own, so that a run can be spread over machines,
+//! but a reviewer wants the whole matrix in one table. So a case's test takes
+//! the table as it was reviewed, replaces its own row by what it measured, and
+//! hands the table to insta, whose Comparator holds times to the declared
+//! tolerance. `cargo insta review` works as ever.
+
+use std::fs::{File, OpenOptions};
+use std::path::{Path, PathBuf};
+
+use halfopen::outcome::record::Outcome;
+use halfopen::outcome::tolerance::Tolerance;
+use halfopen::report::snapshot;
+use insta::comparator::Comparator;
+use insta::internals::SnapshotContents;
+use insta::{Settings, Snapshot};
+
+/// Asserts that `outcome` is what the scenario's snapshot below `folder` says
+/// in the outcome's row. `order` lists the ids of the scenario's cases.
+///
+/// # Panics
+/// When it is not, as insta does.
+pub fn assert_row(folder: &Path, outcome: &Outcome, order: &[String], tolerance: Tolerance) {
+    // Other cases of the scenario may want to change the same file right now,
+    // in this process or in another one.
+    let _lock = lock(folder, &outcome.scenario);
+    let file = folder.join(format!("{}.snap", outcome.scenario));
+    let base = contents(&file.with_extension("snap.new")).or_else(|| contents(&file));
+    let table = snapshot::with_row(base.as_deref().unwrap_or(""), outcome, order);
+
+    let mut settings = Settings::clone_current();
+    settings.set_snapshot_path(folder);
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.set_comparator(Box::new(Within { tolerance, id: outcome.id.clone() }));
+    settings.bind(|| insta::assert_snapshot!(outcome.scenario.as_str(), table));
+}
+
+#[derive(Debug, Clone)]
+struct Within {
+    tolerance: Tolerance,
+    id: String,
+}
+
+impl Comparator for Within {
+    fn matches(&self, reference: &Snapshot, test: &Snapshot) -> bool {
+        match (reference.contents(), test.contents()) {
+            (SnapshotContents::Text(reference), SnapshotContents::Text(test)) => {
+                snapshot::same_row_within(
+                    &reference.to_string(),
+                    &test.to_string(),
+                    &self.id,
+                    &self.tolerance,
+                )
+            }
+            _ => false,
+        }
+    }
+
+    fn dyn_clone(&self) -> Box<dyn Comparator> {
+        Box::new(self.clone())
+    }
+}
+
+/// What a snapshot file holds, without its header.
+fn contents(file: &Path) -> Option<String> {
+    let text = std::fs::read_to_string(file).ok()?;
+    let body = text.strip_prefix("---\n")?.split_once("\n---\n")?.1;
+    Some(body.to_owned())
+}
+
+fn lock(folder: &Path, scenario: &str) -> File {
+    let name = format!("halfopen-{}-{scenario}.lock", hash(folder));
+    let path: PathBuf = std::env::temp_dir().join(name);
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .unwrap_or_else(|e| panic!("cannot open {}: {e}", path.display()));
+    file.lock().unwrap_or_else(|e| panic!("cannot lock {}: {e}", path.display()));
+    file
+}
+
+fn hash(path: &Path) -> u64 {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let mut hasher = DefaultHasher::new();
+    path.hash(&mut hasher);
+    hasher.finish()
+}

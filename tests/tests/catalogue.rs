@@ -1,0 +1,69 @@
+//! Every case of the catalogue is a test of its own name, and its row of the
+//! scenario's table is under snapshot.
+//!
+//! Needs root, or user namespaces for ordinary users; nothing else.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+
+use halfopen::outcome::record::{Status, Verdict};
+use halfopen::outcome::tolerance::REAL_TIME;
+use halfopen::scenario::case::{Case, Clock};
+use halfopen::{report, run, sandbox, scenario};
+use halfopen_tests::{catalogue, root, row};
+use libtest_mimic::{Arguments, Failed, Trial};
+
+fn main() -> ExitCode {
+    halfopen::endpoint::serve_if_asked();
+    let mut args = Arguments::from_args();
+    let loaded = match scenario::load(&catalogue()) {
+        Ok(loaded) => loaded,
+        Err(errors) => {
+            eprintln!("{errors}");
+            return ExitCode::FAILURE;
+        }
+    };
+    if !args.list
+        && let Err(e) = sandbox::enter()
+    {
+        eprintln!("{e}");
+        return ExitCode::from(3);
+    }
+    // Cases mostly wait for timers; the busy part is limited by run itself.
+    args.test_threads.get_or_insert(64);
+
+    let mut order: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for case in &loaded.cases {
+        order.entry(case.scenario.clone()).or_default().push(case.id.clone());
+    }
+    let trials = loaded
+        .cases
+        .into_iter()
+        .map(|case| {
+            let order = order[&case.scenario].clone();
+            let later = case.clock == Clock::Virtual;
+            Trial::test(case.id.clone(), move || check(&case, &order)).with_ignored_flag(later)
+        })
+        .collect();
+    libtest_mimic::run(&args, trials).exit_code()
+}
+
+fn check(case: &Case, order: &[String]) -> Result<(), Failed> {
+    let results =
+        run::run(std::slice::from_ref(case), &run::Options::default(), &mut |_| ())?;
+    let outcome = &results.outcomes[0];
+    if let Status::Failed(why) | Status::NotRun(why) = &outcome.status {
+        return Err(why.as_str().into());
+    }
+    if outcome.verdict != Verdict::AsExpected {
+        return Err(format!(
+            "{}\n{}",
+            outcome.surprises.join("\n"),
+            report::ladder::render(outcome, &report::ladder::EVIDENCE)
+        )
+        .into());
+    }
+    let folder = root().join("tests/tests/snapshots/catalogue");
+    row::assert_row(&folder, outcome, order, REAL_TIME);
+    Ok(())
+}
