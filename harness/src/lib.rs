@@ -13,6 +13,7 @@
 
 pub mod cli;
 pub mod endpoint;
+pub mod fault;
 pub mod lab;
 pub mod observe;
 pub mod outcome;
