@@ -37,6 +37,9 @@ pub enum LabError {
     /// The plan of the network makes no sense.
     #[error("the network cannot be built: {0}")]
     Plan(String),
+    /// A packet rule that can never match.
+    #[error("the packet rule makes no sense: {0}")]
+    Rule(String),
     /// This kernel or this user cannot do it.
     #[error("this machine cannot {what}; {cure}")]
     Unsupported {

@@ -2,4 +2,5 @@
 //! faults. Knows no scenario.
 
 pub mod error;
+pub mod filter;
 pub mod namespace;

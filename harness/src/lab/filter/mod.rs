@@ -1,0 +1,22 @@
+//! Packet filters: what joins the two ports of a cable, and what drops or
+//! rejects packets on the way.
+//!
+//! Messages are built here and not by netlink-bindings, whose nftables has
+//! neither `fwd` nor `byteorder` (0.3.5), and whose socket opens at the first
+//! request, wherever its thread is then.
+
+pub mod bpf;
+mod message;
+mod netfilter;
+mod nft;
+mod rule;
+mod socket;
+pub mod tc;
+
+pub use netfilter::{Action, Filter, Hook, PortRef, RuleId};
+pub use rule::{Match, tcp_flag};
+pub use socket::Refusal;
+pub use tc::{Clsact, Side, TcRuleId};
+
+#[cfg(test)]
+mod tests;
