@@ -1,1 +1,13 @@
-//! observe
+//! What is seen of a lab: the packets on its wire, the sockets on its hosts.
+
+pub mod capture;
+pub mod classify;
+mod crossing;
+pub mod decode;
+pub mod destroy;
+mod diag;
+mod icmp;
+#[cfg(test)]
+mod live;
+pub mod netstat;
+mod track;

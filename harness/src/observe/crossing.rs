@@ -1,0 +1,133 @@
+//! Frames to crossings: a packet's way over one cable, from the port it
+//! entered by to the port it left by.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+
+use super::capture::Frame;
+use super::classify::PortInfo;
+use super::decode::{Decoded, Kind, TcpFlags, decode, identity};
+
+/// Who "sends" what no node sent: a reject rule's RST, for one.
+pub(super) const WIRE: &str = "wire";
+
+/// A packet's way over one cable. Times are CLOCK_MONOTONIC, nanoseconds.
+#[derive(Debug)]
+pub(super) struct Crossing<'a> {
+    pub(super) sent: i64,
+    /// None: lost on the cable.
+    pub(super) delivered: Option<i64>,
+    pub(super) cable: &'a str,
+    pub(super) from: &'a str,
+    pub(super) to: &'a str,
+    pub(super) packet: Decoded,
+    /// See [`identity`].
+    pub(super) bytes: Vec<u8>,
+    pub(super) wire_len: u32,
+}
+
+/// A cable and the node that sends.
+type Direction<'a> = (&'a str, &'a str);
+
+/// Every packet that entered a cable, in order of time.
+///
+/// A frame that arrived on a port was sent by the node at that end. One that
+/// left by the other port of the cable and looks the same is the same packet,
+/// delivered. Where several look the same (ARP requests; over IPv6, probes
+/// without timestamps) it is the latest: the others were lost, a wire does not
+/// hold a packet for as long as it takes to send it again.
+pub(super) fn crossings<'a>(frames: &[Frame], ports: &'a [PortInfo]) -> Vec<Crossing<'a>> {
+    let ports: HashMap<u32, &PortInfo> = ports.iter().map(|p| (p.ifindex, p)).collect();
+    let mut in_time: Vec<&Frame> = frames.iter().collect();
+    in_time.sort_by_key(|f| f.at_ns);
+
+    let mut all: Vec<Crossing<'a>> = Vec::new();
+    let mut whole: HashMap<(Direction<'a>, u32, Vec<u8>), Vec<usize>> = HashMap::new();
+    let mut segments: HashMap<(Direction<'a>, SocketAddr, SocketAddr), Vec<usize>> = HashMap::new();
+
+    for frame in in_time {
+        let Some(&port) = ports.get(&frame.ifindex) else {
+            continue;
+        };
+        let (from, to) = match frame.outgoing {
+            false => (port.node.as_str(), port.other.as_str()),
+            true => (port.other.as_str(), port.node.as_str()),
+        };
+        let direction = (port.cable.as_str(), from);
+        let bytes = identity(&frame.bytes);
+        let key = (direction, frame.wire_len, bytes);
+
+        if frame.outgoing {
+            if let Some(same) = whole.get(&key) {
+                // The latest that is still under way; when none is, a copy of
+                // one that was delivered already (a rule that duplicates).
+                if let Some(&i) = same.iter().rev().find(|&&i| all[i].delivered.is_none()) {
+                    all[i].delivered = Some(frame.at_ns);
+                }
+                continue;
+            }
+        }
+        let packet = decode(&frame.bytes, frame.wire_len);
+        if frame.outgoing
+            && let Some(i) = cut_from(&all, &segments, direction, &packet)
+        {
+            all[i].delivered = Some(frame.at_ns);
+            continue;
+        }
+        let crossing = Crossing {
+            sent: frame.at_ns,
+            delivered: frame.outgoing.then_some(frame.at_ns),
+            cable: &port.cable,
+            from: if frame.outgoing { WIRE } else { from },
+            to,
+            packet,
+            bytes: key.2.clone(),
+            wire_len: frame.wire_len,
+        };
+        if !frame.outgoing {
+            if let Kind::Tcp(tcp) = &crossing.packet.kind
+                && tcp.payload_len > 0
+            {
+                segments
+                    .entry((direction, tcp.src, tcp.dst))
+                    .or_default()
+                    .push(all.len());
+            }
+            whole.entry(key).or_default().push(all.len());
+        }
+        all.push(crossing);
+    }
+    all
+}
+
+/// The segment that this one was cut from: a queueing discipline cuts what is
+/// larger than its burst (`tbf_segment()`), and TCP hands veth up to 64 KiB.
+fn cut_from(
+    all: &[Crossing<'_>],
+    segments: &HashMap<(Direction<'_>, SocketAddr, SocketAddr), Vec<usize>>,
+    direction: Direction<'_>,
+    packet: &Decoded,
+) -> Option<usize> {
+    /// Enough for what can be under way in one direction of one connection.
+    const RECENT: usize = 64;
+    let Kind::Tcp(piece) = &packet.kind else {
+        return None;
+    };
+    if piece.payload_len == 0 || piece.flags.has(TcpFlags::SYN | TcpFlags::RST) {
+        return None;
+    }
+    let candidates = segments.get(&(direction, piece.src, piece.dst))?;
+    candidates
+        .iter()
+        .rev()
+        .take(RECENT)
+        .copied()
+        .find(|&i| match &all[i].packet.kind {
+            Kind::Tcp(whole) => {
+                let offset = piece.seq.wrapping_sub(whole.seq);
+                piece.payload_len < whole.payload_len
+                    && offset <= whole.payload_len - piece.payload_len
+            }
+            _ => false,
+        })
+}

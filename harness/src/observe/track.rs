@@ -1,0 +1,244 @@
+//! TCP connections as the wire shows them: what each side has sent, so that a
+//! segment can be called a probe, a retransmission, or new.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+
+use super::decode::{Decoded, Kind, Tcp, TcpFlags};
+
+/// What a segment is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Segment {
+    /// `SYN`, `SYN+ACK`, `FIN`, `RST`, `RST+ACK`, `data`, `ack`,
+    /// `keepalive-probe`, `keepalive-ack`, `window-probe`, `other`.
+    pub(super) kind: &'static str,
+    /// Relative to the side's SYN, or to its first segment seen.
+    pub(super) seq: u32,
+    /// Relative to the other side's; None without ACK.
+    pub(super) ack: Option<u32>,
+    /// Part of its sequence space was sent before.
+    pub(super) retransmission: bool,
+}
+
+/// Source and destination of a segment.
+type Ends = (SocketAddr, SocketAddr);
+
+/// The connections seen so far.
+#[derive(Debug, Default)]
+pub(super) struct Tracker {
+    connections: HashMap<[SocketAddr; 2], [Side; 2]>,
+    /// What NAT made of the ends, and what they were.
+    rewritten: HashMap<Ends, Ends>,
+}
+
+/// One side of a connection: what it sent, and what of it the peer got.
+#[derive(Debug, Clone, Copy, Default)]
+struct Side {
+    /// The sequence number that counts as 0.
+    base: Option<u32>,
+    /// One past the highest sequence number sent (SND.NXT).
+    next: Option<u32>,
+    /// Its last acknowledgment that was delivered.
+    acked: Option<u32>,
+    /// Its last window that was delivered.
+    window: Option<u16>,
+    /// Its last delivered segment was a keepalive probe.
+    probed: bool,
+    /// The peer's base before the peer started anew: this side does not know
+    /// of that yet, and talks of the old connection (half-open, RFC 9293 3.5.1).
+    old_peer_base: Option<u32>,
+}
+
+/// a < b in sequence space, RFC 9293 3.4; `before()` in the kernel.
+fn before(a: u32, b: u32) -> bool {
+    (a.wrapping_sub(b) as i32) < 0
+}
+
+impl Tracker {
+    /// Takes note that `later` is `first` further on its way: where NAT changed
+    /// the ends, both are one connection.
+    pub(super) fn rewritten(&mut self, first: &Decoded, later: &Decoded) {
+        let (Kind::Tcp(first), Kind::Tcp(later)) = (&first.kind, &later.kind) else {
+            return;
+        };
+        let (was, is) = (
+            self.original((first.src, first.dst)),
+            (later.src, later.dst),
+        );
+        if self.original(is) != was {
+            self.rewritten.insert(is, was);
+            self.rewritten.insert((is.1, is.0), (was.1, was.0));
+        }
+    }
+
+    /// Takes the next segment, in order of sending. `delivered`: it reached the
+    /// peer, which knows of its acknowledgment and window only then.
+    pub(super) fn take(&mut self, tcp: &Tcp, delivered: bool) -> Segment {
+        let (key, me) = self.find(tcp);
+        let sides = self.connections.entry(key).or_default();
+        let [mut own, mut peer] = [sides[me], sides[1 - me]];
+        let segment = take(&mut own, &mut peer, tcp, delivered);
+        sides[me] = own;
+        sides[1 - me] = peer;
+        segment
+    }
+
+    /// Names a segment without taking it as sent: one that a router passes on
+    /// in another shape than it came.
+    pub(super) fn peek(&self, tcp: &Tcp) -> Segment {
+        let (key, me) = self.find(tcp);
+        let sides = self.connections.get(&key).copied().unwrap_or_default();
+        let [mut own, mut peer] = [sides[me], sides[1 - me]];
+        Segment {
+            retransmission: false,
+            ..take(&mut own, &mut peer, tcp, false)
+        }
+    }
+
+    fn original(&self, ends: Ends) -> Ends {
+        self.rewritten.get(&ends).copied().unwrap_or(ends)
+    }
+
+    /// The connection of a segment, and which side of it sent this.
+    fn find(&self, tcp: &Tcp) -> ([SocketAddr; 2], usize) {
+        let (src, dst) = self.original((tcp.src, tcp.dst));
+        match src <= dst {
+            true => ([src, dst], 0),
+            false => ([dst, src], 1),
+        }
+    }
+}
+
+fn take(own: &mut Side, peer: &mut Side, tcp: &Tcp, delivered: bool) -> Segment {
+    let flag = |bits| tcp.flags.has(bits);
+    let reset = flag(TcpFlags::RST);
+    let acks = flag(TcpFlags::ACK);
+    if flag(TcpFlags::SYN) && own.base != Some(tcp.seq) {
+        // A new start. The peer may still be in the old connection.
+        peer.old_peer_base = own.base;
+        *own = Side {
+            base: Some(tcp.seq),
+            ..Side::default()
+        };
+    }
+    if !reset {
+        own.base.get_or_insert(tcp.seq);
+        if acks {
+            // Seen from the middle: what was acknowledged counts as 0.
+            peer.base.get_or_insert(tcp.ack);
+        }
+    }
+    let new_ack = |own: &Side| match (peer.base, peer.next) {
+        (Some(base), Some(next)) => !before(tcp.ack, base) && !before(next, tcp.ack),
+        _ => own.old_peer_base.is_none(),
+    };
+    let ack_base = match own.old_peer_base {
+        Some(old) if !new_ack(own) => Some(old),
+        _ => peer.base,
+    };
+    let segment = Segment {
+        kind: kind(own, peer, tcp),
+        seq: relative_seq(own, peer, tcp),
+        ack: acks.then(|| tcp.ack.wrapping_sub(ack_base.unwrap_or(tcp.ack))),
+        retransmission: !reset
+            && space(tcp) > 0
+            && own.next.is_some_and(|next| before(tcp.seq, next)),
+    };
+    if reset {
+        return segment;
+    }
+    let end = tcp.seq.wrapping_add(space(tcp));
+    if own.next.is_none_or(|next| before(next, end)) {
+        own.next = Some(end);
+    }
+    if delivered {
+        if acks {
+            own.acked = Some(tcp.ack);
+        }
+        own.window = Some(tcp.window);
+        own.probed = segment.kind == "keepalive-probe";
+        peer.probed = false;
+    }
+    segment
+}
+
+/// What a segment takes of the sequence space, RFC 9293 3.4.
+fn space(tcp: &Tcp) -> u32 {
+    tcp.payload_len
+        + u32::from(tcp.flags.has(TcpFlags::SYN))
+        + u32::from(tcp.flags.has(TcpFlags::FIN))
+}
+
+fn relative_seq(own: &Side, peer: &Side, tcp: &Tcp) -> u32 {
+    let Some(base) = own.base else {
+        // An RST from a side that never spoke.
+        return 0;
+    };
+    if tcp.flags.has(TcpFlags::RST) {
+        // It answers a segment without ACK: its number is 0, not the
+        // connection's (RFC 9293 3.5.2).
+        if tcp.seq == 0 && tcp.flags.has(TcpFlags::ACK) {
+            return 0;
+        }
+        // It answers a segment of the old connection, in that one's numbers.
+        if let Some(old) = peer.old_peer_base
+            && peer.acked == Some(tcp.seq)
+        {
+            return tcp.seq.wrapping_sub(old);
+        }
+    }
+    tcp.seq.wrapping_sub(base)
+}
+
+fn kind(own: &Side, peer: &Side, tcp: &Tcp) -> &'static str {
+    let flag = |bits| tcp.flags.has(bits);
+    match (flag(TcpFlags::RST), flag(TcpFlags::ACK)) {
+        (true, true) => return "RST+ACK",
+        (true, false) => return "RST",
+        _ => {}
+    }
+    match (flag(TcpFlags::SYN), flag(TcpFlags::ACK)) {
+        (true, true) => return "SYN+ACK",
+        (true, false) => return "SYN",
+        _ => {}
+    }
+    if flag(TcpFlags::FIN) {
+        return "FIN";
+    }
+    if is_probe(own, peer, tcp) {
+        return match peer.window {
+            Some(0) => "window-probe",
+            _ => "keepalive-probe",
+        };
+    }
+    match (tcp.payload_len > 0, flag(TcpFlags::ACK)) {
+        (true, _) => "data",
+        (false, true) if peer.probed && own.acked == Some(tcp.ack) => "keepalive-ack",
+        (false, true) => "ack",
+        // No flag at all: no TCP of ours sends that.
+        (false, false) => "other",
+    }
+}
+
+/// Both probes are segments below what was sent already, so that the peer must
+/// answer: seq = SND.UNA - 1 and no data in Linux (`tcp_xmit_probe_skb()`), or
+/// one byte of garbage (RFC 1122 4.2.3.6), to be told from a retransmitted
+/// byte by its having been acknowledged.
+fn is_probe(own: &Side, peer: &Side, tcp: &Tcp) -> bool {
+    if tcp.flags.has(TcpFlags::PSH) || !tcp.flags.has(TcpFlags::ACK) {
+        return false;
+    }
+    let Some(next) = own.next else {
+        return false;
+    };
+    let probed = tcp.seq.wrapping_add(1);
+    match tcp.payload_len {
+        0 => probed == next || (peer.acked == Some(probed) && before(probed, next)),
+        1 => probed == next && peer.acked == Some(next),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+#[path = "track_tests.rs"]
+mod tests;

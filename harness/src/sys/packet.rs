@@ -1,0 +1,45 @@
+//! Packet sockets, packet(7): the one option that nix has no wrapper for.
+
+use std::io;
+use std::mem::size_of;
+use std::os::fd::{AsFd, AsRawFd};
+
+/// What a packet socket counted since it was last asked: reading resets both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Statistics {
+    /// Frames that came by, lost ones included.
+    pub packets: u32,
+    /// Frames lost because the receive buffer was full.
+    pub drops: u32,
+}
+
+/// getsockopt(PACKET_STATISTICS): packet_getsockopt() in net/packet/af_packet.c.
+///
+/// # Errors
+/// ENOPROTOOPT when `socket` is no packet socket.
+pub fn statistics(socket: impl AsFd) -> io::Result<Statistics> {
+    let mut stats = libc::tpacket_stats {
+        tp_packets: 0,
+        tp_drops: 0,
+    };
+    let mut len = size_of::<libc::tpacket_stats>() as libc::socklen_t;
+    // SAFETY: the descriptor is open for the length of the call, and the kernel
+    // writes at most `len` bytes, the size of `stats`, whose fields are plain
+    // integers.
+    let answer = unsafe {
+        libc::getsockopt(
+            socket.as_fd().as_raw_fd(),
+            libc::SOL_PACKET,
+            libc::PACKET_STATISTICS,
+            (&raw mut stats).cast(),
+            &raw mut len,
+        )
+    };
+    if answer < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(Statistics {
+        packets: stats.tp_packets,
+        drops: stats.tp_drops,
+    })
+}
