@@ -1,2 +1,5 @@
 //! The `halfopen` command.
-fn main() {}
+
+fn main() {
+    halfopen::endpoint::serve_if_asked();
+}

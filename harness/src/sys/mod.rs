@@ -3,3 +3,8 @@
 #![allow(unsafe_code)]
 
 pub mod clock;
+pub mod inherit;
+pub mod poll;
+pub mod processes;
+pub mod signals;
+pub mod socket;
