@@ -1,3 +1,20 @@
 //! Who talks in a lab: scripted processes that report every call.
+//!
+//! An endpoint is this same program, started again on a host: `spawn` starts
+//! it, [`serve_if_asked`] is its whole life, `protocol` is what the two say.
 
+mod calls;
+mod detector;
+mod exchange;
+mod interpret;
+mod mark;
+mod process;
 pub mod protocol;
+mod report;
+mod serve;
+mod sockets;
+mod spawn;
+
+pub use mark::Mark;
+pub use process::serve_if_asked;
+pub use spawn::{Endpoint, Spec, THIS_PROGRAM};

@@ -1,7 +1,7 @@
 //! What runner and endpoint say to each other.
 //!
 //! An endpoint is a process of this same program (see [`super::serve_if_asked`]).
-//! It inherits descriptors whose numbers the plan names:
+//! It inherits the descriptor of its plan, and others whose numbers the plan names:
 //!
 //! * `plan`: a memfd with the [`Plan`] as JSON;
 //! * `reports`: a pipe it writes [`Report`]s to, one JSON object a line, each
@@ -10,7 +10,9 @@
 //! * one pipe per mark: the runner (or, through the runner, another lane) sets a
 //!   mark by closing the writing end, so that any number of processes see it as
 //!   a hang-up, at once and for ever;
-//! * `keyboard`: a pipe the runner types into.
+//! * `keyboard`: a pipe the runner types into;
+//! * `lifeline`: a pipe that the runner holds open; when the runner ends, however
+//!   it ended, the kernel kills the endpoint and its children.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -39,6 +41,8 @@ pub struct Plan {
     pub reports: i32,
     /// Descriptor of the keyboard.
     pub keyboard: i32,
+    /// Descriptor of the lifeline.
+    pub lifeline: i32,
     /// Descriptors of the marks' pipes (reading ends) by mark.
     pub marks: BTreeMap<String, i32>,
     /// The mark that lets the endpoint go, after it reported `ready`.
@@ -54,7 +58,7 @@ pub enum Report {
         /// Who speaks.
         pid: i32,
     },
-    /// A call is about to be made.
+    /// A call is about to be made. Until it returns, this is what the process is blocked in.
     Start {
         /// Who speaks.
         pid: i32,
@@ -64,14 +68,17 @@ pub enum Report {
         conn: Option<String>,
         /// The step's line.
         line: u32,
-        /// When.
+        /// When, before this report was written.
         at: i64,
     },
     /// The call that this process started last has returned.
     End {
         /// Who speaks.
         pid: i32,
-        /// When.
+        /// When the call was made: after `Start` was written, so that writing it
+        /// does not count as time spent in the call.
+        began: i64,
+        /// When it returned.
         at: i64,
         /// With what.
         result: CallResult,
@@ -85,7 +92,7 @@ pub enum Report {
         /// When.
         at: i64,
     },
-    /// A child was forked (said by the parent).
+    /// A child was forked (said by the parent, before the child says anything).
     Forked {
         /// Who speaks.
         pid: i32,

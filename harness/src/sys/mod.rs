@@ -3,5 +3,10 @@
 #![allow(unsafe_code)]
 
 pub mod clock;
+pub mod inherit;
 pub mod packet;
+pub mod poll;
 pub mod process;
+pub mod processes;
+pub mod signals;
+pub mod socket;

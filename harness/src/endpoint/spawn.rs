@@ -1,0 +1,291 @@
+//! The runner's side: starts endpoints, hears and ends them.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read, Seek, Write};
+use std::net::IpAddr;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::poll::{PollFd, PollFlags, PollTimeout};
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+use nix::unistd::{Pid, getpgid, pipe2};
+
+use super::protocol::{ENDPOINT_ARG, Plan, Report};
+use crate::lab::error::LabError;
+use crate::lab::namespace::Namespace;
+use crate::outcome::record::ExitKind;
+use crate::scenario::case::{Action, Lane, Step};
+use crate::sys::inherit::spawn_inheriting;
+use crate::sys::processes::pidfd_open;
+
+/// The running program, even when its file was replaced: what endpoints are
+/// started from, when its main() calls [`super::serve_if_asked`].
+pub const THIS_PROGRAM: &str = "/proc/self/exe";
+
+/// What an endpoint is started with.
+#[derive(Debug, Clone, Copy)]
+pub struct Spec<'a> {
+    /// What it does. One process, whatever the lane's `count`.
+    pub lane: &'a Lane,
+    /// Where it is born; None: in the calling thread's own network namespace.
+    pub namespace: Option<&'a Namespace>,
+    /// Where the hosts are, in the case's family.
+    pub addresses: &'a BTreeMap<String, IpAddr>,
+    /// The host a `connect` without `to` means.
+    pub default_peer: Option<&'a str>,
+    /// What its listeners bind to.
+    pub own_address: IpAddr,
+    /// The reading end of each mark: of all that the lane waits for, and of `start`.
+    pub marks: &'a BTreeMap<String, BorrowedFd<'a>>,
+    /// The mark that lets it go once it is ready.
+    pub start: &'a str,
+    /// The program; [`THIS_PROGRAM`] unless this process is a test's.
+    pub program: &'a Path,
+}
+
+/// A running endpoint and its forked children. Dropping it kills them all and
+/// waits until they are gone.
+#[derive(Debug)]
+pub struct Endpoint {
+    /// Its process id, and its process group's. It is this process's until the
+    /// drop, dead or alive: a dead endpoint is not reaped before.
+    pub pid: i32,
+    pidfd: OwnedFd,
+    reports: File,
+    keyboard: File,
+    /// The beginning of a report that has not arrived in full.
+    partial: Vec<u8>,
+}
+
+impl Endpoint {
+    /// Starts an endpoint. It says [`Report::Ready`] and waits for `start`.
+    ///
+    /// # Errors
+    /// When a mark is missing, when the namespace cannot be entered, or when
+    /// there are not enough descriptors, processes or memory.
+    pub fn spawn(spec: &Spec<'_>) -> Result<Self, LabError> {
+        let failed = |e: io::Error| {
+            LabError::system(format!("start an endpoint for lane {}", spec.lane.name), e)
+        };
+        let marks = needed_marks(spec)?;
+        let lifeline = lifeline().map_err(failed)?;
+        let (reports, reports_there) = pipe2(OFlag::O_CLOEXEC).map_err(|e| failed(e.into()))?;
+        let (keyboard_there, keyboard) = pipe2(OFlag::O_CLOEXEC).map_err(|e| failed(e.into()))?;
+        // Our ends only: the runner never waits for an endpoint, which may be frozen.
+        for ours in [&reports, &keyboard] {
+            fcntl(ours, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).map_err(|e| failed(e.into()))?;
+        }
+        let plan = Plan {
+            lane: spec.lane.clone(),
+            addresses: spec.addresses.clone(),
+            default_peer: spec.default_peer.map(str::to_owned),
+            own_address: spec.own_address,
+            reports: reports_there.as_raw_fd(),
+            keyboard: keyboard_there.as_raw_fd(),
+            lifeline: lifeline.as_raw_fd(),
+            marks,
+            start: spec.start.to_owned(),
+        };
+        let plan_file = write_plan(&plan).map_err(failed)?;
+
+        let mut inherited = vec![
+            plan_file.as_raw_fd(),
+            plan.reports,
+            plan.keyboard,
+            plan.lifeline,
+        ];
+        inherited.extend(plan.marks.values());
+        let mut command = Command::new(spec.program);
+        command
+            // What `ps` shows.
+            .arg0(format!("halfopen-{}", spec.lane.name))
+            .arg(ENDPOINT_ARG)
+            .arg(plan_file.as_raw_fd().to_string())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .process_group(0);
+        let start = || spawn_inheriting(&mut command, inherited);
+        let child = match spec.namespace {
+            Some(namespace) => namespace.enter(start)?,
+            None => start(),
+        }
+        .map_err(failed)?;
+        // A Child that is dropped is neither ended nor reaped: that is ours to do.
+        let pid = i32::try_from(child.id()).expect("Linux's process ids fit into an i32");
+        let pidfd = match pidfd_open(pid) {
+            Ok(pidfd) => pidfd,
+            Err(e) => {
+                end_group(pid);
+                return Err(failed(e));
+            }
+        };
+        Ok(Endpoint {
+            pid,
+            pidfd,
+            reports: reports.into(),
+            keyboard: keyboard.into(),
+            partial: Vec::new(),
+        })
+    }
+
+    /// Readable when [`Self::read_reports`] has something to do.
+    pub fn reports(&self) -> BorrowedFd<'_> {
+        self.reports.as_fd()
+    }
+
+    /// Readable once the endpoint's own process has ended: [`Self::try_wait`] says how.
+    pub fn pidfd(&self) -> BorrowedFd<'_> {
+        self.pidfd.as_fd()
+    }
+
+    /// Appends what has been reported since the last time, without waiting.
+    /// True when nothing more will come: the endpoint and its children are gone.
+    ///
+    /// # Errors
+    /// InvalidData when something else than a report was written.
+    pub fn read_reports(&mut self, out: &mut Vec<Report>) -> io::Result<bool> {
+        let mut buffer = [0; 16 * 1024];
+        loop {
+            let bytes = match self.reports.read(&mut buffer) {
+                Ok(0) => return Ok(true),
+                Ok(bytes) => bytes,
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+                Err(e) => return Err(e),
+            };
+            self.partial.extend_from_slice(&buffer[..bytes]);
+            let mut rest = &self.partial[..];
+            while let Some(end) = rest.iter().position(|&byte| byte == b'\n') {
+                out.push(serde_json::from_slice(&rest[..end])?);
+                rest = &rest[end + 1..];
+            }
+            let used = self.partial.len() - rest.len();
+            self.partial.drain(..used);
+        }
+    }
+
+    /// Sends a signal to the endpoint's own process. A dead one takes no notice.
+    ///
+    /// # Errors
+    /// EPERM when it runs as somebody else by now.
+    pub fn signal(&self, signal: Signal) -> io::Result<()> {
+        Ok(kill(Pid::from_raw(self.pid), signal)?)
+    }
+
+    /// Sends a signal to the endpoint and all its children.
+    ///
+    /// # Errors
+    /// As [`Self::signal`].
+    pub fn signal_group(&self, signal: Signal) -> io::Result<()> {
+        Ok(killpg(Pid::from_raw(self.pid), signal)?)
+    }
+
+    /// Sends a signal to a forked child, by the pid of its [`Report::Forked`].
+    ///
+    /// # Errors
+    /// ESRCH when it has been reaped.
+    pub fn signal_child(&self, child: i32, signal: Signal) -> io::Result<()> {
+        let child = Pid::from_raw(child);
+        // Its number may have been given to a stranger.
+        if getpgid(Some(child))? != Pid::from_raw(self.pid) {
+            return Err(Errno::ESRCH.into());
+        }
+        Ok(kill(child, signal)?)
+    }
+
+    /// Types a line: `text` and a newline appear on the keyboard.
+    ///
+    /// # Errors
+    /// EPIPE when the endpoint is gone, EAGAIN when it has left 64 KiB unread.
+    pub fn type_text(&mut self, text: &str) -> io::Result<()> {
+        self.keyboard.write_all(format!("{text}\n").as_bytes())
+    }
+
+    /// How the endpoint's own process ended, without waiting; None: it runs.
+    /// Its children may run on.
+    ///
+    /// # Errors
+    /// ECHILD when somebody else has reaped it.
+    pub fn try_wait(&mut self) -> io::Result<Option<ExitKind>> {
+        // Not reaped: until the drop no stranger gets its number.
+        let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+        Ok(match waitid(Id::Pid(Pid::from_raw(self.pid)), flags)? {
+            WaitStatus::Exited(_, status) => Some(ExitKind::Exited(status)),
+            WaitStatus::Signaled(_, signal, _) => {
+                Some(ExitKind::Killed(signal.as_str().to_owned()))
+            }
+            _ => None,
+        })
+    }
+}
+
+impl Drop for Endpoint {
+    fn drop(&mut self) {
+        end_group(self.pid);
+        // Its children have been sent the same signal, but init reaps them: what
+        // tells that they are gone is that nobody holds the report pipe. The
+        // limit is for a process that another one traces or that hangs in a driver.
+        let mut on = [PollFd::new(self.reports.as_fd(), PollFlags::empty())];
+        let _ = nix::poll::poll(&mut on, PollTimeout::from(1000u16));
+    }
+}
+
+/// Kills a process group and reaps its leader, which must not have been reaped yet.
+fn end_group(pid: i32) {
+    let pid = Pid::from_raw(pid);
+    let _ = killpg(pid, Signal::SIGKILL);
+    while let Err(Errno::EINTR) = waitid(Id::Pid(pid), WaitPidFlag::WEXITED) {}
+}
+
+/// Descriptor numbers of `start` and of every mark that the lane waits for. An
+/// endpoint gets no others: there can be hundreds of both.
+fn needed_marks(spec: &Spec<'_>) -> Result<BTreeMap<String, i32>, LabError> {
+    fn collect<'a>(steps: &'a [Step], into: &mut Vec<&'a str>) {
+        for step in steps {
+            match &step.action {
+                Action::WaitFor { mark } => into.push(mark),
+                Action::Repeat { steps, .. } | Action::Serve { each: steps, .. } => {
+                    collect(steps, into);
+                }
+                _ => {}
+            }
+        }
+    }
+    let mut names = vec![spec.start];
+    collect(&spec.lane.steps, &mut names);
+    let number = |name: &str| match spec.marks.get(name) {
+        Some(fd) => Ok((name.to_owned(), fd.as_raw_fd())),
+        None => Err(LabError::Unknown {
+            kind: "mark",
+            name: name.to_owned(),
+            known: spec.marks.keys().cloned().collect(),
+        }),
+    };
+    names.into_iter().map(number).collect()
+}
+
+/// A file without a name that holds the plan.
+fn write_plan(plan: &Plan) -> io::Result<File> {
+    let mut file = File::from(memfd_create("halfopen-plan", MFdFlags::MFD_CLOEXEC)?);
+    file.write_all(&serde_json::to_vec(plan)?)?;
+    file.rewind()?;
+    Ok(file)
+}
+
+/// The reading end of the pipe whose writing end only this process holds, to
+/// its end: see [`crate::sys::processes::die_with`]. One for all endpoints.
+fn lifeline() -> io::Result<BorrowedFd<'static>> {
+    static PIPE: OnceLock<Result<(OwnedFd, OwnedFd), Errno>> = OnceLock::new();
+    match PIPE.get_or_init(|| pipe2(OFlag::O_CLOEXEC)) {
+        Ok((reader, _writer)) => Ok(reader.as_fd()),
+        Err(errno) => Err((*errno).into()),
+    }
+}
