@@ -1,2 +1,5 @@
 //! The `halfopen` command.
-fn main() {}
+
+fn main() -> std::process::ExitCode {
+    halfopen::cli::main()
+}

@@ -2,7 +2,7 @@
 
 pub mod finished;
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 pub mod json;
 pub mod ladder;
 pub mod notes;

@@ -102,9 +102,8 @@ fn row(outcome: &Outcome) -> Row {
         }
         _ => (dash(), dash(), dash()),
     };
-    // Two spaces set the cases of a scenario off from its heading.
     [
-        format!("  {case}"),
+        case,
         book,
         sign,
         by,
