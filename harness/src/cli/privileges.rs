@@ -39,12 +39,26 @@ pub(super) fn obtain() -> io::Result<Privileges> {
         return Ok(Privileges::Root);
     }
     let (uid, gid) = (geteuid(), getegid());
-    unshare(CloneFlags::CLONE_NEWUSER)?;
+    // With a network namespace of its own, because a thread that was in a host's
+    // must be able to come back: setns(2) asks for CAP_SYS_ADMIN in the user
+    // namespace that owns the target, and the caller's belongs to another.
+    unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET)
+        .map_err(|e| refused("unshare(CLONE_NEWUSER)", e.into()))?;
     // Without this an unprivileged process may not map its group (user_namespaces(7)).
-    fs::write("/proc/self/setgroups", "deny")?;
-    fs::write("/proc/self/uid_map", format!("0 {uid} 1"))?;
-    fs::write("/proc/self/gid_map", format!("0 {gid} 1"))?;
+    write("/proc/self/setgroups", "deny")?;
+    write("/proc/self/uid_map", &format!("0 {uid} 1"))?;
+    write("/proc/self/gid_map", &format!("0 {gid} 1"))?;
     Ok(Privileges::UserNamespace)
+}
+
+fn write(path: &str, text: &str) -> io::Result<()> {
+    fs::write(path, text).map_err(|e| refused(&format!("writing {path}"), e))
+}
+
+fn refused(what: &str, error: io::Error) -> io::Error {
+    let errno = error.raw_os_error().map(nix::errno::Errno::from_raw);
+    let answer = errno.map_or_else(|| error.to_string(), |errno| format!("{errno:?}"));
+    io::Error::new(error.kind(), format!("{what} was refused with {answer}"))
 }
 
 const CAP_NET_ADMIN: u32 = 12;

@@ -5,6 +5,7 @@
 //! is thrown away.
 
 mod about;
+mod attempt;
 mod probe;
 mod request;
 mod show;
