@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::report::finished::{Finished, Totals};
-use crate::report::{json, ladder, notes, table};
+use crate::report::{json, ladder, netstat, notes, table};
 use crate::scenario::case::Case;
 
 use super::args::{Format, RunArgs, Sysctl, Time};
@@ -77,6 +77,7 @@ fn report(finished: &Finished<'_>, args: &RunArgs) -> Result<(), CliError> {
                 outcome.id,
                 ladder::render(outcome, &view)
             ));
+            text.push_str(&netstat::render(&outcome.netstat));
         }
     }
     text.push_str(&notes::render(finished, width));

@@ -51,7 +51,8 @@ pub fn render(outcome: &Outcome, view: &View) -> String {
     let mut rows = rows(outcome, &hosts);
     rows.sort_by_key(|row| row.at_ns);
     if let (true, Some(fault)) = (view.from_fault, fault) {
-        rows.retain(|row| row.at_ns >= fault.asked_ns - BEFORE_FAULT_NS);
+        let begin = fault.asked_ns - BEFORE_FAULT_NS;
+        rows.retain(|row| row.at_ns >= begin || row.until_ns >= begin);
     }
     let canvas = Canvas::new(&hosts, view.width);
     let mut text = match fault {
@@ -80,11 +81,18 @@ pub fn render(outcome: &Outcome, view: &View) -> String {
         text.push_str(format!("{seconds:>+CLOCK$.6}  {line}").trim_end());
         text.push('\n');
     }
+    let counts = words::counts(&outcome.wire.counts);
+    if !counts.is_empty() {
+        text.push_str(&format!("{:>CLOCK$}  {counts}\n", "sent:"));
+    }
     text
 }
 
 struct Row {
     at_ns: i64,
+    /// A call that began then and was under way until here. What blocked when
+    /// the fault came belongs to the evidence, however early it began.
+    until_ns: i64,
     what: Mark,
 }
 
@@ -139,6 +147,7 @@ fn rows(outcome: &Outcome, hosts: &[String]) -> Vec<Row> {
     let mut rows = Vec::new();
     for fault in &outcome.faults {
         rows.push(Row {
+            until_ns: fault.took_ns,
             at_ns: fault.took_ns,
             what: Mark::Across(fault.what.clone()),
         });
@@ -149,29 +158,36 @@ fn rows(outcome: &Outcome, hosts: &[String]) -> Vec<Row> {
         };
         let label = words::packet(packet);
         let lost = packet.delivered_ns.is_none();
-        rows.push(Row {
-            at_ns: packet.sent_ns,
-            what: Mark::Arrow {
+        let (at_ns, what) = (
+            packet.sent_ns,
+            Mark::Arrow {
                 from,
                 to,
                 label,
                 lost,
             },
+        );
+        rows.push(Row {
+            at_ns,
+            until_ns: at_ns,
+            what,
         });
     }
     for endpoint in &outcome.endpoints {
         if let Some(host) = index(&endpoint.host) {
-            rows.extend(calls(endpoint).map(|(at_ns, words)| Row {
+            let row = |(at_ns, until_ns, words)| Row {
                 at_ns,
+                until_ns,
                 what: Mark::At(host, words),
-            }));
+            };
+            rows.extend(calls(endpoint).map(row));
         }
     }
     rows
 }
 
-/// Calls and ends of a lane's processes, each with its time.
-fn calls(endpoint: &EndpointRecord) -> impl Iterator<Item = (i64, String)> {
+/// Calls and ends of a lane's processes: when, until when, what.
+fn calls(endpoint: &EndpointRecord) -> impl Iterator<Item = (i64, i64, String)> {
     endpoint.processes.iter().flat_map(|process| {
         let mut who = if endpoint.lane == endpoint.host {
             String::new()
@@ -186,14 +202,17 @@ fn calls(endpoint: &EndpointRecord) -> impl Iterator<Item = (i64, String)> {
             let name = format!("{}()", call.call);
             match call.end_ns {
                 Some(end) if end - call.start_ns <= AT_ONCE_NS => {
-                    words.push((end, format!("{who}{}", words::call(call))));
+                    words.push((end, end, format!("{who}{}", words::call(call))));
                 }
                 Some(end) => {
-                    words.push((call.start_ns, format!("{who}{name} ...")));
+                    words.push((call.start_ns, end, format!("{who}{name} ...")));
                     let took = human_ns(end - call.start_ns);
-                    words.push((end, format!("{who}{} ({took})", words::call(call))));
+                    words.push((end, end, format!("{who}{} ({took})", words::call(call))));
                 }
-                None => words.push((call.start_ns, format!("{who}{name} never returned"))),
+                None => {
+                    let text = format!("{who}{name} never returned");
+                    words.push((call.start_ns, i64::MAX, text));
+                }
             }
         }
         if let Some(end) = &process.end {
@@ -201,7 +220,7 @@ fn calls(endpoint: &EndpointRecord) -> impl Iterator<Item = (i64, String)> {
                 ExitKind::Exited(status) => format!("exited with {status}"),
                 ExitKind::Killed(signal) => format!("died of {signal}"),
             };
-            words.push((end.at_ns, format!("{who}{how}")));
+            words.push((end.at_ns, end.at_ns, format!("{who}{how}")));
         }
         words
     })
@@ -317,6 +336,14 @@ mod tests {
             ..EVIDENCE
         };
         insta::assert_snapshot!(render(&outcome, &view));
+    }
+
+    #[test]
+    fn evidence_shows_what_was_under_way() {
+        let outcome = fixture::crash("none", "ETIMEDOUT", 3_052, Verdict::AsExpected);
+        let text = render(&outcome, &EVIDENCE);
+        assert!(text.contains("read() never returned"), "{text}");
+        assert!(!text.contains("connect()"), "{text}");
     }
 
     #[test]

@@ -5,6 +5,7 @@ pub mod finished;
 pub(crate) mod fixture;
 pub mod json;
 pub mod ladder;
+pub mod netstat;
 pub mod notes;
 pub mod snapshot;
 pub mod span;

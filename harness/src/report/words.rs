@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::outcome::record::{
-    Call, CallResult, FaultRecord, FirstSign, Outcome, Packet, Status, Verdict,
+    Call, CallResult, FaultRecord, FirstSign, Outcome, Packet, Status, Verdict, WireCounts,
 };
 use crate::outcome::tolerance::Tolerance;
 use crate::scenario::case::{Sign, SignKind};
@@ -88,7 +88,7 @@ pub fn result(result: &CallResult) -> String {
     }
 }
 
-/// A packet: `data 5 bytes, seq 1 ack 1, sent again`.
+/// A packet: `data 5 bytes again, lost`.
 pub fn packet(packet: &Packet) -> String {
     let mut words = packet.kind.clone();
     if packet.len > 0 {
@@ -101,6 +101,32 @@ pub fn packet(packet: &Packet) -> String {
         words.push_str(", lost");
     }
     words
+}
+
+/// What was sent, by kind: `1 SYN, 2 data, 1 again`. Empty when nothing was.
+pub fn counts(counts: &WireCounts) -> String {
+    let kinds = [
+        (counts.syn, "SYN"),
+        (counts.syn_ack, "SYN+ACK"),
+        (counts.data, "data"),
+        (counts.pure_ack, "ack"),
+        (counts.keepalive_probes, "keepalive probes"),
+        (counts.window_probes, "window probes"),
+        (counts.fin, "FIN"),
+        (counts.rst, "RST"),
+        (counts.retransmissions, "of them again"),
+        (counts.arp, "ARP"),
+        (counts.ndp, "NDP"),
+    ];
+    let icmp = counts
+        .icmp
+        .iter()
+        .map(|(kind, n)| format!("{n} ICMP {kind}"));
+    let seen = kinds
+        .iter()
+        .filter(|(n, _)| *n > 0)
+        .map(|(n, kind)| format!("{n} {kind}"));
+    seen.chain(icmp).collect::<Vec<_>>().join(", ")
 }
 
 /// The fault that time counts from: the first that was one.
