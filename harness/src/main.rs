@@ -1,5 +1,5 @@
 //! The `halfopen` command.
 
-fn main() {
-    halfopen::endpoint::serve_if_asked();
+fn main() -> std::process::ExitCode {
+    halfopen::cli::main()
 }

@@ -1,1 +1,13 @@
-//! report
+//! Outcomes for people and machines. Pure: takes outcomes, gives text.
+
+pub mod finished;
+#[cfg(test)]
+pub(crate) mod fixture;
+pub mod json;
+pub mod ladder;
+pub mod netstat;
+pub mod notes;
+pub mod snapshot;
+pub mod span;
+pub mod table;
+pub mod words;

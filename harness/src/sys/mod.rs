@@ -10,3 +10,4 @@ pub mod process;
 pub mod processes;
 pub mod signals;
 pub mod socket;
+pub mod terminal;

@@ -1,0 +1,221 @@
+//! The words of the command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// What your sockets do when the peer dies: which call returns, with which
+/// errno, after how long.
+#[derive(Debug, Parser)]
+#[command(name = "halfopen", version, arg_required_else_help = true, after_help = EXAMPLES)]
+pub(super) struct Cli {
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  halfopen doctor                     can this machine do it, and if not, the cure
+  halfopen list                       what there is to run
+  halfopen run host-crash             run the cases with `host-crash` in their names
+  halfopen run my.yaml                run all cases of a file
+
+Exit codes:
+  0  everything that ran did as expected
+  1  a case differs from what was expected, or failed
+  2  the command line or a scenario file is wrong
+  3  this machine cannot do it (the message says what is missing, and the cure)
+  130  interrupted";
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Run cases and show what each one's sockets did
+    #[command(after_help = RUN_EXAMPLES)]
+    Run(RunArgs),
+    /// Show the cases there are, without running any
+    #[command(after_help = LIST_EXAMPLES)]
+    List(ListArgs),
+    /// Read a file of scenarios and say what is wrong with it
+    #[command(after_help = CHECK_HELP)]
+    Check(CheckArgs),
+    /// Print the JSON Schema of scenario files, for editors
+    #[command(after_help = SCHEMA_HELP)]
+    Schema,
+    /// Say what this machine can and cannot do, and the cure
+    #[command(after_help = DOCTOR_HELP)]
+    Doctor,
+}
+
+const RUN_EXAMPLES: &str = "\
+FILE is the first word if it ends in .yaml or .yml, or names a file; otherwise
+it is ./scenarios.yaml, or the catalogue that halfopen brings along.
+A FILTER picks the cases whose name contains it, or that match it as a whole
+when it has a * or ? in it. Several pick what any of them picks.
+
+Examples:
+  halfopen run                                    everything
+  halfopen run host-crash                         names that contain `host-crash`
+  halfopen run 'host-crash*/*family=ipv6*'        by pattern
+  halfopen run my.yaml keepalive user-timeout     of a file, two filters
+  halfopen run host-crash --ladder                with every call and every packet
+  halfopen run --sysctl client:net.ipv4.tcp_retries2=8
+                                                  what would that sysctl change?
+  halfopen run --format json | jq '.cases[] | {id, first_sign}'
+
+Exit codes: 0 as expected, 1 a case differs or failed, 2 wrong input,
+3 this machine cannot do it (or could run none of the cases), 130 interrupted.";
+
+const LIST_EXAMPLES: &str = "\
+Examples:
+  halfopen list
+  halfopen list keepalive             cases with `keepalive` in their names
+  halfopen list my.yaml --format json | jq -r '.cases[].id'";
+
+const CHECK_HELP: &str = "\
+Nothing is built. Each mistake is shown with its line and what was expected.
+
+Example:
+  halfopen check my.yaml && sudo halfopen run my.yaml
+
+Exit codes: 0 nothing is wrong, 2 something is.";
+
+const SCHEMA_HELP: &str = "\
+Example, for editors that use yaml-language-server:
+  halfopen schema > scenarios.schema.json
+and as the first line of the file of scenarios:
+  # yaml-language-server: $schema=scenarios.schema.json";
+
+const DOCTOR_HELP: &str = "\
+Each capability is tried out in a namespace that is thrown away; nothing on
+this machine changes.
+
+Exit codes: 0 cases can be run here, 3 they cannot.";
+
+/// FILE and FILTERs; which is which is found out by [`super::select`].
+#[derive(Debug, Args)]
+pub(super) struct What {
+    /// File of scenarios [default: ./scenarios.yaml, else the built-in catalogue]
+    #[arg(value_name = "FILE")]
+    pub(super) file: Option<String>,
+    /// Run only cases whose name contains this, or matches it as a pattern with * and ?
+    #[arg(value_name = "FILTER")]
+    pub(super) filters: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RunArgs {
+    #[command(flatten)]
+    pub(super) what: What,
+    /// How many cases run at the same time [default: by the machine]
+    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(super) jobs: Option<u16>,
+    /// Set a sysctl on a host (`all`: on every host), over the scenarios' own;
+    /// may be given several times
+    #[arg(long, value_name = "HOST:KEY=VALUE", value_parser = sysctl)]
+    pub(super) sysctl: Vec<Sysctl>,
+    /// For people, or for programs
+    #[arg(long, value_enum, default_value_t = Format::Table, value_name = "FORM")]
+    pub(super) format: Format,
+    /// On this machine's clock, or on a guest's that jumps over idle time
+    #[arg(long, value_enum, default_value_t = Time::Real, value_name = "CLOCK")]
+    pub(super) time: Time,
+    /// Draw every call and every packet of each case after the table
+    #[arg(long)]
+    pub(super) ladder: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ListArgs {
+    #[command(flatten)]
+    pub(super) what: What,
+    /// For people, or for programs
+    #[arg(long, value_enum, default_value_t = Format::Table, value_name = "FORM")]
+    pub(super) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CheckArgs {
+    /// File of scenarios [default: ./scenarios.yaml, else the built-in catalogue]
+    #[arg(value_name = "FILE")]
+    pub(super) file: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// Aligned text
+    Table,
+    /// One JSON object with everything that was recorded
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Time {
+    /// As it passes
+    Real,
+    /// Two hours in seconds
+    Virtual,
+}
+
+/// One `--sysctl`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Sysctl {
+    pub(super) host: String,
+    pub(super) key: String,
+    pub(super) value: String,
+}
+
+fn sysctl(text: &str) -> Result<Sysctl, String> {
+    let form = "write HOST:KEY=VALUE, such as client:net.ipv4.tcp_retries2=8";
+    let (host, setting) = text
+        .split_once(':')
+        .ok_or_else(|| format!("no host in it; {form}"))?;
+    let (key, value) = setting
+        .split_once('=')
+        .ok_or_else(|| format!("no value in it; {form}"))?;
+    let (host, key, value) = (host.trim(), key.trim(), value.trim());
+    if host.is_empty() || value.is_empty() {
+        return Err(format!("an empty part; {form}"));
+    }
+    // The key becomes a path below /proc/sys.
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    let parts_are_names = key.split('.').all(|part| !part.is_empty());
+    if !key.starts_with("net.") || !parts_are_names || !key.chars().all(plain) {
+        return Err(format!(
+            "`{key}` is no sysctl of a network namespace: they begin with net."
+        ));
+    }
+    Ok(Sysctl {
+        host: host.into(),
+        key: key.into(),
+        value: value.into(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_words_fit_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_sysctl_has_three_parts() {
+        let read = sysctl("client:net.ipv4.tcp_rmem=4096 87380 6291456");
+        assert_eq!(read.map(|s| s.value), Ok("4096 87380 6291456".into()));
+        for wrong in [
+            "net.ipv4.tcp_retries2=8",
+            "client:net.ipv4.tcp_retries2",
+            ":net.ipv4.tcp_retries2=8",
+            "client:net.ipv4.tcp_retries2=",
+            "client:kernel.panic=1",
+            "client:net.../../kernel=1",
+            "client:net.ipv4./x=1",
+        ] {
+            assert!(sysctl(wrong).is_err(), "{wrong}");
+        }
+    }
+}

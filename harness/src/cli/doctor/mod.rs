@@ -1,0 +1,15 @@
+//! `halfopen doctor`: what this machine can and cannot do, and the cure.
+//!
+//! Nothing is concluded from versions or configuration files where it can be
+//! tried: each probe asks the kernel for the thing itself, in a namespace that
+//! is thrown away.
+
+mod about;
+mod attempt;
+mod probe;
+mod request;
+mod show;
+
+pub use about::hz;
+pub use probe::{Missing, needed_for_run};
+pub(super) use show::doctor;

@@ -1,0 +1,229 @@
+//! Outcomes for machines. The keys and their order are an interface: what is
+//! there stays; what is new is added, and a change of meaning raises `schema`.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use crate::outcome::environment::Environment;
+use crate::outcome::record::{
+    EndpointRecord, FaultRecord, FirstSign, Netstat, Outcome, Status, Verdict, WireRecord,
+};
+use crate::scenario::case::{Sign, SignKind};
+
+use super::finished::{Finished, Totals, verdict};
+
+/// The version of the form.
+pub const SCHEMA: u32 = 1;
+
+/// Writes a run as one JSON object, indented, with a newline at its end.
+///
+/// # Errors
+/// Those of the writer.
+pub fn write(run: &Finished<'_>, to: &mut dyn Write) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut *to, &Document::of(run)).map_err(io::Error::from)?;
+    to.write_all(b"\n")
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: u32,
+    environment: &'a Environment,
+    interrupted: bool,
+    elapsed_ns: u64,
+    totals: Totals,
+    cases: Vec<CaseView<'a>>,
+}
+
+impl<'a> Document<'a> {
+    fn of(run: &Finished<'a>) -> Self {
+        Document {
+            schema: SCHEMA,
+            environment: run.environment,
+            interrupted: run.interrupted,
+            elapsed_ns: u64::try_from(run.elapsed.as_nanos()).unwrap_or(u64::MAX),
+            totals: Totals::of(run.outcomes),
+            cases: run.outcomes.iter().map(CaseView::of).collect(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct CaseView<'a> {
+    id: &'a str,
+    scenario: &'a str,
+    axes: &'a indexmap::IndexMap<String, String>,
+    source: &'a [String],
+    book: Option<SignView<'a>>,
+    expect: Option<SignView<'a>>,
+    notes: Option<&'a str>,
+    first_sign: Option<FirstSignView<'a>>,
+    faults: &'a [FaultRecord],
+    endpoints: &'a [EndpointRecord],
+    netstat: &'a [Netstat],
+    wire: &'a WireRecord,
+    /// Room for what will be computed before the run: null until then.
+    prediction: Option<()>,
+    verdict: Verdict,
+    surprises: &'a [String],
+    status: &'static str,
+    /// Why it was not run, or what failed.
+    reason: Option<&'a str>,
+}
+
+impl<'a> CaseView<'a> {
+    fn of(outcome: &'a Outcome) -> Self {
+        let (status, reason) = match &outcome.status {
+            Status::Ran => ("ran", None),
+            Status::NotRun(why) => ("not_run", Some(why.as_str())),
+            Status::Failed(why) => ("failed", Some(why.as_str())),
+        };
+        CaseView {
+            id: &outcome.id,
+            scenario: &outcome.scenario,
+            axes: &outcome.axes,
+            source: &outcome.source,
+            book: outcome.book.as_ref().map(SignView::of),
+            expect: outcome.expect.as_ref().map(SignView::of),
+            notes: outcome.notes.as_deref(),
+            first_sign: outcome.first_sign.as_ref().map(FirstSignView::of),
+            faults: &outcome.faults,
+            endpoints: &outcome.endpoints,
+            netstat: &outcome.netstat,
+            wire: &outcome.wire,
+            prediction: None,
+            verdict: verdict(outcome),
+            surprises: &outcome.surprises,
+            status,
+            reason,
+        }
+    }
+}
+
+/// What a book or a scenario says.
+#[derive(Serialize)]
+struct SignView<'a> {
+    endpoint: Option<&'a str>,
+    call: Option<&'a str>,
+    outcome: &'static str,
+    errno: Option<&'a str>,
+    signal: Option<&'a str>,
+    earliest_ns: Option<u64>,
+    latest_ns: Option<u64>,
+}
+
+impl<'a> SignView<'a> {
+    fn of(sign: &'a Sign) -> Self {
+        let ns = |span: std::time::Duration| u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
+        SignView {
+            endpoint: sign.lane.as_deref(),
+            call: sign.call.as_deref(),
+            outcome: outcome(&sign.sign),
+            errno: errno(&sign.sign),
+            signal: signal(&sign.sign),
+            earliest_ns: sign.after.map(|(earliest, _)| ns(earliest)),
+            latest_ns: sign.after.map(|(_, latest)| ns(latest)),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct FirstSignView<'a> {
+    endpoint: Option<&'a str>,
+    call: Option<&'a str>,
+    outcome: &'static str,
+    errno: Option<&'a str>,
+    signal: Option<&'a str>,
+    since_fault_ns: Option<i64>,
+    wire_evidence_ns: Option<i64>,
+}
+
+impl<'a> FirstSignView<'a> {
+    fn of(first: &'a FirstSign) -> Self {
+        let given = |text: &'a str| (!text.is_empty()).then_some(text);
+        FirstSignView {
+            endpoint: given(&first.endpoint),
+            call: given(&first.call),
+            outcome: outcome(&first.outcome),
+            errno: first.errno.as_deref().or_else(|| errno(&first.outcome)),
+            signal: signal(&first.outcome),
+            since_fault_ns: first.since_fault_ns,
+            wire_evidence_ns: first.wire_evidence_ns,
+        }
+    }
+}
+
+/// The kind of a sign as one word, so that a reader of the JSON compares strings.
+fn outcome(kind: &SignKind) -> &'static str {
+    match kind {
+        SignKind::Errno(_) => "errno",
+        SignKind::Eof => "eof",
+        SignKind::PollHangup => "poll_hangup",
+        SignKind::Timeout => "timeout",
+        SignKind::Signal(_) => "signal",
+        SignKind::Unnoticed => "unnoticed",
+    }
+}
+
+fn errno(kind: &SignKind) -> Option<&str> {
+    if let SignKind::Errno(name) = kind {
+        Some(name)
+    } else {
+        None
+    }
+}
+
+fn signal(kind: &SignKind) -> Option<&str> {
+    if let SignKind::Signal(name) = kind {
+        Some(name)
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::report::fixture;
+
+    fn text(outcomes: &[Outcome]) -> String {
+        let environment = fixture::environment();
+        let run = Finished {
+            environment: &environment,
+            outcomes,
+            interrupted: false,
+            elapsed: Duration::from_secs(31),
+        };
+        let mut bytes = Vec::new();
+        write(&run, &mut bytes).expect("memory takes everything");
+        String::from_utf8(bytes).expect("JSON is UTF-8")
+    }
+
+    #[test]
+    fn one_case_in_full() {
+        insta::assert_snapshot!(text(&[fixture::not_the_book()]));
+    }
+
+    #[test]
+    fn every_kind_of_case_has_the_same_keys() {
+        let document: serde_json::Value =
+            serde_json::from_str(&text(&fixture::all())).expect("what was written is JSON");
+        let cases = document["cases"].as_array().expect("cases is a list");
+        assert_eq!(cases.len(), fixture::all().len());
+        let keys = |case: &serde_json::Value| -> Vec<String> {
+            case.as_object()
+                .expect("a case is an object")
+                .keys()
+                .cloned()
+                .collect()
+        };
+        for case in cases {
+            assert_eq!(keys(case), keys(&cases[0]));
+        }
+        assert_eq!(document["totals"]["differ"], 1);
+        assert_eq!(cases[5]["status"], "not_run");
+        assert_eq!(cases[5]["reason"], "virtual time");
+    }
+}
