@@ -1,3 +1,36 @@
 //! YAML to cases. Pure: reads text, builds nothing.
+//!
+//! A file becomes a tree whose every node knows its place ([`tree`]); the tree
+//! is decoded once for each point of a scenario's matrix, so that every value
+//! is checked as the case will use it; what is wrong is collected, not thrown,
+//! so that one run shows all of it ([`error`]).
 
 pub mod case;
+pub mod catalogue;
+pub mod error;
+pub mod load;
+pub mod schema;
+
+mod decode;
+mod detector;
+mod event;
+mod expand;
+mod lane;
+mod mark;
+mod matrix;
+mod name;
+mod network;
+mod packet;
+mod scalar;
+mod sign;
+mod step;
+mod sysctl;
+mod tree;
+
+#[cfg(test)]
+mod tests;
+
+pub use catalogue::{Catalogue, ScenarioInfo, parse};
+pub use error::{InputErrors, Problem};
+pub use load::load;
+pub use schema::schema;

@@ -1,0 +1,174 @@
+//! Detectors by name.
+
+use std::time::Duration;
+
+use indexmap::IndexMap;
+
+use super::case::{Detector, Keepalive, KeepaliveBy};
+use super::decode::Decoder;
+use super::error::Problem;
+use super::name;
+use super::scalar::{self, Refusal};
+use super::tree::{Node, Value};
+
+/// A detector of a file.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Known {
+    /// One that lanes can have.
+    Usable(Detector),
+    /// One that is well formed, but that endpoints cannot do yet.
+    Heartbeat,
+}
+
+/// The detectors a file declares, and `none`.
+pub fn declared<'a>(dec: &Decoder<'a, '_>, node: Option<&'a Node>) -> IndexMap<String, Known> {
+    let mut detectors = IndexMap::new();
+    detectors.insert("none".to_owned(), Known::Usable(Detector::default()));
+    let Some(node) = node else { return detectors };
+    let Some(entries) = dec.map(node, "a mapping from names to detectors") else { return detectors };
+    for (key, value) in entries {
+        if let Err(refusal) = name::kebab(&key.name) {
+            dec.problem(Problem::new(key.span, refusal.message).maybe_help(refusal.help));
+        }
+        let detector = one(dec, value);
+        if key.name == "none" && detector.as_ref().is_some_and(|d| *d != Known::Usable(Detector::default())) {
+            dec.problem(
+                Problem::new(key.span, "`none` detects nothing and cannot be anything else")
+                    .expected("`none: {}`")
+                    .help("give this detector another name"),
+            );
+            continue;
+        }
+        // A detector with a mistake still has its name: its users are not wrong.
+        detectors.insert(key.name.clone(), detector.unwrap_or(Known::Usable(Detector::default())));
+    }
+    detectors
+}
+
+fn one<'a>(dec: &Decoder<'a, '_>, node: &'a Node) -> Option<Known> {
+    let keys = ["keepalive", "user_timeout", "read_timeout", "poll", "heartbeat"];
+    let fields = dec.fields(node, "a detector", &keys)?;
+    let milliseconds = |key: &str| -> Option<Option<Duration>> {
+        let Some(node) = fields.get(key) else { return Some(None) };
+        dec.scalar(node, "a duration of at least 1ms, such as `3s`", whole_milliseconds).map(Some)
+    };
+    let keepalive = match fields.get("keepalive") {
+        None => None,
+        Some(node) => Some(keepalive(dec, node)?),
+    };
+    let detector = Detector {
+        keepalive,
+        user_timeout: milliseconds("user_timeout")?,
+        read_timeout: milliseconds("read_timeout")?,
+        poll: milliseconds("poll")?,
+    };
+    if let Some(node) = fields.get("heartbeat") {
+        heartbeat(dec, node)?;
+        return Some(Known::Heartbeat);
+    }
+    Some(Known::Usable(detector))
+}
+
+/// TCP_USER_TIMEOUT and poll() count in int milliseconds (tcp(7), poll(2)).
+fn whole_milliseconds(text: &str) -> Result<Duration, Refusal> {
+    let time = scalar::positive(text)?;
+    if time.subsec_nanos() % 1_000_000 != 0 {
+        return Err(Refusal::new(format!("{text} is finer than a millisecond, the kernel's unit here")));
+    }
+    if time.as_millis() > i32::MAX as u128 {
+        return Err(Refusal::new(format!("{text} is more than an int of milliseconds, about 24 days")));
+    }
+    Ok(time)
+}
+
+/// The range of TCP_KEEPIDLE and TCP_KEEPINTVL: MAX_TCP_KEEPIDLE, MAX_TCP_KEEPINTVL.
+fn whole_seconds(text: &str) -> Result<Duration, Refusal> {
+    let time = scalar::duration(text)?;
+    if time.subsec_nanos() != 0 {
+        return Err(Refusal::new(format!("{text} is not a whole number of seconds, the kernel's unit here")));
+    }
+    if !(1..=32_767).contains(&time.as_secs()) {
+        return Err(Refusal::new(format!("{text} is out of range: it must be from 1s to 32767s")));
+    }
+    Ok(time)
+}
+
+fn keepalive<'a>(dec: &Decoder<'a, '_>, node: &'a Node) -> Option<Keepalive> {
+    let fields = dec.fields(node, "keepalive", &["idle", "interval", "count", "by"])?;
+    let by = match fields.get("by") {
+        None => KeepaliveBy::Socket,
+        Some(node) => {
+            let words = [("socket", KeepaliveBy::Socket), ("sysctl", KeepaliveBy::Sysctl)];
+            dec.choose(node, "place for keepalive values", &words)?
+        }
+    };
+    let seconds = |key: &str| -> Option<Option<Duration>> {
+        let Some(node) = fields.get(key) else { return Some(None) };
+        dec.scalar(node, "whole seconds from `1s` to `32767s`", whole_seconds).map(Some)
+    };
+    // MAX_TCP_KEEPCNT for a socket; net.ipv4.tcp_keepalive_probes is a byte.
+    let most = if by == KeepaliveBy::Socket { 127 } else { 255 };
+    let count = fields.get("count").map(|node| {
+        let expected = format!("a number of probes from 1 to {most}");
+        dec.scalar(node, &expected, |text| scalar::whole(text, 1u32, most))
+    });
+    let (idle, interval) = (seconds("idle"), seconds("interval"));
+    let keepalive = Keepalive {
+        idle: idle?,
+        interval: interval?,
+        count: match count {
+            None => None,
+            Some(count) => Some(count?),
+        },
+        by,
+    };
+    if by == KeepaliveBy::Sysctl && keepalive.idle.or(keepalive.interval).is_none() && keepalive.count.is_none() {
+        dec.problem(
+            Problem::new(fields.key("by").unwrap_or(fields.span), "`by: sysctl` sets no value")
+                .expected("`idle`, `interval` or `count` beside it"),
+        );
+        return None;
+    }
+    Some(keepalive)
+}
+
+fn heartbeat<'a>(dec: &Decoder<'a, '_>, node: &'a Node) -> Option<()> {
+    let fields = dec.fields(node, "a heartbeat", &["every", "timeout", "answered"])?;
+    let every = dec.required(&fields, "a heartbeat", "every", "1s")?;
+    dec.scalar(every, scalar::DURATION, scalar::positive)?;
+    let timeout = dec.required(&fields, "a heartbeat", "timeout", "3s")?;
+    dec.scalar(timeout, scalar::DURATION, scalar::positive)?;
+    if let Some(answered) = fields.get("answered") {
+        dec.scalar(answered, "`true` or `false`", scalar::truth)?;
+    }
+    Some(())
+}
+
+/// A detector by its name: name and detector.
+pub fn named<'a>(
+    dec: &Decoder<'a, '_>,
+    detectors: &IndexMap<String, Known>,
+    node: &'a Node,
+) -> Option<(String, Detector)> {
+    if let Value::Map(_) = &node.value {
+        dec.problem(
+            Problem::new(node.span, "a detector is used by its name")
+                .expected(name::one_of(detectors.keys().map(String::as_str)))
+                .help("give it a name under `detectors:` at the top of the file"),
+        );
+        return None;
+    }
+    let chosen = dec.known(node, "detector", detectors.keys().map(String::as_str))?;
+    match detectors.get(&chosen)? {
+        Known::Usable(detector) => Some((chosen, detector.clone())),
+        Known::Heartbeat => {
+            let place = dec.resolve(node)?;
+            dec.problem(
+                Problem::new(place.span, format!("`{chosen}` is a heartbeat, which endpoints cannot do yet"))
+                    .expected("a detector of the kernel's: keepalive, user_timeout, read_timeout, poll")
+                    .help("script it: `{ repeat: { times: 3, steps: [{ exchange: ping }, { sleep: 1s }] } }` with a read_timeout"),
+            );
+            None
+        }
+    }
+}

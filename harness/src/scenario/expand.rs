@@ -1,0 +1,250 @@
+//! A scenario at every point of its matrix.
+
+use std::time::Duration;
+
+use indexmap::IndexMap;
+
+use super::case::{Case, Clock, Detector, Family, Network};
+use super::decode::{Decoder, Fields, Findings, Point};
+use super::detector::{self, Known};
+use super::error::Problem;
+use super::event;
+use super::lane::{self, Declared, Scene};
+use super::mark::{self, Marks};
+use super::matrix;
+use super::name;
+use super::scalar::{self, Refusal};
+use super::sign;
+use super::sysctl;
+use super::tree::{Key, Node, Value};
+
+/// Keys of a scenario.
+pub const KEYS: [&str; 18] = [
+    "about", "source", "book", "expect", "notes", "matrix", "exclude", "detector", "detector_on", "network", "family",
+    "sysctls", "server", "client", "lanes", "watch", "faults", "give_up",
+];
+/// The longest a case may last.
+const MAX_GIVE_UP: Duration = Duration::from_secs(24 * 3600);
+
+/// What scenarios refer to by name.
+pub struct Shelf {
+    /// Detectors.
+    pub detectors: IndexMap<String, Known>,
+    /// Networks.
+    pub networks: IndexMap<String, Network>,
+}
+
+/// The cases of a scenario, or what is wrong with it.
+pub fn scenario(shelf: &Shelf, key: &Key, node: &Node, room: usize) -> Result<Vec<Case>, Vec<Problem>> {
+    let findings = Findings::default();
+    let empty = Point::new();
+    let no_axes = super::decode::Axes::new();
+    let dec = Decoder { findings: &findings, axes: &no_axes, point: &empty, id: "" };
+    if let Err(refusal) = name::kebab(&key.name) {
+        dec.problem(Problem::new(key.span, refusal.message).maybe_help(refusal.help));
+    }
+    let keys: Vec<&str> = KEYS.into_iter().chain(["clock"]).collect();
+    let Some(mut fields) = dec.fields(node, "a scenario", &keys) else {
+        return Err(findings.into_problems(1));
+    };
+    // What is missing is shown at the scenario's name, not at its first key.
+    fields.span = key.span;
+    let Some(axes) = matrix::axes(&dec, &fields) else { return Err(findings.into_problems(1)) };
+    let Some(points) = matrix::points(&findings, &axes, &fields, room) else {
+        return Err(findings.into_problems(1));
+    };
+    let mut cases = Vec::new();
+    for point in &points {
+        let id = id(&key.name, point);
+        let dec = Decoder { findings: &findings, axes: &axes, point, id: &id };
+        if let Some(case) = case(&dec, shelf, key, &fields) {
+            cases.push(case);
+        }
+    }
+    // With mistakes elsewhere these would be said of what was not looked at.
+    if !findings.any() {
+        for span in findings.idle_whens() {
+            dec.problem(Problem::new(span, "this `when` matches no case").expected("values that occur together in the matrix"));
+        }
+        for span in findings.beaten_signs() {
+            dec.problem(
+                Problem::new(span, "this is never reached: an earlier sign always matches first")
+                    .expected("the general sign after the special ones"),
+            );
+        }
+        matrix::unused(&dec, &findings, &fields);
+    }
+    if findings.any() { Err(findings.into_problems(points.len())) } else { Ok(cases) }
+}
+
+/// `scenario` or `scenario/axis=value,axis=value`.
+fn id(scenario: &str, point: &Point<'_>) -> String {
+    let axes: Vec<String> =
+        point.iter().filter_map(|(axis, node)| Some(format!("{axis}={}", plain(node)?))).collect();
+    if axes.is_empty() { scenario.to_owned() } else { format!("{scenario}/{}", axes.join(",")) }
+}
+
+fn plain(node: &Node) -> Option<&str> {
+    match &node.value {
+        Value::Scalar(text) => Some(text),
+        _ => None,
+    }
+}
+
+/// A setting's node: the scenario's key, or the axis of that name.
+fn setting<'a>(dec: &Decoder<'a, '_>, fields: &Fields<'a>, name: &str) -> Option<&'a Node> {
+    fields.get(name).or_else(|| dec.axis(name))
+}
+
+fn case<'a>(dec: &Decoder<'a, '_>, shelf: &Shelf, key: &Key, fields: &Fields<'a>) -> Option<Case> {
+    let about = dec.required(fields, "this scenario", "about", "one sentence on what happens");
+    let about = about.and_then(|node| dec.text(node, "one sentence on what happens"));
+    let notes = match fields.get("notes") {
+        None => Some(None),
+        Some(node) => dec.text(node, "text").map(Some),
+    };
+    let source = texts(dec, fields.get("source"));
+    let give_up = give_up(dec, fields);
+    let clock = fields.get("clock").map_or(Some(Clock::Any), |node| {
+        dec.choose(node, "clock", &[("any", Clock::Any), ("virtual", Clock::Virtual)])
+    });
+    let family = setting(dec, fields, "family").map_or(Some(Family::Ipv4), |node| {
+        dec.choose(node, "address family", &[("ipv4", Family::Ipv4), ("ipv6", Family::Ipv6)])
+    });
+    let network = match setting(dec, fields, "network") {
+        None => shelf.networks.get("link").cloned(),
+        Some(node) => dec
+            .known(node, "network", shelf.networks.keys().map(String::as_str))
+            .and_then(|name| shelf.networks.get(&name).cloned()),
+    };
+    let given = setting(dec, fields, "detector").map(|node| detector::named(dec, &shelf.detectors, node));
+    let (family, network) = (family?, network?);
+    let sysctls = sysctl::by_host(dec, &network, fields.get("sysctls"));
+    let declared = lane::declared(dec, fields)?;
+    let names: Vec<String> = declared.iter().map(|(name, ..)| (*name).to_owned()).collect();
+    let given_to = detector_on(dec, fields, &names, matches!(&given, Some(Some((name, _))) if name != "none"));
+    let book = sign::sign(dec, fields.get("book"), &names);
+    let expect = sign::sign(dec, fields.get("expect"), &names);
+    let mut scene = Scene { network, family, lanes: names, marks: Marks::default() };
+    let given = match given {
+        None => None,
+        Some(given) => Some(given?),
+    };
+    let lanes = lanes(dec, shelf, &mut scene, given, &given_to?, declared);
+    let events = event::events(dec, &mut scene, fields.get("faults"));
+    scene.marks.check(dec);
+    let watch = watch(dec, fields, &scene.lanes);
+    let (events, timings) = events?;
+    mark::check_timings(dec, &timings, give_up);
+    let mut case = Case {
+        id: dec.id.to_owned(),
+        scenario: key.name.clone(),
+        axes: dec.point.iter().filter_map(|(axis, node)| Some(((*axis).to_owned(), plain(node)?.to_owned()))).collect(),
+        about: about?,
+        source: source?,
+        book: book?,
+        expect: expect?,
+        notes: notes?,
+        network: scene.network,
+        family,
+        sysctls: sysctls?,
+        lanes: lanes?,
+        events,
+        watch: watch?,
+        give_up: give_up?,
+        clock: clock?,
+        line: key.span.line,
+    };
+    if case.watch.is_empty() {
+        case.watch = lane::watch_by_default(&case);
+    }
+    Some(case)
+}
+
+fn lanes<'a>(
+    dec: &Decoder<'a, '_>,
+    shelf: &Shelf,
+    scene: &mut Scene,
+    given: Option<(String, Detector)>,
+    given_to: &[String],
+    declared: Vec<Declared<'a>>,
+) -> Option<Vec<super::case::Lane>> {
+    let mut lanes = Vec::new();
+    let mut sound = true;
+    for declared in declared {
+        let given = given.clone().filter(|_| given_to.iter().any(|name| name == declared.0));
+        match lane::lane(dec, scene, &shelf.detectors, given, declared) {
+            Some(decoded) => lanes.push(decoded),
+            None => sound = false,
+        }
+    }
+    if !sound {
+        return None;
+    }
+    lane::find_peers(dec, &mut lanes);
+    Some(lanes.into_iter().map(|decoded| decoded.lane).collect())
+}
+
+/// The lanes that get the scenario's detector.
+fn detector_on<'a>(dec: &Decoder<'a, '_>, fields: &Fields<'a>, lanes: &[String], matters: bool) -> Option<Vec<String>> {
+    let has = |name: &str| lanes.iter().any(|lane| lane == name);
+    let Some(node) = setting(dec, fields, "detector_on") else {
+        if matters && !has("client") {
+            let span = fields.key("detector").or_else(|| fields.key("matrix")).unwrap_or(fields.span);
+            dec.problem(
+                Problem::new(span, "no lane is called `client`, which gets the detector by default")
+                    .expected("`detector_on:` with a lane, or a lane's own `detector:`"),
+            );
+            return None;
+        }
+        return Some(vec!["client".to_owned()]);
+    };
+    let node = dec.resolve(node)?;
+    if plain(node) == Some("both") && has("client") && has("server") {
+        return Some(vec!["client".to_owned(), "server".to_owned()]);
+    }
+    let known = || lanes.iter().map(String::as_str);
+    match &node.value {
+        Value::List(list) => list.iter().map(|node| dec.known(node, "lane", known())).collect(),
+        _ if has("client") && has("server") => {
+            dec.known(node, "lane", known().chain(["both"])).map(|lane| vec![lane])
+        }
+        _ => dec.known(node, "lane", known()).map(|lane| vec![lane]),
+    }
+}
+
+fn texts<'a>(dec: &Decoder<'a, '_>, node: Option<&'a Node>) -> Option<Vec<String>> {
+    let Some(node) = node else { return Some(Vec::new()) };
+    dec.list(node, "a list such as `[H1, \"UNP 5.14\"]`")?.iter().map(|node| dec.text(node, "text")).collect()
+}
+
+fn give_up<'a>(dec: &Decoder<'a, '_>, fields: &Fields<'a>) -> Option<Duration> {
+    let node = dec.required(fields, "this scenario", "give_up", "30s")?;
+    dec.scalar(node, "a duration of more than 0 and at most 24h", |text| {
+        let time = scalar::positive(text)?;
+        if time > MAX_GIVE_UP {
+            return Err(Refusal::new(format!("{text} is longer than 24h")));
+        }
+        Ok(time)
+    })
+}
+
+/// The lanes that `watch:` names; none when it is not there.
+fn watch<'a>(dec: &Decoder<'a, '_>, fields: &Fields<'a>, lanes: &[String]) -> Option<Vec<String>> {
+    let Some(node) = fields.get("watch") else { return Some(Vec::new()) };
+    let list = dec.list(node, "a list of lanes such as `[client]`")?;
+    if list.is_empty() {
+        dec.problem(Problem::new(node.span, "nobody is watched").expected(name::one_of(lanes.iter().map(String::as_str))));
+        return None;
+    }
+    let mut watched: Vec<String> = Vec::new();
+    for node in list {
+        let lane = dec.known(node, "lane", lanes.iter().map(String::as_str))?;
+        if watched.contains(&lane) {
+            dec.problem(Problem::new(node.span, format!("`{lane}` is here twice")).expected("each lane once"));
+            return None;
+        }
+        watched.push(lane);
+    }
+    Some(watched)
+}
