@@ -23,6 +23,9 @@ use super::topology::{EndPlan, NodePlan, Topology, WIRE};
 use crate::scenario::case::{Family, NodeKind};
 use crate::sys::ethtool::settled_carrier;
 
+/// How long an IPv6 address may take to be heard.
+const ADDRESS_LIMIT: Duration = Duration::from_secs(5);
+
 /// How long a bridge port may take to forward. Without spanning tree and with
 /// settled carrier it does so at once.
 const FORWARDING_LIMIT: Duration = Duration::from_secs(5);
@@ -239,6 +242,9 @@ impl Lab {
             let plan = &self.topology.nodes[node];
             let names = plan.interfaces.iter().map(|i| i.name.as_str());
             settle_interfaces(&self.running(node)?.ns, names)?;
+            if plan.has_addresses() && self.families.contains(&Family::Ipv6) {
+                self.wait_heard(node)?;
+            }
         }
         // A switch next to a node that just came up has a port to wait for.
         for (index, plan) in self.topology.nodes.iter().enumerate() {
@@ -253,6 +259,42 @@ impl Lab {
             }
         }
         Ok(())
+    }
+
+    /// Waits until neighbour solicitations for the node's IPv6 addresses are
+    /// heard, and it can send some: the kernel joins an address's
+    /// solicited-node group on a workqueue, even without duplicate address
+    /// detection (addrconf_dad_work()), and a solicitation that came before
+    /// would cost its sender a second.
+    fn wait_heard(&self, node: usize) -> Result<(), LabError> {
+        let ns = &self.running(node)?.ns;
+        let plan = &self.topology.nodes[node];
+        let what = || format!("see the IPv6 addresses of {} ready", plan.name);
+        let mut groups = Vec::new();
+        for interface in &plan.interfaces {
+            let v6 = interface.addresses.iter().filter_map(|(a, _)| match a {
+                std::net::IpAddr::V6(v6) => Some(v6.octets()),
+                std::net::IpAddr::V4(_) => None,
+            });
+            groups.extend(v6.map(|octets| (interface.name.as_str(), octets)));
+        }
+        let start = Instant::now();
+        loop {
+            let read = |file| std::fs::read_to_string(format!("/proc/thread-self/net/{file}"));
+            let (joined, addresses) = ns
+                .enter(|| Ok((read("igmp6")?, read("if_inet6")?)))?
+                .map_err(|e: std::io::Error| LabError::system(what(), e))?;
+            let ready =
+                groups.iter().all(|(interface, a)| is_heard(&joined, &addresses, interface, a));
+            if ready {
+                return Ok(());
+            }
+            if start.elapsed() > ADDRESS_LIMIT {
+                let e = std::io::Error::from(std::io::ErrorKind::TimedOut);
+                return Err(LabError::system(what(), e));
+            }
+            std::thread::sleep(Duration::from_micros(200));
+        }
     }
 
     fn wait_forwarding(&self, switch: usize, ifindex: u32) -> Result<(), LabError> {
@@ -360,6 +402,27 @@ fn network_of(address: std::net::IpAddr, length: u8) -> std::net::IpAddr {
 
 fn bridge_index(plan: &NodePlan) -> u32 {
     plan.interfaces.len() as u32 + 2
+}
+
+/// Whether the address's solicited-node group (RFC 4291, 2.7.1) is joined,
+/// and the interface has a link-local address to solicit from, by the text of
+/// /proc/net/igmp6 (index, interface, group, ...) and /proc/net/if_inet6
+/// (address, index, length, scope, flags, interface).
+fn is_heard(joined: &str, addresses: &str, interface: &str, address: &[u8; 16]) -> bool {
+    let [.., a, b, c] = address;
+    let group = format!("ff0200000000000000000001ff{a:02x}{b:02x}{c:02x}");
+    let has_group = joined.lines().any(|line| {
+        let mut words = line.split_whitespace().skip(1);
+        words.next() == Some(interface) && words.next() == Some(&group)
+    });
+    let has_link_local = addresses.lines().any(|line| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let flags = words.get(4).and_then(|f| u32::from_str_radix(f, 16).ok());
+        line.starts_with("fe80")
+            && words.get(5) == Some(&interface)
+            && flags.is_some_and(|f| f & libc::IFA_F_TENTATIVE == 0)
+    });
+    has_group && has_link_local
 }
 
 fn is_forwarding(message: &Message) -> bool {

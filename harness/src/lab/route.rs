@@ -124,12 +124,16 @@ impl Lab {
     }
 
     /// Undoes [`Lab::remove_addresses`], and puts the planned routes back.
+    /// Returns when the addresses can be reached.
     ///
     /// # Errors
     /// For a node that the lab does not have, or that is down.
     pub fn restore_addresses(&mut self, node: &str) -> Result<Took, LabError> {
         let index = self.topology.node(node)?;
-        Took::around(|| self.configure(&[index]))
+        Took::around(|| {
+            self.configure(&[index])?;
+            self.settle(&[index])
+        })
     }
 
     /// Puts every planned route into the batch.
