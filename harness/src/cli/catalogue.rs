@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::error::CliError;
 use super::output;
-use super::pending::scenario::{self, Catalogue};
+use crate::scenario::{self, Catalogue};
 
 /// The file that is read when none is named.
 const DEFAULT_FILE: &str = "scenarios.yaml";

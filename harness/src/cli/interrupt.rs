@@ -1,44 +1,42 @@
 //! Ctrl-C: the first one asks the run to come to an end and report what it
 //! has; the second one ends the program at once. Labs go with it either way.
 
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
+use nix::fcntl::OFlag;
+use nix::unistd::pipe2;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::error::Exit;
 use super::output;
 
-/// Starts listening for SIGINT and SIGTERM. The flag is set by the first one.
+/// Starts listening for SIGINT and SIGTERM. The first one closes the writing
+/// end of the pipe whose reading end is returned: every case sees it at once.
 ///
 /// Handlers, not a blocked mask: endpoints are started from this process, and
 /// a mask would be inherited through execve(2), a handler is not.
-pub(super) fn watch() -> Arc<AtomicBool> {
-    let flag = Arc::new(AtomicBool::new(false));
-    let asked = Arc::clone(&flag);
-    let started = std::thread::Builder::new()
-        .name("halfopen-signals".into())
-        .spawn(move || {
-            let Ok(runtime) = tokio::runtime::Builder::new_current_thread()
-                .enable_io()
-                .build()
-            else {
-                return;
-            };
-            runtime.block_on(listen(&asked));
-        });
-    if let Err(e) = started {
-        // Ctrl-C then ends the program at once, as it does by default.
-        tracing::debug!("signals are left alone: {e}");
-    }
-    flag
+pub(super) fn watch() -> Option<Arc<OwnedFd>> {
+    let (read, write) = pipe2(OFlag::O_CLOEXEC).ok()?;
+    let started = std::thread::Builder::new().name("halfopen-signals".into()).spawn(move || {
+        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_io().build()
+        else {
+            // Nobody listens then, so Ctrl-C ends the program at once, as it
+            // does by default; but the pipe must not be closed.
+            std::mem::forget(write);
+            return;
+        };
+        runtime.block_on(listen(write));
+    });
+    started.ok().map(|_| Arc::new(read))
 }
 
-async fn listen(asked: &AtomicBool) {
-    let (Ok(mut int), Ok(mut term)) = (
-        signal(SignalKind::interrupt()),
-        signal(SignalKind::terminate()),
-    ) else {
+async fn listen(write: OwnedFd) {
+    let mut write = Some(write);
+    let (Ok(mut int), Ok(mut term)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        std::mem::forget(write);
         return;
     };
     loop {
@@ -46,9 +44,9 @@ async fn listen(asked: &AtomicBool) {
             _ = int.recv() => {}
             _ = term.recv() => {}
         }
-        if asked.swap(true, Ordering::SeqCst) {
+        if write.take().is_none() {
             std::process::exit(Exit::Interrupted.code().into());
         }
-        output::remark("interrupted: no more cases are started (again: stop at once)");
+        output::remark("interrupted: cases are ended, no more are started (again: stop at once)");
     }
 }

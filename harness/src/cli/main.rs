@@ -6,7 +6,7 @@ use clap::Parser;
 
 use super::args::{Cli, Command};
 use super::error::{CliError, Exit};
-use super::pending::{endpoint, scenario};
+use crate::{endpoint, scenario};
 use super::{doctor, list, output, run};
 
 /// Runs the command with this process's arguments.

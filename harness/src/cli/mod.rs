@@ -9,7 +9,6 @@ mod interrupt;
 mod list;
 mod main;
 mod output;
-mod pending;
 mod privileges;
 mod progress;
 mod run;
@@ -17,3 +16,20 @@ mod select;
 
 pub use error::Exit;
 pub use main::main;
+
+/// A file for this room's tests.
+#[cfg(test)]
+const THREE_CASES: &str = "
+version: 1
+detectors:
+  keepalive-2-1-3: { keepalive: { idle: 2s, interval: 1s, count: 3 } }
+  user-timeout-3s: { user_timeout: 3s }
+scenarios:
+  host-crash-while-writing:
+    about: The server loses power.
+    matrix: { detector: [none, keepalive-2-1-3, user-timeout-3s] }
+    server: [listen, accept, echo]
+    client: [connect, { exchange: hello }, read]
+    faults: [{ at: 500ms, crash: server }]
+    give_up: 5s
+";

@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::report::span::human;
 
 use super::output;
-use super::pending::run::Progress;
+use crate::run::Progress;
 
 /// A log gets no more than one line in this time.
 const LOG_EVERY: Duration = Duration::from_secs(5);

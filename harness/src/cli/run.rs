@@ -7,8 +7,9 @@ use crate::report::{json, ladder, netstat, notes, table};
 use crate::scenario::case::Case;
 
 use super::args::{Format, RunArgs, Sysctl, Time};
-use super::error::{CliError, Exit, chain};
-use super::pending::run::{self, Options};
+use super::error::{CliError, Exit};
+use crate::report::words::chain;
+use crate::run::{self, Options};
 use super::progress::Meter;
 use super::{catalogue, doctor, interrupt, output, select};
 
@@ -37,15 +38,14 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit, CliError> {
     }
     // Before any thread is started: see privileges.
     let privileges = doctor::needed_for_run()?;
-    let stop = interrupt::watch();
     let options = Options {
         jobs: args.jobs.map(usize::from),
         sysctls,
-        stop,
+        interrupt: interrupt::watch(),
         privileges: privileges.to_owned(),
     };
     let mut meter = Meter::new();
-    let results = run::run(cases, &options, &mut |event| meter.see(&event));
+    let results = run::run(&cases, &options, &mut |event| meter.see(&event));
     let elapsed = meter.finish();
     let results = results.map_err(|e| CliError::Run(chain(&e)))?;
     let finished = Finished {
@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn a_sysctl_names_a_host_of_the_cases() {
-        let cases = super::super::pending::scenario::parse("t", "scenarios:")
+        let cases = crate::scenario::parse("t", crate::cli::THREE_CASES)
             .expect("right")
             .cases;
         let one = |host: &str, value: &str| Sysctl {

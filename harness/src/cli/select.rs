@@ -130,10 +130,11 @@ fn near(text: &str, cases: &[Case]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::pending::scenario::parse;
+    use crate::cli::THREE_CASES;
+    use crate::scenario::parse;
 
     fn cases() -> Vec<Case> {
-        parse("t", "scenarios:")
+        parse("t", THREE_CASES)
             .expect("the fixture is right")
             .cases
     }

@@ -48,6 +48,18 @@ pub enum LabError {
         /// What would cure it.
         cure: String,
     },
+    /// The host has crashed and is not up again.
+    #[error("{node} is down: it crashed and has not been started again")]
+    Down {
+        /// The host, router or switch.
+        node: String,
+    },
+    /// A lab's functions block, which a tokio runtime does not allow.
+    #[error(
+        "a lab cannot be used on a thread of a tokio runtime, because its functions block; \
+         call it from a thread of its own (std::thread::spawn)"
+    )]
+    InsideRuntime,
 }
 
 impl LabError {

@@ -1,6 +1,30 @@
 //! Throwaway networks: hosts, links through the wire, switches, routers,
 //! faults. Knows no scenario.
 
+pub mod builder;
+mod cable;
+mod construct;
+mod crash;
 pub mod error;
 pub mod filter;
+mod interface;
+pub mod live;
+mod message;
 pub mod namespace;
+mod neighbour;
+mod netlink;
+pub mod pinned;
+mod route;
+mod sysctl;
+pub mod took;
+mod topology;
+
+#[cfg(test)]
+mod tests;
+
+pub use builder::LabBuilder;
+pub use error::LabError;
+pub use live::{Lab, Port};
+pub use namespace::Namespace;
+pub use took::Took;
+pub use topology::WIRE;

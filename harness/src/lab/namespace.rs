@@ -9,7 +9,7 @@
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use netns_rs::{Env, NetNs};
@@ -33,18 +33,19 @@ impl Namespace {
     /// # Errors
     /// Without CAP_SYS_ADMIN (root, or root of a user namespace).
     pub fn create(name: &str) -> Result<Self, LabError> {
-        let (answer, result) = channel();
-        let asked = keeper()?
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
-            .send(Request { name: name.to_owned(), answer });
-        let file = match asked.ok().and_then(|()| result.recv().ok()) {
-            Some(made) => made?,
-            None => {
-                return Err(LabError::Plan("the keeper of the namespaces has ended".into()));
-            }
-        };
-        Ok(Namespace { name: name.into(), file: Arc::new(file) })
+        Coming::ask(name)?.get()
+    }
+
+    /// Makes several namespaces; the caller can work in the first while the
+    /// next ones are being made.
+    ///
+    /// # Errors
+    /// As [`Namespace::create`], from the iterator's items.
+    pub fn create_all<'a>(
+        names: impl IntoIterator<Item = &'a str>,
+    ) -> Result<impl Iterator<Item = Result<Self, LabError>>, LabError> {
+        let asked: Vec<Coming> = names.into_iter().map(Coming::ask).collect::<Result<_, _>>()?;
+        Ok(asked.into_iter().map(Coming::get))
     }
 
     /// Its name.
@@ -91,6 +92,33 @@ impl Drop for Back {
     }
 }
 
+/// A namespace that the keeper is making.
+struct Coming {
+    name: String,
+    result: Receiver<Result<File, LabError>>,
+}
+
+impl Coming {
+    fn ask(name: &str) -> Result<Self, LabError> {
+        let (answer, result) = channel();
+        keeper()?
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+            .send(Request { name: name.to_owned(), answer })
+            .map_err(|_| keeper_ended())?;
+        Ok(Coming { name: name.to_owned(), result })
+    }
+
+    fn get(self) -> Result<Namespace, LabError> {
+        let file = self.result.recv().map_err(|_| keeper_ended())??;
+        Ok(Namespace { name: self.name.into(), file: Arc::new(file) })
+    }
+}
+
+fn keeper_ended() -> LabError {
+    LabError::Plan("the keeper of the namespaces has ended".into())
+}
+
 struct Request {
     name: String,
     answer: Sender<Result<File, LabError>>,
@@ -133,20 +161,29 @@ fn start_keeper() -> Result<Mutex<Sender<Request>>, (String, i32)> {
                 return;
             }
             let env = PrivateDir(PathBuf::from(PRIVATE_DIR).join("halfopen"));
-            for (serial, request) in requests.iter().enumerate() {
-                let (file, named) = match make(&env, serial, &request.name) {
-                    Ok((file, named)) => (Ok(file), Some(named)),
-                    Err(e) => (Err(e), None),
+            let mut served = Vec::new();
+            for serial in 0.. {
+                // Nobody waits: time to unmount the names that have served.
+                // The descriptors keep the namespaces alive. Unmounting waits
+                // for RCU, so it is done when no request is queued. A name
+                // that stays mounted harms nobody: it is private to this thread.
+                let request = requests.try_recv().or_else(|_| {
+                    for name in served.drain(..) {
+                        if let Err(e) = NetNs::remove(name) {
+                            tracing::debug!("a namespace's name stays mounted: {e}");
+                        }
+                    }
+                    requests.recv()
+                });
+                let Ok(request) = request else {
+                    return;
                 };
+                let file = make(&env, serial, &request.name).map(|(file, name)| {
+                    served.push(name);
+                    file
+                });
                 // A caller that gave up waiting does not want the answer.
                 let _ = request.answer.send(file);
-                // The descriptor keeps the namespace alive; its name has
-                // served. Unmounting waits for RCU, so it is done after the
-                // answer. A name that stays mounted harms nobody: it is
-                // private to this thread.
-                if let Some(Err(e)) = named.map(NetNs::remove) {
-                    tracing::debug!("a namespace's name stays mounted: {e}");
-                }
             }
         })
         .map_err(|e| ("start the keeper thread".to_owned(), e.raw_os_error().unwrap_or(0)))?;
@@ -174,7 +211,7 @@ fn private_mounts() -> Result<(), (String, i32)> {
 
 fn make(
     env: &PrivateDir,
-    serial: usize,
+    serial: u64,
     name: &str,
 ) -> Result<(File, NetNs<PrivateDir>), LabError> {
     let what = || format!("create namespace {name}");

@@ -65,9 +65,10 @@ impl Collector {
                     result: CallResult::Blocked,
                 });
             }
-            Report::End { pid, at, result } => {
+            Report::End { pid, began, at, result } => {
                 if let Some(call) = self.process(pid).calls.last_mut() {
                     let listening = call.call == "listen";
+                    call.start_ns = began;
                     call.end_ns = Some(at);
                     call.result = result;
                     self.state.listening |= listening;
@@ -97,6 +98,11 @@ impl Collector {
     pub fn ended(&mut self, how: ExitKind, at_ns: i64) {
         self.record.processes[0].end = Some(ProcessEnd { at_ns, how });
         self.state.ended = true;
+    }
+
+    /// Which boot of its host it belongs to.
+    pub fn boot(&self) -> u32 {
+        self.record.boot
     }
 
     /// The record, with times counted from `t0_ns`.
@@ -140,11 +146,11 @@ mod tests {
             at,
         };
         c.take(start(100, "accept", 10));
-        c.take(Report::End { pid: 100, at: 20, result: CallResult::Value(0) });
+        c.take(Report::End { pid: 100, began: 11, at: 20, result: CallResult::Value(0) });
         c.take(Report::Forked { pid: 100, child: 101, at: 21 });
         c.take(start(101, "read", 22));
         c.take(start(100, "accept", 23));
-        c.take(Report::End { pid: 101, at: 30, result: CallResult::Value(5) });
+        c.take(Report::End { pid: 101, began: 23, at: 30, result: CallResult::Value(5) });
         let record = c.finish(10);
         let calls = |n: usize| {
             let calls = &record.processes[n].calls;

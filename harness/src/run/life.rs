@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags};
@@ -12,7 +13,7 @@ use super::finish::{self, Collected};
 use super::marks::{LISTENERS, Marks, OTHERS};
 use super::{Shared, happen};
 use crate::endpoint::protocol::Report;
-use crate::endpoint::spawn::{Endpoint, Spec, spawn};
+use crate::endpoint::{Endpoint, Spec, THIS_PROGRAM};
 use crate::fault::Undo;
 use crate::lab::error::LabError;
 use crate::lab::{Lab, LabBuilder};
@@ -100,7 +101,7 @@ impl<'a> Life<'a> {
         }
         let lab = builder.build()?;
         let capture = Capture::open(lab.wire())?;
-        let marks = Marks::of(case).map_err(|e| LabError::system("make the marks' pipes", e))?;
+        let marks = Marks::of(case)?;
         let mut life = Life {
             case,
             lab,
@@ -162,17 +163,17 @@ impl<'a> Life<'a> {
             if lane.count > 1 {
                 lane.name = format!("{}.{copy}", lane.name);
             }
-            let endpoint = spawn(&Spec {
+            let endpoint = Endpoint::spawn(&Spec {
                 lane: &lane,
-                namespace: self.lab.namespace(&lane.host)?,
+                namespace: Some(self.lab.namespace(&lane.host)?),
                 addresses: &addresses,
                 default_peer: default_peer.as_deref(),
                 own_address,
                 marks: &self.marks.readers(),
                 start: if listens(&lane) { LISTENERS } else { OTHERS },
-                program: None,
+                program: Path::new(THIS_PROGRAM),
             })?;
-            let collector = Collector::new(&lane.name, &lane.host, boot, endpoint.pid());
+            let collector = Collector::new(&lane.name, &lane.host, boot, endpoint.pid);
             self.running.push(Running { lane, endpoint, collector, closed: false });
         }
         Ok(())
@@ -391,7 +392,7 @@ impl<'a> Life<'a> {
                 node_of.insert(address, node.name.clone());
             }
         }
-        let lost = self.capture.lost()?;
+        let lost = self.capture.lost();
         let wire = wire_record(&self.frames, &self.ports, &node_of, self.t0_ns, lost);
         let mut surprises = Vec::new();
         for r in &self.running {

@@ -1,9 +1,10 @@
 //! Marks: what lanes wait for. A mark is set once and stays set.
 
 use std::collections::BTreeMap;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 
-use crate::endpoint::spawn::Mark;
+use crate::endpoint::Mark;
+use crate::lab::error::LabError;
 use crate::scenario::case::{Action, Case, Step, When};
 
 /// The mark that lets lanes go that listen.
@@ -23,7 +24,7 @@ impl Marks {
     ///
     /// # Errors
     /// When the process has no descriptors left.
-    pub fn of(case: &Case) -> std::io::Result<Self> {
+    pub fn of(case: &Case) -> Result<Self, LabError> {
         let mut names: Vec<&str> = vec![LISTENERS, OTHERS];
         for event in &case.events {
             names.push(&event.name);
@@ -39,7 +40,7 @@ impl Marks {
         let pipes = names
             .into_iter()
             .map(|name| Ok((name.to_owned(), Mark::new()?)))
-            .collect::<std::io::Result<_>>()?;
+            .collect::<Result<_, LabError>>()?;
         Ok(Marks { pipes, set: BTreeMap::new() })
     }
 
@@ -57,7 +58,7 @@ impl Marks {
 
     /// The reading ends, for endpoints.
     pub fn readers(&self) -> BTreeMap<String, BorrowedFd<'_>> {
-        self.pipes.iter().map(|(name, pipe)| (name.clone(), pipe.reader().as_fd())).collect()
+        self.pipes.iter().map(|(name, pipe)| (name.clone(), pipe.reader())).collect()
     }
 }
 

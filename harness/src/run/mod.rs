@@ -4,6 +4,7 @@ mod collect;
 mod finish;
 mod happen;
 mod life;
+pub mod machine;
 mod marks;
 mod schedule;
 
@@ -14,8 +15,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 
 use crate::lab::error::LabError;
+use crate::outcome::environment::Environment;
 use crate::outcome::record::{Outcome, Status, Verdict};
 use crate::scenario::case::{Case, Clock};
+use crate::report::words::chain;
 use schedule::Slots;
 
 /// How cases are run.
@@ -25,6 +28,8 @@ pub struct Options {
     pub jobs: Option<usize>,
     /// Sysctls on top of the scenario's, by host (`all`: every host).
     pub sysctls: BTreeMap<String, BTreeMap<String, String>>,
+    /// By what right the sandbox was made, for the record.
+    pub privileges: String,
     /// The reading end of a pipe: when its writing end is closed, cases end at
     /// once and the rest is not run.
     pub interrupt: Option<Arc<OwnedFd>>,
@@ -53,6 +58,8 @@ pub enum Progress<'a> {
 /// What a run gave.
 #[derive(Debug)]
 pub struct Results {
+    /// What the results depend on besides the cases.
+    pub environment: Environment,
     /// One outcome a case, in the order of the cases.
     pub outcomes: Vec<Outcome>,
     /// It was interrupted; cases that had not ended are marked as not run.
@@ -136,7 +143,7 @@ pub fn run(
             })
         })
         .collect();
-    Ok(Results { outcomes, interrupted: shared.interrupted.load(Ordering::Relaxed) })
+    Ok(Results { environment: machine::environment(options), outcomes, interrupted: shared.interrupted.load(Ordering::Relaxed) })
 }
 
 /// What all cases of a run share.
@@ -154,7 +161,7 @@ impl Shared<'_> {
             return finish::without_run(case, Status::NotRun("interrupted".into()));
         }
         let outcome = life::live(case, self).unwrap_or_else(|e| {
-            finish::without_run(case, Status::Failed(crate::report::chain(&e)))
+            finish::without_run(case, Status::Failed(chain(&e)))
         });
         if outcome.verdict == Verdict::NotRun {
             self.interrupted.store(true, Ordering::Relaxed);

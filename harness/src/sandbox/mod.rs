@@ -51,9 +51,7 @@ impl Privileges {
 #[non_exhaustive]
 pub enum SandboxError {
     /// Neither root nor user namespaces.
-    #[error(
-        "not root, and this machine forbids user namespaces to ordinary users ({source})\n  cure: run it by sudo, or allow them: sysctl user.max_user_namespaces=10000 (Debian also: kernel.unprivileged_userns_clone=1; Ubuntu 24.04 and later also: kernel.apparmor_restrict_unprivileged_userns=0)"
-    )]
+    #[error("not root, and this machine forbids user namespaces to ordinary users")]
     Forbidden {
         /// The kernel's answer to unshare().
         source: io::Error,
@@ -62,7 +60,7 @@ pub enum SandboxError {
     #[error("the sandbox must be entered before the program starts threads ({0})")]
     Threads(io::Error),
     /// Something else.
-    #[error("failed to {what} ({source})")]
+    #[error("failed to {what}")]
     System {
         /// What.
         what: &'static str,

@@ -4,12 +4,10 @@
 //! tried: each probe asks the kernel for the thing itself, in a namespace that
 //! is thrown away.
 
-mod about;
 mod attempt;
 mod probe;
 mod request;
 mod show;
 
-pub use about::hz;
 pub use probe::{Missing, needed_for_run};
 pub(super) use show::doctor;

@@ -4,8 +4,9 @@ use std::io;
 
 use nix::errno::Errno;
 
-use crate::cli::error::chain;
+use crate::report::words::chain;
 use crate::cli::privileges;
+use crate::sandbox;
 use crate::lab::namespace::Namespace;
 
 use super::attempt;
@@ -161,11 +162,11 @@ pub fn needed_for_run() -> Result<&'static str, Missing> {
 
 /// Becomes able to build labs.
 pub(super) fn privileged() -> Result<&'static str, Missing> {
-    privileges::obtain()
-        .map(privileges::Privileges::word)
+    sandbox::enter()
+        .map(sandbox::Privileges::name)
         .map_err(|e| Missing {
             what: "become root, or root of a user namespace".into(),
-            why: e.to_string(),
+            why: chain(&e),
             cure: privileges::why_refused(),
         })
 }

@@ -7,7 +7,7 @@ use anstyle::{AnsiColor, Style};
 use crate::cli::error::{CliError, Exit};
 use crate::cli::output;
 
-use super::about;
+use crate::run::machine as about;
 use super::probe::{Missing, Need, PROBES, namespace, privileged};
 
 /// Tries everything and tells it, each lack with its cure.

@@ -25,6 +25,7 @@ pub struct Refusal {
 }
 
 /// One netlink socket. It stays in the namespace its opener was in.
+#[derive(Debug)]
 pub(super) struct NetlinkSocket {
     socket: Socket,
     next_sequence: u32,

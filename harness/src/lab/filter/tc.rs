@@ -45,6 +45,7 @@ pub struct TcRuleId {
 }
 
 /// The tc filters of one namespace.
+#[derive(Debug)]
 pub struct Clsact {
     socket: NetlinkSocket,
     rules: BTreeSet<TcRuleId>,

@@ -1,9 +1,14 @@
 //! Facts about the machine that decide no yes or no, but results and speed.
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use nix::time::{ClockId, clock_getres};
+
+use super::Options;
+use crate::lab::pinned;
+use crate::outcome::environment::Environment;
 
 /// Timer ticks a second (CONFIG_HZ): the resolution of the coarse clocks is
 /// one tick (clock_getres(2); posix_get_coarse_res() in the kernel), so no
@@ -18,7 +23,7 @@ pub fn hz() -> Option<u32> {
 }
 
 /// The kernel's release.
-pub(super) fn kernel() -> String {
+pub fn kernel() -> String {
     nix::sys::utsname::uname().map_or_else(
         |e| e.to_string(),
         |name| name.release().to_string_lossy().into_owned(),
@@ -26,19 +31,19 @@ pub(super) fn kernel() -> String {
 }
 
 /// Processors this process may use.
-pub(super) fn processors() -> usize {
+pub fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// Congestion controls a host may be given, in the kernel's order.
-pub(super) fn congestion_controls() -> Vec<String> {
+pub fn congestion_controls() -> Vec<String> {
     std::fs::read_to_string("/proc/sys/net/ipv4/tcp_available_congestion_control")
         .map(|text| text.split_whitespace().map(str::to_owned).collect())
         .unwrap_or_default()
 }
 
 /// The virtual machine's program, as execvp(3) would find it.
-pub(super) fn qemu() -> Option<PathBuf> {
+pub fn qemu() -> Option<PathBuf> {
     const PROGRAM: &str = "qemu-system-x86_64";
     std::env::split_paths(&std::env::var_os("PATH")?)
         .map(|dir| dir.join(PROGRAM))
@@ -46,6 +51,25 @@ pub(super) fn qemu() -> Option<PathBuf> {
             file.metadata()
                 .is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
         })
+}
+
+/// What a run's results depend on besides its cases.
+pub(super) fn environment(options: &Options) -> Environment {
+    let pinned = pinned::TCP.iter().map(|p| (p.key.to_owned(), p.value.to_owned()));
+    let sysctls: BTreeMap<String, String> = pinned.collect();
+    Environment {
+        kernel: kernel(),
+        hz: hz(),
+        time: "real".into(),
+        congestion_control: sysctls
+            .get("net.ipv4.tcp_congestion_control")
+            .cloned()
+            .unwrap_or_default(),
+        halfopen: env!("CARGO_PKG_VERSION").into(),
+        privileges: options.privileges.clone(),
+        sysctls,
+        overrides: options.sysctls.clone(),
+    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,158 @@
+//! Every sysctl that can change what a socket shows, and the value a lab pins
+//! it to: the kernel's own default, whatever the machine's administrator or
+//! the namespace it was copied from says.
+//!
+//! TCP's sysctls start at their defaults in a new namespace, but congestion
+//! control, buffer sizes, `conf.*` and the neighbour tables are copied from
+//! the first namespace (tcp_sk_init(), devinet_init_net(),
+//! neigh_parms_alloc()). Pinning all of them makes them the same everywhere,
+//! and the table is what an outcome records.
+
+/// A pinned sysctl.
+#[derive(Debug, Clone, Copy)]
+pub struct Pinned {
+    /// Dotted key. `neigh.default` means every interface of the host.
+    pub key: &'static str,
+    /// The value, as it is written.
+    pub value: &'static str,
+    /// False when kernels in use lack it; such a one is then not recorded.
+    pub everywhere: bool,
+}
+
+const fn pin(key: &'static str, value: &'static str) -> Pinned {
+    Pinned { key, value, everywhere: true }
+}
+
+const fn newer(key: &'static str, value: &'static str) -> Pinned {
+    Pinned { key, value, everywhere: false }
+}
+
+/// Pinned whatever families the lab has: TCP's are under `ipv4` for both.
+pub const TCP: &[Pinned] = &[
+    // The only congestion control that is always built in; the default is the
+    // build's choice (cubic, bbr), and bbr paces and probes differently.
+    pin("net.ipv4.tcp_congestion_control", "reno"),
+    pin("net.ipv4.tcp_keepalive_time", "7200"),
+    pin("net.ipv4.tcp_keepalive_intvl", "75"),
+    pin("net.ipv4.tcp_keepalive_probes", "9"),
+    pin("net.ipv4.tcp_retries1", "3"),
+    pin("net.ipv4.tcp_retries2", "15"),
+    pin("net.ipv4.tcp_syn_retries", "6"),
+    // 6.5: the first SYN retransmissions do not back off.
+    newer("net.ipv4.tcp_syn_linear_timeouts", "4"),
+    pin("net.ipv4.tcp_synack_retries", "5"),
+    pin("net.ipv4.tcp_orphan_retries", "0"),
+    pin("net.ipv4.tcp_fin_timeout", "60"),
+    pin("net.ipv4.tcp_early_retrans", "3"),
+    pin("net.ipv4.tcp_recovery", "1"),
+    pin("net.ipv4.tcp_reordering", "3"),
+    pin("net.ipv4.tcp_sack", "1"),
+    pin("net.ipv4.tcp_dsack", "1"),
+    pin("net.ipv4.tcp_timestamps", "1"),
+    pin("net.ipv4.tcp_window_scaling", "1"),
+    pin("net.ipv4.tcp_frto", "2"),
+    pin("net.ipv4.tcp_thin_linear_timeouts", "0"),
+    // 6.11 and 6.15: both ends of the retransmission timeout.
+    newer("net.ipv4.tcp_rto_min_us", "200000"),
+    newer("net.ipv4.tcp_rto_max_ms", "120000"),
+    pin("net.ipv4.tcp_ecn", "2"),
+    pin("net.ipv4.tcp_ecn_fallback", "1"),
+    pin("net.ipv4.tcp_fastopen", "1"),
+    pin("net.ipv4.tcp_tw_reuse", "2"),
+    pin("net.ipv4.tcp_rfc1337", "0"),
+    pin("net.ipv4.tcp_abort_on_overflow", "0"),
+    pin("net.ipv4.tcp_syncookies", "1"),
+    pin("net.ipv4.tcp_max_syn_backlog", "128"),
+    pin("net.core.somaxconn", "4096"),
+    pin("net.ipv4.tcp_mtu_probing", "0"),
+    pin("net.ipv4.tcp_slow_start_after_idle", "1"),
+    pin("net.ipv4.tcp_autocorking", "1"),
+    // The default is 0: a connection would start with what the one before it
+    // learnt of the path (RTT, and so RTO), and the order of cases would count.
+    pin("net.ipv4.tcp_no_metrics_save", "1"),
+    newer("net.ipv4.tcp_no_ssthresh_metrics_save", "1"),
+    pin("net.ipv4.tcp_invalid_ratelimit", "500"),
+    // 5.18 counts per namespace and has no limit by default; before, 1000 in 5 s.
+    newer("net.ipv4.tcp_challenge_ack_limit", "2147483647"),
+    newer("net.ipv4.tcp_shrink_window", "0"),
+    pin("net.ipv4.tcp_moderate_rcvbuf", "1"),
+    pin("net.ipv4.tcp_notsent_lowat", "4294967295"),
+    // By memory size otherwise (tcp_init()).
+    pin("net.ipv4.tcp_rmem", "4096 131072 6291456"),
+    pin("net.ipv4.tcp_wmem", "4096 16384 4194304"),
+    pin("net.ipv4.ip_local_port_range", "32768 60999"),
+    pin("net.ipv4.ip_default_ttl", "64"),
+    pin("net.ipv4.ip_no_pmtu_disc", "0"),
+];
+
+/// Pinned in labs with IPv4.
+pub const IPV4: &[Pinned] = &[
+    // The default is 1000 per type and peer: the second ICMP error of a
+    // second would not be sent, and what a socket sees would depend on it.
+    pin("net.ipv4.icmp_ratelimit", "0"),
+    pin("net.ipv4.conf.all.rp_filter", "0"),
+    pin("net.ipv4.conf.default.rp_filter", "0"),
+    pin("net.ipv4.conf.all.arp_ignore", "0"),
+    pin("net.ipv4.conf.default.arp_ignore", "0"),
+    pin("net.ipv4.conf.all.arp_announce", "0"),
+    pin("net.ipv4.conf.default.arp_announce", "0"),
+    pin("net.ipv4.conf.all.arp_notify", "0"),
+    pin("net.ipv4.conf.default.arp_notify", "0"),
+    pin("net.ipv4.conf.all.arp_accept", "0"),
+    pin("net.ipv4.conf.default.arp_accept", "0"),
+    // 5.16: neighbour entries go when carrier does.
+    newer("net.ipv4.conf.all.arp_evict_nocarrier", "1"),
+    newer("net.ipv4.conf.default.arp_evict_nocarrier", "1"),
+    pin("net.ipv4.conf.all.ignore_routes_with_linkdown", "0"),
+    pin("net.ipv4.conf.default.ignore_routes_with_linkdown", "0"),
+    pin("net.ipv4.neigh.default.retrans_time_ms", "1000"),
+    pin("net.ipv4.neigh.default.ucast_solicit", "3"),
+    pin("net.ipv4.neigh.default.mcast_solicit", "3"),
+    newer("net.ipv4.neigh.default.mcast_resolicit", "0"),
+    pin("net.ipv4.neigh.default.app_solicit", "0"),
+    pin("net.ipv4.neigh.default.delay_first_probe_time", "5"),
+    pin("net.ipv4.neigh.default.base_reachable_time_ms", "30000"),
+    pin("net.ipv4.neigh.default.gc_stale_time", "60"),
+    pin("net.ipv4.neigh.default.locktime", "100"),
+];
+
+/// Pinned in labs with IPv6.
+pub const IPV6: &[Pinned] = &[
+    pin("net.ipv6.conf.all.disable_ipv6", "0"),
+    pin("net.ipv6.icmp.ratelimit", "0"),
+    // Nobody else is on the segment: an address serves at once, and nobody
+    // asks for or listens to router advertisements.
+    pin("net.ipv6.conf.all.accept_dad", "0"),
+    pin("net.ipv6.conf.default.accept_dad", "0"),
+    pin("net.ipv6.conf.default.dad_transmits", "0"),
+    pin("net.ipv6.conf.all.accept_ra", "0"),
+    pin("net.ipv6.conf.default.accept_ra", "0"),
+    pin("net.ipv6.conf.default.router_solicitations", "0"),
+    pin("net.ipv6.conf.default.autoconf", "0"),
+    pin("net.ipv6.conf.default.use_tempaddr", "0"),
+    pin("net.ipv6.conf.default.addr_gen_mode", "0"),
+    pin("net.ipv6.conf.all.keep_addr_on_down", "0"),
+    pin("net.ipv6.conf.default.keep_addr_on_down", "0"),
+    newer("net.ipv6.conf.all.ndisc_evict_nocarrier", "1"),
+    newer("net.ipv6.conf.default.ndisc_evict_nocarrier", "1"),
+    pin("net.ipv6.conf.default.ndisc_notify", "0"),
+    pin("net.ipv6.neigh.default.retrans_time_ms", "1000"),
+    pin("net.ipv6.neigh.default.ucast_solicit", "3"),
+    pin("net.ipv6.neigh.default.mcast_solicit", "3"),
+    newer("net.ipv6.neigh.default.mcast_resolicit", "0"),
+    pin("net.ipv6.neigh.default.app_solicit", "0"),
+    pin("net.ipv6.neigh.default.delay_first_probe_time", "5"),
+    pin("net.ipv6.neigh.default.base_reachable_time_ms", "30000"),
+    pin("net.ipv6.neigh.default.gc_stale_time", "60"),
+];
+
+/// In a lab without IPv6, before any link exists: no neighbour discovery, no
+/// multicast reports, no link-local addresses.
+pub const NO_IPV6: &[Pinned] = &[newer("net.ipv6.conf.all.disable_ipv6", "1")];
+
+/// On a router with IPv4. Writing it resets some `conf` values to those of a
+/// router (inet_forward_change()), so it comes first.
+pub const FORWARD_IPV4: &[Pinned] = &[pin("net.ipv4.ip_forward", "1")];
+
+/// On a router with IPv6.
+pub const FORWARD_IPV6: &[Pinned] = &[pin("net.ipv6.conf.all.forwarding", "1")];

@@ -1,0 +1,44 @@
+//! ETHTOOL_GLINK: whether an interface has carrier, and more than that.
+
+use std::io;
+use std::os::fd::AsRawFd;
+use std::net::UdpSocket;
+
+/// `struct ethtool_value` of linux/ethtool.h.
+#[repr(C)]
+struct EthtoolValue {
+    cmd: u32,
+    data: u32,
+}
+
+const ETHTOOL_GLINK: u32 = 0x0000_000a;
+const SIOCETHTOOL: libc::c_ulong = 0x8946;
+
+/// Whether `interface` of the socket's namespace has carrier.
+///
+/// Before it answers, the kernel carries out what is still queued for the
+/// interface after a change of carrier (ethtool_op_get_link() calls
+/// linkwatch_sync_dev()): queueing disciplines, the operational state, a
+/// bridge port's state, eviction of neighbours. By itself that happens
+/// later, up to a second for a carrier that goes (linkwatch_schedule_work()).
+///
+/// # Errors
+/// ENODEV when there is no such interface.
+pub fn settled_carrier(socket: &UdpSocket, interface: &str) -> io::Result<bool> {
+    if interface.len() >= libc::IFNAMSIZ {
+        return Err(io::Error::from_raw_os_error(libc::ENODEV));
+    }
+    let mut value = EthtoolValue { cmd: ETHTOOL_GLINK, data: 0 };
+    // SAFETY: all bytes zero is a valid ifreq: arrays of integers and a union
+    // of integers and pointers.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    for (to, from) in request.ifr_name.iter_mut().zip(interface.bytes()) {
+        *to = from as libc::c_char;
+    }
+    request.ifr_ifru.ifru_data = (&raw mut value).cast();
+    // SAFETY: `request` is a valid ifreq whose name ends with a zero byte,
+    // and whose data points to an ethtool_value that outlives the call, which
+    // is what SIOCETHTOOL with ETHTOOL_GLINK reads and writes.
+    let result = unsafe { libc::ioctl(socket.as_raw_fd(), SIOCETHTOOL as _, &mut request) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(value.data != 0) }
+}
