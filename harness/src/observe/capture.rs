@@ -12,7 +12,6 @@
 
 use std::io::IoSliceMut;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::sync::OnceLock;
 
 use nix::errno::Errno;
 use nix::sys::socket::{
@@ -21,6 +20,7 @@ use nix::sys::socket::{
 };
 use nix::sys::time::TimeSpec;
 
+use super::stamping::keep_stamping;
 use crate::lab::error::LabError;
 use crate::lab::namespace::Namespace;
 use crate::sys::clock::{monotonic_ns, realtime_ns};
@@ -71,7 +71,7 @@ impl Capture {
     /// # Errors
     /// Without CAP_NET_RAW in the namespace.
     pub fn open(ns: &Namespace) -> Result<Capture, LabError> {
-        keep_stamping();
+        keep_stamping()?;
         let what = || format!("capture packets in namespace {}", ns.name());
         let socket = ns.enter(|| {
             socket(
@@ -159,28 +159,6 @@ impl AsFd for Capture {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }
-}
-
-/// Keeps the kernel stamping frames for as long as this process lives.
-///
-/// Stamping is switched on by the first socket that asks, from a work queue, a
-/// little later (`net_enable_timestamp()`); frames that come before carry the
-/// time when they were *read*. Off and on again with every lab, it would be
-/// paid every time. The socket is bound to nothing and stays in the namespace
-/// of the thread that opens the first capture.
-fn keep_stamping() {
-    static STAMPING: OnceLock<Option<OwnedFd>> = OnceLock::new();
-    STAMPING.get_or_init(|| {
-        let socket = socket(
-            AddressFamily::Inet,
-            SockType::Datagram,
-            SockFlag::SOCK_CLOEXEC,
-            None,
-        )
-        .ok()?;
-        setsockopt(&socket, sockopt::ReceiveTimestampns, &true).ok()?;
-        Some(socket)
-    });
 }
 
 /// Translates the stamps, which are CLOCK_REALTIME, to CLOCK_MONOTONIC.

@@ -1,12 +1,13 @@
 //! Frames to the record of the wire: what each packet was, and how many of
 //! each kind there were. Pure.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::capture::Frame;
 use super::crossing::{Crossing, crossings};
 use super::decode::{Decoded, Kind, Tcp, TcpFlags};
+use super::journey::{Journey, journeys};
 use super::track::{Segment, Tracker};
 use crate::outcome::record::{Packet, WireCounts, WireRecord};
 
@@ -71,155 +72,6 @@ pub fn wire_record(
         counts,
         packets,
         lost_by_capture: lost,
-    }
-}
-
-/// One packet's way from the node that made it.
-#[derive(Debug)]
-struct Journey {
-    /// Its crossings, by index, in order of time.
-    hops: Vec<usize>,
-    /// It starts where the packet was made; else its start was not recognized
-    /// in what a router passed on.
-    original: bool,
-    /// The node that it is for got it.
-    arrived: bool,
-}
-
-/// What stays the same of a packet on its way through routers; addresses and
-/// ports are compared apart, because NAT changes one of the two.
-#[derive(Debug, PartialEq, Eq, Hash)]
-enum Same<'a> {
-    Tcp {
-        id: Option<u16>,
-        seq: u32,
-        ack: u32,
-        flags: u8,
-        window: u16,
-        len: u32,
-        timestamp: Option<u32>,
-    },
-    Ip {
-        id: Option<u16>,
-        protocol: u8,
-        len: u32,
-        icmp: Option<(u8, u8)>,
-    },
-    /// A switch changes nothing.
-    Frame(&'a [u8]),
-}
-
-fn same<'a>(crossing: &'a Crossing<'_>) -> Same<'a> {
-    match (&crossing.packet.kind, crossing.packet.ip) {
-        (Kind::Tcp(tcp), ip) => Same::Tcp {
-            id: ip.and_then(|ip| ip.id),
-            seq: tcp.seq,
-            ack: tcp.ack,
-            flags: tcp.flags.0,
-            window: tcp.window,
-            len: tcp.payload_len,
-            timestamp: tcp.timestamp,
-        },
-        (Kind::Ndp { .. }, _) | (_, None) => Same::Frame(&crossing.bytes),
-        (kind, Some(ip)) => Same::Ip {
-            id: ip.id,
-            protocol: ip.protocol,
-            len: crossing.wire_len,
-            icmp: match kind {
-                Kind::Icmp(icmp) => Some((icmp.icmp_type, icmp.code)),
-                _ => None,
-            },
-        },
-    }
-}
-
-/// One end of the two is the same: NAT rewrites the other.
-fn one_end_same(a: &Decoded, b: &Decoded) -> bool {
-    match (&a.kind, &b.kind, a.ip, b.ip) {
-        (Kind::Tcp(a), Kind::Tcp(b), _, _) => a.src == b.src || a.dst == b.dst,
-        (_, _, Some(a), Some(b)) => a.src == b.src || a.dst == b.dst,
-        _ => true,
-    }
-}
-
-fn journeys(
-    crossings: &[Crossing<'_>],
-    ports: &[PortInfo],
-    node_of: &BTreeMap<IpAddr, String>,
-) -> Vec<Journey> {
-    let mut cables_of: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for port in ports {
-        let cables = cables_of.entry(&port.node).or_default();
-        if !cables.contains(&port.cable.as_str()) {
-            cables.push(&port.cable);
-        }
-    }
-    let passes_on = |node: &str| cables_of.get(node).is_some_and(|cables| cables.len() > 1);
-
-    let mut journeys: Vec<Journey> = Vec::new();
-    let mut known: HashMap<Same<'_>, Vec<usize>> = HashMap::new();
-    for (i, crossing) in crossings.iter().enumerate() {
-        let key = same(crossing);
-        let forwarder = passes_on(crossing.from);
-        let brought = known
-            .get(&key)
-            .filter(|_| forwarder)
-            .and_then(|candidates| {
-                candidates
-                    .iter()
-                    .rev()
-                    .copied()
-                    .find(|&j| is_next_hop(&journeys[j], crossing, crossings))
-            });
-        if let Some(j) = brought {
-            journeys[j].hops.push(i);
-            continue;
-        }
-        let source = crossing.packet.ip.and_then(|ip| node_of.get(&ip.src));
-        let foreign = source.is_some_and(|node| node != crossing.from);
-        known.entry(key).or_default().push(journeys.len());
-        journeys.push(Journey {
-            hops: vec![i],
-            original: !(foreign && forwarder),
-            arrived: false,
-        });
-    }
-    for journey in &mut journeys {
-        journey.arrived = arrived(journey, crossings, node_of);
-    }
-    journeys
-}
-
-/// Whether `crossing` passes on what `journey` brought: it was delivered to the
-/// node that sends it now, by another cable, and is not on this one yet.
-fn is_next_hop(journey: &Journey, crossing: &Crossing<'_>, crossings: &[Crossing<'_>]) -> bool {
-    let mut hops = journey.hops.iter().map(|&i| &crossings[i]);
-    let brought = hops.clone().any(|hop| {
-        hop.to == crossing.from
-            && hop.cable != crossing.cable
-            && hop.delivered.is_some_and(|at| at <= crossing.sent)
-            && one_end_same(&hop.packet, &crossing.packet)
-    });
-    brought && hops.all(|hop| hop.cable != crossing.cable)
-}
-
-/// By the owner of its destination's address where that is known, else by
-/// whether a cable lost it.
-fn arrived(
-    journey: &Journey,
-    crossings: &[Crossing<'_>],
-    node_of: &BTreeMap<IpAddr, String>,
-) -> bool {
-    let hops = || journey.hops.iter().map(|&i| &crossings[i]);
-    let goal = hops()
-        .last()
-        .and_then(|hop| hop.packet.ip)
-        .and_then(|ip| node_of.get(&ip.dst));
-    match goal {
-        Some(goal) if hops().any(|hop| hop.to == goal) => {
-            hops().any(|hop| hop.to == goal && hop.delivered.is_some())
-        }
-        _ => hops().all(|hop| hop.delivered.is_some()),
     }
 }
 

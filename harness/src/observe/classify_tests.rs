@@ -1,1 +1,272 @@
+//! Every packet once, on every topology.
 
+use crate::observe::crafted::{MS, Seg, Story, arp};
+
+fn c(letters: &str, seq: u32, ack: u32) -> Seg {
+    Seg::new("10.0.0.1:4000", "10.0.1.2:7", letters, 100 + seq, 900 + ack)
+}
+
+fn s(letters: &str, seq: u32, ack: u32) -> Seg {
+    Seg::new("10.0.1.2:7", "10.0.0.1:4000", letters, 900 + seq, 100 + ack)
+}
+
+fn routed() -> Story {
+    Story::new(
+        &[("client", "router"), ("router", "server")],
+        &[
+            ("10.0.0.1", "client"),
+            ("10.0.0.254", "router"),
+            ("10.0.1.254", "router"),
+            ("10.0.1.2", "server"),
+        ],
+    )
+}
+
+/// Over both cables, a millisecond apart, the router taking one off the TTL.
+fn over_router(story: &mut Story, ms: i64, from: &str, to: &str, mut segment: Seg) {
+    story.passes(ms, from, "router", &segment.build());
+    segment.ttl -= 1;
+    story.passes(ms + 1, "router", to, &segment.build());
+}
+
+#[test]
+fn a_routed_packet_is_shown_twice_and_counted_once() {
+    let mut story = routed();
+    over_router(&mut story, 0, "client", "server", c("S", 0, 0));
+    over_router(&mut story, 10, "server", "client", s("SA", 0, 1));
+    over_router(&mut story, 20, "client", "server", c("A", 1, 1));
+    over_router(
+        &mut story,
+        30,
+        "client",
+        "server",
+        c("PA", 1, 1).len(9).id(1),
+    );
+    over_router(
+        &mut story,
+        300,
+        "client",
+        "server",
+        c("PA", 1, 1).len(9).id(2),
+    );
+    assert_eq!(
+        story.told(),
+        [
+            "client SYN 0,-",
+            "router SYN 0,-",
+            "server SYN+ACK 0,1",
+            "router SYN+ACK 0,1",
+            "client ack 1,1",
+            "router ack 1,1",
+            "client data 1,1 len 9",
+            "router data 1,1 len 9",
+            "client data 1,1 len 9 *",
+            "router data 1,1 len 9 *",
+        ]
+    );
+    let counts = story.record().counts;
+    assert_eq!((counts.syn, counts.syn_ack, counts.pure_ack), (1, 1, 1));
+    assert_eq!((counts.data, counts.retransmissions), (2, 1));
+    let cables: Vec<_> = story
+        .record()
+        .packets
+        .into_iter()
+        .map(|p| p.cable)
+        .collect();
+    assert_eq!(cables[..2], ["client-router", "router-server"]);
+}
+
+/// The same without knowing whose the addresses are, and without an IP id that
+/// tells a retransmission from its original.
+#[test]
+fn a_routed_packet_is_recognized_by_its_way() {
+    let mut story = Story::new(&[("client", "router"), ("router", "server")], &[]);
+    over_router(&mut story, 0, "client", "server", c("PA", 1, 1).len(9));
+    over_router(&mut story, 300, "client", "server", c("PA", 1, 1).len(9));
+    let counts = story.record().counts;
+    assert_eq!((counts.data, counts.retransmissions), (2, 1));
+    assert!(!story.told()[1].contains('*') && story.told()[3].contains('*'));
+}
+
+#[test]
+fn a_packet_lost_behind_the_router_did_not_arrive() {
+    let mut story = routed();
+    over_router(&mut story, 0, "client", "server", c("A", 1, 1));
+    over_router(&mut story, 1, "server", "client", s("A", 1, 1).window(0));
+    // The server's window opens; the router's cable to the client loses that.
+    let open = s("A", 1, 1).window(500).id(5);
+    story.passes(10, "server", "router", &open.build());
+    story.enters(11, "router", "client", &Seg { ttl: 63, ..open }.build());
+    over_router(&mut story, 100, "client", "server", c("A", 0, 1).id(8));
+    assert_eq!(story.told()[4..6], ["server ack 0,0", "router ack 0,0 !"]);
+    assert_eq!(story.record().counts.window_probes, 1);
+}
+
+#[test]
+fn icmp_counts_where_it_was_made() {
+    let mut story = routed();
+    let segment = c("PA", 1, 1).len(9);
+    story.passes(0, "client", "router", &segment.build());
+    let mut error = Vec::new();
+    etherparse::PacketBuilder::ethernet2([2; 6], [3; 6])
+        .ipv4([10, 0, 0, 254], [10, 0, 0, 1], 64)
+        .icmpv4(etherparse::Icmpv4Type::DestinationUnreachable(
+            etherparse::icmpv4::DestUnreachableHeader::Host,
+        ))
+        .write(&mut error, &segment.build()[14..])
+        .expect("memory takes it");
+    story.passes(1, "router", "client", &error);
+    let record = story.record();
+    assert_eq!(record.packets[1].kind, "icmp host-unreachable");
+    assert_eq!(record.packets[1].src, "10.0.0.254");
+    assert_eq!(record.packets[1].from, "router");
+    assert_eq!(record.counts.icmp.get("host-unreachable"), Some(&1));
+    assert_eq!(record.counts.data, 1);
+}
+
+/// The router hides the client behind 10.0.1.254; the connection is one.
+#[test]
+fn nat_changes_the_ends_and_not_the_connection() {
+    let mut story = routed();
+    let outside = |segment: Seg| Seg {
+        src: "10.0.1.254:61000".parse().expect("an address"),
+        ..segment
+    };
+    let to_outside = |segment: Seg| Seg {
+        dst: "10.0.1.254:61000".parse().expect("an address"),
+        ..segment
+    };
+    let out = |story: &mut Story, ms, segment: Seg| {
+        story.passes(ms, "client", "router", &segment.build());
+        story.passes(ms + 1, "router", "server", &outside(segment).build());
+    };
+    let back = |story: &mut Story, ms, segment: Seg| {
+        story.passes(ms, "server", "router", &to_outside(segment.clone()).build());
+        story.passes(ms + 1, "router", "client", &segment.build());
+    };
+    out(&mut story, 0, c("S", 0, 0));
+    back(&mut story, 10, s("SA", 0, 1));
+    out(&mut story, 20, c("A", 1, 1));
+    out(&mut story, 1_000, c("A", 0, 1).id(4));
+    back(&mut story, 1_010, s("A", 1, 1).id(5));
+    let told = story.told();
+    let origins: Vec<&String> = told.iter().step_by(2).collect();
+    assert_eq!(
+        origins,
+        [
+            "client SYN 0,-",
+            "server SYN+ACK 0,1",
+            "client ack 1,1",
+            "client keepalive-probe 0,1",
+            "server keepalive-ack 1,1",
+        ]
+    );
+    let counts = story.record().counts;
+    assert_eq!((counts.syn, counts.syn_ack), (1, 1));
+    assert_eq!((counts.keepalive_probes, counts.pure_ack), (1, 2));
+    assert_eq!(counts.retransmissions, 0);
+}
+
+#[test]
+fn a_switch_floods_a_broadcast_that_counts_once() {
+    let mut story = Story::new(
+        &[
+            ("client", "switch"),
+            ("switch", "server"),
+            ("switch", "other"),
+        ],
+        &[("10.0.0.1", "client")],
+    );
+    let request = arp(true, [10, 0, 0, 1], [10, 0, 0, 2]);
+    for second in 0..3 {
+        let ms = second * 1_000;
+        story.passes(ms, "client", "switch", &request);
+        story.passes(ms + 1, "switch", "server", &request);
+        story.passes(ms + 1, "switch", "other", &request);
+    }
+    let record = story.record();
+    assert_eq!(record.packets.len(), 9);
+    assert_eq!(record.counts.arp, 3);
+    assert_eq!(record.packets[0].kind, "arp-request");
+    assert_eq!(
+        (
+            record.packets[0].src.as_str(),
+            record.packets[0].dst.as_str()
+        ),
+        ("10.0.0.1", "10.0.0.2")
+    );
+}
+
+/// Identical requests, of which the first two are lost: the third is the one
+/// that was delivered.
+#[test]
+fn the_lost_ones_among_equal_frames_stay_lost() {
+    let mut story = Story::direct();
+    let request = arp(true, [10, 0, 0, 1], [10, 0, 0, 2]);
+    story.enters(0, "client", "server", &request);
+    story.enters(1_000, "client", "server", &request);
+    story.passes(2_000, "client", "server", &request);
+    let delivered: Vec<Option<i64>> = story
+        .record()
+        .packets
+        .iter()
+        .map(|p| p.delivered_ns)
+        .collect();
+    assert_eq!(delivered, [None, None, Some(2_000 * MS + 10_000)]);
+}
+
+/// A reject rule on the wire answers the SYN itself: seen leaving by the port
+/// the SYN came in by, sent by no node.
+#[test]
+fn what_no_node_sent_came_from_the_wire() {
+    let mut story = Story::direct();
+    story.enters(0, "client", "server", &c("S", 0, 0).build());
+    let reset = s("RA", 0, 1).build();
+    story.seen(20_000, 1, true, &reset);
+    assert_eq!(story.told(), ["client SYN 0,- !", "wire RST+ACK 0,1"]);
+    assert_eq!(story.record().counts.rst, 1);
+}
+
+#[test]
+fn a_segment_cut_on_the_wire_is_delivered_with_its_last_piece() {
+    let mut story = Story::direct();
+    story.enters(0, "client", "server", &c("PA", 1, 1).len(3_000).build());
+    for (us, seq, len) in [(100, 1, 1_448), (200, 1_449, 1_448), (300, 2_897, 104)] {
+        story.seen(us * 1_000, 2, true, &c("A", seq, 1).len(len).build());
+    }
+    let record = story.record();
+    assert_eq!(record.packets.len(), 1);
+    assert_eq!(record.packets[0].len, 3_000);
+    assert_eq!(record.packets[0].delivered_ns, Some(300_000));
+}
+
+#[test]
+fn a_duplicate_made_by_the_wire_is_not_a_packet() {
+    let mut story = Story::direct();
+    let segment = c("PA", 1, 1).len(5).build();
+    story.passes(0, "client", "server", &segment);
+    story.seen(50_000, 2, true, &segment);
+    assert_eq!(story.record().packets.len(), 1);
+    assert_eq!(story.record().counts.data, 1);
+}
+
+#[test]
+fn a_checksum_filled_in_on_the_way_changes_nothing() {
+    let mut story = Story::direct();
+    let mut segment = c("PA", 1, 1).len(5).build();
+    story.enters(0, "client", "server", &segment);
+    segment[14 + 20 + 16] ^= 0x55;
+    story.seen(9_000, 2, true, &segment);
+    assert_eq!(story.told(), ["client data 0,0 len 5"]);
+}
+
+#[test]
+fn frames_of_unknown_ports_and_broken_frames_do_no_harm() {
+    let mut story = Story::direct();
+    story.seen(0, 99, false, &c("S", 0, 0).build());
+    story.seen(1, 1, false, &[1, 2, 3]);
+    story.seen(2, 1, false, &c("S", 0, 0).build()[..40]);
+    let record = story.record();
+    assert_eq!(record.counts, Default::default());
+    assert!(record.packets.iter().all(|p| p.kind == "other"));
+}

@@ -57,15 +57,15 @@ pub(super) fn crossings<'a>(frames: &[Frame], ports: &'a [PortInfo]) -> Vec<Cros
         let bytes = identity(&frame.bytes);
         let key = (direction, frame.wire_len, bytes);
 
-        if frame.outgoing {
-            if let Some(same) = whole.get(&key) {
-                // The latest that is still under way; when none is, a copy of
-                // one that was delivered already (a rule that duplicates).
-                if let Some(&i) = same.iter().rev().find(|&&i| all[i].delivered.is_none()) {
-                    all[i].delivered = Some(frame.at_ns);
-                }
-                continue;
+        if frame.outgoing
+            && let Some(same) = whole.get(&key)
+        {
+            // The latest that is still under way; when none is, this is a copy
+            // of one that was delivered already (a rule that duplicates).
+            if let Some(&i) = same.iter().rev().find(|&&i| all[i].delivered.is_none()) {
+                all[i].delivered = Some(frame.at_ns);
             }
+            continue;
         }
         let packet = decode(&frame.bytes, frame.wire_len);
         if frame.outgoing

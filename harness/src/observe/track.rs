@@ -32,12 +32,15 @@ pub(super) struct Tracker {
 }
 
 /// One side of a connection: what it sent, and what of it the peer got.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 struct Side {
     /// The sequence number that counts as 0.
     base: Option<u32>,
     /// One past the highest sequence number sent (SND.NXT).
     next: Option<u32>,
+    /// What is missing below that, as [start, end): two CPUs may put segments
+    /// on the wire in the other order, and a capture may lose some.
+    holes: Vec<(u32, u32)>,
     /// Its last acknowledgment that was delivered.
     acked: Option<u32>,
     /// Its last window that was delivered.
@@ -52,6 +55,53 @@ struct Side {
 /// a < b in sequence space, RFC 9293 3.4; `before()` in the kernel.
 fn before(a: u32, b: u32) -> bool {
     (a.wrapping_sub(b) as i32) < 0
+}
+
+impl Side {
+    /// Takes `length` numbers from `seq` on as sent; whether any of them was
+    /// sent before.
+    fn send(&mut self, seq: u32, length: u32) -> bool {
+        /// More holes than this are no reordering.
+        const HOLES: usize = 64;
+        let end = seq.wrapping_add(length);
+        let Some(next) = self.next else {
+            self.next = Some(end);
+            return false;
+        };
+        if !before(seq, next) {
+            if seq != next {
+                self.holes.push((next, seq));
+                if self.holes.len() > HOLES {
+                    self.holes.remove(0);
+                }
+            }
+            self.next = Some(end);
+            return false;
+        }
+        if length == 0 {
+            return false;
+        }
+        if before(next, end) {
+            self.next = Some(end);
+        }
+        let within = |&(start, stop): &(u32, u32)| !before(seq, start) && !before(stop, end);
+        let fills = self.holes.iter().any(within);
+        self.holes = std::mem::take(&mut self.holes)
+            .into_iter()
+            .flat_map(|(start, stop)| {
+                // What is left of a hole, before the segment and after it.
+                let first = (start, if before(seq, stop) { seq } else { stop });
+                let second = (if before(start, end) { end } else { start }, stop);
+                match before(seq, stop) && before(start, end) {
+                    true => [Some(first), Some(second)],
+                    false => [Some((start, stop)), None],
+                }
+            })
+            .flatten()
+            .filter(|&(start, stop)| before(start, stop))
+            .collect();
+        !fills
+    }
 }
 
 impl Tracker {
@@ -76,22 +126,23 @@ impl Tracker {
     pub(super) fn take(&mut self, tcp: &Tcp, delivered: bool) -> Segment {
         let (key, me) = self.find(tcp);
         let sides = self.connections.entry(key).or_default();
-        let [mut own, mut peer] = [sides[me], sides[1 - me]];
-        let segment = take(&mut own, &mut peer, tcp, delivered);
-        sides[me] = own;
-        sides[1 - me] = peer;
-        segment
+        let [left, right] = sides;
+        match me {
+            0 => take(left, right, tcp, delivered),
+            _ => take(right, left, tcp, delivered),
+        }
     }
 
     /// Names a segment without taking it as sent: one that a router passes on
     /// in another shape than it came.
     pub(super) fn peek(&self, tcp: &Tcp) -> Segment {
         let (key, me) = self.find(tcp);
-        let sides = self.connections.get(&key).copied().unwrap_or_default();
-        let [mut own, mut peer] = [sides[me], sides[1 - me]];
+        let mut sides = self.connections.get(&key).cloned().unwrap_or_default();
+        sides.rotate_left(me);
+        let [own, peer] = &mut sides;
         Segment {
             retransmission: false,
-            ..take(&mut own, &mut peer, tcp, false)
+            ..take(own, peer, tcp, false)
         }
     }
 
@@ -140,16 +191,10 @@ fn take(own: &mut Side, peer: &mut Side, tcp: &Tcp, delivered: bool) -> Segment 
         kind: kind(own, peer, tcp),
         seq: relative_seq(own, peer, tcp),
         ack: acks.then(|| tcp.ack.wrapping_sub(ack_base.unwrap_or(tcp.ack))),
-        retransmission: !reset
-            && space(tcp) > 0
-            && own.next.is_some_and(|next| before(tcp.seq, next)),
+        retransmission: !reset && own.send(tcp.seq, space(tcp)),
     };
     if reset {
         return segment;
-    }
-    let end = tcp.seq.wrapping_add(space(tcp));
-    if own.next.is_none_or(|next| before(next, end)) {
-        own.next = Some(end);
     }
     if delivered {
         if acks {
