@@ -3,10 +3,11 @@
 use indexmap::IndexMap;
 
 use super::case::{Case, Detector};
-use super::decode::{Axes, Decoder, Findings, Point};
+use super::decode::{Axes, Decoder, Point};
 use super::detector::{self, Known};
 use super::error::{InputErrors, Problem, Span};
 use super::expand::{self, Shelf};
+use super::findings::Findings;
 use super::matrix::MAX_CASES;
 use super::network;
 use super::tree::{self, Node, Value};
@@ -48,12 +49,19 @@ pub const MAX_BYTES: u64 = 4 << 20;
 /// all ends the reading, so its errors come alone.
 pub fn parse(name: &str, text: &str) -> Result<Catalogue, InputErrors> {
     if text.len() as u64 > MAX_BYTES {
-        return Err(InputErrors::whole(name, super::load::too_large(text.len() as u64)));
+        return Err(InputErrors::whole(
+            name,
+            super::load::too_large(text.len() as u64),
+        ));
     }
     // A byte order mark would shift the first line's columns.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let wrong = |problems| InputErrors::new(name, text, problems);
-    if let Some((index, line)) = text.lines().enumerate().find(|(_, line)| line.contains('\0')) {
+    if let Some((index, line)) = text
+        .lines()
+        .enumerate()
+        .find(|(_, line)| line.contains('\0'))
+    {
         let column = line.chars().position(|c| c == '\0').unwrap_or(0);
         return Err(wrong(vec![super::load::binary(index, column)]));
     }
@@ -66,9 +74,16 @@ pub fn parse(name: &str, text: &str) -> Result<Catalogue, InputErrors> {
 }
 
 fn empty() -> Problem {
-    Problem::new(Span { line: 1, column: 1, length: 1 }, "there are no scenarios here")
-        .expected("`version: 1` and `scenarios:`")
-        .help("`halfopen schema` describes the format")
+    Problem::new(
+        Span {
+            line: 1,
+            column: 1,
+            length: 1,
+        },
+        "there are no scenarios here",
+    )
+    .expected("`version: 1` and `scenarios:`")
+    .help("`halfopen schema` describes the format")
 }
 
 fn catalogue(root: &Node) -> Result<Catalogue, Vec<Problem>> {
@@ -76,28 +91,53 @@ fn catalogue(root: &Node) -> Result<Catalogue, Vec<Problem>> {
         return Err(vec![empty()]);
     }
     let (findings, axes, point) = (Findings::default(), Axes::new(), Point::new());
-    let dec = Decoder { findings: &findings, axes: &axes, point: &point, id: "" };
-    let Some(fields) = dec.fields(root, "a scenario file", &["version", "detectors", "networks", "scenarios"]) else {
+    let dec = Decoder {
+        findings: &findings,
+        axes: &axes,
+        point: &point,
+        id: "",
+    };
+    let Some(fields) = dec.fields(
+        root,
+        "a scenario file",
+        &["version", "detectors", "networks", "scenarios"],
+    ) else {
         return Err(findings.into_problems(1));
     };
     if let Some(node) = dec.required(&fields, "this file", "version", "1") {
         dec.scalar(node, "`1`", |text| match text {
             "1" => Ok(()),
-            _ => Err(super::scalar::Refusal::new(format!("version `{text}` is not known to this halfopen"))),
+            _ => Err(super::scalar::Refusal::new(format!(
+                "version `{text}` is not known to this halfopen"
+            ))),
         });
     }
     let shelf = Shelf {
         detectors: detector::declared(&dec, fields.get("detectors")),
         networks: network::declared(&dec, fields.get("networks")),
     };
-    let scenarios = dec.required(&fields, "this file", "scenarios", "{ name-of-the-first: ... }");
-    let entries = scenarios.and_then(|node| dec.map(node, "a mapping from names to scenarios")).unwrap_or(&[]);
+    let scenarios = dec.required(
+        &fields,
+        "this file",
+        "scenarios",
+        "{ name-of-the-first: ... }",
+    );
+    let entries = scenarios
+        .and_then(|node| dec.map(node, "a mapping from names to scenarios"))
+        .unwrap_or(&[]);
     if let Some(node) = scenarios
         && node.value == Value::Map(Vec::new())
     {
-        dec.problem(Problem::new(node.span, "there are no scenarios here").expected("at least one scenario"));
+        dec.problem(
+            Problem::new(node.span, "there are no scenarios here")
+                .expected("at least one scenario"),
+        );
     }
-    let mut catalogue = Catalogue { cases: Vec::new(), scenarios: Vec::new(), detectors: IndexMap::new() };
+    let mut catalogue = Catalogue {
+        cases: Vec::new(),
+        scenarios: Vec::new(),
+        detectors: IndexMap::new(),
+    };
     let mut problems = Vec::new();
     for (key, node) in entries {
         let room = MAX_CASES.saturating_sub(catalogue.cases.len());

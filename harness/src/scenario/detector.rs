@@ -25,32 +25,57 @@ pub fn declared<'a>(dec: &Decoder<'a, '_>, node: Option<&'a Node>) -> IndexMap<S
     let mut detectors = IndexMap::new();
     detectors.insert("none".to_owned(), Known::Usable(Detector::default()));
     let Some(node) = node else { return detectors };
-    let Some(entries) = dec.map(node, "a mapping from names to detectors") else { return detectors };
+    let Some(entries) = dec.map(node, "a mapping from names to detectors") else {
+        return detectors;
+    };
     for (key, value) in entries {
         if let Err(refusal) = name::kebab(&key.name) {
             dec.problem(Problem::new(key.span, refusal.message).maybe_help(refusal.help));
         }
         let detector = one(dec, value);
-        if key.name == "none" && detector.as_ref().is_some_and(|d| *d != Known::Usable(Detector::default())) {
+        if key.name == "none"
+            && detector
+                .as_ref()
+                .is_some_and(|d| *d != Known::Usable(Detector::default()))
+        {
             dec.problem(
-                Problem::new(key.span, "`none` detects nothing and cannot be anything else")
-                    .expected("`none: {}`")
-                    .help("give this detector another name"),
+                Problem::new(
+                    key.span,
+                    "`none` detects nothing and cannot be anything else",
+                )
+                .expected("`none: {}`")
+                .help("give this detector another name"),
             );
             continue;
         }
         // A detector with a mistake still has its name: its users are not wrong.
-        detectors.insert(key.name.clone(), detector.unwrap_or(Known::Usable(Detector::default())));
+        detectors.insert(
+            key.name.clone(),
+            detector.unwrap_or(Known::Usable(Detector::default())),
+        );
     }
     detectors
 }
 
 fn one<'a>(dec: &Decoder<'a, '_>, node: &'a Node) -> Option<Known> {
-    let keys = ["keepalive", "user_timeout", "read_timeout", "poll", "heartbeat"];
+    let keys = [
+        "keepalive",
+        "user_timeout",
+        "read_timeout",
+        "poll",
+        "heartbeat",
+    ];
     let fields = dec.fields(node, "a detector", &keys)?;
     let milliseconds = |key: &str| -> Option<Option<Duration>> {
-        let Some(node) = fields.get(key) else { return Some(None) };
-        dec.scalar(node, "a duration of at least 1ms, such as `3s`", whole_milliseconds).map(Some)
+        let Some(node) = fields.get(key) else {
+            return Some(None);
+        };
+        dec.scalar(
+            node,
+            "a duration of at least 1ms, such as `3s`",
+            whole_milliseconds,
+        )
+        .map(Some)
     };
     let keepalive = match fields.get("keepalive") {
         None => None,
@@ -73,10 +98,14 @@ fn one<'a>(dec: &Decoder<'a, '_>, node: &'a Node) -> Option<Known> {
 fn whole_milliseconds(text: &str) -> Result<Duration, Refusal> {
     let time = scalar::positive(text)?;
     if time.subsec_nanos() % 1_000_000 != 0 {
-        return Err(Refusal::new(format!("{text} is finer than a millisecond, the kernel's unit here")));
+        return Err(Refusal::new(format!(
+            "{text} is finer than a millisecond, the kernel's unit here"
+        )));
     }
     if time.as_millis() > i32::MAX as u128 {
-        return Err(Refusal::new(format!("{text} is more than an int of milliseconds, about 24 days")));
+        return Err(Refusal::new(format!(
+            "{text} is more than an int of milliseconds, about 24 days"
+        )));
     }
     Ok(time)
 }
@@ -85,10 +114,14 @@ fn whole_milliseconds(text: &str) -> Result<Duration, Refusal> {
 fn whole_seconds(text: &str) -> Result<Duration, Refusal> {
     let time = scalar::duration(text)?;
     if time.subsec_nanos() != 0 {
-        return Err(Refusal::new(format!("{text} is not a whole number of seconds, the kernel's unit here")));
+        return Err(Refusal::new(format!(
+            "{text} is not a whole number of seconds, the kernel's unit here"
+        )));
     }
     if !(1..=32_767).contains(&time.as_secs()) {
-        return Err(Refusal::new(format!("{text} is out of range: it must be from 1s to 32767s")));
+        return Err(Refusal::new(format!(
+            "{text} is out of range: it must be from 1s to 32767s"
+        )));
     }
     Ok(time)
 }
@@ -98,13 +131,19 @@ fn keepalive<'a>(dec: &Decoder<'a, '_>, node: &'a Node) -> Option<Keepalive> {
     let by = match fields.get("by") {
         None => KeepaliveBy::Socket,
         Some(node) => {
-            let words = [("socket", KeepaliveBy::Socket), ("sysctl", KeepaliveBy::Sysctl)];
+            let words = [
+                ("socket", KeepaliveBy::Socket),
+                ("sysctl", KeepaliveBy::Sysctl),
+            ];
             dec.choose(node, "place for keepalive values", &words)?
         }
     };
     let seconds = |key: &str| -> Option<Option<Duration>> {
-        let Some(node) = fields.get(key) else { return Some(None) };
-        dec.scalar(node, "whole seconds from `1s` to `32767s`", whole_seconds).map(Some)
+        let Some(node) = fields.get(key) else {
+            return Some(None);
+        };
+        dec.scalar(node, "whole seconds from `1s` to `32767s`", whole_seconds)
+            .map(Some)
     };
     // MAX_TCP_KEEPCNT for a socket; net.ipv4.tcp_keepalive_probes is a byte.
     let most = if by == KeepaliveBy::Socket { 127 } else { 255 };
@@ -122,10 +161,16 @@ fn keepalive<'a>(dec: &Decoder<'a, '_>, node: &'a Node) -> Option<Keepalive> {
         },
         by,
     };
-    if by == KeepaliveBy::Sysctl && keepalive.idle.or(keepalive.interval).is_none() && keepalive.count.is_none() {
+    if by == KeepaliveBy::Sysctl
+        && keepalive.idle.or(keepalive.interval).is_none()
+        && keepalive.count.is_none()
+    {
         dec.problem(
-            Problem::new(fields.key("by").unwrap_or(fields.span), "`by: sysctl` sets no value")
-                .expected("`idle`, `interval` or `count` beside it"),
+            Problem::new(
+                fields.key("by").unwrap_or(fields.span),
+                "`by: sysctl` sets no value",
+            )
+            .expected("`idle`, `interval` or `count` beside it"),
         );
         return None;
     }

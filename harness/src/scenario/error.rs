@@ -94,12 +94,18 @@ impl InputErrors {
                 .and_then(|index| lines.get(index))
                 .map_or_else(String::new, |line| printable(line));
         }
-        InputErrors { file: file.to_owned(), problems }
+        InputErrors {
+            file: file.to_owned(),
+            problems,
+        }
     }
 
     /// An error of the file as a whole.
     pub(super) fn whole(file: &str, problem: Problem) -> Self {
-        InputErrors { file: file.to_owned(), problems: vec![problem] }
+        InputErrors {
+            file: file.to_owned(),
+            problems: vec![problem],
+        }
     }
 
     /// The file's name, as it was given.
@@ -144,7 +150,7 @@ impl fmt::Display for InputErrors {
 /// One problem: message, place, line, marker, advice.
 fn render(f: &mut fmt::Formatter<'_>, file: &str, problem: &Problem, gutter: usize) -> fmt::Result {
     let span = problem.span;
-    writeln!(f, "error: {}", problem.message)?;
+    writeln!(f, "error: {}", printable(&problem.message))?;
     if span.line == 0 {
         writeln!(f, "{:gutter$}--> {file}", "")?;
     } else {
@@ -155,18 +161,26 @@ fn render(f: &mut fmt::Formatter<'_>, file: &str, problem: &Problem, gutter: usi
         let expected = problem
             .expected
             .as_ref()
-            .map_or_else(String::new, |expected| format!(" expected {expected}"));
+            .map_or_else(String::new, |expected| {
+                format!(" expected {}", printable(expected))
+            });
         writeln!(f, "{:gutter$} |", "")?;
         writeln!(f, "{:>gutter$} | {line}", span.line)?;
-        writeln!(f, "{:gutter$} | {:column$}{}{expected}", "", "", "^".repeat(length))?;
+        writeln!(
+            f,
+            "{:gutter$} | {:column$}{}{expected}",
+            "",
+            "",
+            "^".repeat(length)
+        )?;
     } else if let Some(expected) = &problem.expected {
         writeln!(f, "{:gutter$} = expected: {expected}", "")?;
     }
     if let Some(help) = &problem.help {
-        writeln!(f, "{:gutter$} = help: {help}", "")?;
+        writeln!(f, "{:gutter$} = help: {}", "", printable(help))?;
     }
     for note in &problem.notes {
-        writeln!(f, "{:gutter$} = note: {note}", "")?;
+        writeln!(f, "{:gutter$} = note: {}", "", printable(note))?;
     }
     Ok(())
 }
@@ -186,7 +200,11 @@ fn crop(line: &str, span: Span) -> (String, usize, usize) {
     let before = if start > 0 { "..." } else { "" };
     let after = if end < characters.len() { "..." } else { "" };
     let shown: String = characters[start..end].iter().collect();
-    (format!("{before}{shown}{after}"), column - start + before.len(), length.min(end - column).max(1))
+    (
+        format!("{before}{shown}{after}"),
+        column - start + before.len(),
+        length.min(end - column).max(1),
+    )
 }
 
 /// The line without what would move the marker or the terminal's cursor.

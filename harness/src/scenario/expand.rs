@@ -5,10 +5,12 @@ use std::time::Duration;
 use indexmap::IndexMap;
 
 use super::case::{Case, Clock, Detector, Family, Network};
-use super::decode::{Decoder, Fields, Findings, Point};
+use super::decode::{Decoder, Point};
 use super::detector::{self, Known};
 use super::error::Problem;
 use super::event;
+use super::fields::Fields;
+use super::findings::Findings;
 use super::lane::{self, Declared, Scene};
 use super::mark::{self, Marks};
 use super::matrix;
@@ -19,9 +21,26 @@ use super::sysctl;
 use super::tree::{Key, Node, Value};
 
 /// Keys of a scenario.
-pub const KEYS: [&str; 18] = [
-    "about", "source", "book", "expect", "notes", "matrix", "exclude", "detector", "detector_on", "network", "family",
-    "sysctls", "server", "client", "lanes", "watch", "faults", "give_up",
+pub const KEYS: [&str; 19] = [
+    "about",
+    "source",
+    "book",
+    "expect",
+    "notes",
+    "matrix",
+    "exclude",
+    "detector",
+    "detector_on",
+    "network",
+    "family",
+    "sysctls",
+    "server",
+    "client",
+    "lanes",
+    "watch",
+    "faults",
+    "give_up",
+    "clock",
 ];
 /// The longest a case may last.
 const MAX_GIVE_UP: Duration = Duration::from_secs(24 * 3600);
@@ -35,28 +54,44 @@ pub struct Shelf {
 }
 
 /// The cases of a scenario, or what is wrong with it.
-pub fn scenario(shelf: &Shelf, key: &Key, node: &Node, room: usize) -> Result<Vec<Case>, Vec<Problem>> {
+pub fn scenario(
+    shelf: &Shelf,
+    key: &Key,
+    node: &Node,
+    room: usize,
+) -> Result<Vec<Case>, Vec<Problem>> {
     let findings = Findings::default();
     let empty = Point::new();
     let no_axes = super::decode::Axes::new();
-    let dec = Decoder { findings: &findings, axes: &no_axes, point: &empty, id: "" };
+    let dec = Decoder {
+        findings: &findings,
+        axes: &no_axes,
+        point: &empty,
+        id: "",
+    };
     if let Err(refusal) = name::kebab(&key.name) {
         dec.problem(Problem::new(key.span, refusal.message).maybe_help(refusal.help));
     }
-    let keys: Vec<&str> = KEYS.into_iter().chain(["clock"]).collect();
-    let Some(mut fields) = dec.fields(node, "a scenario", &keys) else {
+    let Some(mut fields) = dec.fields(node, "a scenario", &KEYS) else {
         return Err(findings.into_problems(1));
     };
     // What is missing is shown at the scenario's name, not at its first key.
     fields.span = key.span;
-    let Some(axes) = matrix::axes(&dec, &fields) else { return Err(findings.into_problems(1)) };
+    let Some(axes) = matrix::axes(&dec, &fields) else {
+        return Err(findings.into_problems(1));
+    };
     let Some(points) = matrix::points(&findings, &axes, &fields, room) else {
         return Err(findings.into_problems(1));
     };
     let mut cases = Vec::new();
     for point in &points {
         let id = id(&key.name, point);
-        let dec = Decoder { findings: &findings, axes: &axes, point, id: &id };
+        let dec = Decoder {
+            findings: &findings,
+            axes: &axes,
+            point,
+            id: &id,
+        };
         if let Some(case) = case(&dec, shelf, key, &fields) {
             cases.push(case);
         }
@@ -64,24 +99,40 @@ pub fn scenario(shelf: &Shelf, key: &Key, node: &Node, room: usize) -> Result<Ve
     // With mistakes elsewhere these would be said of what was not looked at.
     if !findings.any() {
         for span in findings.idle_whens() {
-            dec.problem(Problem::new(span, "this `when` matches no case").expected("values that occur together in the matrix"));
+            dec.problem(
+                Problem::new(span, "this `when` matches no case")
+                    .expected("values that occur together in the matrix"),
+            );
         }
         for span in findings.beaten_signs() {
             dec.problem(
-                Problem::new(span, "this is never reached: an earlier sign always matches first")
-                    .expected("the general sign after the special ones"),
+                Problem::new(
+                    span,
+                    "this is never reached: an earlier sign always matches first",
+                )
+                .expected("the general sign after the special ones"),
             );
         }
         matrix::unused(&dec, &findings, &fields);
     }
-    if findings.any() { Err(findings.into_problems(points.len())) } else { Ok(cases) }
+    if findings.any() {
+        Err(findings.into_problems(points.len()))
+    } else {
+        Ok(cases)
+    }
 }
 
 /// `scenario` or `scenario/axis=value,axis=value`.
 fn id(scenario: &str, point: &Point<'_>) -> String {
-    let axes: Vec<String> =
-        point.iter().filter_map(|(axis, node)| Some(format!("{axis}={}", plain(node)?))).collect();
-    if axes.is_empty() { scenario.to_owned() } else { format!("{scenario}/{}", axes.join(",")) }
+    let axes: Vec<String> = point
+        .iter()
+        .filter_map(|(axis, node)| Some(format!("{axis}={}", plain(node)?)))
+        .collect();
+    if axes.is_empty() {
+        scenario.to_owned()
+    } else {
+        format!("{scenario}/{}", axes.join(","))
+    }
 }
 
 fn plain(node: &Node) -> Option<&str> {
@@ -97,7 +148,12 @@ fn setting<'a>(dec: &Decoder<'a, '_>, fields: &Fields<'a>, name: &str) -> Option
 }
 
 fn case<'a>(dec: &Decoder<'a, '_>, shelf: &Shelf, key: &Key, fields: &Fields<'a>) -> Option<Case> {
-    let about = dec.required(fields, "this scenario", "about", "one sentence on what happens");
+    let about = dec.required(
+        fields,
+        "this scenario",
+        "about",
+        "one sentence on what happens",
+    );
     let about = about.and_then(|node| dec.text(node, "one sentence on what happens"));
     let notes = match fields.get("notes") {
         None => Some(None),
@@ -106,10 +162,18 @@ fn case<'a>(dec: &Decoder<'a, '_>, shelf: &Shelf, key: &Key, fields: &Fields<'a>
     let source = texts(dec, fields.get("source"));
     let give_up = give_up(dec, fields);
     let clock = fields.get("clock").map_or(Some(Clock::Any), |node| {
-        dec.choose(node, "clock", &[("any", Clock::Any), ("virtual", Clock::Virtual)])
+        dec.choose(
+            node,
+            "clock",
+            &[("any", Clock::Any), ("virtual", Clock::Virtual)],
+        )
     });
     let family = setting(dec, fields, "family").map_or(Some(Family::Ipv4), |node| {
-        dec.choose(node, "address family", &[("ipv4", Family::Ipv4), ("ipv6", Family::Ipv6)])
+        dec.choose(
+            node,
+            "address family",
+            &[("ipv4", Family::Ipv4), ("ipv6", Family::Ipv6)],
+        )
     });
     let network = match setting(dec, fields, "network") {
         None => shelf.networks.get("link").cloned(),
@@ -117,15 +181,29 @@ fn case<'a>(dec: &Decoder<'a, '_>, shelf: &Shelf, key: &Key, fields: &Fields<'a>
             .known(node, "network", shelf.networks.keys().map(String::as_str))
             .and_then(|name| shelf.networks.get(&name).cloned()),
     };
-    let given = setting(dec, fields, "detector").map(|node| detector::named(dec, &shelf.detectors, node));
+    let given =
+        setting(dec, fields, "detector").map(|node| detector::named(dec, &shelf.detectors, node));
     let (family, network) = (family?, network?);
     let sysctls = sysctl::by_host(dec, &network, fields.get("sysctls"));
     let declared = lane::declared(dec, fields)?;
-    let names: Vec<String> = declared.iter().map(|(name, ..)| (*name).to_owned()).collect();
-    let given_to = detector_on(dec, fields, &names, matches!(&given, Some(Some((name, _))) if name != "none"));
+    let names: Vec<String> = declared
+        .iter()
+        .map(|(name, ..)| (*name).to_owned())
+        .collect();
+    let given_to = detector_on(
+        dec,
+        fields,
+        &names,
+        matches!(&given, Some(Some((name, _))) if name != "none"),
+    );
     let book = sign::sign(dec, fields.get("book"), &names);
     let expect = sign::sign(dec, fields.get("expect"), &names);
-    let mut scene = Scene { network, family, lanes: names, marks: Marks::default() };
+    let mut scene = Scene {
+        network,
+        family,
+        lanes: names,
+        marks: Marks::default(),
+    };
     let given = match given {
         None => None,
         Some(given) => Some(given?),
@@ -139,7 +217,11 @@ fn case<'a>(dec: &Decoder<'a, '_>, shelf: &Shelf, key: &Key, fields: &Fields<'a>
     let mut case = Case {
         id: dec.id.to_owned(),
         scenario: key.name.clone(),
-        axes: dec.point.iter().filter_map(|(axis, node)| Some(((*axis).to_owned(), plain(node)?.to_owned()))).collect(),
+        axes: dec
+            .point
+            .iter()
+            .filter_map(|(axis, node)| Some(((*axis).to_owned(), plain(node)?.to_owned())))
+            .collect(),
         about: about?,
         source: source?,
         book: book?,
@@ -172,7 +254,9 @@ fn lanes<'a>(
     let mut lanes = Vec::new();
     let mut sound = true;
     for declared in declared {
-        let given = given.clone().filter(|_| given_to.iter().any(|name| name == declared.0));
+        let given = given
+            .clone()
+            .filter(|_| given_to.iter().any(|name| name == declared.0));
         match lane::lane(dec, scene, &shelf.detectors, given, declared) {
             Some(decoded) => lanes.push(decoded),
             None => sound = false,
@@ -186,14 +270,25 @@ fn lanes<'a>(
 }
 
 /// The lanes that get the scenario's detector.
-fn detector_on<'a>(dec: &Decoder<'a, '_>, fields: &Fields<'a>, lanes: &[String], matters: bool) -> Option<Vec<String>> {
+fn detector_on<'a>(
+    dec: &Decoder<'a, '_>,
+    fields: &Fields<'a>,
+    lanes: &[String],
+    matters: bool,
+) -> Option<Vec<String>> {
     let has = |name: &str| lanes.iter().any(|lane| lane == name);
     let Some(node) = setting(dec, fields, "detector_on") else {
         if matters && !has("client") {
-            let span = fields.key("detector").or_else(|| fields.key("matrix")).unwrap_or(fields.span);
+            let span = fields
+                .key("detector")
+                .or_else(|| fields.key("matrix"))
+                .unwrap_or(fields.span);
             dec.problem(
-                Problem::new(span, "no lane is called `client`, which gets the detector by default")
-                    .expected("`detector_on:` with a lane, or a lane's own `detector:`"),
+                Problem::new(
+                    span,
+                    "no lane is called `client`, which gets the detector by default",
+                )
+                .expected("`detector_on:` with a lane, or a lane's own `detector:`"),
             );
             return None;
         }
@@ -205,17 +300,25 @@ fn detector_on<'a>(dec: &Decoder<'a, '_>, fields: &Fields<'a>, lanes: &[String],
     }
     let known = || lanes.iter().map(String::as_str);
     match &node.value {
-        Value::List(list) => list.iter().map(|node| dec.known(node, "lane", known())).collect(),
-        _ if has("client") && has("server") => {
-            dec.known(node, "lane", known().chain(["both"])).map(|lane| vec![lane])
-        }
+        Value::List(list) => list
+            .iter()
+            .map(|node| dec.known(node, "lane", known()))
+            .collect(),
+        _ if has("client") && has("server") => dec
+            .known(node, "lane", known().chain(["both"]))
+            .map(|lane| vec![lane]),
         _ => dec.known(node, "lane", known()).map(|lane| vec![lane]),
     }
 }
 
 fn texts<'a>(dec: &Decoder<'a, '_>, node: Option<&'a Node>) -> Option<Vec<String>> {
-    let Some(node) = node else { return Some(Vec::new()) };
-    dec.list(node, "a list such as `[H1, \"UNP 5.14\"]`")?.iter().map(|node| dec.text(node, "text")).collect()
+    let Some(node) = node else {
+        return Some(Vec::new());
+    };
+    dec.list(node, "a list such as `[H1, \"UNP 5.14\"]`")?
+        .iter()
+        .map(|node| dec.text(node, "text"))
+        .collect()
 }
 
 fn give_up<'a>(dec: &Decoder<'a, '_>, fields: &Fields<'a>) -> Option<Duration> {
@@ -231,17 +334,25 @@ fn give_up<'a>(dec: &Decoder<'a, '_>, fields: &Fields<'a>) -> Option<Duration> {
 
 /// The lanes that `watch:` names; none when it is not there.
 fn watch<'a>(dec: &Decoder<'a, '_>, fields: &Fields<'a>, lanes: &[String]) -> Option<Vec<String>> {
-    let Some(node) = fields.get("watch") else { return Some(Vec::new()) };
+    let Some(node) = fields.get("watch") else {
+        return Some(Vec::new());
+    };
     let list = dec.list(node, "a list of lanes such as `[client]`")?;
     if list.is_empty() {
-        dec.problem(Problem::new(node.span, "nobody is watched").expected(name::one_of(lanes.iter().map(String::as_str))));
+        dec.problem(
+            Problem::new(node.span, "nobody is watched")
+                .expected(name::one_of(lanes.iter().map(String::as_str))),
+        );
         return None;
     }
     let mut watched: Vec<String> = Vec::new();
     for node in list {
         let lane = dec.known(node, "lane", lanes.iter().map(String::as_str))?;
         if watched.contains(&lane) {
-            dec.problem(Problem::new(node.span, format!("`{lane}` is here twice")).expected("each lane once"));
+            dec.problem(
+                Problem::new(node.span, format!("`{lane}` is here twice"))
+                    .expected("each lane once"),
+            );
             return None;
         }
         watched.push(lane);

@@ -1,9 +1,12 @@
 //! Lanes: who runs which steps where.
 
-use super::case::{Action, Case, Detector, Disposition, Family, Happening, Lane, Network, NodeKind, Step};
-use super::decode::{Decoder, Fields};
+use super::case::{
+    Action, Case, Detector, Disposition, Family, Happening, Lane, Network, NodeKind, Step,
+};
+use super::decode::Decoder;
 use super::detector;
 use super::error::{Problem, Span};
+use super::fields::Fields;
 use super::mark::Marks;
 use super::name;
 use super::network;
@@ -25,7 +28,10 @@ pub struct Scene {
 }
 
 const KEYS: [&str; 6] = ["on", "count", "detector", "sigpipe", "sigterm", "steps"];
-const DISPOSITIONS: [(&str, Disposition); 2] = [("default", Disposition::Default), ("ignore", Disposition::Ignore)];
+const DISPOSITIONS: [(&str, Disposition); 2] = [
+    ("default", Disposition::Default),
+    ("ignore", Disposition::Ignore),
+];
 
 /// A lane as the file has it: name, place of the name, its node.
 pub type Declared<'a> = (&'a str, Span, &'a Node);
@@ -39,7 +45,9 @@ pub fn declared<'a>(dec: &Decoder<'a, '_>, scenario: &Fields<'a>) -> Option<Vec<
             "lanes" => {
                 for (key, node) in dec.map(node, "a mapping from names to lanes")? {
                     if let Err(refusal) = name::kebab(&key.name) {
-                        dec.problem(Problem::new(key.span, refusal.message).maybe_help(refusal.help));
+                        dec.problem(
+                            Problem::new(key.span, refusal.message).maybe_help(refusal.help),
+                        );
                     }
                     lanes.push((&key.name, key.span, node));
                 }
@@ -57,7 +65,10 @@ pub fn declared<'a>(dec: &Decoder<'a, '_>, scenario: &Fields<'a>) -> Option<Vec<
             return None;
         }
         if matches!(*name, "both" | "all") {
-            dec.problem(Problem::new(*span, format!("a lane cannot be called `{name}`")).expected("another name"));
+            dec.problem(
+                Problem::new(*span, format!("a lane cannot be called `{name}`"))
+                    .expected("another name"),
+            );
             return None;
         }
     }
@@ -87,7 +98,10 @@ pub fn lane<'a>(
     given: Option<(String, Detector)>,
     (name, span, node): Declared<'a>,
 ) -> Option<Decoded> {
-    let short = Fields { entries: &[], span: node.span };
+    let short = Fields {
+        entries: &[],
+        span: node.span,
+    };
     let fields = match &node.value {
         Value::List(_) => short,
         _ => match dec.fields(node, "a lane", &KEYS) {
@@ -100,25 +114,37 @@ pub fn lane<'a>(
     };
     let host = host(dec, scene, &fields, name, span);
     let count = fields.get("count").map_or(Some(1), |node| {
-        dec.scalar(node, "how many processes, from 1 to 1000", |text| scalar::whole(text, 1, 1000))
+        dec.scalar(node, "how many processes, from 1 to 1000", |text| {
+            scalar::whole(text, 1, 1000)
+        })
     });
-    let own = fields.get("detector").map(|node| detector::named(dec, detectors, node));
+    let own = fields
+        .get("detector")
+        .map(|node| detector::named(dec, detectors, node));
     let disposition = |key: &str| {
-        fields.get(key).map_or(Some(Disposition::Default), |node| dec.choose(node, "disposition", &DISPOSITIONS))
+        fields.get(key).map_or(Some(Disposition::Default), |node| {
+            dec.choose(node, "disposition", &DISPOSITIONS)
+        })
     };
     let (sigpipe, sigterm) = (disposition("sigpipe"), disposition("sigterm"));
     let list = match &node.value {
         Value::List(_) => Some(node),
         _ => dec.required(&fields, "a lane", "steps", "[connect, read]"),
     };
-    let mut progress = Progress { lane: name.to_owned(), ..Progress::default() };
+    let mut progress = Progress {
+        lane: name.to_owned(),
+        ..Progress::default()
+    };
     let Some(list) = list else {
         scene.marks.lose();
         return None;
     };
     let steps = step::steps(dec, scene, &mut progress, list)?;
     if steps.is_empty() {
-        dec.problem(Problem::new(span, format!("the lane `{name}` has no steps in this case")).expected("at least one step whose `when` holds"));
+        dec.problem(
+            Problem::new(span, format!("the lane `{name}` has no steps in this case"))
+                .expected("at least one step whose `when` holds"),
+        );
         return None;
     }
     let (detector_name, detector) = match own {
@@ -135,11 +161,20 @@ pub fn lane<'a>(
         sigterm: sigterm?,
         steps,
     };
-    Some(Decoded { lane, bare_connects: progress.bare_connects })
+    Some(Decoded {
+        lane,
+        bare_connects: progress.bare_connects,
+    })
 }
 
 /// The host a lane runs on: `on:`, else the one of the lane's own name.
-fn host<'a>(dec: &Decoder<'a, '_>, scene: &Scene, fields: &Fields<'a>, name: &str, span: Span) -> Option<String> {
+fn host<'a>(
+    dec: &Decoder<'a, '_>,
+    scene: &Scene,
+    fields: &Fields<'a>,
+    name: &str,
+    span: Span,
+) -> Option<String> {
     let hosts = network::names(&scene.network, &[NodeKind::Host]);
     if let Some(node) = fields.get("on") {
         return dec.known(node, "host", hosts);
@@ -148,18 +183,30 @@ fn host<'a>(dec: &Decoder<'a, '_>, scene: &Scene, fields: &Fields<'a>, name: &st
         return Some(name.to_owned());
     }
     dec.problem(
-        Problem::new(span, format!("no host is called `{name}`, and the lane does not say where it runs"))
-            .expected(format!("`on: HOST`, the host being {}", name::one_of(hosts))),
+        Problem::new(
+            span,
+            format!("no host is called `{name}`, and the lane does not say where it runs"),
+        )
+        .expected(format!(
+            "`on: HOST`, the host being {}",
+            name::one_of(hosts)
+        )),
     );
     None
 }
 
 /// Gives each `connect` without a host the only other host that listens.
 pub fn find_peers(dec: &Decoder<'_, '_>, lanes: &mut [Decoded]) {
-    let listening: Vec<String> =
-        lanes.iter().filter(|decoded| listens(&decoded.lane.steps)).map(|decoded| decoded.lane.host.clone()).collect();
+    let listening: Vec<String> = lanes
+        .iter()
+        .filter(|decoded| listens(&decoded.lane.steps))
+        .map(|decoded| decoded.lane.host.clone())
+        .collect();
     for decoded in lanes {
-        let mut others: Vec<&String> = listening.iter().filter(|host| **host != decoded.lane.host).collect();
+        let mut others: Vec<&String> = listening
+            .iter()
+            .filter(|host| **host != decoded.lane.host)
+            .collect();
         others.sort();
         others.dedup();
         if let [only] = others.as_slice() {
@@ -168,7 +215,8 @@ pub fn find_peers(dec: &Decoder<'_, '_>, lanes: &mut [Decoded]) {
         }
         for span in &decoded.bare_connects {
             let problem = match others.len() {
-                0 => Problem::new(*span, "no other host listens").help("`connect: HOST` also connects to a host where nobody listens"),
+                0 => Problem::new(*span, "no other host listens")
+                    .help("`connect: HOST` also connects to a host where nobody listens"),
                 _ => Problem::new(*span, format!("{} other hosts listen", others.len())),
             };
             dec.problem(problem.expected("`connect: HOST`"));
@@ -187,8 +235,14 @@ fn listens(steps: &[Step]) -> bool {
 fn point_at(steps: &mut [Step], host: &str) {
     for step in steps {
         match &mut step.action {
-            Action::Connect { to: to @ None, address: None, .. } => *to = Some(host.to_owned()),
-            Action::Repeat { steps, .. } | Action::Serve { each: steps, .. } => point_at(steps, host),
+            Action::Connect {
+                to: to @ None,
+                address: None,
+                ..
+            } => *to = Some(host.to_owned()),
+            Action::Repeat { steps, .. } | Action::Serve { each: steps, .. } => {
+                point_at(steps, host)
+            }
             _ => {}
         }
     }
@@ -199,15 +253,32 @@ fn point_at(steps: &mut [Step], host: &str) {
 pub fn watch_by_default(case: &Case) -> Vec<String> {
     let first = case.events.iter().find(|event| event.happening.is_fault());
     let victim = |lane: &Lane| match first.map(|event| &event.happening) {
-        Some(Happening::Kill { lane: name, .. } | Happening::Freeze { lane: name }) => *name == lane.name,
-        Some(Happening::Shutdown { host, .. } | Happening::Crash { host } | Happening::Reboot { host, .. }) => {
-            *host == lane.host
+        Some(Happening::Kill { lane: name, .. } | Happening::Freeze { lane: name }) => {
+            *name == lane.name
         }
+        Some(
+            Happening::Shutdown { host, .. }
+            | Happening::Crash { host }
+            | Happening::Reboot { host, .. },
+        ) => *host == lane.host,
         _ => false,
     };
-    if let Some(client) = case.lanes.iter().find(|lane| lane.name == "client" && !victim(lane)) {
+    if let Some(client) = case
+        .lanes
+        .iter()
+        .find(|lane| lane.name == "client" && !victim(lane))
+    {
         return vec![client.name.clone()];
     }
-    let spared: Vec<String> = case.lanes.iter().filter(|lane| !victim(lane)).map(|lane| lane.name.clone()).collect();
-    if spared.is_empty() { case.lanes.iter().map(|lane| lane.name.clone()).collect() } else { spared }
+    let spared: Vec<String> = case
+        .lanes
+        .iter()
+        .filter(|lane| !victim(lane))
+        .map(|lane| lane.name.clone())
+        .collect();
+    if spared.is_empty() {
+        case.lanes.iter().map(|lane| lane.name.clone()).collect()
+    } else {
+        spared
+    }
 }

@@ -15,7 +15,7 @@ use super::error::{InputErrors, Problem, Span};
 /// larger than 4 MiB or is not UTF-8 text, each with what to do about it.
 pub fn load(path: &Path) -> Result<Catalogue, InputErrors> {
     let name = path.display().to_string();
-    let bytes = read(path).map_err(|problem| InputErrors::whole(&name, problem))?;
+    let bytes = read(path).map_err(|problem| InputErrors::whole(&name, *problem))?;
     match String::from_utf8(bytes) {
         Ok(text) => parse(&name, &text),
         Err(error) => {
@@ -23,9 +23,14 @@ pub fn load(path: &Path) -> Result<Catalogue, InputErrors> {
             let lossy = String::from_utf8_lossy(error.as_bytes()).into_owned();
             let before = String::from_utf8_lossy(&error.as_bytes()[..good]).into_owned();
             let line = before.matches('\n').count();
-            let column = before.rsplit('\n').next().map_or(0, |last| last.chars().count());
+            let column = before
+                .rsplit('\n')
+                .next()
+                .map_or(0, |last| last.chars().count());
             let problem = match error.as_bytes() {
-                [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => binary(line, column).help("this looks like UTF-16: save it as UTF-8"),
+                [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => {
+                    binary(line, column).help("this looks like UTF-16: save it as UTF-8")
+                }
                 _ => binary(line, column),
             };
             Err(InputErrors::new(&name, &lossy, vec![problem]))
@@ -33,29 +38,34 @@ pub fn load(path: &Path) -> Result<Catalogue, InputErrors> {
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, Problem> {
+fn read(path: &Path) -> Result<Vec<u8>, Box<Problem>> {
     let whole = Span::default();
-    let cannot = |error: std::io::Error| match error.kind() {
-        ErrorKind::NotFound => Problem::new(whole, "there is no such file")
-            .expected("a file of scenarios")
-            .help("name one, `halfopen run FILE`, or run in the directory of `scenarios.yaml`"),
-        ErrorKind::PermissionDenied => Problem::new(whole, "this file may not be read")
-            .expected("a file of scenarios that this user may read"),
-        ErrorKind::IsADirectory => directory(),
-        _ => Problem::new(whole, format!("failed to read this file: {error}")).expected("a file of scenarios"),
+    let cannot = |error: std::io::Error| {
+        Box::new(match error.kind() {
+            ErrorKind::NotFound => Problem::new(whole, "there is no such file")
+                .expected("a file of scenarios")
+                .help("name one, `halfopen run FILE`, or run in the directory of `scenarios.yaml`"),
+            ErrorKind::PermissionDenied => Problem::new(whole, "this file may not be read")
+                .expected("a file of scenarios that this user may read"),
+            ErrorKind::IsADirectory => directory(),
+            _ => Problem::new(whole, format!("failed to read this file: {error}"))
+                .expected("a file of scenarios"),
+        })
     };
     let data = std::fs::metadata(path).map_err(cannot)?;
     if data.is_dir() {
-        return Err(directory());
+        return Err(Box::new(directory()));
     }
     if data.len() > MAX_BYTES {
-        return Err(too_large(data.len()));
+        return Err(Box::new(too_large(data.len())));
     }
     // A pipe or a device has no length: read no more than the limit.
     let mut bytes = Vec::new();
-    File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes)).map_err(cannot)?;
+    File::open(path)
+        .and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes))
+        .map_err(cannot)?;
     if bytes.len() as u64 > MAX_BYTES {
-        return Err(too_large(bytes.len() as u64));
+        return Err(Box::new(too_large(bytes.len() as u64)));
     }
     Ok(bytes)
 }
@@ -69,14 +79,23 @@ fn directory() -> Problem {
 /// More than [`MAX_BYTES`].
 pub(super) fn too_large(bytes: u64) -> Problem {
     let size = format!("{}.{} MiB", bytes >> 20, ((bytes & 0xf_ffff) * 10) >> 20);
-    Problem::new(Span::default(), format!("this is too large to be a file of scenarios: {size}"))
-        .expected(format!("at most {} MiB", MAX_BYTES >> 20))
-        .help("is it another file? If not, split it")
+    Problem::new(
+        Span::default(),
+        format!("this is too large to be a file of scenarios: {size}"),
+    )
+    .expected(format!("at most {} MiB", MAX_BYTES >> 20))
+    .help("is it another file? If not, split it")
 }
 
 /// Not text; the place is 0-based.
 pub(super) fn binary(line: usize, column: usize) -> Problem {
     let number = |index: usize| u32::try_from(index + 1).unwrap_or(u32::MAX);
-    let span = Span { line: number(line), column: number(column), length: 1 };
-    Problem::new(span, "this is not text").expected("YAML in UTF-8").help("is it another file, or saved in another encoding?")
+    let span = Span {
+        line: number(line),
+        column: number(column),
+        length: 1,
+    };
+    Problem::new(span, "this is not text")
+        .expected("YAML in UTF-8")
+        .help("is it another file, or saved in another encoding?")
 }

@@ -70,8 +70,12 @@ impl Marks {
     /// Final names of events: the second of two that share their kind's name
     /// gets `-2`. `events` are indices of setters in the order of the events.
     pub fn number_events(&mut self) -> Vec<String> {
-        let taken: Vec<String> =
-            self.setters.iter().filter(|setter| !setter.by_default).map(|setter| setter.name.clone()).collect();
+        let taken: Vec<String> = self
+            .setters
+            .iter()
+            .filter(|setter| !setter.by_default)
+            .map(|setter| setter.name.clone())
+            .collect();
         let mut used: BTreeMap<String, usize> = taken.into_iter().map(|name| (name, 1)).collect();
         let mut names = Vec::new();
         for setter in self.setters.iter().filter(|setter| setter.lane.is_none()) {
@@ -100,9 +104,12 @@ impl Marks {
             let same = |other: &&Setter| other.name == setter.name && !other.by_default;
             if let Some(first) = self.setters[..index].iter().find(same) {
                 dec.problem(
-                    Problem::new(setter.span, format!("the mark `{}` is set twice", setter.name))
-                        .expected("another name")
-                        .note(format!("it is first set on line {}", first.span.line)),
+                    Problem::new(
+                        setter.span,
+                        format!("the mark `{}` is set twice", setter.name),
+                    )
+                    .expected("another name")
+                    .note(format!("it is first set on line {}", first.span.line)),
                 );
             }
         }
@@ -112,47 +119,76 @@ impl Marks {
     }
 
     fn check_waiter(&self, dec: &Decoder<'_, '_>, waiter: &Waiter) {
-        let setters: Vec<&Setter> = self.setters.iter().filter(|setter| setter.name == waiter.name).collect();
+        let setters: Vec<&Setter> = self
+            .setters
+            .iter()
+            .filter(|setter| setter.name == waiter.name)
+            .collect();
         let Some(setter) = setters.first() else {
             if self.doubtful {
                 return;
             }
             // `crash-2`: a name that numbering gave.
-            if self.setters.iter().any(|s| waiter.name.strip_prefix(&format!("{}-", s.name)).is_some_and(|n| n.parse::<u32>().is_ok())) {
+            if self.setters.iter().any(|s| {
+                waiter
+                    .name
+                    .strip_prefix(&format!("{}-", s.name))
+                    .is_some_and(|n| n.parse::<u32>().is_ok())
+            }) {
                 dec.problem(
-                    Problem::new(waiter.span, format!("nothing sets the mark `{}`", waiter.name))
-                        .expected("a mark that a step or an event names")
-                        .help("give the event a `name:` to wait for"),
+                    Problem::new(
+                        waiter.span,
+                        format!("nothing sets the mark `{}`", waiter.name),
+                    )
+                    .expected("a mark that a step or an event names")
+                    .help("give the event a `name:` to wait for"),
                 );
                 return;
             }
             let names = || self.setters.iter().map(|setter| setter.name.as_str());
             let expected = match self.setters.is_empty() {
-                true => "a mark, but this case has neither faults nor steps with `mark:`".to_owned(),
+                true => {
+                    "a mark, but this case has neither faults nor steps with `mark:`".to_owned()
+                }
                 false => format!("a mark of this case: {}", name::one_of(names())),
             };
             dec.problem(
-                Problem::new(waiter.span, format!("nothing sets the mark `{}`", waiter.name))
-                    .expected(expected)
-                    .maybe_help(name::did_you_mean(&waiter.name, names())),
+                Problem::new(
+                    waiter.span,
+                    format!("nothing sets the mark `{}`", waiter.name),
+                )
+                .expected(expected)
+                .maybe_help(name::did_you_mean(&waiter.name, names())),
             );
             return;
         };
         if setters.len() > 1 && setters.iter().all(|setter| setter.by_default) {
-            let lines: Vec<String> = setters.iter().map(|setter| setter.span.line.to_string()).collect();
+            let lines: Vec<String> = setters
+                .iter()
+                .map(|setter| setter.span.line.to_string())
+                .collect();
             dec.problem(
-                Problem::new(waiter.span, format!("`{}` could be any of {} events", waiter.name, setters.len()))
-                    .expected("the name of one event")
-                    .help("give each a `name:`")
-                    .note(format!("they are on lines {}", lines.join(", "))),
+                Problem::new(
+                    waiter.span,
+                    format!("`{}` could be any of {} events", waiter.name, setters.len()),
+                )
+                .expected("the name of one event")
+                .help("give each a `name:`")
+                .note(format!("they are on lines {}", lines.join(", "))),
             );
             return;
         }
         if waiter.lane.is_some() && waiter.lane == setter.lane && setter.order > waiter.order {
             dec.problem(
-                Problem::new(waiter.span, format!("this waits for `{}`, which the same lane sets later", waiter.name))
-                    .expected("a mark that an event or another lane sets")
-                    .note(format!("it is set on line {}", setter.span.line)),
+                Problem::new(
+                    waiter.span,
+                    format!(
+                        "this waits for `{}`, which the same lane sets later",
+                        waiter.name
+                    ),
+                )
+                .expected("a mark that an event or another lane sets")
+                .note(format!("it is set on line {}", setter.span.line)),
             );
         }
     }
@@ -184,15 +220,20 @@ pub fn check_timings(dec: &Decoder<'_, '_>, timings: &[Timing], give_up: Option<
                 if mark == timing.name {
                     seen.push(mark);
                     dec.problem(
-                        Problem::new(timing.span, format!("`{mark}` waits for itself: {}", seen.join(" after ")))
-                            .expected("an event that something else sets off"),
+                        Problem::new(
+                            timing.span,
+                            format!("`{mark}` waits for itself: {}", seen.join(" after ")),
+                        )
+                        .expected("an event that something else sets off"),
                     );
                 }
                 known = false;
                 break;
             }
             seen.push(mark);
-            let Some(earlier) = timings.iter().find(|earlier| earlier.name == mark) else { break };
+            let Some(earlier) = timings.iter().find(|earlier| earlier.name == mark) else {
+                break;
+            };
             at = at.saturating_add(earlier.by);
             next = earlier.after.as_deref();
         }
@@ -200,11 +241,18 @@ pub fn check_timings(dec: &Decoder<'_, '_>, timings: &[Timing], give_up: Option<
             && let Some(give_up) = give_up
             && at >= give_up
         {
-            let at_least = if timing.after.is_some() { "at the earliest " } else { "" };
+            let at_least = if timing.after.is_some() {
+                "at the earliest "
+            } else {
+                ""
+            };
             dec.problem(
                 Problem::new(
                     timing.span,
-                    format!("this happens {at_least}{} after the start, when the case has given up", words(at)),
+                    format!(
+                        "this happens {at_least}{} after the start, when the case has given up",
+                        words(at)
+                    ),
                 )
                 .expected(format!("less than `give_up`, which is {}", words(give_up))),
             );

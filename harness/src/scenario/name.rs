@@ -7,7 +7,10 @@ pub fn meant<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option
     let near = |name: &&str| {
         let distance = strsim::damerau_levenshtein(&word.to_lowercase(), &name.to_lowercase());
         // A third of the word may be wrong, else everything resembles `on`.
-        (distance, distance <= (name.chars().count().max(word.chars().count()) / 3).max(1))
+        (
+            distance,
+            distance <= (name.chars().count().max(word.chars().count()) / 3).max(1),
+        )
     };
     known
         .into_iter()
@@ -39,7 +42,10 @@ pub fn one_of<'k>(known: impl IntoIterator<Item = &'k str>) -> String {
 /// Any other spelling, with the one that would do.
 pub fn kebab(text: &str) -> Result<String, Refusal> {
     let word = |word: &str| {
-        !word.is_empty() && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit())
+        !word.is_empty()
+            && word
+                .chars()
+                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit())
     };
     if text.starts_with(|c: char| c.is_ascii_lowercase()) && text.split('-').all(word) {
         return Ok(text.to_owned());
@@ -70,7 +76,10 @@ mod tests {
         for good in ["a", "host-crash", "keepalive-2-1-3", "x9"] {
             assert_eq!(kebab(good).as_deref(), Ok(good));
         }
-        assert_eq!(kebab("Host_Crash").expect_err("upper case").help.as_deref(), Some("write `host-crash`"));
+        assert_eq!(
+            kebab("Host_Crash").expect_err("upper case").help.as_deref(),
+            Some("write `host-crash`")
+        );
         for bad in ["", "-a", "a-", "a--b", "9a", "ä", "a b"] {
             assert!(kebab(bad).is_err(), "{bad}");
         }

@@ -13,17 +13,30 @@ use super::tree::Node;
 /// The networks that always exist: `link`, `lan`, `routed`.
 pub fn built_in() -> IndexMap<String, Network> {
     let network = |name: &str, middle: Option<(&str, NodeKind)>| {
-        let host = |name: &str| NetworkNode { name: name.to_owned(), kind: NodeKind::Host };
+        let host = |name: &str| NetworkNode {
+            name: name.to_owned(),
+            kind: NodeKind::Host,
+        };
         let cable = |a: &str, b: &str| (a.to_owned(), b.to_owned());
         let mut nodes = vec![host("client"), host("server")];
         let cables = match middle {
             None => vec![cable("client", "server")],
             Some((between, kind)) => {
-                nodes.push(NetworkNode { name: between.to_owned(), kind });
+                nodes.push(NetworkNode {
+                    name: between.to_owned(),
+                    kind,
+                });
                 vec![cable("client", between), cable(between, "server")]
             }
         };
-        (name.to_owned(), Network { name: name.to_owned(), nodes, cables })
+        (
+            name.to_owned(),
+            Network {
+                name: name.to_owned(),
+                nodes,
+                cables,
+            },
+        )
     };
     IndexMap::from([
         network("link", None),
@@ -36,7 +49,9 @@ pub fn built_in() -> IndexMap<String, Network> {
 pub fn declared<'a>(dec: &Decoder<'a, '_>, node: Option<&'a Node>) -> IndexMap<String, Network> {
     let mut networks = built_in();
     let Some(node) = node else { return networks };
-    let Some(entries) = dec.map(node, "a mapping from names to networks") else { return networks };
+    let Some(entries) = dec.map(node, "a mapping from names to networks") else {
+        return networks;
+    };
     for (key, value) in entries {
         if let Err(refusal) = name::kebab(&key.name) {
             dec.problem(Problem::new(key.span, refusal.message).maybe_help(refusal.help));
@@ -56,12 +71,22 @@ pub fn declared<'a>(dec: &Decoder<'a, '_>, node: Option<&'a Node>) -> IndexMap<S
 }
 
 fn one<'a>(dec: &Decoder<'a, '_>, name: &str, node: &'a Node) -> Option<Network> {
-    let fields = dec.fields(node, "a network", &["hosts", "routers", "switches", "cables"])?;
+    let fields = dec.fields(
+        node,
+        "a network",
+        &["hosts", "routers", "switches", "cables"],
+    )?;
     let mut nodes: Vec<(NetworkNode, &'a Node)> = Vec::new();
-    let kinds = [("hosts", NodeKind::Host), ("routers", NodeKind::Router), ("switches", NodeKind::Switch)];
+    let kinds = [
+        ("hosts", NodeKind::Host),
+        ("routers", NodeKind::Router),
+        ("switches", NodeKind::Switch),
+    ];
     let mut sound = true;
     for (key, kind) in kinds {
-        let Some(list) = fields.get(key) else { continue };
+        let Some(list) = fields.get(key) else {
+            continue;
+        };
         for item in dec.list(list, "a list of names")? {
             let Some(name) = dec.scalar(item, "a name", name::kebab) else {
                 sound = false;
@@ -69,7 +94,8 @@ fn one<'a>(dec: &Decoder<'a, '_>, name: &str, node: &'a Node) -> Option<Network>
             };
             if name == "all" || nodes.iter().any(|(node, _)| node.name == name) {
                 dec.problem(
-                    Problem::new(item.span, format!("the name `{name}` is taken")).expected("each name once, and not `all`"),
+                    Problem::new(item.span, format!("the name `{name}` is taken"))
+                        .expected("each name once, and not `all`"),
                 );
                 sound = false;
                 continue;
@@ -81,12 +107,22 @@ fn one<'a>(dec: &Decoder<'a, '_>, name: &str, node: &'a Node) -> Option<Network>
     let cables_node = dec.required(&fields, "a network", "cables", "[[client, server]]")?;
     let mut cables: Vec<(String, String)> = Vec::new();
     for cable in dec.list(cables_node, "a list of cables such as `[client, server]`")? {
-        let Some((a, b)) = ends(dec, cable, nodes.iter().map(|(node, _)| node.name.as_str())) else {
+        let Some((a, b)) = ends(dec, cable, nodes.iter().map(|(node, _)| node.name.as_str()))
+        else {
             sound = false;
             continue;
         };
-        if cables.iter().any(|(c, d)| (c, d) == (&a, &b) || (d, c) == (&a, &b)) {
-            dec.problem(Problem::new(cable.span, format!("a second cable between `{a}` and `{b}`")).expected("each cable once"));
+        if cables
+            .iter()
+            .any(|(c, d)| (c, d) == (&a, &b) || (d, c) == (&a, &b))
+        {
+            dec.problem(
+                Problem::new(
+                    cable.span,
+                    format!("a second cable between `{a}` and `{b}`"),
+                )
+                .expected("each cable once"),
+            );
             sound = false;
             continue;
         }
@@ -96,7 +132,11 @@ fn one<'a>(dec: &Decoder<'a, '_>, name: &str, node: &'a Node) -> Option<Network>
         return None;
     }
     // Whatever the first node reaches; the rest is an island.
-    let mut reached: BTreeSet<&str> = nodes.first().map(|(node, _)| node.name.as_str()).into_iter().collect();
+    let mut reached: BTreeSet<&str> = nodes
+        .first()
+        .map(|(node, _)| node.name.as_str())
+        .into_iter()
+        .collect();
     loop {
         let before = reached.len();
         for (a, b) in &cables {
@@ -108,16 +148,32 @@ fn one<'a>(dec: &Decoder<'a, '_>, name: &str, node: &'a Node) -> Option<Network>
             break;
         }
     }
-    if let Some((alone, place)) = nodes.iter().find(|(node, _)| !reached.contains(node.name.as_str())) {
+    if let Some((alone, place)) = nodes
+        .iter()
+        .find(|(node, _)| !reached.contains(node.name.as_str()))
+    {
         dec.problem(
-            Problem::new(place.span, format!("no cable leads from `{}` to `{}`", nodes[0].0.name, alone.name))
-                .expected("a network in one piece")
-                .help(format!("add a cable with `{}` at one end to `cables:`", alone.name)),
+            Problem::new(
+                place.span,
+                format!(
+                    "no cable leads from `{}` to `{}`",
+                    nodes[0].0.name, alone.name
+                ),
+            )
+            .expected("a network in one piece")
+            .help(format!(
+                "add a cable with `{}` at one end to `cables:`",
+                alone.name
+            )),
         );
         return None;
     }
     let nodes = nodes.into_iter().map(|(node, _)| node).collect();
-    Some(Network { name: name.to_owned(), nodes, cables })
+    Some(Network {
+        name: name.to_owned(),
+        nodes,
+        cables,
+    })
 }
 
 /// The two ends of a cable.
@@ -129,22 +185,35 @@ pub fn ends<'a, 'k>(
     let list = dec.list(node, "a cable such as `[client, server]`")?;
     let [a, b] = list else {
         dec.problem(
-            Problem::new(node.span, format!("a cable with {} ends", list.len())).expected("two ends: `[client, server]`"),
+            Problem::new(node.span, format!("a cable with {} ends", list.len()))
+                .expected("two ends: `[client, server]`"),
         );
         return None;
     };
-    let (a, b_name) = (dec.known(a, "node", names.clone()), dec.known(b, "node", names));
+    let (a, b_name) = (
+        dec.known(a, "node", names.clone()),
+        dec.known(b, "node", names),
+    );
     let (a, b_name) = (a?, b_name?);
     if a == b_name {
-        dec.problem(Problem::new(b.span, format!("a cable from `{a}` to itself")).expected("another node"));
+        dec.problem(
+            Problem::new(b.span, format!("a cable from `{a}` to itself")).expected("another node"),
+        );
         return None;
     }
     Some((a, b_name))
 }
 
 /// Names of a network's nodes of some kinds.
-pub fn names<'n>(network: &'n Network, kinds: &'n [NodeKind]) -> impl Iterator<Item = &'n str> + Clone {
-    network.nodes.iter().filter(|node| kinds.contains(&node.kind)).map(|node| node.name.as_str())
+pub fn names<'n>(
+    network: &'n Network,
+    kinds: &'n [NodeKind],
+) -> impl Iterator<Item = &'n str> + Clone {
+    network
+        .nodes
+        .iter()
+        .filter(|node| kinds.contains(&node.kind))
+        .map(|node| node.name.as_str())
 }
 
 /// The far ends of a node's cables.

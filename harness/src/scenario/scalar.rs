@@ -16,12 +16,18 @@ pub struct Refusal {
 impl Refusal {
     /// A refusal without advice.
     pub fn new(message: impl Into<String>) -> Self {
-        Refusal { message: message.into(), help: None }
+        Refusal {
+            message: message.into(),
+            help: None,
+        }
     }
 
     /// A refusal with advice.
     pub fn with(message: impl Into<String>, help: impl Into<String>) -> Self {
-        Refusal { message: message.into(), help: Some(help.into()) }
+        Refusal {
+            message: message.into(),
+            help: Some(help.into()),
+        }
     }
 }
 
@@ -48,7 +54,9 @@ pub const DURATION: &str = "a duration such as `500ms`, `2.5s` or `1m30s`";
 pub fn duration(text: &str) -> Result<Duration, Refusal> {
     let shown = format!("`{text}`");
     if text.starts_with('-') {
-        return Err(Refusal::new(format!("a duration cannot be negative: {shown}")));
+        return Err(Refusal::new(format!(
+            "a duration cannot be negative: {shown}"
+        )));
     }
     if text.parse::<f64>().is_ok() && text.starts_with(|c: char| c.is_ascii_digit() || c == '.') {
         return Err(Refusal::with(
@@ -63,13 +71,20 @@ pub fn duration(text: &str) -> Result<Duration, Refusal> {
         return Err(Refusal::new("this duration is empty"));
     }
     while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
+        let digits = rest
+            .find(|c: char| !c.is_ascii_digit() && c != '.')
+            .unwrap_or(rest.len());
         let (number, after) = rest.split_at(digits);
-        let letters = after.find(|c: char| !c.is_alphabetic()).unwrap_or(after.len());
+        let letters = after
+            .find(|c: char| !c.is_alphabetic())
+            .unwrap_or(after.len());
         let (unit, after) = after.split_at(letters);
         if number.is_empty() || number.starts_with('.') || number.ends_with('.') {
             let help = (text.contains(' ')).then(|| format!("write `{}`", text.replace(' ', "")));
-            return Err(Refusal { message: format!("{shown} is not a duration"), help });
+            return Err(Refusal {
+                message: format!("{shown} is not a duration"),
+                help,
+            });
         }
         if unit.is_empty() {
             return Err(Refusal::with(
@@ -91,7 +106,10 @@ pub fn duration(text: &str) -> Result<Duration, Refusal> {
                 || "the units are us, ms, s, m, h, d".to_owned(),
                 |meant| format!("write `{number}{meant}`"),
             );
-            return Err(Refusal::with(format!("unknown unit `{unit}` in {shown}"), help));
+            return Err(Refusal::with(
+                format!("unknown unit `{unit}` in {shown}"),
+                help,
+            ));
         };
         if index < next_unit {
             return Err(Refusal::with(
@@ -100,8 +118,9 @@ pub fn duration(text: &str) -> Result<Duration, Refusal> {
             ));
         }
         next_unit = index + 1;
-        let nanos = nanoseconds(number, UNITS[index].1)
-            .ok_or_else(|| Refusal::new(format!("{shown} is finer than a nanosecond, or too long")))?;
+        let nanos = nanoseconds(number, UNITS[index].1).ok_or_else(|| {
+            Refusal::new(format!("{shown} is finer than a nanosecond, or too long"))
+        })?;
         total = total.saturating_add(nanos);
         rest = after;
     }
@@ -135,7 +154,11 @@ pub fn words(duration: Duration) -> String {
             left %= unit;
         }
     }
-    if text.is_empty() { "0s".to_owned() } else { text }
+    if text.is_empty() {
+        "0s".to_owned()
+    } else {
+        text
+    }
 }
 
 /// A duration more than 0.
@@ -181,13 +204,20 @@ where
 {
     let bounds = format!("from {least} to {most}");
     if text.trim_start_matches('-').is_empty()
-        || !text.trim_start_matches('-').chars().all(|c| c.is_ascii_digit())
+        || !text
+            .trim_start_matches('-')
+            .chars()
+            .all(|c| c.is_ascii_digit())
     {
-        return Err(Refusal::new(format!("`{text}` is not a whole number {bounds}")));
+        return Err(Refusal::new(format!(
+            "`{text}` is not a whole number {bounds}"
+        )));
     }
     match text.parse::<T>() {
         Ok(number) if number >= least && number <= most => Ok(number),
-        _ => Err(Refusal::new(format!("{text} is out of range: it must be {bounds}"))),
+        _ => Err(Refusal::new(format!(
+            "{text} is out of range: it must be {bounds}"
+        ))),
     }
 }
 
@@ -200,8 +230,14 @@ pub fn truth(text: &str) -> Result<bool, Refusal> {
     match text {
         "true" => Ok(true),
         "false" => Ok(false),
-        "yes" | "on" | "1" => Err(Refusal::with(format!("`{text}` is not true or false"), "write `true`")),
-        "no" | "off" | "0" => Err(Refusal::with(format!("`{text}` is not true or false"), "write `false`")),
+        "yes" | "on" | "1" => Err(Refusal::with(
+            format!("`{text}` is not true or false"),
+            "write `true`",
+        )),
+        "no" | "off" | "0" => Err(Refusal::with(
+            format!("`{text}` is not true or false"),
+            "write `false`",
+        )),
         _ => Err(Refusal::new(format!("`{text}` is not true or false"))),
     }
 }
@@ -229,12 +265,24 @@ mod tests {
     #[test]
     fn durations_that_are_none_are_refused_with_advice() {
         for (text, help) in [
-            ("90", Some("write `90s` for seconds, `90ms` for milliseconds")),
-            ("1.5", Some("write `1.5s` for seconds, `1.5ms` for milliseconds")),
+            (
+                "90",
+                Some("write `90s` for seconds, `90ms` for milliseconds"),
+            ),
+            (
+                "1.5",
+                Some("write `1.5s` for seconds, `1.5ms` for milliseconds"),
+            ),
             ("-1s", None),
             ("1m 30s", Some("write `1m30s`")),
-            ("30s1m", Some("from the largest to the smallest, each once: `1m30s`")),
-            ("1s1s", Some("from the largest to the smallest, each once: `1m30s`")),
+            (
+                "30s1m",
+                Some("from the largest to the smallest, each once: `1m30s`"),
+            ),
+            (
+                "1s1s",
+                Some("from the largest to the smallest, each once: `1m30s`"),
+            ),
             ("5sec", Some("write `5s`")),
             ("5parsec", Some("the units are us, ms, s, m, h, d")),
             ("", None),
@@ -257,9 +305,18 @@ mod tests {
 
     #[test]
     fn intervals_have_two_ends_in_order() {
-        assert_eq!(interval("9m"), Ok((Duration::from_secs(540), Duration::from_secs(540))));
-        assert_eq!(interval("2s..3s"), Ok((Duration::from_secs(2), Duration::from_secs(3))));
-        assert_eq!(interval("3s..2s").expect_err("reversed").help.as_deref(), Some("write `2s..3s`"));
+        assert_eq!(
+            interval("9m"),
+            Ok((Duration::from_secs(540), Duration::from_secs(540)))
+        );
+        assert_eq!(
+            interval("2s..3s"),
+            Ok((Duration::from_secs(2), Duration::from_secs(3)))
+        );
+        assert_eq!(
+            interval("3s..2s").expect_err("reversed").help.as_deref(),
+            Some("write `2s..3s`")
+        );
     }
 
     #[test]

@@ -6,25 +6,50 @@ use nix::errno::Errno;
 use nix::sys::signal::Signal;
 
 use super::case::{Sign, SignKind};
-use super::decode::{Decoder, Fields};
+use super::decode::Decoder;
 use super::error::Problem;
+use super::fields::Fields;
 use super::name;
 use super::scalar::{self, Refusal};
 use super::tree::{Node, Value};
 
 /// The kinds of sign; exactly one is given.
 const KINDS: [&str; 6] = ["errno", "eof", "hangup", "timeout", "signal", "unnoticed"];
-const KEYS: [&str; 10] =
-    ["errno", "eof", "hangup", "timeout", "signal", "unnoticed", "call", "lane", "after", "when"];
+const KEYS: [&str; 10] = [
+    "errno",
+    "eof",
+    "hangup",
+    "timeout",
+    "signal",
+    "unnoticed",
+    "call",
+    "lane",
+    "after",
+    "when",
+];
 /// Calls that endpoints make.
 const CALLS: [&str; 12] = [
-    "socket", "setsockopt", "getsockopt", "bind", "listen", "accept", "connect", "read", "write", "poll", "shutdown",
+    "socket",
+    "setsockopt",
+    "getsockopt",
+    "bind",
+    "listen",
+    "accept",
+    "connect",
+    "read",
+    "write",
+    "poll",
+    "shutdown",
     "close",
 ];
 
 /// A sign, or the first of a list whose `when` holds. The outer None: a problem was noted.
 #[allow(clippy::option_option)]
-pub fn sign<'a>(dec: &Decoder<'a, '_>, node: Option<&'a Node>, lanes: &[String]) -> Option<Option<Sign>> {
+pub fn sign<'a>(
+    dec: &Decoder<'a, '_>,
+    node: Option<&'a Node>,
+    lanes: &[String],
+) -> Option<Option<Sign>> {
     let Some(node) = node else { return Some(None) };
     let Value::List(entries) = &node.value else {
         let fields = dec.fields(node, "a sign", &KEYS)?;
@@ -54,23 +79,37 @@ pub fn sign<'a>(dec: &Decoder<'a, '_>, node: Option<&'a Node>, lanes: &[String])
 }
 
 fn one<'a>(dec: &Decoder<'a, '_>, fields: &Fields<'a>, lanes: &[String]) -> Option<Sign> {
-    let given: Vec<_> = fields.entries.iter().filter(|(key, _)| KINDS.contains(&key.name.as_str())).collect();
+    let given: Vec<_> = fields
+        .entries
+        .iter()
+        .filter(|(key, _)| KINDS.contains(&key.name.as_str()))
+        .collect();
     if let [(first, _), (second, _), ..] = given.as_slice() {
         dec.problem(
-            Problem::new(second.span, format!("`{}` and `{}` in one sign", first.name, second.name))
-                .expected("one sign: the first one is all that counts"),
+            Problem::new(
+                second.span,
+                format!("`{}` and `{}` in one sign", first.name, second.name),
+            )
+            .expected("one sign: the first one is all that counts"),
         );
         return None;
     }
     let Some((key, node)) = given.first() else {
-        dec.problem(Problem::new(fields.span, "this says nothing of what the call shows").expected(name::one_of(KINDS)));
+        dec.problem(
+            Problem::new(fields.span, "this says nothing of what the call shows")
+                .expected(name::one_of(KINDS)),
+        );
         return None;
     };
     let sign = match key.name.as_str() {
-        "errno" => SignKind::Errno(dec.scalar(node, "the name of an errno such as `ETIMEDOUT`", errno)?),
-        "signal" => SignKind::Signal(dec.scalar(node, "the name of a signal such as `SIGPIPE`", |text| {
-            signal(text).map(|short| format!("SIG{short}"))
-        })?),
+        "errno" => {
+            SignKind::Errno(dec.scalar(node, "the name of an errno such as `ETIMEDOUT`", errno)?)
+        }
+        "signal" => SignKind::Signal(dec.scalar(
+            node,
+            "the name of a signal such as `SIGPIPE`",
+            |text| signal(text).map(|short| format!("SIG{short}")),
+        )?),
         word => {
             dec.scalar(node, "`true`", |text| match text {
                 "true" => Ok(()),
@@ -88,9 +127,17 @@ fn one<'a>(dec: &Decoder<'a, '_>, fields: &Fields<'a>, lanes: &[String]) -> Opti
         }
     };
     if sign == SignKind::Unnoticed
-        && let Some(extra) = ["call", "lane", "after"].into_iter().find_map(|key| fields.key(key))
+        && let Some(extra) = ["call", "lane", "after"]
+            .into_iter()
+            .find_map(|key| fields.key(key))
     {
-        dec.problem(Problem::new(extra, "nothing was noticed, so there is no call, lane or time").expected("`unnoticed: true` alone"));
+        dec.problem(
+            Problem::new(
+                extra,
+                "nothing was noticed, so there is no call, lane or time",
+            )
+            .expected("`unnoticed: true` alone"),
+        );
         return None;
     }
     let call = match fields.get("call") {
@@ -103,9 +150,18 @@ fn one<'a>(dec: &Decoder<'a, '_>, fields: &Fields<'a>, lanes: &[String]) -> Opti
     };
     let after = match fields.get("after") {
         None => None,
-        Some(node) => Some(dec.scalar(node, "a duration or an interval: `9m` or `5s..6.2s`", scalar::interval)?),
+        Some(node) => Some(dec.scalar(
+            node,
+            "a duration or an interval: `9m` or `5s..6.2s`",
+            scalar::interval,
+        )?),
     };
-    Some(Sign { sign, call, lane, after })
+    Some(Sign {
+        sign,
+        call,
+        lane,
+        after,
+    })
 }
 
 /// The name of an errno, as errno(3) has it.
@@ -122,7 +178,10 @@ fn errno(text: &str) -> Result<String, Refusal> {
         "EWOULDBLOCK" => Some("on Linux it is `EAGAIN`".to_owned()),
         _ => name::did_you_mean(text, known.iter().map(String::as_str)),
     };
-    Err(Refusal { message: format!("unknown errno `{text}`"), help })
+    Err(Refusal {
+        message: format!("unknown errno `{text}`"),
+        help,
+    })
 }
 
 /// The name of a signal with or without `SIG`; the answer is without.
@@ -135,8 +194,25 @@ pub fn signal(text: &str) -> Result<String, Refusal> {
     if Signal::from_str(&format!("SIG{short}")).is_ok() {
         return Ok(short.to_owned());
     }
-    let known: Vec<String> = Signal::iterator().map(|signal| signal.as_str().to_owned()).collect();
-    let meant = name::meant(&format!("SIG{}", short.to_uppercase()), known.iter().map(String::as_str));
-    let help = meant.map(|name| format!("did you mean `{}`?", if text.starts_with("SIG") { name } else { &name[3..] }));
-    Err(Refusal { message: format!("unknown signal `{text}`"), help })
+    let known: Vec<String> = Signal::iterator()
+        .map(|signal| signal.as_str().to_owned())
+        .collect();
+    let meant = name::meant(
+        &format!("SIG{}", short.to_uppercase()),
+        known.iter().map(String::as_str),
+    );
+    let help = meant.map(|name| {
+        format!(
+            "did you mean `{}`?",
+            if text.starts_with("SIG") {
+                name
+            } else {
+                &name[3..]
+            }
+        )
+    });
+    Err(Refusal {
+        message: format!("unknown signal `{text}`"),
+        help,
+    })
 }

@@ -113,7 +113,9 @@ pub fn by_host<'a>(
     node: Option<&'a Node>,
 ) -> Option<BTreeMap<String, BTreeMap<String, String>>> {
     let mut sysctls: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
-    let Some(node) = node else { return Some(sysctls) };
+    let Some(node) = node else {
+        return Some(sysctls);
+    };
     let machines = || network::names(network, &[NodeKind::Host, NodeKind::Router]);
     let mut own = Vec::new();
     let mut sound = true;
@@ -134,14 +136,19 @@ pub fn by_host<'a>(
         };
         for (key, value) in values {
             let spelt = spelling(dec, &key.name, key.span);
-            let value = dec.scalar(value, "a value such as `3`", |text| acceptable(&key.name, text));
+            let value = dec.scalar(value, "a value such as `3`", |text| {
+                acceptable(&key.name, text)
+            });
             let (Some(()), Some(value)) = (spelt, value) else {
                 sound = false;
                 continue;
             };
             if host.name == "all" {
                 for machine in machines() {
-                    sysctls.entry(machine.to_owned()).or_default().insert(key.name.clone(), value.clone());
+                    sysctls
+                        .entry(machine.to_owned())
+                        .or_default()
+                        .insert(key.name.clone(), value.clone());
                 }
             } else {
                 own.push((host.name.clone(), key.name.clone(), value));
@@ -157,18 +164,26 @@ pub fn by_host<'a>(
 /// The key names a sysctl of a network namespace, and is not one letter off a known one.
 fn spelling(dec: &Decoder<'_, '_>, key: &str, span: Span) -> Option<()> {
     let segment = |part: &str| {
-        !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
+        !part.is_empty()
+            && part
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
     };
     if KNOWN.contains(&key) {
         return Some(());
     }
     if !key.starts_with("net.") {
-        let bare = KNOWN.iter().find(|known| known.rsplit('.').next() == Some(key));
+        let bare = KNOWN
+            .iter()
+            .find(|known| known.rsplit('.').next() == Some(key));
         let help = bare.map(|known| format!("write `{known}`"));
         dec.problem(
-            Problem::new(span, format!("`{key}` is not a sysctl of a network namespace"))
-                .expected("a name that starts with `net.`")
-                .maybe_help(help.or_else(|| name::did_you_mean(key, KNOWN.iter().copied()))),
+            Problem::new(
+                span,
+                format!("`{key}` is not a sysctl of a network namespace"),
+            )
+            .expected("a name that starts with `net.`")
+            .maybe_help(help.or_else(|| name::did_you_mean(key, KNOWN.iter().copied()))),
         );
         return None;
     }
@@ -183,7 +198,9 @@ fn spelling(dec: &Decoder<'_, '_>, key: &str, span: Span) -> Option<()> {
     let guess = KNOWN
         .iter()
         .map(|known| (strsim::damerau_levenshtein(key, known), *known))
-        .filter(|(distance, known)| *distance <= 2 && known.split('.').count() == key.split('.').count())
+        .filter(|(distance, known)| {
+            *distance <= 2 && known.split('.').count() == key.split('.').count()
+        })
         .min();
     if let Some((_, known)) = guess {
         dec.problem(
@@ -199,7 +216,10 @@ fn spelling(dec: &Decoder<'_, '_>, key: &str, span: Span) -> Option<()> {
 fn acceptable(key: &str, text: &str) -> Result<String, Refusal> {
     if matches!(text, "true" | "false") {
         let digit = if text == "true" { "1" } else { "0" };
-        return Err(Refusal::with(format!("`{text}` is not a value of a sysctl"), format!("write `{digit}`")));
+        return Err(Refusal::with(
+            format!("`{text}` is not a value of a sysctl"),
+            format!("write `{digit}`"),
+        ));
     }
     if text.trim().is_empty() || text.chars().any(char::is_control) {
         return Err(Refusal::new("a sysctl's value is a number or a word"));

@@ -75,11 +75,18 @@ pub fn read(text: &str) -> Result<Node, Vec<Problem>> {
         non_finite_float_policy: serde_saphyr::NonFiniteFloatPolicy::AsString,
         with_snippet: false,
     };
-    let raw: Spanned<Raw> =
-        serde_saphyr::from_str_with_options(text, options).map_err(|error| vec![syntax(&error, text)])?;
-    let mut reader = Reader { text, problems: Vec::new() };
+    let raw: Spanned<Raw> = serde_saphyr::from_str_with_options(text, options)
+        .map_err(|error| vec![syntax(&error, text)])?;
+    let mut reader = Reader {
+        text,
+        problems: Vec::new(),
+    };
     let node = reader.node(raw);
-    if reader.problems.is_empty() { Ok(node) } else { Err(reader.problems) }
+    if reader.problems.is_empty() {
+        Ok(node)
+    } else {
+        Err(reader.problems)
+    }
 }
 
 /// serde-saphyr's error as one of ours.
@@ -90,29 +97,44 @@ fn syntax(error: &serde_saphyr::Error, text: &str) -> Problem {
         error = inner.without_snippet();
     }
     let location = error.location();
-    let span = location.map_or(Span { line: 1, column: 1, length: 1 }, |at| Span {
-        line: u32::try_from(at.line()).unwrap_or(u32::MAX),
-        column: u32::try_from(at.column()).unwrap_or(u32::MAX),
-        length: 1,
-    });
+    let span = location.map_or(
+        Span {
+            line: 1,
+            column: 1,
+            length: 1,
+        },
+        |at| Span {
+            line: u32::try_from(at.line()).unwrap_or(u32::MAX),
+            column: u32::try_from(at.column()).unwrap_or(u32::MAX),
+            length: 1,
+        },
+    );
     let message = DefaultMessageFormatter.format_message(error).into_owned();
     match error {
         Error::AliasReplayLimitExceeded { .. }
         | Error::AliasExpansionLimitExceeded { .. }
-        | Error::AliasReplayStackDepthExceeded { .. } => {
-            Problem::new(span, format!("aliases stand for more than {MAX_ALIASED} nodes"))
-                .expected(format!("aliases that stand for at most {MAX_ALIASED} nodes together"))
-                .help("write the values out, or split the file")
-        }
+        | Error::AliasReplayStackDepthExceeded { .. } => Problem::new(
+            span,
+            format!("aliases stand for more than {MAX_ALIASED} nodes"),
+        )
+        .expected(format!(
+            "aliases that stand for at most {MAX_ALIASED} nodes together"
+        ))
+        .help("write the values out, or split the file"),
         Error::MultipleDocuments { .. } => {
             Problem::new(span, "the file holds more than one YAML document")
                 .expected("one document")
                 .help("remove the `---`, or split the file")
         }
         _ => {
-            let line = text.lines().nth((span.line as usize).saturating_sub(1)).unwrap_or("");
+            let line = text
+                .lines()
+                .nth((span.line as usize).saturating_sub(1))
+                .unwrap_or("");
             let help = if line.contains("${") && !line.contains("\"${") {
-                Some("inside `{ }` and `[ ]` YAML wants `${axis}` in quotes: \"${axis}\"".to_owned())
+                Some(
+                    "inside `{ }` and `[ ]` YAML wants `${axis}` in quotes: \"${axis}\"".to_owned(),
+                )
             } else if line.starts_with('\t') || line.trim_start_matches(' ').starts_with('\t') {
                 Some("indent with spaces; YAML does not allow tabs".to_owned())
             } else {
@@ -231,7 +253,9 @@ impl Reader<'_> {
         let span = Span {
             line: u32::try_from(location.line()).unwrap_or(u32::MAX),
             column: u32::try_from(location.column()).unwrap_or(u32::MAX),
-            length: u32::try_from(first.chars().count()).unwrap_or(u32::MAX).max(1),
+            length: u32::try_from(first.chars().count())
+                .unwrap_or(u32::MAX)
+                .max(1),
         };
         let value = match raw.value {
             Raw::Null => Value::Null,
@@ -252,7 +276,8 @@ impl Reader<'_> {
             let value = self.node(value);
             let Value::Scalar(name) = key.value else {
                 self.problems.push(
-                    Problem::new(key.span, format!("a key cannot be {}", key.kind())).expected("a word"),
+                    Problem::new(key.span, format!("a key cannot be {}", key.kind()))
+                        .expected("a word"),
                 );
                 continue;
             };
@@ -265,7 +290,13 @@ impl Reader<'_> {
                 continue;
             }
             seen.insert(name.clone(), key.span.line);
-            entries.push((Key { name, span: key.span }, value));
+            entries.push((
+                Key {
+                    name,
+                    span: key.span,
+                },
+                value,
+            ));
         }
         entries
     }
