@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use halfopen::endpoint::protocol::Report;
 use halfopen::outcome::record::ExitKind;
-use halfopen::scenario::case::{Action, Disposition, Keepalive, KeepaliveBy, Lane, Payload, Step};
+use halfopen::scenario::case::{Action, Disposition, Keepalive, KeepaliveBy, Lane, Payload};
 use nix::sys::signal::Signal;
 
 use crate::stage::*;

@@ -125,3 +125,32 @@ fn server_without_fork_serves_one_after_the_other() {
 fn client_pid(said: &[Report]) -> i32 {
     said.first().map_or(0, speaker)
 }
+
+/// SIGCHLDs do not queue: one may stand for several children.
+#[test]
+fn no_child_stays_a_zombie() {
+    const VISITS: u32 = 300;
+    let serve = Action::Serve {
+        fork: true,
+        each: vec![step(Action::Echo)],
+    };
+    let visit = Action::Repeat {
+        times: VISITS,
+        steps: vec![
+            connect(),
+            step(Action::Exchange {
+                data: text("hello"),
+            }),
+            close(),
+        ],
+    };
+    let (mut server, mut client) = play_steps(vec![listen(), step(serve)], vec![step(visit)]);
+    // Both at once: each says more than a pipe holds, and blocks when unheard.
+    std::thread::scope(|both| {
+        both.spawn(|| client.hear_done());
+        server.hear_until("a reaped child for each visit", |said| {
+            let reaped = |r: &&Report| matches!(r, Report::Reaped { .. });
+            said.iter().filter(reaped).count() == VISITS as usize
+        });
+    });
+}
