@@ -24,7 +24,7 @@ pub(super) fn do_later(life: &mut Life<'_>, due: Later) -> Result<(), LabError> 
             happen(life, &case.events[number])
         }
         Later::Netstat(moment) => life.look(&moment),
-        Later::KillHost { host, mark: _ } => {
+        Later::KillHost { host } => {
             signal_host(life, &host, Signal::SIGKILL);
             life.schedule(LAST_WORDS, Later::PowerOff { host });
             Ok(())
@@ -73,7 +73,7 @@ fn happen(life: &mut Life<'_>, event: &Event) -> Result<(), LabError> {
         Happening::Shutdown { host, grace } => {
             signal_host(life, host, Signal::SIGTERM);
             let took = now(asked_ns);
-            let kill = Later::KillHost { host: host.clone(), mark: event.name.clone() };
+            let kill = Later::KillHost { host: host.clone() };
             life.schedule(*grace, kill);
             took
         }

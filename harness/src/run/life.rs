@@ -48,7 +48,7 @@ pub(super) enum Later {
     /// Look at the sockets.
     Netstat(String),
     /// End what SIGTERM did not.
-    KillHost { host: String, mark: String },
+    KillHost { host: String },
     /// The host is off.
     PowerOff { host: String },
     /// The host comes back; its mark is set when it listens again.

@@ -97,7 +97,10 @@ pub fn drop_program(rule: &Match) -> Result<Program, LabError> {
         });
     }
     let family = rule.checked_family()?;
-    let mut b = Builder { drafts: Vec::new(), labels: Vec::new() };
+    let mut b = Builder {
+        drafts: Vec::new(),
+        labels: Vec::new(),
+    };
     if family.is_some() || rule.only_tcp() {
         b.load(LD_HALF, ETHERTYPE);
         match family {
@@ -125,11 +128,21 @@ pub fn drop_program(rule: &Match) -> Result<Program, LabError> {
 
 impl Builder {
     fn load(&mut self, code: u16, operand: u32) {
-        self.drafts.push(Draft { code, operand, if_true: None, if_false: None });
+        self.drafts.push(Draft {
+            code,
+            operand,
+            if_true: None,
+            if_false: None,
+        });
     }
 
     fn check(&mut self, code: u16, operand: u32, yes: Option<Target>, no: Option<Target>) {
-        self.drafts.push(Draft { code, operand, if_true: yes, if_false: no });
+        self.drafts.push(Draft {
+            code,
+            operand,
+            if_true: yes,
+            if_false: no,
+        });
     }
 
     fn must_equal(&mut self, operand: u32) {
@@ -228,3 +241,6 @@ impl Program {
         bytes
     }
 }
+
+#[cfg(test)]
+mod tests;

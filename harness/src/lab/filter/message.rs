@@ -29,7 +29,12 @@ pub(super) struct Messages {
 impl Messages {
     /// No message yet; the first one will have this sequence number.
     pub fn new(first: u32) -> Self {
-        Messages { bytes: Vec::with_capacity(2048), first, purposes: Vec::new(), newest: 0 }
+        Messages {
+            bytes: Vec::with_capacity(2048),
+            first,
+            purposes: Vec::new(),
+            newest: 0,
+        }
     }
 
     /// Adds a message: `header` is what follows struct nlmsghdr (nfgenmsg,
@@ -46,11 +51,14 @@ impl Messages {
         let sequence = self.next_sequence();
         self.bytes.extend_from_slice(&0u32.to_ne_bytes());
         self.bytes.extend_from_slice(&kind.to_ne_bytes());
-        self.bytes.extend_from_slice(&(flags | NLM_F_REQUEST).to_ne_bytes());
+        self.bytes
+            .extend_from_slice(&(flags | NLM_F_REQUEST).to_ne_bytes());
         self.bytes.extend_from_slice(&sequence.to_ne_bytes());
         self.bytes.extend_from_slice(&0u32.to_ne_bytes());
         self.bytes.extend_from_slice(header);
-        attributes(&mut Attributes { bytes: &mut self.bytes });
+        attributes(&mut Attributes {
+            bytes: &mut self.bytes,
+        });
         let length = (self.bytes.len() - self.newest) as u32;
         self.bytes[self.newest..self.newest + 4].copy_from_slice(&length.to_ne_bytes());
         self.purposes.push(purpose);
@@ -75,7 +83,8 @@ impl Messages {
 
     /// What the message with this sequence number is for, if it is one of these.
     pub fn purpose(&self, sequence: u32) -> Option<&Purpose> {
-        self.purposes.get(sequence.wrapping_sub(self.first) as usize)
+        self.purposes
+            .get(sequence.wrapping_sub(self.first) as usize)
     }
 }
 
@@ -149,7 +158,9 @@ pub(super) fn attributes(bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
 
 /// The value of the first attribute of this type.
 pub(super) fn attribute(bytes: &[u8], kind: u16) -> Option<&[u8]> {
-    attributes(bytes).find(|(k, _)| *k == kind).map(|(_, value)| value)
+    attributes(bytes)
+        .find(|(k, _)| *k == kind)
+        .map(|(_, value)| value)
 }
 
 /// A message of the kernel's.
@@ -183,7 +194,10 @@ mod tests {
     use super::*;
 
     fn purpose() -> Purpose {
-        Purpose { what: "test".into(), needs: "" }
+        Purpose {
+            what: "test".into(),
+            needs: "",
+        }
     }
 
     #[test]
@@ -197,7 +211,10 @@ mod tests {
         messages.acknowledge_newest();
         let read: Vec<_> = answers(messages.bytes()).collect();
         assert_eq!(read.len(), 2);
-        assert_eq!((read[0].kind, read[0].sequence, read[0].flags), (7, u32::MAX, NLM_F_REQUEST));
+        assert_eq!(
+            (read[0].kind, read[0].sequence, read[0].flags),
+            (7, u32::MAX, NLM_F_REQUEST)
+        );
         assert_eq!((read[1].kind, read[1].sequence), (8, 0));
         assert_eq!(read[1].flags, NLM_F_REQUEST | NLM_F_ACK);
         assert_eq!(attribute(&read[0].payload[4..], 1), Some(&b"abcd\0"[..]));

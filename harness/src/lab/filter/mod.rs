@@ -6,6 +6,9 @@
 //! request, wherever its thread is then.
 
 pub mod bpf;
+mod closer;
+mod expression;
+mod hook;
 mod message;
 mod netfilter;
 mod nft;
@@ -13,7 +16,8 @@ mod rule;
 mod socket;
 pub mod tc;
 
-pub use netfilter::{Action, Filter, Hook, PortRef, RuleId};
+pub use hook::{Action, Hook};
+pub use netfilter::{Filter, PortRef, RuleId};
 pub use rule::{Match, tcp_flag};
 pub use socket::Refusal;
 pub use tc::{Clsact, Side, TcRuleId};

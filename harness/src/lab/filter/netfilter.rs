@@ -13,15 +13,13 @@ use std::collections::BTreeMap;
 
 use netlink_sys::protocols::NETLINK_NETFILTER;
 
-use super::nft::{
-    BaseHook, Compare, Expressions, Header, Numbers, RejectKind, TableFamily, Transaction, packets,
-    probe,
-};
-use super::rule::{Match, octets};
+use super::closer::LateClosed;
+use super::hook::{Action, Hook, write_rule};
+use super::nft::{BaseHook, TableFamily, Transaction, packets, probe};
+use super::rule::Match;
 use super::socket::NetlinkSocket;
 use crate::lab::error::LabError;
 use crate::lab::namespace::Namespace;
-use crate::scenario::case::{Family, RejectWith};
 
 /// A port of a cable: a device in the wire's namespace.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,28 +30,6 @@ pub struct PortRef {
     pub ifindex: u32,
 }
 
-/// Where a rule sees packets.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Hook {
-    /// What enters this joined port, before it leaves by the other one.
-    Port(String),
-    /// What is for this host itself.
-    Input,
-    /// What this router passes on.
-    Forward,
-    /// What this host sends. A drop here is told to the sender: EPERM.
-    Output,
-}
-
-/// What becomes of the packets that match.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
-    /// They vanish.
-    Drop,
-    /// They vanish and their sender gets an error.
-    Reject(RejectWith),
-}
-
 /// A rule, by the [`Filter`] that made it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RuleId(u64);
@@ -61,7 +37,7 @@ pub struct RuleId(u64);
 /// The packet filter of one namespace. There may be only one per namespace: a
 /// second one would write over the first one's chains.
 pub struct Filter {
-    socket: NetlinkSocket,
+    socket: LateClosed,
     layout: Layout,
     next_rule: u64,
 }
@@ -86,18 +62,22 @@ impl Filter {
     /// # Errors
     /// [`LabError::Unsupported`] when the kernel has no nftables.
     pub fn open(ns: &Namespace) -> Result<Filter, LabError> {
-        let mut socket = ns.enter(|| NetlinkSocket::open(NETLINK_NETFILTER))?.map_err(|e| {
-            match e.raw_os_error() {
+        let mut socket = ns
+            .enter(|| NetlinkSocket::open(NETLINK_NETFILTER))?
+            .map_err(|e| match e.raw_os_error() {
                 Some(libc::EPROTONOSUPPORT) => no_nftables(),
                 _ => LabError::system(format!("open a netfilter socket in {}", ns.name()), e),
-            }
-        })?;
+            })?;
         probe(&mut socket).map_err(|e| match e {
             // nfnetlink is there, nf_tables is not (nfnetlink_rcv_msg()).
             LabError::Netlink { .. } => no_nftables(),
             other => other,
         })?;
-        Ok(Filter { socket, layout: Layout::default(), next_rule: 0 })
+        Ok(Filter {
+            socket: LateClosed::new(socket),
+            layout: Layout::default(),
+            next_rule: 0,
+        })
     }
 
     /// Joins ports pair by pair: what enters one leaves by the other. All pairs
@@ -114,10 +94,10 @@ impl Filter {
         change.table(TableFamily::Netdev);
         let directions = pairs.iter().flat_map(|(a, b)| [(a, b), (b, a)]);
         for (from, to) in directions.clone() {
-            let port = layout
-                .ports
-                .entry(from.name.clone())
-                .or_insert(Port { other: to.ifindex, blocked: false });
+            let port = layout.ports.entry(from.name.clone()).or_insert(Port {
+                other: to.ifindex,
+                blocked: false,
+            });
             port.other = to.ifindex;
             change.chain(TableFamily::Netdev, &port_chain(&from.name));
         }
@@ -125,7 +105,9 @@ impl Filter {
             let base = format!("in-{}", from.name);
             change.base_chain(TableFamily::Netdev, &base, BaseHook::Ingress(&from.name));
             change.flush(TableFamily::Netdev, &base);
-            change.rule(TableFamily::Netdev, &base, "", |e| e.goto(&port_chain(&from.name)));
+            change.rule(TableFamily::Netdev, &base, "", |e| {
+                e.goto(&port_chain(&from.name))
+            });
             layout.write(&Hook::Port(from.name.clone()), &mut change);
         }
         change.commit(&mut self.socket)?;
@@ -169,27 +151,6 @@ impl Filter {
             return Err(self.layout.unknown_port(name));
         }
         let table = hook.table();
-        let reject = match action {
-            Action::Drop => None,
-            Action::Reject(with) => Some((with, reject_codes(with))),
-        };
-        let mut family = rule.checked_family()?;
-        let mut tcp = rule.only_tcp();
-        match action {
-            Action::Reject(RejectWith::ProtocolUnreachable) => {
-                if family == Some(Family::Ipv6) {
-                    return Err(LabError::Unsupported {
-                        what: "reject with protocol-unreachable over IPv6, which has no such error"
-                            .into(),
-                        cure: "use port-unreachable or admin-prohibited".into(),
-                    });
-                }
-                family = Some(Family::Ipv4);
-            }
-            Action::Reject(RejectWith::TcpReset) => tcp = true,
-            _ => (),
-        }
-
         let id = RuleId(self.next_rule);
         let mut layout = self.layout.clone();
         let mut change = Transaction::new(&self.socket);
@@ -199,20 +160,7 @@ impl Filter {
         }
         let chain = rule_chain(id);
         change.new_chain(table, &chain);
-        change.rule(table, &chain, needs(table, rule, action), |e| {
-            match_packet(e, table, family, tcp, rule);
-            if reject.is_some() && family.is_none() && table == TableFamily::Netdev && !tcp {
-                // reject drops what it has no answer to; ARP is not meant.
-                let arp = (libc::ETH_P_ARP as u16).to_be_bytes();
-                e.meta(libc::NFT_META_PROTOCOL, Compare::NotEqual, &arp);
-            }
-            choose(e, rule);
-            e.counter();
-            match reject {
-                None => e.drop(),
-                Some((_, (kind, code))) => e.reject(kind, code),
-            }
-        });
+        write_rule(&mut change, table, &chain, rule, action)?;
         layout.hooks.entry(hook.clone()).or_default().push(id);
         layout.write(&hook, &mut change);
         change.commit(&mut self.socket)?;
@@ -228,7 +176,11 @@ impl Filter {
     pub fn remove(&mut self, id: RuleId) -> Result<(), LabError> {
         let hook = self.layout.hook_of(id)?.clone();
         let mut layout = self.layout.clone();
-        layout.hooks.entry(hook.clone()).or_default().retain(|other| *other != id);
+        layout
+            .hooks
+            .entry(hook.clone())
+            .or_default()
+            .retain(|other| *other != id);
         let mut change = Transaction::new(&self.socket);
         layout.write(&hook, &mut change);
         change.delete_chain(hook.table(), &rule_chain(id));
@@ -266,17 +218,26 @@ impl Layout {
             change.rule(table, &chain, "", |e| e.jump(&rule_chain(*id)));
         }
         if let Some(port) = port {
-            change.rule(table, &chain, "CONFIG_NFT_FWD_NETDEV", |e| e.forward(port.other));
+            change.rule(table, &chain, "CONFIG_NFT_FWD_NETDEV", |e| {
+                e.forward(port.other)
+            });
         }
     }
 
     fn hook_of(&self, id: RuleId) -> Result<&Hook, LabError> {
         let holder = self.hooks.iter().find(|(_, rules)| rules.contains(&id));
-        holder.map(|(hook, _)| hook).ok_or_else(|| LabError::Unknown {
-            kind: "packet rule",
-            name: id.0.to_string(),
-            known: self.hooks.values().flatten().map(|id| id.0.to_string()).collect(),
-        })
+        holder
+            .map(|(hook, _)| hook)
+            .ok_or_else(|| LabError::Unknown {
+                kind: "packet rule",
+                name: id.0.to_string(),
+                known: self
+                    .hooks
+                    .values()
+                    .flatten()
+                    .map(|id| id.0.to_string())
+                    .collect(),
+            })
     }
 
     fn unknown_port(&self, name: &str) -> LabError {
@@ -288,121 +249,12 @@ impl Layout {
     }
 }
 
-impl Hook {
-    fn table(&self) -> TableFamily {
-        match self {
-            Hook::Port(_) => TableFamily::Netdev,
-            Hook::Input | Hook::Forward | Hook::Output => TableFamily::Inet,
-        }
-    }
-
-    /// The hook's number and the name of its base chain.
-    fn inet(&self) -> Option<(i32, &'static str)> {
-        match self {
-            Hook::Port(_) => None,
-            Hook::Input => Some((libc::NF_INET_LOCAL_IN, "input")),
-            Hook::Forward => Some((libc::NF_INET_FORWARD, "forward")),
-            Hook::Output => Some((libc::NF_INET_LOCAL_OUT, "output")),
-        }
-    }
-}
-
 fn port_chain(port: &str) -> String {
     format!("port-{port}")
 }
 
 fn rule_chain(id: RuleId) -> String {
     format!("rule-{}", id.0)
-}
-
-fn match_packet(
-    e: &mut Expressions,
-    table: TableFamily,
-    family: Option<Family>,
-    tcp: bool,
-    rule: &Match,
-) {
-    match (table, family) {
-        (_, None) => (),
-        (TableFamily::Netdev, Some(family)) => {
-            let ethertype = match family {
-                Family::Ipv4 => libc::ETH_P_IP,
-                Family::Ipv6 => libc::ETH_P_IPV6,
-            };
-            let ethertype = (ethertype as u16).to_be_bytes();
-            e.meta(libc::NFT_META_PROTOCOL, Compare::Equal, &ethertype);
-        }
-        (TableFamily::Inet, Some(family)) => {
-            let protocol = match family {
-                Family::Ipv4 => libc::NFPROTO_IPV4,
-                Family::Ipv6 => libc::NFPROTO_IPV6,
-            };
-            e.meta(libc::NFT_META_NFPROTO, Compare::Equal, &[protocol as u8]);
-        }
-    }
-    // Offsets of source and destination in the IPv4 and the IPv6 header.
-    let (src, dst) = if family == Some(Family::Ipv6) { (8, 24) } else { (12, 16) };
-    for (offset, address) in [(src, rule.src), (dst, rule.dst)] {
-        if let Some(address) = address {
-            e.payload(Header::Network, offset, &octets(address));
-        }
-    }
-    if tcp {
-        e.meta(libc::NFT_META_L4PROTO, Compare::Equal, &[libc::IPPROTO_TCP as u8]);
-    }
-    for (offset, port) in [(0, rule.sport), (2, rule.dport)] {
-        if let Some(port) = port {
-            e.payload(Header::Transport, offset, &port.to_be_bytes());
-        }
-    }
-    if rule.tcp_flags() != 0 {
-        e.payload_masked(Header::Transport, 13, rule.tcp_flags(), rule.tcp_flags_set);
-    }
-}
-
-/// `probability` and `count`: which of the packets that match are caught.
-fn choose(e: &mut Expressions, rule: &Match) {
-    const WHOLE: u32 = 1 << 30;
-    if let Some(limit) = rule.threshold(WHOLE) {
-        e.number_below(Numbers::Random, WHOLE, limit);
-    }
-    if let Some(count) = rule.count {
-        // Exact, and no clock in it: `limit rate` would let a packet more
-        // through once its bucket has filled up again. It begins again after
-        // 2^32 - 1 packets.
-        e.number_below(Numbers::Counting, u32::MAX, count);
-    }
-}
-
-fn needs(table: TableFamily, rule: &Match, action: Action) -> &'static str {
-    let numgen = rule.count.is_some() || rule.probability.is_some();
-    match (table, matches!(action, Action::Reject(_)), numgen) {
-        (_, false, false) => "",
-        (_, false, true) => "CONFIG_NFT_NUMGEN",
-        (TableFamily::Netdev, true, false) => "CONFIG_NFT_REJECT_NETDEV",
-        (TableFamily::Netdev, true, true) => "CONFIG_NFT_REJECT_NETDEV and CONFIG_NFT_NUMGEN",
-        (TableFamily::Inet, true, false) => "CONFIG_NFT_REJECT",
-        (TableFamily::Inet, true, true) => "CONFIG_NFT_REJECT and CONFIG_NFT_NUMGEN",
-    }
-}
-
-/// NFT_REJECT_ICMPX_* stands for: no route: ICMP 3/0, ICMPv6 1/0; port: 3/3,
-/// 1/4; host: 3/1, 1/3; admin prohibited: 3/13, 1/1 (nft_reject_icmp_code()).
-fn reject_codes(with: RejectWith) -> (RejectKind, u8) {
-    match with {
-        RejectWith::NetUnreachable => (RejectKind::IcmpEither, 0),
-        RejectWith::PortUnreachable => (RejectKind::IcmpEither, 1),
-        RejectWith::HostUnreachable => (RejectKind::IcmpEither, 2),
-        RejectWith::AdminProhibited => (RejectKind::IcmpEither, 3),
-        RejectWith::ProtocolUnreachable => (RejectKind::Icmp, libc_icmp::PROTOCOL_UNREACHABLE),
-        RejectWith::TcpReset => (RejectKind::TcpReset, 0),
-    }
-}
-
-/// Codes of ICMP that libc does not have.
-mod libc_icmp {
-    /// ICMP_PROT_UNREACH.
-    pub const PROTOCOL_UNREACHABLE: u8 = 2;
 }
 
 fn no_nftables() -> LabError {

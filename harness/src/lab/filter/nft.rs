@@ -3,6 +3,7 @@
 
 use netlink_packet_core::{NLM_F_APPEND, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL};
 
+use super::expression::{EXPRESSION_DATA, EXPRESSION_NAME, Expressions};
 use super::message::{Attributes, Messages, Purpose, attribute, attributes};
 use super::socket::NetlinkSocket;
 use crate::lab::error::LabError;
@@ -33,9 +34,6 @@ const HOOK_DEVICE: u16 = 3;
 const RULE_TABLE: u16 = 1;
 const RULE_CHAIN: u16 = 2;
 const RULE_EXPRESSIONS: u16 = 4;
-const LIST_ELEMENT: u16 = 1;
-const EXPRESSION_NAME: u16 = 1;
-const EXPRESSION_DATA: u16 = 2;
 const COUNTER_PACKETS: u16 = 2;
 
 /// The name of every table of ours.
@@ -91,13 +89,21 @@ impl Transaction {
 
     /// Makes the table; nothing happens if it is there.
     pub fn table(&mut self, family: TableFamily) {
-        let purpose = Purpose { what: "make an nftables table".into(), needs: family.needs() };
-        self.push(NEWTABLE, NLM_F_CREATE, family, purpose, |a| a.string(TABLE_NAME, TABLE));
+        let purpose = Purpose {
+            what: "make an nftables table".into(),
+            needs: family.needs(),
+        };
+        self.push(NEWTABLE, NLM_F_CREATE, family, purpose, |a| {
+            a.string(TABLE_NAME, TABLE)
+        });
     }
 
     /// Makes a chain that others jump to; nothing happens if it is there.
     pub fn chain(&mut self, family: TableFamily, name: &str) {
-        let purpose = Purpose { what: format!("make nftables chain {name}"), needs: "" };
+        let purpose = Purpose {
+            what: format!("make nftables chain {name}"),
+            needs: "",
+        };
         self.push(NEWCHAIN, NLM_F_CREATE, family, purpose, |a| {
             a.string(CHAIN_TABLE, TABLE);
             a.string(CHAIN_NAME, name);
@@ -106,7 +112,10 @@ impl Transaction {
 
     /// Makes a chain that others jump to and that is not there yet.
     pub fn new_chain(&mut self, family: TableFamily, name: &str) {
-        let purpose = Purpose { what: format!("make nftables chain {name}"), needs: "" };
+        let purpose = Purpose {
+            what: format!("make nftables chain {name}"),
+            needs: "",
+        };
         self.push(NEWCHAIN, NLM_F_CREATE | NLM_F_EXCL, family, purpose, |a| {
             a.string(CHAIN_TABLE, TABLE);
             a.string(CHAIN_NAME, name);
@@ -116,7 +125,10 @@ impl Transaction {
     /// Makes a chain that packets enter from a hook; nothing happens if it is
     /// there with this hook.
     pub fn base_chain(&mut self, family: TableFamily, name: &str, hook: BaseHook) {
-        let purpose = Purpose { what: format!("make nftables base chain {name}"), needs: "" };
+        let purpose = Purpose {
+            what: format!("make nftables base chain {name}"),
+            needs: "",
+        };
         self.push(NEWCHAIN, NLM_F_CREATE, family, purpose, |a| {
             a.string(CHAIN_TABLE, TABLE);
             a.string(CHAIN_NAME, name);
@@ -139,7 +151,10 @@ impl Transaction {
     /// Removes a chain and its rules. No rule may lead to it any more.
     pub fn delete_chain(&mut self, family: TableFamily, name: &str) {
         self.flush(family, name);
-        let purpose = Purpose { what: format!("remove nftables chain {name}"), needs: "" };
+        let purpose = Purpose {
+            what: format!("remove nftables chain {name}"),
+            needs: "",
+        };
         self.push(DELCHAIN, 0, family, purpose, |a| {
             a.string(CHAIN_TABLE, TABLE);
             a.string(CHAIN_NAME, name);
@@ -148,7 +163,10 @@ impl Transaction {
 
     /// Removes all rules of a chain.
     pub fn flush(&mut self, family: TableFamily, chain: &str) {
-        let purpose = Purpose { what: format!("empty nftables chain {chain}"), needs: "" };
+        let purpose = Purpose {
+            what: format!("empty nftables chain {chain}"),
+            needs: "",
+        };
         self.push(DELRULE, 0, family, purpose, |a| {
             a.string(RULE_TABLE, TABLE);
             a.string(RULE_CHAIN, chain);
@@ -164,11 +182,16 @@ impl Transaction {
         needs: &'static str,
         expressions: impl FnOnce(&mut Expressions),
     ) {
-        let purpose = Purpose { what: format!("add a rule to nftables chain {chain}"), needs };
+        let purpose = Purpose {
+            what: format!("add a rule to nftables chain {chain}"),
+            needs,
+        };
         self.push(NEWRULE, NLM_F_CREATE | NLM_F_APPEND, family, purpose, |a| {
             a.string(RULE_TABLE, TABLE);
             a.string(RULE_CHAIN, chain);
-            a.nest(RULE_EXPRESSIONS, |list| expressions(&mut Expressions { list }));
+            a.nest(RULE_EXPRESSIONS, |list| {
+                expressions(&mut Expressions::new(list))
+            });
         });
     }
 
@@ -189,21 +212,39 @@ impl Transaction {
         purpose: Purpose,
         attributes: impl FnOnce(&mut Attributes),
     ) {
-        self.messages.push(kind, flags, &[family.number(), 0, 0, 0], purpose, attributes);
+        self.messages.push(
+            kind,
+            flags,
+            &[family.number(), 0, 0, 0],
+            purpose,
+            attributes,
+        );
     }
 }
 
 fn batch_limit(messages: &mut Messages, kind: i32) {
     // EOPNOTSUPP answers the beginning when nf_tables itself is missing.
-    let purpose = Purpose { what: "change nftables".into(), needs: "CONFIG_NF_TABLES" };
+    let purpose = Purpose {
+        what: "change nftables".into(),
+        needs: "CONFIG_NF_TABLES",
+    };
     let subsystem = (libc::NFNL_SUBSYS_NFTABLES as u16).to_be_bytes();
-    messages.push(kind as u16, 0, &[0, 0, subsystem[0], subsystem[1]], purpose, |_| ());
+    messages.push(
+        kind as u16,
+        0,
+        &[0, 0, subsystem[0], subsystem[1]],
+        purpose,
+        |_| (),
+    );
 }
 
 /// Asks nftables for its generation: the cheapest way to see that it is there.
 pub(super) fn probe(socket: &mut NetlinkSocket) -> Result<(), LabError> {
     let mut messages = socket.start();
-    let purpose = Purpose { what: "talk to nftables".into(), needs: "CONFIG_NF_TABLES" };
+    let purpose = Purpose {
+        what: "talk to nftables".into(),
+        needs: "CONFIG_NF_TABLES",
+    };
     messages.push(GETGEN, 0, &[0; 4], purpose, |_| ());
     messages.acknowledge_newest();
     socket.execute(&messages)
@@ -216,15 +257,29 @@ pub(super) fn packets(
     chain: &str,
 ) -> Result<u64, LabError> {
     let mut messages = socket.start();
-    let purpose = Purpose { what: format!("read nftables chain {chain}"), needs: "" };
-    messages.push(GETRULE, NLM_F_DUMP, &[family.number(), 0, 0, 0], purpose, |a| {
-        a.string(RULE_TABLE, TABLE);
-        a.string(RULE_CHAIN, chain);
-    });
+    let purpose = Purpose {
+        what: format!("read nftables chain {chain}"),
+        needs: "",
+    };
+    messages.push(
+        GETRULE,
+        NLM_F_DUMP,
+        &[family.number(), 0, 0, 0],
+        purpose,
+        |a| {
+            a.string(RULE_TABLE, TABLE);
+            a.string(RULE_CHAIN, chain);
+        },
+    );
     let mut sum = 0;
     socket.exchange(&messages, |rule| {
-        let list = rule.get(4..).and_then(|a| attribute(a, RULE_EXPRESSIONS)).unwrap_or_default();
-        sum += attributes(list).filter_map(|(_, e)| counter(e)).sum::<u64>();
+        let list = rule
+            .get(4..)
+            .and_then(|a| attribute(a, RULE_EXPRESSIONS))
+            .unwrap_or_default();
+        sum += attributes(list)
+            .filter_map(|(_, e)| counter(e))
+            .sum::<u64>();
     })?;
     Ok(sum)
 }
@@ -235,183 +290,4 @@ fn counter(expression: &[u8]) -> Option<u64> {
     }
     let packets = attribute(attribute(expression, EXPRESSION_DATA)?, COUNTER_PACKETS)?;
     packets.try_into().ok().map(u64::from_be_bytes)
-}
-
-/// The expressions of a rule, run in order until one does not match.
-pub(super) struct Expressions<'a, 'b> {
-    list: &'a mut Attributes<'b>,
-}
-
-/// The register that all comparisons use. NFT_REG_1.
-const REGISTER: u32 = 1;
-/// NFT_REG_VERDICT.
-const VERDICT: u32 = 0;
-/// NFTA_DATA_VALUE.
-const DATA_VALUE: u16 = 1;
-
-/// A header that a payload expression reads from.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Header {
-    /// IPv4 or IPv6.
-    Network = libc::NFT_PAYLOAD_NETWORK_HEADER as isize,
-    /// TCP. Not there in later fragments: the rule does not match.
-    Transport = libc::NFT_PAYLOAD_TRANSPORT_HEADER as isize,
-}
-
-/// How a register is compared.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Compare {
-    /// NFT_CMP_EQ.
-    Equal = 0,
-    /// NFT_CMP_NEQ.
-    NotEqual = 1,
-    /// NFT_CMP_LT: as memcmp() does, so numbers must be in network order.
-    Less = 2,
-}
-
-/// Where numgen's numbers come from.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Numbers {
-    /// 0, 1, 2, ...: an atomic counter of the rule's own.
-    Counting = 0,
-    /// Random, evenly spread.
-    Random = 1,
-}
-
-impl Expressions<'_, '_> {
-    fn push(&mut self, name: &str, data: impl FnOnce(&mut Attributes)) {
-        self.list.nest(LIST_ELEMENT, |a| {
-            a.string(EXPRESSION_NAME, name);
-            a.nest(EXPRESSION_DATA, data);
-        });
-    }
-
-    /// Matches if a fact about the packet (NFT_META_*) compares so.
-    pub fn meta(&mut self, key: i32, compare: Compare, value: &[u8]) {
-        self.push("meta", |a| {
-            a.be32(1, REGISTER);
-            a.be32(2, key as u32);
-        });
-        self.compare(compare, value);
-    }
-
-    /// Matches if the bytes at this offset of a header are these.
-    pub fn payload(&mut self, header: Header, offset: u32, value: &[u8]) {
-        self.load(header, offset, value.len() as u32);
-        self.compare(Compare::Equal, value);
-    }
-
-    /// Matches if the byte at this offset of a header, masked, is this one.
-    pub fn payload_masked(&mut self, header: Header, offset: u32, mask: u8, value: u8) {
-        self.load(header, offset, 1);
-        self.push("bitwise", |a| {
-            a.be32(1, REGISTER);
-            a.be32(2, REGISTER);
-            a.be32(3, 1);
-            a.nest(4, |a| a.bytes(DATA_VALUE, &[mask]));
-            a.nest(5, |a| a.bytes(DATA_VALUE, &[0]));
-        });
-        self.compare(Compare::Equal, &[value]);
-    }
-
-    /// Matches if the next of `modulus` numbers is less than `limit`.
-    pub fn number_below(&mut self, numbers: Numbers, modulus: u32, limit: u32) {
-        self.push("numgen", |a| {
-            a.be32(1, REGISTER);
-            a.be32(2, modulus);
-            a.be32(3, numbers as u32);
-        });
-        // The number is in this machine's order; Less needs network order.
-        self.push("byteorder", |a| {
-            a.be32(1, REGISTER);
-            a.be32(2, REGISTER);
-            a.be32(3, 1);
-            a.be32(4, 4);
-            a.be32(5, 4);
-        });
-        self.compare(Compare::Less, &limit.to_be_bytes());
-    }
-
-    /// Counts the packets that come so far.
-    pub fn counter(&mut self) {
-        self.push("counter", |_| ());
-    }
-
-    /// The packet leaves by this device, as it is, and no later rule sees it.
-    pub fn forward(&mut self, ifindex: u32) {
-        self.push("immediate", |a| {
-            a.be32(1, REGISTER);
-            a.nest(2, |a| a.ne32(DATA_VALUE, ifindex));
-        });
-        self.push("fwd", |a| a.be32(1, REGISTER));
-    }
-
-    /// Goes on in another chain, and comes back from its end.
-    pub fn jump(&mut self, chain: &str) {
-        self.verdict(libc::NFT_JUMP, Some(chain));
-    }
-
-    /// Goes on in another chain, for good.
-    pub fn goto(&mut self, chain: &str) {
-        self.verdict(libc::NFT_GOTO, Some(chain));
-    }
-
-    /// The packet vanishes.
-    pub fn drop(&mut self) {
-        self.verdict(libc::NF_DROP, None);
-    }
-
-    /// The packet is answered with an error and vanishes. `code` is of ICMP,
-    /// or NFT_REJECT_ICMPX_* (a code for either family).
-    pub fn reject(&mut self, kind: RejectKind, code: u8) {
-        self.push("reject", |a| {
-            a.be32(1, kind as u32);
-            if !matches!(kind, RejectKind::TcpReset) {
-                a.bytes(2, &[code]);
-            }
-        });
-    }
-
-    fn load(&mut self, header: Header, offset: u32, length: u32) {
-        self.push("payload", |a| {
-            a.be32(1, REGISTER);
-            a.be32(2, header as u32);
-            a.be32(3, offset);
-            a.be32(4, length);
-        });
-    }
-
-    fn compare(&mut self, compare: Compare, value: &[u8]) {
-        self.push("cmp", |a| {
-            a.be32(1, REGISTER);
-            a.be32(2, compare as u32);
-            a.nest(3, |a| a.bytes(DATA_VALUE, value));
-        });
-    }
-
-    fn verdict(&mut self, code: i32, chain: Option<&str>) {
-        self.push("immediate", |a| {
-            a.be32(1, VERDICT);
-            a.nest(2, |a| {
-                // NFTA_DATA_VERDICT with its code and its chain.
-                a.nest(2, |a| {
-                    a.be32(1, code as u32);
-                    if let Some(chain) = chain {
-                        a.string(2, chain);
-                    }
-                });
-            });
-        });
-    }
-}
-
-/// NFT_REJECT_*.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum RejectKind {
-    /// ICMP destination unreachable.
-    Icmp = 0,
-    /// TCP RST.
-    TcpReset = 1,
-    /// ICMP or ICMPv6, as the packet is.
-    IcmpEither = 2,
 }

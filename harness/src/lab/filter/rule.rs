@@ -63,7 +63,9 @@ impl Match {
         let nonsense = |why: String| Err(LabError::Rule(why));
         let both = self.tcp_flags_set & self.tcp_flags_clear;
         if both != 0 {
-            return nonsense(format!("TCP flags {both:#04x} must be both set and not set"));
+            return nonsense(format!(
+                "TCP flags {both:#04x} must be both set and not set"
+            ));
         }
         if let Some(p) = self.probability
             && !(0.0..=1.0).contains(&p)
@@ -72,9 +74,15 @@ impl Match {
         }
         let mut family = self.family;
         for address in [self.src, self.dst].into_iter().flatten() {
-            let of_address = if address.is_ipv4() { Family::Ipv4 } else { Family::Ipv6 };
+            let of_address = if address.is_ipv4() {
+                Family::Ipv4
+            } else {
+                Family::Ipv6
+            };
             if *family.get_or_insert(of_address) != of_address {
-                return nonsense(format!("address {address} is of another family than the rest"));
+                return nonsense(format!(
+                    "address {address} is of another family than the rest"
+                ));
             }
         }
         Ok(family)
@@ -111,12 +119,33 @@ mod tests {
         let v4 = "10.0.0.1".parse().ok();
         let v6 = "fd00::1".parse().ok();
         let is_error = |m: Match| m.checked_family().is_err();
-        assert!(is_error(Match { src: v4, dst: v6, ..Match::default() }));
-        assert!(is_error(Match { src: v4, family: Some(Family::Ipv6), ..Match::default() }));
-        assert!(is_error(Match { tcp_flags_set: 2, tcp_flags_clear: 6, ..Match::default() }));
-        assert!(is_error(Match { probability: Some(1.1), ..Match::default() }));
-        assert!(is_error(Match { probability: Some(f64::NAN), ..Match::default() }));
-        let good = Match { dst: v6, ..Match::default() };
+        assert!(is_error(Match {
+            src: v4,
+            dst: v6,
+            ..Match::default()
+        }));
+        assert!(is_error(Match {
+            src: v4,
+            family: Some(Family::Ipv6),
+            ..Match::default()
+        }));
+        assert!(is_error(Match {
+            tcp_flags_set: 2,
+            tcp_flags_clear: 6,
+            ..Match::default()
+        }));
+        assert!(is_error(Match {
+            probability: Some(1.1),
+            ..Match::default()
+        }));
+        assert!(is_error(Match {
+            probability: Some(f64::NAN),
+            ..Match::default()
+        }));
+        let good = Match {
+            dst: v6,
+            ..Match::default()
+        };
         assert_eq!(good.checked_family().ok(), Some(Some(Family::Ipv6)));
     }
 }

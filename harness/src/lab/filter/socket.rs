@@ -44,7 +44,11 @@ impl NetlinkSocket {
         socket.set_cap_ack(true)?;
         // A dump's datagram is at most 32 KiB (net/netlink/af_netlink.c,
         // netlink_dump()).
-        Ok(NetlinkSocket { socket, next_sequence: 1, buffer: Vec::with_capacity(32 * 1024) })
+        Ok(NetlinkSocket {
+            socket,
+            next_sequence: 1,
+            buffer: Vec::with_capacity(32 * 1024),
+        })
     }
 
     /// Starts a datagram.
@@ -83,7 +87,9 @@ impl NetlinkSocket {
             for answer in answers(&self.buffer) {
                 // After a refusal the rest of its transaction is still
                 // answered: not ours any more.
-                let Some(purpose) = messages.purpose(answer.sequence) else { continue };
+                let Some(purpose) = messages.purpose(answer.sequence) else {
+                    continue;
+                };
                 match answer.kind {
                     NLMSG_ERROR | NLMSG_DONE => match refusal(&answer) {
                         None => return Ok(()),
@@ -98,14 +104,23 @@ impl NetlinkSocket {
 
 /// The refusal in an NLMSG_ERROR or NLMSG_DONE; None: it is an acknowledgment.
 fn refusal(answer: &Answer) -> Option<Refusal> {
-    let errno = answer.payload.get(..4)?.try_into().ok().map(i32::from_ne_bytes)?;
+    let errno = answer
+        .payload
+        .get(..4)?
+        .try_into()
+        .ok()
+        .map(i32::from_ne_bytes)?;
     if errno == 0 {
         return None;
     }
     let hint = (answer.flags & ACK_TLVS != 0)
         .then(|| attribute(answer.payload.get(4 + HEADER..)?, ATTR_MESSAGE))
         .flatten()
-        .map(|text| String::from_utf8_lossy(text).trim_end_matches('\0').to_owned());
+        .map(|text| {
+            String::from_utf8_lossy(text)
+                .trim_end_matches('\0')
+                .to_owned()
+        });
     Some(Refusal {
         errno: io::Error::from_raw_os_error(errno.saturating_neg()),
         hint: hint.unwrap_or_default(),

@@ -58,10 +58,40 @@ impl Clsact {
     /// # Errors
     /// When the socket cannot be opened.
     pub fn open(ns: &Namespace) -> Result<Clsact, LabError> {
-        let socket = ns.enter(|| NetlinkSocket::open(NETLINK_ROUTE))?.map_err(|e| {
-            LabError::system(format!("open a route netlink socket in {}", ns.name()), e)
-        })?;
-        Ok(Clsact { socket, rules: BTreeSet::new(), next_priority: 1 })
+        let socket = ns
+            .enter(|| NetlinkSocket::open(NETLINK_ROUTE))?
+            .map_err(|e| {
+                LabError::system(format!("open a route netlink socket in {}", ns.name()), e)
+            })?;
+        Ok(Clsact {
+            socket,
+            rules: BTreeSet::new(),
+            next_priority: 1,
+        })
+    }
+
+    /// Gives a device its clsact qdisc, if it has none; [`Clsact::add_drop`]
+    /// does it, too.
+    ///
+    /// Better done before the device is up: afterwards the kernel takes its
+    /// queues away for some milliseconds (qdisc_graft(), dev_deactivate()),
+    /// and what is sent meanwhile is lost.
+    ///
+    /// # Errors
+    /// [`LabError::Unsupported`] when the kernel has no clsact.
+    pub fn prepare(&mut self, ifindex: u32) -> Result<(), LabError> {
+        let mut messages = self.socket.start();
+        let purpose = Purpose {
+            what: format!("add a clsact qdisc to interface {ifindex}"),
+            needs: "CONFIG_NET_SCH_INGRESS",
+        };
+        // If it is there nothing happens (qdisc_change() without options).
+        let header = tcmsg(ifindex, CLSACT_HANDLE, CLSACT, 0);
+        messages.push(libc::RTM_NEWQDISC, NLM_F_CREATE, &header, purpose, |a| {
+            a.string(libc::TCA_KIND, "clsact");
+        });
+        messages.acknowledge_newest();
+        self.socket.execute(&messages)
     }
 
     /// Drops the frames that match, behind the rules that are there.
@@ -83,21 +113,12 @@ impl Clsact {
                 cure: "use a new lab".into(),
             });
         };
-        let id = TcRuleId { ifindex, side, priority };
-        let mut messages = self.socket.start();
-        let purpose = Purpose {
-            what: format!("add a clsact qdisc to interface {ifindex}"),
-            needs: "CONFIG_NET_SCH_INGRESS",
+        let id = TcRuleId {
+            ifindex,
+            side,
+            priority,
         };
-        // Asked for each time: it is gone with a device that is made anew. If
-        // it is there nothing happens (qdisc_change() without options).
-        let header = tcmsg(ifindex, CLSACT_HANDLE, CLSACT, 0);
-        messages.push(libc::RTM_NEWQDISC, NLM_F_CREATE, &header, purpose, |a| {
-            a.string(libc::TCA_KIND, "clsact");
-        });
-        messages.acknowledge_newest();
-        self.socket.execute(&messages)?;
-
+        self.prepare(ifindex)?;
         let mut messages = self.socket.start();
         let purpose = Purpose {
             what: format!("add a tc filter to interface {ifindex}"),
@@ -129,14 +150,24 @@ impl Clsact {
             return Err(LabError::Unknown {
                 kind: "tc rule",
                 name: id.priority.to_string(),
-                known: self.rules.iter().map(|id| id.priority.to_string()).collect(),
+                known: self
+                    .rules
+                    .iter()
+                    .map(|id| id.priority.to_string())
+                    .collect(),
             });
         }
         let mut messages = self.socket.start();
         let what = format!("remove a tc filter from interface {}", id.ifindex);
-        messages.push(libc::RTM_DELTFILTER, 0, &id.header(), Purpose { what, needs: "" }, |a| {
-            a.string(libc::TCA_KIND, "bpf");
-        });
+        messages.push(
+            libc::RTM_DELTFILTER,
+            0,
+            &id.header(),
+            Purpose { what, needs: "" },
+            |a| {
+                a.string(libc::TCA_KIND, "bpf");
+            },
+        );
         messages.acknowledge_newest();
         match self.socket.execute(&messages) {
             Err(LabError::Netlink { source, .. }) if no_device(source.as_ref()) => (),
@@ -162,7 +193,12 @@ impl TcRuleId {
             Side::Egress => 0xffff_fff3,
         };
         let protocol = u32::from((libc::ETH_P_ALL as u16).to_be());
-        tcmsg(self.ifindex, 0, parent, u32::from(self.priority) << 16 | protocol)
+        tcmsg(
+            self.ifindex,
+            0,
+            parent,
+            u32::from(self.priority) << 16 | protocol,
+        )
     }
 }
 

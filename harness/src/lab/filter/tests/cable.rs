@@ -7,8 +7,17 @@ use super::super::{Action, Hook, Match, tcp_flag};
 use super::lab::{ADDRESSES, IPV4, IPV6, Lab, PORT, SOON, listen};
 
 fn flags(set: &[&str], clear: &[&str]) -> Match {
-    let bits = |names: &[&str]| names.iter().filter_map(|n| tcp_flag(n)).fold(0, |a, b| a | b);
-    Match { tcp_flags_set: bits(set), tcp_flags_clear: bits(clear), ..Match::default() }
+    let bits = |names: &[&str]| {
+        names
+            .iter()
+            .filter_map(|n| tcp_flag(n))
+            .fold(0, |a, b| a | b)
+    };
+    Match {
+        tcp_flags_set: bits(set),
+        tcp_flags_clear: bits(clear),
+        ..Match::default()
+    }
 }
 
 fn from_a() -> Hook {
@@ -26,7 +35,10 @@ fn only_the_syn_is_dropped() {
         let listener = lab.listener(family);
         let mut early = lab.connect(family, PORT, SOON).expect("connects");
         let (server, _) = listener.accept().expect("accepts");
-        let rule = lab.filter.add(from_a(), &flags(&["SYN"], &["ACK"]), Action::Drop).expect("adds");
+        let rule = lab
+            .filter
+            .add(from_a(), &flags(&["SYN"], &["ACK"]), Action::Drop)
+            .expect("adds");
         let late = lab.connect(family, PORT, Duration::from_millis(300));
         assert_eq!(late.map_err(|e| e.kind()).err(), Some(ErrorKind::TimedOut));
         assert_eq!(lab.filter.packets(rule).expect("counts"), 1);
@@ -42,12 +54,22 @@ fn only_the_syn_is_dropped() {
 fn only_the_ack_of_the_handshake_is_dropped() {
     let mut lab = Lab::joined();
     let listener = lab.listener(IPV4);
-    listener.set_nonblocking(true).expect("a socket can be non-blocking");
-    let ack = Match { count: Some(1), ..flags(&["ACK"], &["SYN", "PSH", "FIN", "RST"]) };
+    listener
+        .set_nonblocking(true)
+        .expect("a socket can be non-blocking");
+    let ack = Match {
+        count: Some(1),
+        ..flags(&["ACK"], &["SYN", "PSH", "FIN", "RST"])
+    };
     let rule = lab.filter.add(from_a(), &ack, Action::Drop).expect("adds");
-    let mut client = lab.connect(IPV4, PORT, SOON).expect("the client is connected");
+    let mut client = lab
+        .connect(IPV4, PORT, SOON)
+        .expect("the client is connected");
     std::thread::sleep(Duration::from_millis(200));
-    assert_eq!(listener.accept().map_err(|e| e.kind()).err(), Some(ErrorKind::WouldBlock));
+    assert_eq!(
+        listener.accept().map_err(|e| e.kind()).err(),
+        Some(ErrorKind::WouldBlock)
+    );
     assert_eq!(lab.filter.packets(rule).expect("counts"), 1);
     // Data carries the acknowledgment, too.
     client.write_all(b"x").expect("writes");
@@ -58,13 +80,22 @@ fn only_the_ack_of_the_handshake_is_dropped() {
 #[test]
 fn only_the_rst_is_dropped() {
     let mut lab = Lab::joined();
-    let rule = lab.filter.add(from_b(), &flags(&["RST"], &[]), Action::Drop).expect("adds");
+    let rule = lab
+        .filter
+        .add(from_b(), &flags(&["RST"], &[]), Action::Drop)
+        .expect("adds");
     let silent = lab.connect(IPV4, PORT, Duration::from_millis(300));
-    assert_eq!(silent.map_err(|e| e.kind()).err(), Some(ErrorKind::TimedOut));
+    assert_eq!(
+        silent.map_err(|e| e.kind()).err(),
+        Some(ErrorKind::TimedOut)
+    );
     assert_eq!(lab.filter.packets(rule).expect("counts"), 1);
     lab.filter.remove(rule).expect("removes");
     let refused = lab.connect(IPV4, PORT, SOON);
-    assert_eq!(refused.map_err(|e| e.kind()).err(), Some(ErrorKind::ConnectionRefused));
+    assert_eq!(
+        refused.map_err(|e| e.kind()).err(),
+        Some(ErrorKind::ConnectionRefused)
+    );
 }
 
 #[test]
@@ -81,14 +112,23 @@ fn only_the_port_and_the_address_are_dropped() {
         let there = ADDRESSES[family][1];
         let elsewhere = ["10.9.0.3", "fd09::3"][family];
         for other in [exactly(there, PORT + 1), exactly(elsewhere, PORT)] {
-            let rule = lab.filter.add(from_a(), &other, Action::Drop).expect("adds");
+            let rule = lab
+                .filter
+                .add(from_a(), &other, Action::Drop)
+                .expect("adds");
             lab.connect(family, PORT, SOON).expect("is not meant");
             assert_eq!(lab.filter.packets(rule).expect("counts"), 0);
             lab.filter.remove(rule).expect("removes");
         }
-        let rule = lab.filter.add(from_a(), &exactly(there, PORT), Action::Drop).expect("adds");
+        let rule = lab
+            .filter
+            .add(from_a(), &exactly(there, PORT), Action::Drop)
+            .expect("adds");
         let dropped = lab.connect(family, PORT, Duration::from_millis(300));
-        assert_eq!(dropped.map_err(|e| e.kind()).err(), Some(ErrorKind::TimedOut));
+        assert_eq!(
+            dropped.map_err(|e| e.kind()).err(),
+            Some(ErrorKind::TimedOut)
+        );
         lab.filter.remove(rule).expect("removes");
     }
 }
@@ -97,11 +137,22 @@ fn only_the_port_and_the_address_are_dropped() {
 fn a_lost_syn_costs_a_second() {
     let mut lab = Lab::joined();
     let _listener = lab.listener(IPV4);
-    let first = Match { count: Some(1), ..flags(&["SYN"], &["ACK"]) };
-    let rule = lab.filter.add(from_a(), &first, Action::Drop).expect("adds");
+    let first = Match {
+        count: Some(1),
+        ..flags(&["SYN"], &["ACK"])
+    };
+    let rule = lab
+        .filter
+        .add(from_a(), &first, Action::Drop)
+        .expect("adds");
     let start = Instant::now();
-    lab.connect(IPV4, PORT, Duration::from_secs(5)).expect("the second SYN passes");
-    assert!((900..1900).contains(&start.elapsed().as_millis()), "{:?}", start.elapsed());
+    lab.connect(IPV4, PORT, Duration::from_secs(5))
+        .expect("the second SYN passes");
+    assert!(
+        (900..1900).contains(&start.elapsed().as_millis()),
+        "{:?}",
+        start.elapsed()
+    );
     assert_eq!(lab.filter.packets(rule).expect("counts"), 1);
 }
 
@@ -109,8 +160,15 @@ fn a_lost_syn_costs_a_second() {
 fn count_is_exact() {
     let mut lab = Lab::joined();
     for count in [0, 1, 7, 100] {
-        let first = Match { dst: ADDRESSES[IPV4][1].parse().ok(), count: Some(count), ..Match::default() };
-        let rule = lab.filter.add(from_a(), &first, Action::Drop).expect("adds");
+        let first = Match {
+            dst: ADDRESSES[IPV4][1].parse().ok(),
+            count: Some(count),
+            ..Match::default()
+        };
+        let rule = lab
+            .filter
+            .add(from_a(), &first, Action::Drop)
+            .expect("adds");
         assert_eq!(lab.datagrams(130), (count..130).collect::<Vec<_>>());
         assert_eq!(lab.filter.packets(rule).expect("counts"), u64::from(count));
         lab.filter.remove(rule).expect("removes");
@@ -120,13 +178,31 @@ fn count_is_exact() {
 #[test]
 fn count_survives_changes_of_other_rules() {
     let mut lab = Lab::joined();
-    let first = Match { dst: ADDRESSES[IPV4][1].parse().ok(), count: Some(5), ..Match::default() };
-    let other = Match { tcp: true, ..Match::default() };
-    let before = lab.filter.add(from_a(), &other, Action::Drop).expect("adds");
-    let rule = lab.filter.add(from_a(), &first, Action::Drop).expect("adds");
+    let first = Match {
+        dst: ADDRESSES[IPV4][1].parse().ok(),
+        count: Some(5),
+        ..Match::default()
+    };
+    let other = Match {
+        tcp: true,
+        ..Match::default()
+    };
+    let before = lab
+        .filter
+        .add(from_a(), &other, Action::Drop)
+        .expect("adds");
+    let rule = lab
+        .filter
+        .add(from_a(), &first, Action::Drop)
+        .expect("adds");
     assert!(lab.datagrams(3).is_empty());
-    let after = lab.filter.add(from_a(), &other, Action::Drop).expect("adds");
-    lab.filter.remove(before).expect("removes the first of three");
+    let after = lab
+        .filter
+        .add(from_a(), &other, Action::Drop)
+        .expect("adds");
+    lab.filter
+        .remove(before)
+        .expect("removes the first of three");
     lab.filter.block(&[("pa", true)]).expect("blocks");
     assert!(lab.datagrams(10).is_empty());
     lab.filter.block(&[("pa", false)]).expect("unblocks");
@@ -153,11 +229,18 @@ fn probability_is_met() {
         let arrived = lab.datagrams(SENT).len() as f64;
         let caught = lab.filter.packets(rule).expect("counts") as f64;
         lab.filter.remove(rule).expect("removes");
-        assert_eq!(caught + arrived, f64::from(SENT), "every packet is caught or arrives");
+        assert_eq!(
+            caught + arrived,
+            f64::from(SENT),
+            "every packet is caught or arrives"
+        );
         let n = f64::from(SENT);
         // Five standard deviations: a false alarm in two million runs.
         let allowed = 5.0 * (n * p * (1.0 - p)).sqrt();
-        assert!((caught - n * p).abs() <= allowed, "p = {p}: caught {caught} of {SENT}");
+        assert!(
+            (caught - n * p).abs() <= allowed,
+            "p = {p}: caught {caught} of {SENT}"
+        );
     }
 }
 
@@ -167,10 +250,17 @@ fn host_hooks_drop() {
     let _listener = listen(&lab.b, ADDRESSES[IPV4][1]);
     for (ns, hook) in [(&lab.a, Hook::Output), (&lab.b, Hook::Input)] {
         let mut filter = super::super::Filter::open(ns).expect("opens");
-        let rule = Match { dport: Some(PORT), ..Match::default() };
+        let rule = Match {
+            dport: Some(PORT),
+            ..Match::default()
+        };
         let id = filter.add(hook.clone(), &rule, Action::Drop).expect("adds");
         let dropped = lab.connect(IPV4, PORT, Duration::from_millis(300));
-        assert_eq!(dropped.map_err(|e| e.kind()).err(), Some(ErrorKind::TimedOut), "{hook:?}");
+        assert_eq!(
+            dropped.map_err(|e| e.kind()).err(),
+            Some(ErrorKind::TimedOut),
+            "{hook:?}"
+        );
         assert_eq!(filter.packets(id).expect("counts"), 1, "{hook:?}");
         filter.remove(id).expect("removes");
         lab.connect(IPV4, PORT, SOON).expect("connects");

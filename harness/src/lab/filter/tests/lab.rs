@@ -4,7 +4,7 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use netlink_sys::protocols::NETLINK_ROUTE;
@@ -32,8 +32,9 @@ pub struct Lab {
 }
 
 pub fn namespace(name: &str) -> Namespace {
-    Namespace::create(name)
-        .unwrap_or_else(|e| panic!("this test needs root or a user namespace: run it by ci/test: {e}"))
+    Namespace::create(name).unwrap_or_else(|e| {
+        panic!("this test needs root or a user namespace: run it by ci/test: {e}")
+    })
 }
 
 impl Lab {
@@ -45,7 +46,14 @@ impl Lab {
             host_veth(host, (&wire, port), side);
         }
         let (pa, pb) = (port(&wire, "pa"), port(&wire, "pb"));
-        Lab { a, wire, b, filter, pa, pb }
+        Lab {
+            a,
+            wire,
+            b,
+            filter,
+            pa,
+            pb,
+        }
     }
 
     pub fn joined() -> Lab {
@@ -66,12 +74,15 @@ impl Lab {
     /// UDP from `a` to `b`: sends so many datagrams, returns which arrived.
     pub fn datagrams(&self, count: u32) -> Vec<u32> {
         let open = |ns: &Namespace, address: &str| {
-            let bound = ns.enter(|| UdpSocket::bind((address, PORT))).expect("enters");
+            let bound = ns
+                .enter(|| UdpSocket::bind((address, PORT)))
+                .expect("enters");
             bound.expect("binds")
         };
         let from = open(&self.a, ADDRESSES[IPV4][0]);
         let to = open(&self.b, ADDRESSES[IPV4][1]);
-        to.set_nonblocking(true).expect("a socket can be non-blocking");
+        to.set_nonblocking(true)
+            .expect("a socket can be non-blocking");
         let mut arrived = Vec::new();
         let drain = |arrived: &mut Vec<u32>| {
             let mut bytes = [0; 4];
@@ -80,7 +91,8 @@ impl Lab {
             }
         };
         for number in 0..count {
-            from.send_to(&number.to_be_bytes(), (ADDRESSES[IPV4][1], PORT)).expect("sends");
+            from.send_to(&number.to_be_bytes(), (ADDRESSES[IPV4][1], PORT))
+                .expect("sends");
             if number == 0 {
                 // ARP has to be asked first.
                 std::thread::sleep(Duration::from_millis(20));
@@ -99,7 +111,9 @@ impl Lab {
 }
 
 pub fn listen(ns: &Namespace, address: &str) -> TcpListener {
-    ns.enter(|| TcpListener::bind((address, PORT))).expect("enters").expect("binds")
+    ns.enter(|| TcpListener::bind((address, PORT)))
+        .expect("enters")
+        .expect("binds")
 }
 
 pub fn connect(
@@ -110,7 +124,8 @@ pub fn connect(
 ) -> io::Result<TcpStream> {
     let address: IpAddr = address.parse().expect("is an address");
     let to = SocketAddr::from((address, port));
-    ns.enter(|| TcpStream::connect_timeout(&to, patience)).expect("enters")
+    ns.enter(|| TcpStream::connect_timeout(&to, patience))
+        .expect("enters")
 }
 
 /// Makes (again) a host's veth: down at first, then addressed and up.
@@ -120,6 +135,30 @@ pub fn host_veth(host: (&Namespace, &str), port: (&Namespace, &str), side: usize
     address(host.0, host.1, ADDRESSES[IPV6][side], 64);
     up(port.0, port.1);
     up(host.0, host.1);
+    hears_solicitations(host.0, side);
+}
+
+/// A host joins its IPv6 address's solicited-node group in a kernel worker
+/// (addrconf_dad_work(), without DAD too). A solicitation that comes earlier is
+/// lost and asked again after a second.
+fn hears_solicitations(ns: &Namespace, side: usize) {
+    let group = ["1ff000001", "1ff000002"][side];
+    let deadline = Instant::now() + Duration::from_secs(5);
+    let joined = || {
+        let groups = ns.enter(|| std::fs::read_to_string("/proc/thread-self/net/igmp6"));
+        groups
+            .expect("enters")
+            .expect("is readable")
+            .contains(group)
+    };
+    while !joined() {
+        assert!(
+            Instant::now() < deadline,
+            "{} does not join {group}",
+            ns.name()
+        );
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }
 
 /// A port, ready to send. The end of a veth that was set up first gets carrier
@@ -129,8 +168,13 @@ pub fn host_veth(host: (&Namespace, &str), port: (&Namespace, &str), side: usize
 pub fn port(ns: &Namespace, name: &str) -> PortRef {
     let mut socket = route_socket(ns);
     let mut messages = socket.start();
-    let purpose = Purpose { what: format!("look at {name}"), needs: "" };
-    messages.push(libc::RTM_GETLINK, 0, &[0; 16], purpose, |a| a.string(libc::IFLA_IFNAME, name));
+    let purpose = Purpose {
+        what: format!("look at {name}"),
+        needs: "",
+    };
+    messages.push(libc::RTM_GETLINK, 0, &[0; 16], purpose, |a| {
+        a.string(libc::IFLA_IFNAME, name)
+    });
     messages.acknowledge_newest();
     let mut ifindex = 0;
     socket
@@ -138,43 +182,60 @@ pub fn port(ns: &Namespace, name: &str) -> PortRef {
             ifindex = u32::from_ne_bytes(link[4..8].try_into().expect("is 4 bytes"));
         })
         .expect("there is a device");
-    PortRef { name: name.to_owned(), ifindex }
+    PortRef {
+        name: name.to_owned(),
+        ifindex,
+    }
 }
 
 fn route_socket(ns: &Namespace) -> NetlinkSocket {
-    ns.enter(|| NetlinkSocket::open(NETLINK_ROUTE)).expect("enters").expect("opens")
+    ns.enter(|| NetlinkSocket::open(NETLINK_ROUTE))
+        .expect("enters")
+        .expect("opens")
 }
 
 pub fn index(ns: &Namespace, name: &str) -> u32 {
-    ns.enter(|| nix::net::if_::if_nametoindex(name)).expect("enters").expect("there is a device")
+    ns.enter(|| nix::net::if_::if_nametoindex(name))
+        .expect("enters")
+        .expect("there is a device")
 }
 
 pub fn veth((ns, name): (&Namespace, &str), (peer_ns, peer): (&Namespace, &str)) {
-    request(ns, libc::RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &[0; 16], |a| {
-        a.string(libc::IFLA_IFNAME, name);
-        a.nest(libc::IFLA_LINKINFO, |a| {
-            a.string(libc::IFLA_INFO_KIND, "veth");
-            a.nest(libc::IFLA_INFO_DATA, |a| {
-                // VETH_INFO_PEER: a struct ifinfomsg and its attributes.
-                a.nest(1, |a| {
-                    a.raw(&[0; 16]);
-                    a.string(libc::IFLA_IFNAME, peer);
-                    a.ne32(libc::IFLA_NET_NS_FD, peer_ns.as_fd().as_raw_fd() as u32);
+    request(
+        ns,
+        libc::RTM_NEWLINK,
+        NLM_F_CREATE | NLM_F_EXCL,
+        &[0; 16],
+        |a| {
+            a.string(libc::IFLA_IFNAME, name);
+            a.nest(libc::IFLA_LINKINFO, |a| {
+                a.string(libc::IFLA_INFO_KIND, "veth");
+                a.nest(libc::IFLA_INFO_DATA, |a| {
+                    // VETH_INFO_PEER: a struct ifinfomsg and its attributes.
+                    a.nest(1, |a| {
+                        a.raw(&[0; 16]);
+                        a.string(libc::IFLA_IFNAME, peer);
+                        a.ne32(libc::IFLA_NET_NS_FD, peer_ns.as_fd().as_raw_fd() as u32);
+                    });
                 });
             });
-        });
-    });
+        },
+    );
 }
 
 pub fn delete(ns: &Namespace, name: &str) {
-    request(ns, libc::RTM_DELLINK, 0, &[0; 16], |a| a.string(libc::IFLA_IFNAME, name));
+    request(ns, libc::RTM_DELLINK, 0, &[0; 16], |a| {
+        a.string(libc::IFLA_IFNAME, name)
+    });
 }
 
 pub fn up(ns: &Namespace, name: &str) {
     let mut header = [0; 16];
     header[8] = libc::IFF_UP as u8;
     header[12] = libc::IFF_UP as u8;
-    request(ns, libc::RTM_NEWLINK, 0, &header, |a| a.string(libc::IFLA_IFNAME, name));
+    request(ns, libc::RTM_NEWLINK, 0, &header, |a| {
+        a.string(libc::IFLA_IFNAME, name)
+    });
 }
 
 pub fn address(ns: &Namespace, device: &str, address: &str, prefix: u8) {
@@ -182,10 +243,16 @@ pub fn address(ns: &Namespace, device: &str, address: &str, prefix: u8) {
     // IFA_F_NODAD: usable at once.
     let mut header = [family, prefix, 0x02, 0, 0, 0, 0, 0];
     header[4..].copy_from_slice(&index(ns, device).to_ne_bytes());
-    request(ns, libc::RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, &header, |a| {
-        a.bytes(libc::IFA_LOCAL, &bytes);
-        a.bytes(libc::IFA_ADDRESS, &bytes);
-    });
+    request(
+        ns,
+        libc::RTM_NEWADDR,
+        NLM_F_CREATE | NLM_F_EXCL,
+        &header,
+        |a| {
+            a.bytes(libc::IFA_LOCAL, &bytes);
+            a.bytes(libc::IFA_ADDRESS, &bytes);
+        },
+    );
 }
 
 pub fn default_route(ns: &Namespace, gateway: &str) {
@@ -204,14 +271,24 @@ pub fn default_route(ns: &Namespace, gateway: &str) {
         0,
         0,
     ];
-    request(ns, libc::RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, &header, |a| {
-        a.bytes(libc::RTA_GATEWAY, &bytes);
-    });
+    request(
+        ns,
+        libc::RTM_NEWROUTE,
+        NLM_F_CREATE | NLM_F_EXCL,
+        &header,
+        |a| {
+            a.bytes(libc::RTA_GATEWAY, &bytes);
+        },
+    );
 }
 
 fn parse(address: &str) -> (u8, Vec<u8>) {
     let address: IpAddr = address.parse().expect("is an address");
-    let family = if address.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
+    let family = if address.is_ipv4() {
+        libc::AF_INET
+    } else {
+        libc::AF_INET6
+    };
     (family as u8, super::super::rule::octets(address))
 }
 
@@ -224,8 +301,13 @@ fn request(
 ) {
     let mut socket = route_socket(ns);
     let mut messages = socket.start();
-    let purpose = Purpose { what: format!("do request {kind} of the test"), needs: "" };
+    let purpose = Purpose {
+        what: format!("do request {kind} of the test"),
+        needs: "",
+    };
     messages.push(kind, flags, header, purpose, attributes);
     messages.acknowledge_newest();
-    socket.execute(&messages).unwrap_or_else(|e| panic!("{e}: {:?}", std::error::Error::source(&e)));
+    socket
+        .execute(&messages)
+        .unwrap_or_else(|e| panic!("{e}: {:?}", std::error::Error::source(&e)));
 }

@@ -1,0 +1,195 @@
+//! nftables expressions: what a rule consists of
+//! (include/uapi/linux/netfilter/nf_tables.h).
+
+use super::message::Attributes;
+
+/// NFTA_LIST_ELEM.
+const LIST_ELEMENT: u16 = 1;
+/// NFTA_EXPR_NAME.
+pub(super) const EXPRESSION_NAME: u16 = 1;
+/// NFTA_EXPR_DATA.
+pub(super) const EXPRESSION_DATA: u16 = 2;
+
+/// The expressions of a rule, run in order until one does not match.
+pub(super) struct Expressions<'a, 'b> {
+    list: &'a mut Attributes<'b>,
+}
+
+/// The register that all comparisons use. NFT_REG_1.
+const REGISTER: u32 = 1;
+/// NFT_REG_VERDICT.
+const VERDICT: u32 = 0;
+/// NFTA_DATA_VALUE.
+const DATA_VALUE: u16 = 1;
+
+/// A header that a payload expression reads from.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Header {
+    /// IPv4 or IPv6.
+    Network = libc::NFT_PAYLOAD_NETWORK_HEADER as isize,
+    /// TCP. Not there in later fragments: the rule does not match.
+    Transport = libc::NFT_PAYLOAD_TRANSPORT_HEADER as isize,
+}
+
+/// How a register is compared.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Compare {
+    /// NFT_CMP_EQ.
+    Equal = 0,
+    /// NFT_CMP_NEQ.
+    NotEqual = 1,
+    /// NFT_CMP_LT: as memcmp() does, so numbers must be in network order.
+    Less = 2,
+}
+
+/// Where numgen's numbers come from.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Numbers {
+    /// 0, 1, 2, ...: an atomic counter of the rule's own.
+    Counting = 0,
+    /// Random, evenly spread.
+    Random = 1,
+}
+
+impl<'a, 'b> Expressions<'a, 'b> {
+    /// The expressions go into this list.
+    pub fn new(list: &'a mut Attributes<'b>) -> Self {
+        Expressions { list }
+    }
+
+    fn push(&mut self, name: &str, data: impl FnOnce(&mut Attributes)) {
+        self.list.nest(LIST_ELEMENT, |a| {
+            a.string(EXPRESSION_NAME, name);
+            a.nest(EXPRESSION_DATA, data);
+        });
+    }
+
+    /// Matches if a fact about the packet (NFT_META_*) compares so.
+    pub fn meta(&mut self, key: i32, compare: Compare, value: &[u8]) {
+        self.push("meta", |a| {
+            a.be32(1, REGISTER);
+            a.be32(2, key as u32);
+        });
+        self.compare(compare, value);
+    }
+
+    /// Matches if the bytes at this offset of a header are these.
+    pub fn payload(&mut self, header: Header, offset: u32, value: &[u8]) {
+        self.load(header, offset, value.len() as u32);
+        self.compare(Compare::Equal, value);
+    }
+
+    /// Matches if the byte at this offset of a header, masked, is this one.
+    pub fn payload_masked(&mut self, header: Header, offset: u32, mask: u8, value: u8) {
+        self.load(header, offset, 1);
+        self.push("bitwise", |a| {
+            a.be32(1, REGISTER);
+            a.be32(2, REGISTER);
+            a.be32(3, 1);
+            a.nest(4, |a| a.bytes(DATA_VALUE, &[mask]));
+            a.nest(5, |a| a.bytes(DATA_VALUE, &[0]));
+        });
+        self.compare(Compare::Equal, &[value]);
+    }
+
+    /// Matches if the next of `modulus` numbers is less than `limit`.
+    pub fn number_below(&mut self, numbers: Numbers, modulus: u32, limit: u32) {
+        self.push("numgen", |a| {
+            a.be32(1, REGISTER);
+            a.be32(2, modulus);
+            a.be32(3, numbers as u32);
+        });
+        // The number is in this machine's order; Less needs network order.
+        self.push("byteorder", |a| {
+            a.be32(1, REGISTER);
+            a.be32(2, REGISTER);
+            a.be32(3, 1);
+            a.be32(4, 4);
+            a.be32(5, 4);
+        });
+        self.compare(Compare::Less, &limit.to_be_bytes());
+    }
+
+    /// Counts the packets that come so far.
+    pub fn counter(&mut self) {
+        self.push("counter", |_| ());
+    }
+
+    /// The packet leaves by this device, as it is, and no later rule sees it.
+    pub fn forward(&mut self, ifindex: u32) {
+        self.push("immediate", |a| {
+            a.be32(1, REGISTER);
+            a.nest(2, |a| a.ne32(DATA_VALUE, ifindex));
+        });
+        self.push("fwd", |a| a.be32(1, REGISTER));
+    }
+
+    /// Goes on in another chain, and comes back from its end.
+    pub fn jump(&mut self, chain: &str) {
+        self.verdict(libc::NFT_JUMP, Some(chain));
+    }
+
+    /// Goes on in another chain, for good.
+    pub fn goto(&mut self, chain: &str) {
+        self.verdict(libc::NFT_GOTO, Some(chain));
+    }
+
+    /// The packet vanishes.
+    pub fn drop(&mut self) {
+        self.verdict(libc::NF_DROP, None);
+    }
+
+    /// The packet is answered with an error and vanishes. `code` is of ICMP,
+    /// or NFT_REJECT_ICMPX_* (a code for either family).
+    pub fn reject(&mut self, kind: RejectKind, code: u8) {
+        self.push("reject", |a| {
+            a.be32(1, kind as u32);
+            if !matches!(kind, RejectKind::TcpReset) {
+                a.bytes(2, &[code]);
+            }
+        });
+    }
+
+    fn load(&mut self, header: Header, offset: u32, length: u32) {
+        self.push("payload", |a| {
+            a.be32(1, REGISTER);
+            a.be32(2, header as u32);
+            a.be32(3, offset);
+            a.be32(4, length);
+        });
+    }
+
+    fn compare(&mut self, compare: Compare, value: &[u8]) {
+        self.push("cmp", |a| {
+            a.be32(1, REGISTER);
+            a.be32(2, compare as u32);
+            a.nest(3, |a| a.bytes(DATA_VALUE, value));
+        });
+    }
+
+    fn verdict(&mut self, code: i32, chain: Option<&str>) {
+        self.push("immediate", |a| {
+            a.be32(1, VERDICT);
+            a.nest(2, |a| {
+                // NFTA_DATA_VERDICT with its code and its chain.
+                a.nest(2, |a| {
+                    a.be32(1, code as u32);
+                    if let Some(chain) = chain {
+                        a.string(2, chain);
+                    }
+                });
+            });
+        });
+    }
+}
+
+/// NFT_REJECT_*.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RejectKind {
+    /// ICMP destination unreachable.
+    Icmp = 0,
+    /// TCP RST.
+    TcpReset = 1,
+    /// ICMP or ICMPv6, as the packet is.
+    IcmpEither = 2,
+}
