@@ -37,14 +37,12 @@ impl Lab {
         sysctls: Vec<BTreeMap<String, String>>,
     ) -> Result<Lab, LabError> {
         let netlink = Netlink::new()?;
+        // The wire last: writing the hosts' sysctls takes longer than making
+        // a namespace, which goes on meanwhile.
         let names = topology.nodes.iter().map(|n| n.name.as_str());
-        let mut coming = Namespace::create_all(std::iter::once(WIRE).chain(names))?;
+        let mut coming = Namespace::create_all(names.chain(std::iter::once(WIRE)))?;
         let mut next = || coming.next().expect("one comes for each that was asked for");
 
-        let wire = next()?;
-        sysctl::on_host(&wire, || write_pinned(pinned::NO_IPV6.iter()))?;
-        let wire_socket = netlink.open(&wire)?;
-        let joint = Filter::open(&wire)?;
         let mut nodes = Vec::with_capacity(topology.nodes.len());
         for (plan, wanted) in topology.nodes.iter().zip(sysctls) {
             let ns = next()?;
@@ -60,6 +58,10 @@ impl Lab {
                 neighbours: Vec::new(),
             });
         }
+        let wire = next()?;
+        sysctl::on_host(&wire, || sysctl::pin_new(pinned::NO_IPV6.iter()))?;
+        let wire_socket = netlink.open(&wire)?;
+        let joint = Filter::open(&wire)?;
         let port = |cable: usize, side: char| PortState {
             name: format!("w{cable}{side}"),
             ifindex: None,
@@ -325,7 +327,7 @@ impl Lab {
             for pinned in table {
                 let mut known = true;
                 for key in self.spread(node, pinned.key) {
-                    known &= write_one(&key, pinned.value, pinned.everywhere)?;
+                    known &= sysctl::write_pinned(&key, pinned)?;
                 }
                 if known {
                     written.insert(pinned.key.to_owned(), pinned.value.to_owned());
@@ -482,33 +484,11 @@ fn prepare(
     wanted: &BTreeMap<String, String>,
 ) -> Result<BTreeMap<String, String>, LabError> {
     sysctl::on_host(ns, || {
-        let early = |key: &str| !sysctl::needs_interface(key);
-        let mut written =
-            write_pinned(tables(plan, families).filter(|p| early(p.key)))?;
-        for (key, value) in wanted.iter().filter(|(key, _)| early(key)) {
+        let mut written = sysctl::pin_new(tables(plan, families))?;
+        for (key, value) in wanted.iter().filter(|(key, _)| !sysctl::needs_interface(key)) {
             sysctl::write(key, value)?;
             written.insert(key.clone(), value.clone());
         }
         Ok(written)
     })
-}
-
-fn write_pinned<'a>(
-    table: impl Iterator<Item = &'a Pinned>,
-) -> Result<BTreeMap<String, String>, LabError> {
-    let mut written = BTreeMap::new();
-    for pinned in table {
-        if write_one(pinned.key, pinned.value, pinned.everywhere)? {
-            written.insert(pinned.key.to_owned(), pinned.value.to_owned());
-        }
-    }
-    Ok(written)
-}
-
-fn write_one(key: &str, value: &str, everywhere: bool) -> Result<bool, LabError> {
-    if everywhere {
-        sysctl::write(key, value).map(|()| true)
-    } else {
-        sysctl::write_if_known(key, value)
-    }
 }

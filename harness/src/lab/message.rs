@@ -49,6 +49,9 @@ fn born(interface: &Born) -> LinkMessage {
     let mut link = by_index(interface.ifindex);
     link.attributes.push(LinkAttribute::IfName(interface.name.to_owned()));
     link.attributes.push(LinkAttribute::Address(interface.mac.to_vec()));
+    // One queue each way on every machine; the default is one per processor.
+    link.attributes.push(LinkAttribute::NumTxQueues(1));
+    link.attributes.push(LinkAttribute::NumRxQueues(1));
     link
 }
 

@@ -1,11 +1,14 @@
 //! Sysctls of a namespace: `net.` keys under /proc/sys, which shows every
 //! thread the values of the namespace it is in.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use super::error::LabError;
 use super::namespace::Namespace;
+use super::pinned::{self, Pinned};
 
 /// The file of a dotted key.
 ///
@@ -53,13 +56,41 @@ pub(crate) fn write(key: &str, value: &str) -> Result<(), LabError> {
     put(key, value)?.map_err(|e| refusal(key, format!("set {key} to `{value}`"), e))
 }
 
-/// Writes a value that older kernels lack: false when this one does.
-pub(crate) fn write_if_known(key: &str, value: &str) -> Result<bool, LabError> {
-    match put(key, value)? {
+/// Writes a pinned value under this key (the table's, or an interface's):
+/// false when this kernel lacks it and is allowed to.
+pub(crate) fn write_pinned(key: &str, pinned: &Pinned) -> Result<bool, LabError> {
+    match put(key, pinned.value)? {
         Ok(()) => Ok(true),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(e) => Err(refusal(key, format!("set {key} to `{value}`"), e)),
+        Err(e) if e.kind() == io::ErrorKind::NotFound && !pinned.everywhere => Ok(false),
+        Err(e) => Err(refusal(key, format!("set {key} to `{}`", pinned.value), e)),
     }
+}
+
+/// Writes all of the table that needs no interface, in the calling thread's
+/// namespace, which is new; returns what now has its pinned value.
+///
+/// Opening a file of /proc/sys costs 10 us in a new namespace, so values that
+/// a new namespace has anyway are not written: they are read once per process.
+pub(crate) fn pin_new(
+    table: impl Iterator<Item = &'static Pinned>,
+) -> Result<BTreeMap<String, String>, LabError> {
+    static FRESH: OnceLock<BTreeMap<&'static str, String>> = OnceLock::new();
+    let fresh = FRESH.get_or_init(|| {
+        let tables = [pinned::TCP, pinned::IPV4, pinned::IPV6];
+        let own = tables.into_iter().flatten().filter(|p| !p.copied && !needs_interface(p.key));
+        own.filter_map(|p| Some((p.key, read(p.key).ok()?))).collect()
+    });
+    let mut has = BTreeMap::new();
+    for pinned in table.filter(|p| !needs_interface(p.key)) {
+        let known = match fresh.get(pinned.key) {
+            Some(value) if value == pinned.value => true,
+            _ => write_pinned(pinned.key, pinned)?,
+        };
+        if known {
+            has.insert(pinned.key.to_owned(), pinned.value.to_owned());
+        }
+    }
+    Ok(has)
 }
 
 fn put(key: &str, value: &str) -> Result<io::Result<()>, LabError> {
