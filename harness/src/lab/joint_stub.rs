@@ -65,7 +65,11 @@ impl Filter {
         let socket = ns
             .enter(|| Socket::new(NETLINK_NETFILTER))?
             .map_err(|e| LabError::system("open nftables", e))?;
-        Ok(Filter { socket, ports: BTreeMap::new(), exists: false })
+        Ok(Filter {
+            socket,
+            ports: BTreeMap::new(),
+            exists: false,
+        })
     }
 
     /// Joins pairs of ports.
@@ -73,7 +77,8 @@ impl Filter {
         for (a, b) in pairs {
             for (port, peer) in [(a, b), (b, a)] {
                 let blocked = self.ports.get(&port.name).is_some_and(|p| p.1);
-                self.ports.insert(port.name.clone(), (peer.ifindex, blocked));
+                self.ports
+                    .insert(port.name.clone(), (peer.ifindex, blocked));
             }
         }
         let mut out = Vec::new();
@@ -97,7 +102,13 @@ impl Filter {
     fn rule(&self, out: &mut Vec<u8>, name: &str) {
         let (to, blocked) = self.ports[name];
         let immediate = |dreg, data| {
-            nest(1, &[text(1, "immediate"), nest(2, &[be(1, dreg), nest(2, &[data])])])
+            nest(
+                1,
+                &[
+                    text(1, "immediate"),
+                    nest(2, &[be(1, dreg), nest(2, &[data])]),
+                ],
+            )
         };
         let expressions = if blocked {
             nest(4, &[immediate(0, nest(2, &[be(1, 0)]))])
@@ -105,7 +116,14 @@ impl Filter {
             let fwd = nest(1, &[text(1, "fwd"), nest(2, &[be(1, 1)])]);
             nest(4, &[immediate(1, attr(1, &to.to_ne_bytes())), fwd])
         };
-        message(out, 0x0a06, 0xc04, 5, 0, &[text(1, TABLE), text(2, name), expressions]);
+        message(
+            out,
+            0x0a06,
+            0xc04,
+            5,
+            0,
+            &[text(1, TABLE), text(2, name), expressions],
+        );
     }
 
     /// Blocks or passes what enters ports.
@@ -125,7 +143,9 @@ impl Filter {
     fn commit(&self, mut out: Vec<u8>) -> Result<(), LabError> {
         message(&mut out, 0x11, 0, 0, 10, &[]);
         let failed = |e| LabError::system("change nftables", e);
-        self.socket.send_to(&out, &SocketAddr::new(0, 0), 0).map_err(failed)?;
+        self.socket
+            .send_to(&out, &SocketAddr::new(0, 0), 0)
+            .map_err(failed)?;
         let mut result = Ok(());
         let mut buffer = Vec::with_capacity(65536);
         let mut first = true;

@@ -24,19 +24,39 @@ pub struct Pinned {
 }
 
 const fn pin(key: &'static str, value: &'static str) -> Pinned {
-    Pinned { key, value, everywhere: true, copied: false }
+    Pinned {
+        key,
+        value,
+        everywhere: true,
+        copied: false,
+    }
 }
 
 const fn newer(key: &'static str, value: &'static str) -> Pinned {
-    Pinned { key, value, everywhere: false, copied: false }
+    Pinned {
+        key,
+        value,
+        everywhere: false,
+        copied: false,
+    }
 }
 
 const fn copied(key: &'static str, value: &'static str) -> Pinned {
-    Pinned { key, value, everywhere: true, copied: true }
+    Pinned {
+        key,
+        value,
+        everywhere: true,
+        copied: true,
+    }
 }
 
 const fn newer_copied(key: &'static str, value: &'static str) -> Pinned {
-    Pinned { key, value, everywhere: false, copied: true }
+    Pinned {
+        key,
+        value,
+        everywhere: false,
+        copied: true,
+    }
 }
 
 /// Pinned whatever families the lab has: TCP's are under `ipv4` for both.

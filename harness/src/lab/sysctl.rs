@@ -17,11 +17,18 @@ use super::pinned::{self, Pinned};
 pub(crate) fn path(key: &str) -> Result<PathBuf, LabError> {
     let refused = |why: &str| LabError::Plan(format!("sysctl `{key}` {why}"));
     if !key.starts_with("net.") {
-        return Err(refused("is outside `net.`: it belongs to the machine, not to a host"));
+        return Err(refused(
+            "is outside `net.`: it belongs to the machine, not to a host",
+        ));
     }
     let odd = |c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
-    if key.split('.').any(|part| part.is_empty() || part.contains(odd)) {
-        return Err(refused("is not a dotted key such as `net.ipv4.tcp_retries2`"));
+    if key
+        .split('.')
+        .any(|part| part.is_empty() || part.contains(odd))
+    {
+        return Err(refused(
+            "is not a dotted key such as `net.ipv4.tcp_retries2`",
+        ));
     }
     Ok(PathBuf::from("/proc/sys").join(key.replace('.', "/")))
 }
@@ -33,7 +40,9 @@ pub(crate) fn path(key: &str) -> Result<PathBuf, LabError> {
 /// means every interface of the host.
 pub(crate) fn spread<'a>(key: &str, interfaces: impl Iterator<Item = &'a str>) -> Vec<String> {
     for family in ["net.ipv4.neigh.", "net.ipv6.neigh."] {
-        if let Some(value) = key.strip_prefix(family).and_then(|rest| rest.strip_prefix("default."))
+        if let Some(value) = key
+            .strip_prefix(family)
+            .and_then(|rest| rest.strip_prefix("default."))
         {
             return interfaces.map(|i| format!("{family}{i}.{value}")).collect();
         }
@@ -77,8 +86,12 @@ pub(crate) fn pin_new(
     static FRESH: OnceLock<BTreeMap<&'static str, String>> = OnceLock::new();
     let fresh = FRESH.get_or_init(|| {
         let tables = [pinned::TCP, pinned::IPV4, pinned::IPV6];
-        let own = tables.into_iter().flatten().filter(|p| !p.copied && !needs_interface(p.key));
-        own.filter_map(|p| Some((p.key, read(p.key).ok()?))).collect()
+        let own = tables
+            .into_iter()
+            .flatten()
+            .filter(|p| !p.copied && !needs_interface(p.key));
+        own.filter_map(|p| Some((p.key, read(p.key).ok()?)))
+            .collect()
     });
     let mut has = BTreeMap::new();
     for pinned in table.filter(|p| !needs_interface(p.key)) {
@@ -103,8 +116,8 @@ fn put(key: &str, value: &str) -> Result<io::Result<()>, LabError> {
 
 /// Reads a value, in the calling thread's namespace; blanks are single spaces.
 pub(crate) fn read(key: &str) -> Result<String, LabError> {
-    let text = std::fs::read_to_string(path(key)?)
-        .map_err(|e| refusal(key, format!("read {key}"), e))?;
+    let text =
+        std::fs::read_to_string(path(key)?).map_err(|e| refusal(key, format!("read {key}"), e))?;
     Ok(text.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
@@ -114,9 +127,10 @@ pub(crate) fn on_host<R>(
     f: impl FnOnce() -> Result<R, LabError>,
 ) -> Result<R, LabError> {
     ns.enter(f)?.map_err(|e| match e {
-        LabError::System { what, source } => {
-            LabError::System { what: format!("{what} on {}", ns.name()), source }
-        }
+        LabError::System { what, source } => LabError::System {
+            what: format!("{what} on {}", ns.name()),
+            source,
+        },
         other => other,
     })
 }
@@ -138,17 +152,29 @@ mod tests {
     #[test]
     fn only_dotted_keys_of_the_network_are_taken() {
         assert!(path("net.ipv4.tcp_retries2").is_ok());
-        for key in ["kernel.hostname", "net", "net..ipv4", "net.ipv4/../x", "net.ipv4.a b"] {
+        for key in [
+            "kernel.hostname",
+            "net",
+            "net..ipv4",
+            "net.ipv4/../x",
+            "net.ipv4.a b",
+        ] {
             assert!(path(key).is_err(), "{key}");
         }
     }
 
     #[test]
     fn neighbour_defaults_mean_every_interface() {
-        let spread = spread("net.ipv4.neigh.default.mcast_solicit", ["eth0", "eth1"].into_iter());
+        let spread = spread(
+            "net.ipv4.neigh.default.mcast_solicit",
+            ["eth0", "eth1"].into_iter(),
+        );
         assert_eq!(
             spread,
-            ["net.ipv4.neigh.eth0.mcast_solicit", "net.ipv4.neigh.eth1.mcast_solicit"]
+            [
+                "net.ipv4.neigh.eth0.mcast_solicit",
+                "net.ipv4.neigh.eth1.mcast_solicit"
+            ]
         );
     }
 }
