@@ -14,7 +14,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut args = std::env::args().skip(1);
     let rounds: usize = args.next().map_or(Ok(30), |n| n.parse())?;
     let mut families: Vec<Family> = args
-        .map(|f| if f == "ipv6" { Family::Ipv6 } else { Family::Ipv4 })
+        .map(|f| {
+            if f == "ipv6" {
+                Family::Ipv6
+            } else {
+                Family::Ipv4
+            }
+        })
         .collect();
     if families.is_empty() {
         families.push(Family::Ipv4);
@@ -27,7 +33,10 @@ fn main() -> Result<(), Box<dyn Error>> {
             column.push(time);
         }
     }
-    for (name, column) in ["up", "connect", "down", "total"].into_iter().zip(&mut times) {
+    for (name, column) in ["up", "connect", "down", "total"]
+        .into_iter()
+        .zip(&mut times)
+    {
         column.sort_unstable();
         let ms = |d: Duration| d.as_secs_f64() * 1e3;
         println!(

@@ -18,7 +18,11 @@ pub struct LabBuilder {
 
 impl LabBuilder {
     pub(crate) fn new() -> Self {
-        let network = Network { name: "lab".into(), nodes: Vec::new(), cables: Vec::new() };
+        let network = Network {
+            name: "lab".into(),
+            nodes: Vec::new(),
+            cables: Vec::new(),
+        };
         LabBuilder::from_plan(&network)
     }
 
@@ -50,7 +54,10 @@ impl LabBuilder {
     }
 
     fn node(mut self, name: &str, kind: NodeKind) -> Self {
-        self.network.nodes.push(Node { name: name.to_owned(), kind });
+        self.network.nodes.push(Node {
+            name: name.to_owned(),
+            kind,
+        });
         self
     }
 
@@ -75,7 +82,8 @@ impl LabBuilder {
     /// before any socket of the host exists.
     #[must_use]
     pub fn sysctl(mut self, host: &str, key: &str, value: &str) -> Self {
-        self.sysctls.push((host.to_owned(), key.to_owned(), value.to_owned()));
+        self.sysctls
+            .push((host.to_owned(), key.to_owned(), value.to_owned()));
         self
     }
 

@@ -66,7 +66,12 @@ impl Lab {
         port.down = !carrier;
         let mut batch = Batch::default();
         let what = format!("set port {} of the wire", port.name);
-        batch.push(&self.wire_socket, message::set_link(ifindex, carrier, None), 0, what);
+        batch.push(
+            &self.wire_socket,
+            message::set_link(ifindex, carrier, None),
+            0,
+            what,
+        );
         self.netlink.run(batch)?;
         self.settle(&[self.topology.cables[cable].ends[side].node])
     }

@@ -1,34 +1,22 @@
-//! Building: namespaces, sysctls, cables, addresses, routes, and knowing when
-//! the first packet will arrive. A reboot uses the same steps for one node.
+//! Building: namespaces, cables, addresses, routes. A reboot takes the same
+//! steps for one node.
 
 use std::collections::BTreeMap;
-use std::net::UdpSocket;
-use std::time::{Duration, Instant};
 
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
 use netlink_packet_route::RouteNetlinkMessage as Message;
-use netlink_packet_route::link::{
-    BridgePortState, InfoBridgePort, InfoPortData, LinkAttribute, LinkInfo,
-};
 
+use super::environment::prepare;
 use super::error::LabError;
 use super::filter::{Filter, PortRef};
 use super::live::{CableState, Lab, NodeState, PortState, Running};
-use super::message::{self, Born, Route};
+use super::message::{self, Born};
 use super::namespace::Namespace;
 use super::netlink::{Batch, Netlink};
-use super::pinned::{self, Pinned};
+use super::pinned;
 use super::sysctl;
 use super::topology::{EndPlan, NodePlan, Topology, WIRE};
 use crate::scenario::case::{Family, NodeKind};
-use crate::sys::ethtool::settled_carrier;
-
-/// How long an IPv6 address may take to be heard.
-const ADDRESS_LIMIT: Duration = Duration::from_secs(5);
-
-/// How long a bridge port may take to forward. Without spanning tree and with
-/// settled carrier it does so at once.
-const FORWARDING_LIMIT: Duration = Duration::from_secs(5);
 
 impl Lab {
     pub(super) fn construct(
@@ -37,21 +25,27 @@ impl Lab {
         sysctls: Vec<BTreeMap<String, String>>,
     ) -> Result<Lab, LabError> {
         let netlink = Netlink::new()?;
+        // The wire last: writing the hosts' sysctls takes longer than making
+        // a namespace, which goes on meanwhile.
         let names = topology.nodes.iter().map(|n| n.name.as_str());
-        let mut coming = Namespace::create_all(std::iter::once(WIRE).chain(names))?;
-        let mut next = || coming.next().expect("one comes for each that was asked for");
+        let mut coming = Namespace::create_all(names.chain(std::iter::once(WIRE)))?;
+        let mut next = || {
+            coming
+                .next()
+                .expect("one comes for each that was asked for")
+        };
 
-        let wire = next()?;
-        sysctl::on_host(&wire, || write_pinned(pinned::NO_IPV6.iter()))?;
-        let wire_socket = netlink.open(&wire)?;
-        let joint = Filter::open(&wire)?;
         let mut nodes = Vec::with_capacity(topology.nodes.len());
         for (plan, wanted) in topology.nodes.iter().zip(sysctls) {
             let ns = next()?;
             let pinned = prepare(&ns, plan, &families, &wanted)?;
             let socket = netlink.open(&ns)?;
             nodes.push(NodeState {
-                running: Some(Running { ns, socket, filter: None }),
+                running: Some(Running {
+                    ns,
+                    socket,
+                    filter: None,
+                }),
                 wanted,
                 pinned,
                 generation: 0,
@@ -60,6 +54,10 @@ impl Lab {
                 neighbours: Vec::new(),
             });
         }
+        let wire = next()?;
+        sysctl::on_host(&wire, || sysctl::pin_new(pinned::NO_IPV6.iter()))?;
+        let wire_socket = netlink.open(&wire)?;
+        let joint = Filter::open(&wire)?;
         let port = |cable: usize, side: char| PortState {
             name: format!("w{cable}{side}"),
             ifindex: None,
@@ -67,7 +65,9 @@ impl Lab {
             down: false,
         };
         let cables = (0..topology.cables.len())
-            .map(|c| CableState { ports: [port(c, 'a'), port(c, 'b')] })
+            .map(|c| CableState {
+                ports: [port(c, 'a'), port(c, 'b')],
+            })
             .collect();
         drop(coming);
 
@@ -97,7 +97,11 @@ impl Lab {
         let state = &mut self.nodes[node];
         state.pinned = prepare(&ns, plan, &self.families, &state.wanted)?;
         let socket = self.netlink.open(&ns)?;
-        state.running = Some(Running { ns, socket, filter: None });
+        state.running = Some(Running {
+            ns,
+            socket,
+            filter: None,
+        });
         state.refusals.clear();
         state.neighbours.clear();
         Ok(())
@@ -157,8 +161,12 @@ impl Lab {
         if pairs.is_empty() {
             return Ok(());
         }
-        self.joint.join(&pairs.iter().map(|(a, b)| (a, b)).collect::<Vec<_>>())?;
-        if cables.iter().any(|c| self.blocked(*c, 0) || self.blocked(*c, 1)) {
+        self.joint
+            .join(&pairs.iter().map(|(a, b)| (a, b)).collect::<Vec<_>>())?;
+        if cables
+            .iter()
+            .any(|c| self.blocked(*c, 0) || self.blocked(*c, 1))
+        {
             self.apply_blocks(cables)?;
         }
         Ok(())
@@ -181,7 +189,11 @@ impl Lab {
                 }
             }
         }
-        if ports.is_empty() { Ok(()) } else { self.joint.block(&ports) }
+        if ports.is_empty() {
+            Ok(())
+        } else {
+            self.joint.block(&ports)
+        }
     }
 
     /// Interfaces up, addresses, routes, bridges, and the sysctls that need
@@ -193,7 +205,12 @@ impl Lab {
             let running = self.running(node)?;
             let plan = &self.topology.nodes[node];
             let mut push = |message, flags, what: &str| {
-                batch.push(&running.socket, message, flags, format!("{what} on {}", plan.name));
+                batch.push(
+                    &running.socket,
+                    message,
+                    flags,
+                    format!("{what} on {}", plan.name),
+                );
             };
             if plan.kind == NodeKind::Switch {
                 let bridge = bridge_index(plan);
@@ -222,293 +239,8 @@ impl Lab {
         }
         self.netlink.run(batch)
     }
-
-    /// Waits until every cable at these nodes carries packets.
-    ///
-    /// A veth that comes up gives its peer carrier, and the peer's queue
-    /// starts to work when linkwatch gets to it: until then it swallows
-    /// packets. Asking for the carrier by ethtool makes it happen now.
-    pub(super) fn settle(&self, nodes: &[usize]) -> Result<(), LabError> {
-        let in_wire = |node: &usize| self.topology.nodes[*node].interfaces.iter();
-        let ports: Vec<&str> = nodes
-            .iter()
-            .flat_map(in_wire)
-            .flat_map(|i| &self.cables[i.cable].ports)
-            .filter(|p| p.ifindex.is_some())
-            .map(|p| p.name.as_str())
-            .collect();
-        settle_interfaces(&self.wire, ports)?;
-        for &node in nodes {
-            let plan = &self.topology.nodes[node];
-            let names = plan.interfaces.iter().map(|i| i.name.as_str());
-            settle_interfaces(&self.running(node)?.ns, names)?;
-            if plan.has_addresses() && self.families.contains(&Family::Ipv6) {
-                self.wait_heard(node)?;
-            }
-        }
-        // A switch next to a node that just came up has a port to wait for.
-        for (index, plan) in self.topology.nodes.iter().enumerate() {
-            if plan.kind == NodeKind::Switch && self.nodes[index].running.is_some() {
-                for interface in &plan.interfaces {
-                    let other = self.cables[interface.cable].ports[1 - interface.side].ifindex;
-                    let port = &self.cables[interface.cable].ports[interface.side];
-                    if other.is_some() && !port.down {
-                        self.wait_forwarding(index, interface.ifindex)?;
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Waits until neighbour solicitations for the node's IPv6 addresses are
-    /// heard, and it can send some: the kernel joins an address's
-    /// solicited-node group on a workqueue, even without duplicate address
-    /// detection (addrconf_dad_work()), and a solicitation that came before
-    /// would cost its sender a second.
-    fn wait_heard(&self, node: usize) -> Result<(), LabError> {
-        let ns = &self.running(node)?.ns;
-        let plan = &self.topology.nodes[node];
-        let what = || format!("see the IPv6 addresses of {} ready", plan.name);
-        let mut groups = Vec::new();
-        for interface in &plan.interfaces {
-            let v6 = interface.addresses.iter().filter_map(|(a, _)| match a {
-                std::net::IpAddr::V6(v6) => Some(v6.octets()),
-                std::net::IpAddr::V4(_) => None,
-            });
-            groups.extend(v6.map(|octets| (interface.name.as_str(), octets)));
-        }
-        let start = Instant::now();
-        loop {
-            let read = |file| std::fs::read_to_string(format!("/proc/thread-self/net/{file}"));
-            let (joined, addresses) = ns
-                .enter(|| Ok((read("igmp6")?, read("if_inet6")?)))?
-                .map_err(|e: std::io::Error| LabError::system(what(), e))?;
-            let ready =
-                groups.iter().all(|(interface, a)| is_heard(&joined, &addresses, interface, a));
-            if ready {
-                return Ok(());
-            }
-            if start.elapsed() > ADDRESS_LIMIT {
-                let e = std::io::Error::from(std::io::ErrorKind::TimedOut);
-                return Err(LabError::system(what(), e));
-            }
-            std::thread::sleep(Duration::from_micros(200));
-        }
-    }
-
-    fn wait_forwarding(&self, switch: usize, ifindex: u32) -> Result<(), LabError> {
-        let socket = &self.running(switch)?.socket;
-        let what = format!("see a port of {} forward", self.topology.nodes[switch].name);
-        let start = Instant::now();
-        loop {
-            let answers = self.netlink.ask(socket, message::get_link(ifindex), false, &what)?;
-            if answers.iter().any(is_forwarding) {
-                return Ok(());
-            }
-            if start.elapsed() > FORWARDING_LIMIT {
-                let e = std::io::Error::from(std::io::ErrorKind::TimedOut);
-                return Err(LabError::system(what, e));
-            }
-            std::thread::sleep(Duration::from_micros(200));
-        }
-    }
-
-    fn write_interface_sysctls(&mut self, node: usize) -> Result<(), LabError> {
-        let plan = &self.topology.nodes[node];
-        if !plan.has_addresses() {
-            return Ok(());
-        }
-        let table = tables(plan, &self.families).filter(|p| sysctl::needs_interface(p.key));
-        let mut written = BTreeMap::new();
-        sysctl::on_host(&self.running(node)?.ns, || {
-            for pinned in table {
-                let mut known = true;
-                for key in self.spread(node, pinned.key) {
-                    known &= write_one(&key, pinned.value, pinned.everywhere)?;
-                }
-                if known {
-                    written.insert(pinned.key.to_owned(), pinned.value.to_owned());
-                }
-            }
-            for (key, value) in &self.nodes[node].wanted {
-                if sysctl::needs_interface(key) {
-                    for key in self.spread(node, key) {
-                        sysctl::write(&key, value)?;
-                    }
-                    written.insert(key.clone(), value.clone());
-                }
-            }
-            Ok(())
-        })?;
-        self.nodes[node].pinned.append(&mut written);
-        Ok(())
-    }
-
-    /// The routes by way of routers, as planned.
-    pub(super) fn static_routes(&self, node: usize) -> Vec<Route> {
-        let plan = &self.topology.nodes[node];
-        let mut routes = Vec::new();
-        for route in &plan.routes {
-            // The interface on whose segment the router is.
-            let on_link = self.connected_routes(node).into_iter().find(|c| covers(c, route.via));
-            if let Some(link) = on_link {
-                routes.push(Route {
-                    destination: route.destination,
-                    via: Some(route.via),
-                    ifindex: link.ifindex,
-                    source: link.source,
-                });
-            }
-        }
-        routes
-    }
-
-    /// The routes that the kernel makes for the addresses.
-    pub(super) fn connected_routes(&self, node: usize) -> Vec<Route> {
-        let interfaces = &self.topology.nodes[node].interfaces;
-        let of = |ifindex| {
-            move |(address, length): &(std::net::IpAddr, u8)| Route {
-                destination: (network_of(*address, *length), *length),
-                via: None,
-                ifindex,
-                source: *address,
-            }
-        };
-        interfaces.iter().flat_map(|i| i.addresses.iter().map(of(i.ifindex))).collect()
-    }
-}
-
-/// Whether the route's destination contains the address.
-pub(super) fn covers(route: &Route, address: std::net::IpAddr) -> bool {
-    let (network, length) = route.destination;
-    network.is_ipv4() == address.is_ipv4() && network_of(address, length) == network
-}
-
-fn network_of(address: std::net::IpAddr, length: u8) -> std::net::IpAddr {
-    use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-    let length = u32::from(length);
-    match address {
-        IpAddr::V4(v4) => {
-            let mask = u32::MAX.checked_shl(32 - length).unwrap_or(0);
-            Ipv4Addr::from_bits(v4.to_bits() & mask).into()
-        }
-        IpAddr::V6(v6) => {
-            let mask = u128::MAX.checked_shl(128 - length).unwrap_or(0);
-            Ipv6Addr::from_bits(v6.to_bits() & mask).into()
-        }
-    }
 }
 
 fn bridge_index(plan: &NodePlan) -> u32 {
     plan.interfaces.len() as u32 + 2
-}
-
-/// Whether the address's solicited-node group (RFC 4291, 2.7.1) is joined,
-/// and the interface has a link-local address to solicit from, by the text of
-/// /proc/net/igmp6 (index, interface, group, ...) and /proc/net/if_inet6
-/// (address, index, length, scope, flags, interface).
-fn is_heard(joined: &str, addresses: &str, interface: &str, address: &[u8; 16]) -> bool {
-    let [.., a, b, c] = address;
-    let group = format!("ff0200000000000000000001ff{a:02x}{b:02x}{c:02x}");
-    let has_group = joined.lines().any(|line| {
-        let mut words = line.split_whitespace().skip(1);
-        words.next() == Some(interface) && words.next() == Some(&group)
-    });
-    let has_link_local = addresses.lines().any(|line| {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        let flags = words.get(4).and_then(|f| u32::from_str_radix(f, 16).ok());
-        line.starts_with("fe80")
-            && words.get(5) == Some(&interface)
-            && flags.is_some_and(|f| f & libc::IFA_F_TENTATIVE == 0)
-    });
-    has_group && has_link_local
-}
-
-fn is_forwarding(message: &Message) -> bool {
-    let Message::NewLink(link) = message else {
-        return false;
-    };
-    let infos = link.attributes.iter().filter_map(|a| match a {
-        LinkAttribute::LinkInfo(infos) => Some(infos),
-        _ => None,
-    });
-    infos.flatten().any(|info| match info {
-        LinkInfo::PortData(InfoPortData::BridgePort(port)) => {
-            port.contains(&InfoBridgePort::State(BridgePortState::Forwarding))
-        }
-        _ => false,
-    })
-}
-
-fn settle_interfaces<'a>(
-    ns: &Namespace,
-    names: impl IntoIterator<Item = &'a str>,
-) -> Result<(), LabError> {
-    let failed = |e| LabError::system(format!("settle the carrier of {}", ns.name()), e);
-    ns.enter(|| {
-        // Any socket will do for this ioctl; a switch has no IP address, but
-        // binding to none is always possible.
-        let socket = UdpSocket::bind((std::net::Ipv4Addr::UNSPECIFIED, 0))?;
-        names.into_iter().try_for_each(|name| settled_carrier(&socket, name).map(drop))
-    })?
-    .map_err(failed)
-}
-
-/// The pinned sysctls of a node of this kind, in the order to write them.
-fn tables(plan: &NodePlan, families: &[Family]) -> impl Iterator<Item = &'static Pinned> + use<> {
-    let ip = plan.has_addresses();
-    let router = plan.kind == NodeKind::Router;
-    let v4 = ip && families.contains(&Family::Ipv4);
-    let v6 = ip && families.contains(&Family::Ipv6);
-    let table = |wanted: bool, table: &'static [Pinned]| if wanted { table } else { &[] };
-    let chosen = [
-        table(!v6, pinned::NO_IPV6),
-        table(v4 && router, pinned::FORWARD_IPV4),
-        table(v6 && router, pinned::FORWARD_IPV6),
-        table(ip, pinned::TCP),
-        table(v4, pinned::IPV4),
-        table(v6, pinned::IPV6),
-    ];
-    chosen.into_iter().flatten()
-}
-
-/// Writes the sysctls of a new namespace that need no interface. Before any
-/// link: an interface copies `conf.default` when it is born.
-fn prepare(
-    ns: &Namespace,
-    plan: &NodePlan,
-    families: &[Family],
-    wanted: &BTreeMap<String, String>,
-) -> Result<BTreeMap<String, String>, LabError> {
-    sysctl::on_host(ns, || {
-        let early = |key: &str| !sysctl::needs_interface(key);
-        let mut written =
-            write_pinned(tables(plan, families).filter(|p| early(p.key)))?;
-        for (key, value) in wanted.iter().filter(|(key, _)| early(key)) {
-            sysctl::write(key, value)?;
-            written.insert(key.clone(), value.clone());
-        }
-        Ok(written)
-    })
-}
-
-fn write_pinned<'a>(
-    table: impl Iterator<Item = &'a Pinned>,
-) -> Result<BTreeMap<String, String>, LabError> {
-    let mut written = BTreeMap::new();
-    for pinned in table {
-        if write_one(pinned.key, pinned.value, pinned.everywhere)? {
-            written.insert(pinned.key.to_owned(), pinned.value.to_owned());
-        }
-    }
-    Ok(written)
-}
-
-fn write_one(key: &str, value: &str, everywhere: bool) -> Result<bool, LabError> {
-    if everywhere {
-        sysctl::write(key, value).map(|()| true)
-    } else {
-        sysctl::write_if_known(key, value)
-    }
 }

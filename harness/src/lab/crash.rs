@@ -28,8 +28,11 @@ impl Lab {
 
     fn set_silence(&mut self, node: usize, silenced: bool) -> Result<Took, LabError> {
         self.nodes[node].silenced = silenced;
-        let cables: Vec<usize> =
-            self.topology.nodes[node].interfaces.iter().map(|i| i.cable).collect();
+        let cables: Vec<usize> = self.topology.nodes[node]
+            .interfaces
+            .iter()
+            .map(|i| i.cable)
+            .collect();
         Took::around(|| self.apply_blocks(&cables))
     }
 

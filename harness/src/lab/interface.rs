@@ -40,8 +40,9 @@ impl Lab {
         self.running(index)?;
         let interfaces = &self.topology.nodes[index].interfaces;
         // A fault deletes all of them or none.
-        let deleted =
-            interfaces.iter().any(|i| self.cables[i.cable].ports[i.side].ifindex.is_none());
+        let deleted = interfaces
+            .iter()
+            .any(|i| self.cables[i.cable].ports[i.side].ifindex.is_none());
         Took::around(|| {
             if deleted {
                 self.connect(&[index])?;

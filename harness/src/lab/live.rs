@@ -33,7 +33,8 @@ use netlink_packet_route::route::RouteMessage;
 /// let server = (lab.address("server", Family::Ipv4)?, 7000);
 /// let listener = lab.enter("server", || TcpListener::bind(server))??;
 /// let client = lab.enter("client", || TcpStream::connect(server))??;
-/// lab.crash("server", &mut || drop(listener.try_clone()))?;
+/// let mut processes = Some(listener);
+/// lab.crash("server", &mut || drop(processes.take()))?;
 /// # drop(client);
 /// # Ok(())
 /// # }
@@ -96,7 +97,10 @@ pub(super) struct PortState {
 
 impl PortState {
     pub fn port_ref(&self) -> Option<PortRef> {
-        Some(PortRef { name: self.name.clone(), ifindex: self.ifindex? })
+        Some(PortRef {
+            name: self.name.clone(),
+            ifindex: self.ifindex?,
+        })
     }
 }
 
@@ -126,7 +130,10 @@ impl Lab {
     /// # Errors
     /// [`LabError::Unknown`] for a node, or family, that the lab does not have.
     pub fn address(&self, node: &str, family: Family) -> Result<IpAddr, LabError> {
-        let of_family = self.addresses(node)?.into_iter().find(|a| is_of(*a, family));
+        let of_family = self
+            .addresses(node)?
+            .into_iter()
+            .find(|a| is_of(*a, family));
         of_family.ok_or_else(|| LabError::Unknown {
             kind: "address",
             name: format!("{node} {family:?}"),
@@ -141,7 +148,9 @@ impl Lab {
     pub fn addresses(&self, node: &str) -> Result<Vec<IpAddr>, LabError> {
         let plan = &self.topology.nodes[self.topology.node(node)?];
         let interfaces = plan.interfaces.iter();
-        Ok(interfaces.flat_map(|i| i.addresses.iter().map(|(a, _)| *a)).collect())
+        Ok(interfaces
+            .flat_map(|i| i.addresses.iter().map(|(a, _)| *a))
+            .collect())
     }
 
     /// The node's interfaces, in the order of the plan's cables, and their MACs.
@@ -151,12 +160,17 @@ impl Lab {
     pub fn interfaces(&self, node: &str) -> Result<Vec<(String, [u8; 6])>, LabError> {
         let index = self.topology.node(node)?;
         let interfaces = self.topology.nodes[index].interfaces.iter().enumerate();
-        Ok(interfaces.map(|(i, plan)| (plan.name.clone(), self.mac(index, i))).collect())
+        Ok(interfaces
+            .map(|(i, plan)| (plan.name.clone(), self.mac(index, i)))
+            .collect())
     }
 
     /// The names of the nodes, in the plan's order, and what they are.
     pub fn nodes(&self) -> impl Iterator<Item = (&str, NodeKind)> {
-        self.topology.nodes.iter().map(|n| (n.name.as_str(), n.kind))
+        self.topology
+            .nodes
+            .iter()
+            .map(|n| (n.name.as_str(), n.kind))
     }
 
     /// Runs `f` on the calling thread inside the node: sockets opened there
@@ -217,9 +231,14 @@ impl Lab {
         let index = self.topology.node(node)?;
         self.running(index)?;
         match &mut self.nodes[index].running {
-            Some(Running { filter: Some(filter), .. }) => Ok(filter),
+            Some(Running {
+                filter: Some(filter),
+                ..
+            }) => Ok(filter),
             Some(Running { filter, ns, .. }) => Ok(filter.insert(Filter::open(ns)?)),
-            None => Err(LabError::Down { node: node.to_owned() }),
+            None => Err(LabError::Down {
+                node: node.to_owned(),
+            }),
         }
     }
 
@@ -229,7 +248,11 @@ impl Lab {
     /// [`LabError::Unsupported`] for a key that this kernel lacks.
     pub fn sysctl(&self, node: &str, key: &str) -> Result<String, LabError> {
         let index = self.topology.node(node)?;
-        let first = self.spread(index, key).into_iter().next().unwrap_or_default();
+        let first = self
+            .spread(index, key)
+            .into_iter()
+            .next()
+            .unwrap_or_default();
         sysctl::on_host(&self.running(index)?.ns, || sysctl::read(&first))
     }
 
@@ -243,8 +266,12 @@ impl Lab {
         sysctl::on_host(&self.running(index)?.ns, || {
             keys.iter().try_for_each(|k| sysctl::write(k, value))
         })?;
-        self.nodes[index].wanted.insert(key.to_owned(), value.to_owned());
-        self.nodes[index].pinned.insert(key.to_owned(), value.to_owned());
+        self.nodes[index]
+            .wanted
+            .insert(key.to_owned(), value.to_owned());
+        self.nodes[index]
+            .pinned
+            .insert(key.to_owned(), value.to_owned());
         Ok(())
     }
 
@@ -258,7 +285,10 @@ impl Lab {
     }
 
     pub(super) fn spread(&self, node: usize, key: &str) -> Vec<String> {
-        let names = self.topology.nodes[node].interfaces.iter().map(|i| i.name.as_str());
+        let names = self.topology.nodes[node]
+            .interfaces
+            .iter()
+            .map(|i| i.name.as_str());
         sysctl::spread(key, names)
     }
 
@@ -266,14 +296,23 @@ impl Lab {
         self.nodes[node]
             .running
             .as_ref()
-            .ok_or_else(|| LabError::Down { node: self.topology.nodes[node].name.clone() })
+            .ok_or_else(|| LabError::Down {
+                node: self.topology.nodes[node].name.clone(),
+            })
     }
 
     /// 02:68:6f:GENERATION:NODE:INTERFACE, locally administered.
     pub(super) fn mac(&self, node: usize, interface: usize) -> [u8; 6] {
         // Both fit: the topology refused more than 254 nodes, 255 cables.
         let generation = self.nodes[node].generation;
-        [0x02, 0x68, 0x6f, generation, node as u8 + 1, interface as u8]
+        [
+            0x02,
+            0x68,
+            0x6f,
+            generation,
+            node as u8 + 1,
+            interface as u8,
+        ]
     }
 }
 

@@ -34,7 +34,8 @@ pub(crate) struct Born<'a> {
 /// peer yet).
 pub(crate) fn veth(wire: &Born, host: &Born, namespace: &Namespace) -> Message {
     let mut peer = born(host);
-    peer.attributes.push(LinkAttribute::NetNsFd(namespace.as_fd().as_raw_fd()));
+    peer.attributes
+        .push(LinkAttribute::NetNsFd(namespace.as_fd().as_raw_fd()));
     let mut link = born(wire);
     link.header.flags = LinkFlags::Up;
     link.header.change_mask = LinkFlags::Up;
@@ -47,8 +48,13 @@ pub(crate) fn veth(wire: &Born, host: &Born, namespace: &Namespace) -> Message {
 
 fn born(interface: &Born) -> LinkMessage {
     let mut link = by_index(interface.ifindex);
-    link.attributes.push(LinkAttribute::IfName(interface.name.to_owned()));
-    link.attributes.push(LinkAttribute::Address(interface.mac.to_vec()));
+    link.attributes
+        .push(LinkAttribute::IfName(interface.name.to_owned()));
+    link.attributes
+        .push(LinkAttribute::Address(interface.mac.to_vec()));
+    // One queue each way on every machine; the default is one per processor.
+    link.attributes.push(LinkAttribute::NumTxQueues(1));
+    link.attributes.push(LinkAttribute::NumRxQueues(1));
     link
 }
 
@@ -78,9 +84,14 @@ pub(crate) fn bridge(name: &str, ifindex: u32) -> Message {
 /// Sets an interface up or down, and makes it a port of a bridge.
 pub(crate) fn set_link(ifindex: u32, up: bool, bridge: Option<u32>) -> Message {
     let mut link = by_index(ifindex);
-    link.header.flags = if up { LinkFlags::Up } else { LinkFlags::empty() };
+    link.header.flags = if up {
+        LinkFlags::Up
+    } else {
+        LinkFlags::empty()
+    };
     link.header.change_mask = LinkFlags::Up;
-    link.attributes.extend(bridge.map(LinkAttribute::Controller));
+    link.attributes
+        .extend(bridge.map(LinkAttribute::Controller));
     Message::SetLink(link)
 }
 
@@ -106,10 +117,14 @@ pub(crate) fn address(ifindex: u32, (address, length): (IpAddr, u8)) -> AddressM
             message.attributes.push(AddressAttribute::Local(address));
             let host_bits = u32::MAX.checked_shr(u32::from(length)).unwrap_or(0);
             let broadcast = Ipv4Addr::from_bits(v4.to_bits() | host_bits);
-            message.attributes.push(AddressAttribute::Broadcast(broadcast));
+            message
+                .attributes
+                .push(AddressAttribute::Broadcast(broadcast));
         }
         IpAddr::V6(_) => {
-            message.attributes.push(AddressAttribute::Flags(AddressFlags::Nodad));
+            message
+                .attributes
+                .push(AddressAttribute::Flags(AddressFlags::Nodad));
         }
     }
     message
@@ -140,7 +155,9 @@ impl Route {
         match self.via {
             Some(via) => {
                 route.header.protocol = RouteProtocol::Static;
-                route.attributes.push(RouteAttribute::Gateway(RouteAddress::from(via)));
+                route
+                    .attributes
+                    .push(RouteAttribute::Gateway(RouteAddress::from(via)));
             }
             None => {
                 route.header.protocol = RouteProtocol::Kernel;
@@ -149,7 +166,9 @@ impl Route {
                     let source = RouteAddress::from(self.source);
                     route.attributes.push(RouteAttribute::PrefSource(source));
                 } else {
-                    route.attributes.push(RouteAttribute::Priority(PREFIX_METRIC));
+                    route
+                        .attributes
+                        .push(RouteAttribute::Priority(PREFIX_METRIC));
                 }
             }
         }
@@ -185,7 +204,9 @@ fn route(destination: (IpAddr, u8)) -> RouteMessage {
     route.header.table = RouteHeader::RT_TABLE_MAIN;
     route.header.scope = RouteScope::Universe;
     if destination.1 > 0 {
-        route.attributes.push(RouteAttribute::Destination(destination.0.into()));
+        route
+            .attributes
+            .push(RouteAttribute::Destination(destination.0.into()));
     }
     route
 }
@@ -196,10 +217,12 @@ pub(crate) fn neighbour(ifindex: u32, address: IpAddr, mac: Option<Mac>) -> Neig
     message.header.family = family(address);
     message.header.ifindex = ifindex;
     message.header.state = NeighbourState::Permanent;
-    message.attributes.push(NeighbourAttribute::Destination(match address {
-        IpAddr::V4(v4) => NeighbourAddress::Inet(v4),
-        IpAddr::V6(v6) => NeighbourAddress::Inet6(v6),
-    }));
+    message
+        .attributes
+        .push(NeighbourAttribute::Destination(match address {
+            IpAddr::V4(v4) => NeighbourAddress::Inet(v4),
+            IpAddr::V6(v6) => NeighbourAddress::Inet6(v6),
+        }));
     message
         .attributes
         .extend(mac.map(|mac| NeighbourAttribute::LinkLayerAddress(mac.to_vec())));

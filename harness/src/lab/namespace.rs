@@ -44,7 +44,10 @@ impl Namespace {
     pub fn create_all<'a>(
         names: impl IntoIterator<Item = &'a str>,
     ) -> Result<impl Iterator<Item = Result<Self, LabError>>, LabError> {
-        let asked: Vec<Coming> = names.into_iter().map(Coming::ask).collect::<Result<_, _>>()?;
+        let asked: Vec<Coming> = names
+            .into_iter()
+            .map(Coming::ask)
+            .collect::<Result<_, _>>()?;
         Ok(asked.into_iter().map(Coming::get))
     }
 
@@ -104,20 +107,32 @@ impl Coming {
         keeper()?
             .lock()
             .unwrap_or_else(|poisoned| poisoned.into_inner())
-            .send(Request { name: name.to_owned(), answer })
+            .send(Request {
+                name: name.to_owned(),
+                answer,
+            })
             .map_err(|_| keeper_ended())?;
-        Ok(Coming { name: name.to_owned(), result })
+        Ok(Coming {
+            name: name.to_owned(),
+            result,
+        })
     }
 
     fn get(self) -> Result<Namespace, LabError> {
         let file = self.result.recv().map_err(|_| keeper_ended())??;
-        Ok(Namespace { name: self.name.into(), file: Arc::new(file) })
+        Ok(Namespace {
+            name: self.name.into(),
+            file: Arc::new(file),
+        })
     }
 }
 
 fn keeper_ended() -> LabError {
     LabError::Plan("the keeper of the namespaces has ended".into())
 }
+
+/// What failed at the keeper's start, and the errno.
+type Failure = (String, i32);
 
 struct Request {
     name: String,
@@ -138,7 +153,7 @@ impl Env for PrivateDir {
 const PRIVATE_DIR: &str = "/run";
 
 fn keeper() -> Result<&'static Mutex<Sender<Request>>, LabError> {
-    static KEEPER: OnceLock<Result<Mutex<Sender<Request>>, (String, i32)>> = OnceLock::new();
+    static KEEPER: OnceLock<Result<Mutex<Sender<Request>>, Failure>> = OnceLock::new();
     KEEPER
         .get_or_init(start_keeper)
         .as_ref()
@@ -147,7 +162,7 @@ fn keeper() -> Result<&'static Mutex<Sender<Request>>, LabError> {
         })
 }
 
-fn start_keeper() -> Result<Mutex<Sender<Request>>, (String, i32)> {
+fn start_keeper() -> Result<Mutex<Sender<Request>>, Failure> {
     let (send, requests) = channel::<Request>();
     let (ready, is_ready) = channel();
     std::thread::Builder::new()
@@ -186,7 +201,12 @@ fn start_keeper() -> Result<Mutex<Sender<Request>>, (String, i32)> {
                 let _ = request.answer.send(file);
             }
         })
-        .map_err(|e| ("start the keeper thread".to_owned(), e.raw_os_error().unwrap_or(0)))?;
+        .map_err(|e| {
+            (
+                "start the keeper thread".to_owned(),
+                e.raw_os_error().unwrap_or(0),
+            )
+        })?;
     match is_ready.recv() {
         Ok(Ok(())) => Ok(Mutex::new(send)),
         Ok(Err(failed)) => Err(failed),
@@ -195,29 +215,35 @@ fn start_keeper() -> Result<Mutex<Sender<Request>>, (String, i32)> {
 }
 
 /// A mount namespace for this thread alone, with an empty tmpfs for the names.
-fn private_mounts() -> Result<(), (String, i32)> {
+fn private_mounts() -> Result<(), Failure> {
     let failed = |what: &str| {
         let what = what.to_owned();
         move |e: nix::Error| (what, e as i32)
     };
-    unshare(CloneFlags::CLONE_FS | CloneFlags::CLONE_NEWNS)
-        .map_err(failed("unshare the mount namespace (needs root or a user namespace)"))?;
+    unshare(CloneFlags::CLONE_FS | CloneFlags::CLONE_NEWNS).map_err(failed(
+        "unshare the mount namespace (needs root or a user namespace)",
+    ))?;
     let none = None::<&str>;
     mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)
         .map_err(failed("make the mounts private"))?;
-    mount(Some("halfopen"), PRIVATE_DIR, Some("tmpfs"), MsFlags::empty(), none)
-        .map_err(failed("mount a private tmpfs"))
+    mount(
+        Some("halfopen"),
+        PRIVATE_DIR,
+        Some("tmpfs"),
+        MsFlags::empty(),
+        none,
+    )
+    .map_err(failed("mount a private tmpfs"))
 }
 
-fn make(
-    env: &PrivateDir,
-    serial: u64,
-    name: &str,
-) -> Result<(File, NetNs<PrivateDir>), LabError> {
+fn make(env: &PrivateDir, serial: u64, name: &str) -> Result<(File, NetNs<PrivateDir>), LabError> {
     let what = || format!("create namespace {name}");
     let made = NetNs::new_with_env(format!("{serial}"), env.clone())
         .map_err(|e| LabError::netlink(what(), e))?;
-    let file = made.file().try_clone().map_err(|e| LabError::system(what(), e))?;
+    let file = made
+        .file()
+        .try_clone()
+        .map_err(|e| LabError::system(what(), e))?;
     Ok((file, made))
 }
 

@@ -37,8 +37,10 @@ impl Lab {
                     batch.push(socket, Message::NewNeighbour(message), flags, what);
                 }
                 let took = Took::around(|| self.netlink.run(batch))?;
-                self.nodes[index].neighbours =
-                    peers.into_iter().map(|(ifindex, address, _)| (ifindex, address)).collect();
+                self.nodes[index].neighbours = peers
+                    .into_iter()
+                    .map(|(ifindex, address, _)| (ifindex, address))
+                    .collect();
                 Ok(took)
             }
         }
@@ -76,7 +78,9 @@ impl Lab {
             if entry.header.state == NeighbourState::Noarp {
                 continue;
             }
-            entry.attributes.retain(|a| matches!(a, NeighbourAttribute::Destination(_)));
+            entry
+                .attributes
+                .retain(|a| matches!(a, NeighbourAttribute::Destination(_)));
             let what = format!("flush a neighbour of {name}");
             batch.push_tolerant(socket, Message::DelNeighbour(entry), 0, what, &GONE);
         }

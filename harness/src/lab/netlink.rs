@@ -32,7 +32,12 @@ pub(crate) struct Socket {
 /// Requests to be sent together.
 #[derive(Default)]
 pub(crate) struct Batch {
-    requests: Vec<(Handle, NetlinkMessage<RouteNetlinkMessage>, String, Vec<i32>)>,
+    requests: Vec<(
+        Handle,
+        NetlinkMessage<RouteNetlinkMessage>,
+        String,
+        Vec<i32>,
+    )>,
 }
 
 impl Batch {
@@ -59,7 +64,12 @@ impl Batch {
     ) {
         let mut request = NetlinkMessage::from(message);
         request.header.flags = NLM_F_REQUEST | NLM_F_ACK | flags;
-        self.requests.push((socket.handle.clone(), request, what.into(), tolerated.to_vec()));
+        self.requests.push((
+            socket.handle.clone(),
+            request,
+            what.into(),
+            tolerated.to_vec(),
+        ));
     }
 }
 
@@ -74,7 +84,9 @@ impl Netlink {
             .enable_io()
             .build()
             .map_err(|e| LabError::system("start the netlink runtime", e))?;
-        Ok(Netlink { runtime: Some(runtime) })
+        Ok(Netlink {
+            runtime: Some(runtime),
+        })
     }
 
     fn runtime(&self) -> &Runtime {
@@ -87,7 +99,10 @@ impl Netlink {
         let (connection, handle, _unsolicited) = ns
             .enter(rtnetlink::new_connection)?
             .map_err(|e| LabError::system(format!("open rtnetlink in {}", ns.name()), e))?;
-        Ok(Socket { handle, connection: self.runtime().spawn(connection) })
+        Ok(Socket {
+            handle,
+            connection: self.runtime().spawn(connection),
+        })
     }
 
     /// Closes a socket. Left open, it would keep its namespace alive.
@@ -105,23 +120,29 @@ impl Netlink {
         if batch.requests.is_empty() {
             return Ok(());
         }
-        let answers = batch.requests.into_iter().map(|(mut handle, message, what, tolerated)| {
-            // Queued here and now: the order of the batch is the socket's.
-            let stream = handle.request(message);
-            async move {
-                let mut stream = stream.map_err(|e| LabError::netlink(what.clone(), e))?;
-                while let Some(answer) = stream.next().await {
-                    if let NetlinkPayload::Error(e) = answer.payload
-                        && e.code.is_some()
-                        && !tolerated.contains(&-e.raw_code())
-                    {
-                        return Err(LabError::netlink(what, e.to_io()));
+        let answers = batch
+            .requests
+            .into_iter()
+            .map(|(mut handle, message, what, tolerated)| {
+                // Queued here and now: the order of the batch is the socket's.
+                let stream = handle.request(message);
+                async move {
+                    let mut stream = stream.map_err(|e| LabError::netlink(what.clone(), e))?;
+                    while let Some(answer) = stream.next().await {
+                        if let NetlinkPayload::Error(e) = answer.payload
+                            && e.code.is_some()
+                            && !tolerated.contains(&-e.raw_code())
+                        {
+                            return Err(LabError::netlink(what, e.to_io()));
+                        }
                     }
+                    Ok(())
                 }
-                Ok(())
-            }
-        });
-        self.runtime().block_on(join_all(answers)).into_iter().collect()
+            });
+        self.runtime()
+            .block_on(join_all(answers))
+            .into_iter()
+            .collect()
     }
 
     /// Sends one request and collects what comes back.

@@ -17,21 +17,53 @@ pub struct Pinned {
     pub value: &'static str,
     /// False when kernels in use lack it; such a one is then not recorded.
     pub everywhere: bool,
+    /// Whether a new namespace copies it from the machine's first one, where
+    /// it may change at any time. Others start at the kernel's default, which
+    /// needs no writing where it is the pinned value.
+    pub copied: bool,
 }
 
 const fn pin(key: &'static str, value: &'static str) -> Pinned {
-    Pinned { key, value, everywhere: true }
+    Pinned {
+        key,
+        value,
+        everywhere: true,
+        copied: false,
+    }
 }
 
 const fn newer(key: &'static str, value: &'static str) -> Pinned {
-    Pinned { key, value, everywhere: false }
+    Pinned {
+        key,
+        value,
+        everywhere: false,
+        copied: false,
+    }
+}
+
+const fn copied(key: &'static str, value: &'static str) -> Pinned {
+    Pinned {
+        key,
+        value,
+        everywhere: true,
+        copied: true,
+    }
+}
+
+const fn newer_copied(key: &'static str, value: &'static str) -> Pinned {
+    Pinned {
+        key,
+        value,
+        everywhere: false,
+        copied: true,
+    }
 }
 
 /// Pinned whatever families the lab has: TCP's are under `ipv4` for both.
 pub const TCP: &[Pinned] = &[
     // The only congestion control that is always built in; the default is the
     // build's choice (cubic, bbr), and bbr paces and probes differently.
-    pin("net.ipv4.tcp_congestion_control", "reno"),
+    copied("net.ipv4.tcp_congestion_control", "reno"),
     pin("net.ipv4.tcp_keepalive_time", "7200"),
     pin("net.ipv4.tcp_keepalive_intvl", "75"),
     pin("net.ipv4.tcp_keepalive_probes", "9"),
@@ -78,8 +110,8 @@ pub const TCP: &[Pinned] = &[
     pin("net.ipv4.tcp_moderate_rcvbuf", "1"),
     pin("net.ipv4.tcp_notsent_lowat", "4294967295"),
     // By memory size otherwise (tcp_init()).
-    pin("net.ipv4.tcp_rmem", "4096 131072 6291456"),
-    pin("net.ipv4.tcp_wmem", "4096 16384 4194304"),
+    copied("net.ipv4.tcp_rmem", "4096 131072 6291456"),
+    copied("net.ipv4.tcp_wmem", "4096 16384 4194304"),
     pin("net.ipv4.ip_local_port_range", "32768 60999"),
     pin("net.ipv4.ip_default_ttl", "64"),
     pin("net.ipv4.ip_no_pmtu_disc", "0"),
@@ -90,65 +122,65 @@ pub const IPV4: &[Pinned] = &[
     // The default is 1000 per type and peer: the second ICMP error of a
     // second would not be sent, and what a socket sees would depend on it.
     pin("net.ipv4.icmp_ratelimit", "0"),
-    pin("net.ipv4.conf.all.rp_filter", "0"),
-    pin("net.ipv4.conf.default.rp_filter", "0"),
-    pin("net.ipv4.conf.all.arp_ignore", "0"),
-    pin("net.ipv4.conf.default.arp_ignore", "0"),
-    pin("net.ipv4.conf.all.arp_announce", "0"),
-    pin("net.ipv4.conf.default.arp_announce", "0"),
-    pin("net.ipv4.conf.all.arp_notify", "0"),
-    pin("net.ipv4.conf.default.arp_notify", "0"),
-    pin("net.ipv4.conf.all.arp_accept", "0"),
-    pin("net.ipv4.conf.default.arp_accept", "0"),
+    copied("net.ipv4.conf.all.rp_filter", "0"),
+    copied("net.ipv4.conf.default.rp_filter", "0"),
+    copied("net.ipv4.conf.all.arp_ignore", "0"),
+    copied("net.ipv4.conf.default.arp_ignore", "0"),
+    copied("net.ipv4.conf.all.arp_announce", "0"),
+    copied("net.ipv4.conf.default.arp_announce", "0"),
+    copied("net.ipv4.conf.all.arp_notify", "0"),
+    copied("net.ipv4.conf.default.arp_notify", "0"),
+    copied("net.ipv4.conf.all.arp_accept", "0"),
+    copied("net.ipv4.conf.default.arp_accept", "0"),
     // 5.16: neighbour entries go when carrier does.
-    newer("net.ipv4.conf.all.arp_evict_nocarrier", "1"),
-    newer("net.ipv4.conf.default.arp_evict_nocarrier", "1"),
-    pin("net.ipv4.conf.all.ignore_routes_with_linkdown", "0"),
-    pin("net.ipv4.conf.default.ignore_routes_with_linkdown", "0"),
-    pin("net.ipv4.neigh.default.retrans_time_ms", "1000"),
-    pin("net.ipv4.neigh.default.ucast_solicit", "3"),
-    pin("net.ipv4.neigh.default.mcast_solicit", "3"),
-    newer("net.ipv4.neigh.default.mcast_resolicit", "0"),
-    pin("net.ipv4.neigh.default.app_solicit", "0"),
-    pin("net.ipv4.neigh.default.delay_first_probe_time", "5"),
-    pin("net.ipv4.neigh.default.base_reachable_time_ms", "30000"),
-    pin("net.ipv4.neigh.default.gc_stale_time", "60"),
-    pin("net.ipv4.neigh.default.locktime", "100"),
+    newer_copied("net.ipv4.conf.all.arp_evict_nocarrier", "1"),
+    newer_copied("net.ipv4.conf.default.arp_evict_nocarrier", "1"),
+    copied("net.ipv4.conf.all.ignore_routes_with_linkdown", "0"),
+    copied("net.ipv4.conf.default.ignore_routes_with_linkdown", "0"),
+    copied("net.ipv4.neigh.default.retrans_time_ms", "1000"),
+    copied("net.ipv4.neigh.default.ucast_solicit", "3"),
+    copied("net.ipv4.neigh.default.mcast_solicit", "3"),
+    newer_copied("net.ipv4.neigh.default.mcast_resolicit", "0"),
+    copied("net.ipv4.neigh.default.app_solicit", "0"),
+    copied("net.ipv4.neigh.default.delay_first_probe_time", "5"),
+    copied("net.ipv4.neigh.default.base_reachable_time_ms", "30000"),
+    copied("net.ipv4.neigh.default.gc_stale_time", "60"),
+    copied("net.ipv4.neigh.default.locktime", "100"),
 ];
 
 /// Pinned in labs with IPv6.
 pub const IPV6: &[Pinned] = &[
-    pin("net.ipv6.conf.all.disable_ipv6", "0"),
+    copied("net.ipv6.conf.all.disable_ipv6", "0"),
     pin("net.ipv6.icmp.ratelimit", "0"),
     // Nobody else is on the segment: an address serves at once, and nobody
     // asks for or listens to router advertisements.
-    pin("net.ipv6.conf.all.accept_dad", "0"),
-    pin("net.ipv6.conf.default.accept_dad", "0"),
-    pin("net.ipv6.conf.default.dad_transmits", "0"),
-    pin("net.ipv6.conf.all.accept_ra", "0"),
-    pin("net.ipv6.conf.default.accept_ra", "0"),
-    pin("net.ipv6.conf.default.router_solicitations", "0"),
-    pin("net.ipv6.conf.default.autoconf", "0"),
-    pin("net.ipv6.conf.default.use_tempaddr", "0"),
-    pin("net.ipv6.conf.default.addr_gen_mode", "0"),
-    pin("net.ipv6.conf.all.keep_addr_on_down", "0"),
-    pin("net.ipv6.conf.default.keep_addr_on_down", "0"),
-    newer("net.ipv6.conf.all.ndisc_evict_nocarrier", "1"),
-    newer("net.ipv6.conf.default.ndisc_evict_nocarrier", "1"),
-    pin("net.ipv6.conf.default.ndisc_notify", "0"),
-    pin("net.ipv6.neigh.default.retrans_time_ms", "1000"),
-    pin("net.ipv6.neigh.default.ucast_solicit", "3"),
-    pin("net.ipv6.neigh.default.mcast_solicit", "3"),
-    newer("net.ipv6.neigh.default.mcast_resolicit", "0"),
-    pin("net.ipv6.neigh.default.app_solicit", "0"),
-    pin("net.ipv6.neigh.default.delay_first_probe_time", "5"),
-    pin("net.ipv6.neigh.default.base_reachable_time_ms", "30000"),
-    pin("net.ipv6.neigh.default.gc_stale_time", "60"),
+    copied("net.ipv6.conf.all.accept_dad", "0"),
+    copied("net.ipv6.conf.default.accept_dad", "0"),
+    copied("net.ipv6.conf.default.dad_transmits", "0"),
+    copied("net.ipv6.conf.all.accept_ra", "0"),
+    copied("net.ipv6.conf.default.accept_ra", "0"),
+    copied("net.ipv6.conf.default.router_solicitations", "0"),
+    copied("net.ipv6.conf.default.autoconf", "0"),
+    copied("net.ipv6.conf.default.use_tempaddr", "0"),
+    copied("net.ipv6.conf.default.addr_gen_mode", "0"),
+    copied("net.ipv6.conf.all.keep_addr_on_down", "0"),
+    copied("net.ipv6.conf.default.keep_addr_on_down", "0"),
+    newer_copied("net.ipv6.conf.all.ndisc_evict_nocarrier", "1"),
+    newer_copied("net.ipv6.conf.default.ndisc_evict_nocarrier", "1"),
+    copied("net.ipv6.conf.default.ndisc_notify", "0"),
+    copied("net.ipv6.neigh.default.retrans_time_ms", "1000"),
+    copied("net.ipv6.neigh.default.ucast_solicit", "3"),
+    copied("net.ipv6.neigh.default.mcast_solicit", "3"),
+    newer_copied("net.ipv6.neigh.default.mcast_resolicit", "0"),
+    copied("net.ipv6.neigh.default.app_solicit", "0"),
+    copied("net.ipv6.neigh.default.delay_first_probe_time", "5"),
+    copied("net.ipv6.neigh.default.base_reachable_time_ms", "30000"),
+    copied("net.ipv6.neigh.default.gc_stale_time", "60"),
 ];
 
 /// In a lab without IPv6, before any link exists: no neighbour discovery, no
 /// multicast reports, no link-local addresses.
-pub const NO_IPV6: &[Pinned] = &[newer("net.ipv6.conf.all.disable_ipv6", "1")];
+pub const NO_IPV6: &[Pinned] = &[newer_copied("net.ipv6.conf.all.disable_ipv6", "1")];
 
 /// On a router with IPv4. Writing it resets some `conf` values to those of a
 /// router (inet_forward_change()), so it comes first.

@@ -6,11 +6,11 @@ use netlink_packet_core::{NLM_F_CREATE, NLM_F_REPLACE};
 use netlink_packet_route::RouteNetlinkMessage as Message;
 use netlink_packet_route::route::RouteType;
 
-use super::construct::covers;
 use super::error::LabError;
 use super::live::{Lab, is_of};
 use super::message::{self, Route};
 use super::netlink::Batch;
+use super::planned::covers;
 use super::took::Took;
 use crate::scenario::case::{Family, RouteChange};
 
@@ -113,7 +113,11 @@ impl Lab {
         let socket = &self.running(index)?.socket;
         let mut batch = Batch::default();
         for interface in &self.topology.nodes[index].interfaces {
-            for address in interface.addresses.iter().filter(|(a, _)| is_of(*a, family)) {
+            for address in interface
+                .addresses
+                .iter()
+                .filter(|(a, _)| is_of(*a, family))
+            {
                 let message = message::address(interface.ifindex, *address);
                 let what = format!("remove {} from {node}", address.0);
                 let gone = &[libc::EADDRNOTAVAIL];
@@ -139,9 +143,18 @@ impl Lab {
     /// Puts every planned route into the batch.
     fn push_routes(&self, batch: &mut Batch, node: usize) -> Result<(), LabError> {
         let socket = &self.running(node)?.socket;
-        for route in self.connected_routes(node).into_iter().chain(self.static_routes(node)) {
+        for route in self
+            .connected_routes(node)
+            .into_iter()
+            .chain(self.static_routes(node))
+        {
             let message = Message::NewRoute(route.message());
-            batch.push(socket, message, NLM_F_CREATE | NLM_F_REPLACE, "put a route back");
+            batch.push(
+                socket,
+                message,
+                NLM_F_CREATE | NLM_F_REPLACE,
+                "put a route back",
+            );
         }
         Ok(())
     }
@@ -156,8 +169,10 @@ impl Lab {
         };
         let mut chosen: Vec<Route> = Vec::new();
         for target in targets {
-            let best =
-                all.iter().filter(|r| covers(r, *target)).max_by_key(|r| r.destination.1);
+            let best = all
+                .iter()
+                .filter(|r| covers(r, *target))
+                .max_by_key(|r| r.destination.1);
             if let Some(best) = best
                 && !chosen.contains(best)
             {

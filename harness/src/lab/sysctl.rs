@@ -1,11 +1,14 @@
 //! Sysctls of a namespace: `net.` keys under /proc/sys, which shows every
 //! thread the values of the namespace it is in.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use super::error::LabError;
 use super::namespace::Namespace;
+use super::pinned::{self, Pinned};
 
 /// The file of a dotted key.
 ///
@@ -14,11 +17,18 @@ use super::namespace::Namespace;
 pub(crate) fn path(key: &str) -> Result<PathBuf, LabError> {
     let refused = |why: &str| LabError::Plan(format!("sysctl `{key}` {why}"));
     if !key.starts_with("net.") {
-        return Err(refused("is outside `net.`: it belongs to the machine, not to a host"));
+        return Err(refused(
+            "is outside `net.`: it belongs to the machine, not to a host",
+        ));
     }
     let odd = |c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
-    if key.split('.').any(|part| part.is_empty() || part.contains(odd)) {
-        return Err(refused("is not a dotted key such as `net.ipv4.tcp_retries2`"));
+    if key
+        .split('.')
+        .any(|part| part.is_empty() || part.contains(odd))
+    {
+        return Err(refused(
+            "is not a dotted key such as `net.ipv4.tcp_retries2`",
+        ));
     }
     Ok(PathBuf::from("/proc/sys").join(key.replace('.', "/")))
 }
@@ -30,7 +40,9 @@ pub(crate) fn path(key: &str) -> Result<PathBuf, LabError> {
 /// means every interface of the host.
 pub(crate) fn spread<'a>(key: &str, interfaces: impl Iterator<Item = &'a str>) -> Vec<String> {
     for family in ["net.ipv4.neigh.", "net.ipv6.neigh."] {
-        if let Some(value) = key.strip_prefix(family).and_then(|rest| rest.strip_prefix("default."))
+        if let Some(value) = key
+            .strip_prefix(family)
+            .and_then(|rest| rest.strip_prefix("default."))
         {
             return interfaces.map(|i| format!("{family}{i}.{value}")).collect();
         }
@@ -53,13 +65,45 @@ pub(crate) fn write(key: &str, value: &str) -> Result<(), LabError> {
     put(key, value)?.map_err(|e| refusal(key, format!("set {key} to `{value}`"), e))
 }
 
-/// Writes a value that older kernels lack: false when this one does.
-pub(crate) fn write_if_known(key: &str, value: &str) -> Result<bool, LabError> {
-    match put(key, value)? {
+/// Writes a pinned value under this key (the table's, or an interface's):
+/// false when this kernel lacks it and is allowed to.
+pub(crate) fn write_pinned(key: &str, pinned: &Pinned) -> Result<bool, LabError> {
+    match put(key, pinned.value)? {
         Ok(()) => Ok(true),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(e) => Err(refusal(key, format!("set {key} to `{value}`"), e)),
+        Err(e) if e.kind() == io::ErrorKind::NotFound && !pinned.everywhere => Ok(false),
+        Err(e) => Err(refusal(key, format!("set {key} to `{}`", pinned.value), e)),
     }
+}
+
+/// Writes all of the table that needs no interface, in the calling thread's
+/// namespace, which is new; returns what now has its pinned value.
+///
+/// Opening a file of /proc/sys costs 10 us in a new namespace, so values that
+/// a new namespace has anyway are not written: they are read once per process.
+pub(crate) fn pin_new(
+    table: impl Iterator<Item = &'static Pinned>,
+) -> Result<BTreeMap<String, String>, LabError> {
+    static FRESH: OnceLock<BTreeMap<&'static str, String>> = OnceLock::new();
+    let fresh = FRESH.get_or_init(|| {
+        let tables = [pinned::TCP, pinned::IPV4, pinned::IPV6];
+        let own = tables
+            .into_iter()
+            .flatten()
+            .filter(|p| !p.copied && !needs_interface(p.key));
+        own.filter_map(|p| Some((p.key, read(p.key).ok()?)))
+            .collect()
+    });
+    let mut has = BTreeMap::new();
+    for pinned in table.filter(|p| !needs_interface(p.key)) {
+        let known = match fresh.get(pinned.key) {
+            Some(value) if value == pinned.value => true,
+            _ => write_pinned(pinned.key, pinned)?,
+        };
+        if known {
+            has.insert(pinned.key.to_owned(), pinned.value.to_owned());
+        }
+    }
+    Ok(has)
 }
 
 fn put(key: &str, value: &str) -> Result<io::Result<()>, LabError> {
@@ -72,8 +116,8 @@ fn put(key: &str, value: &str) -> Result<io::Result<()>, LabError> {
 
 /// Reads a value, in the calling thread's namespace; blanks are single spaces.
 pub(crate) fn read(key: &str) -> Result<String, LabError> {
-    let text = std::fs::read_to_string(path(key)?)
-        .map_err(|e| refusal(key, format!("read {key}"), e))?;
+    let text =
+        std::fs::read_to_string(path(key)?).map_err(|e| refusal(key, format!("read {key}"), e))?;
     Ok(text.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
@@ -83,9 +127,10 @@ pub(crate) fn on_host<R>(
     f: impl FnOnce() -> Result<R, LabError>,
 ) -> Result<R, LabError> {
     ns.enter(f)?.map_err(|e| match e {
-        LabError::System { what, source } => {
-            LabError::System { what: format!("{what} on {}", ns.name()), source }
-        }
+        LabError::System { what, source } => LabError::System {
+            what: format!("{what} on {}", ns.name()),
+            source,
+        },
         other => other,
     })
 }
@@ -107,17 +152,29 @@ mod tests {
     #[test]
     fn only_dotted_keys_of_the_network_are_taken() {
         assert!(path("net.ipv4.tcp_retries2").is_ok());
-        for key in ["kernel.hostname", "net", "net..ipv4", "net.ipv4/../x", "net.ipv4.a b"] {
+        for key in [
+            "kernel.hostname",
+            "net",
+            "net..ipv4",
+            "net.ipv4/../x",
+            "net.ipv4.a b",
+        ] {
             assert!(path(key).is_err(), "{key}");
         }
     }
 
     #[test]
     fn neighbour_defaults_mean_every_interface() {
-        let spread = spread("net.ipv4.neigh.default.mcast_solicit", ["eth0", "eth1"].into_iter());
+        let spread = spread(
+            "net.ipv4.neigh.default.mcast_solicit",
+            ["eth0", "eth1"].into_iter(),
+        );
         assert_eq!(
             spread,
-            ["net.ipv4.neigh.eth0.mcast_solicit", "net.ipv4.neigh.eth1.mcast_solicit"]
+            [
+                "net.ipv4.neigh.eth0.mcast_solicit",
+                "net.ipv4.neigh.eth1.mcast_solicit"
+            ]
         );
     }
 }

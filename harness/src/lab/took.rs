@@ -16,6 +16,9 @@ impl Took {
     pub(crate) fn around<E>(f: impl FnOnce() -> Result<(), E>) -> Result<Took, E> {
         let asked_ns = monotonic_ns();
         f()?;
-        Ok(Took { asked_ns, took_ns: monotonic_ns() })
+        Ok(Took {
+            asked_ns,
+            took_ns: monotonic_ns(),
+        })
     }
 }

@@ -85,7 +85,10 @@ impl Topology {
             .collect();
         let mut cables = Vec::new();
         for (cable, (a, b)) in network.cables.iter().enumerate() {
-            let mut ends = [EndPlan { node: 0, interface: 0 }; 2];
+            let mut ends = [EndPlan {
+                node: 0,
+                interface: 0,
+            }; 2];
             for (side, name) in [a, b].into_iter().enumerate() {
                 let node = nodes
                     .iter()
@@ -113,11 +116,14 @@ impl Topology {
 
     /// The node's index.
     pub fn node(&self, name: &str) -> Result<usize, LabError> {
-        self.nodes.iter().position(|n| n.name == name).ok_or_else(|| LabError::Unknown {
-            kind: "node",
-            name: name.to_owned(),
-            known: self.nodes.iter().map(|n| n.name.clone()).collect(),
-        })
+        self.nodes
+            .iter()
+            .position(|n| n.name == name)
+            .ok_or_else(|| LabError::Unknown {
+                kind: "node",
+                name: name.to_owned(),
+                known: self.nodes.iter().map(|n| n.name.clone()).collect(),
+            })
     }
 
     /// The cable at `near`, and which of its ends that is. Without `far`,
@@ -214,8 +220,10 @@ impl Topology {
                 continue;
             }
             for interface in &mut node.interfaces {
-                interface.addresses =
-                    families.iter().map(|f| address(*f, interface.segment, number)).collect();
+                interface.addresses = families
+                    .iter()
+                    .map(|f| address(*f, interface.segment, number))
+                    .collect();
             }
         }
     }
@@ -250,8 +258,10 @@ impl Topology {
                     }
                 }
             }
-            let mut remote: Vec<(u8, (usize, u8))> =
-                first_hop.into_iter().filter_map(|(s, hop)| Some((s, hop?))).collect();
+            let mut remote: Vec<(u8, (usize, u8))> = first_hop
+                .into_iter()
+                .filter_map(|(s, hop)| Some((s, hop?)))
+                .collect();
             let one_router = remote.windows(2).all(|pair| pair[0].1 == pair[1].1);
             let by_default = self.nodes[from].kind == NodeKind::Host && one_router;
             if by_default {
@@ -281,7 +291,10 @@ fn address(family: Family, segment: u8, node: u8) -> (IpAddr, u8) {
         Family::Ipv4 => (Ipv4Addr::new(10, 77, segment, node).into(), 24),
         Family::Ipv6 => {
             let (segment, node) = (u16::from(segment), u16::from(node));
-            (Ipv6Addr::new(0xfd77, segment, 0, 0, 0, 0, 0, node).into(), 64)
+            (
+                Ipv6Addr::new(0xfd77, segment, 0, 0, 0, 0, 0, node).into(),
+                64,
+            )
         }
     }
 }
@@ -293,10 +306,19 @@ fn check_names(network: &Network) -> Result<(), LabError> {
     }
     for (i, node) in network.nodes.iter().enumerate() {
         if node.name.is_empty() || node.name == WIRE {
-            return Err(LabError::Plan(format!("a node may not be called `{}`", node.name)));
+            return Err(LabError::Plan(format!(
+                "a node may not be called `{}`",
+                node.name
+            )));
         }
-        if network.nodes[..i].iter().any(|other| other.name == node.name) {
-            return Err(LabError::Plan(format!("two nodes are called {}", node.name)));
+        if network.nodes[..i]
+            .iter()
+            .any(|other| other.name == node.name)
+        {
+            return Err(LabError::Plan(format!(
+                "two nodes are called {}",
+                node.name
+            )));
         }
     }
     match network.cables.iter().find(|(a, b)| a == b) {
@@ -310,76 +332,5 @@ fn unknown_node(network: &Network, name: &str) -> LabError {
         kind: "node",
         name: name.to_owned(),
         known: network.nodes.iter().map(|n| n.name.clone()).collect(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::scenario::case::Node;
-
-    fn network(nodes: &[(&str, NodeKind)], cables: &[(&str, &str)]) -> Network {
-        Network {
-            name: "test".into(),
-            nodes: nodes
-                .iter()
-                .map(|(name, kind)| Node { name: (*name).into(), kind: *kind })
-                .collect(),
-            cables: cables.iter().map(|(a, b)| ((*a).into(), (*b).into())).collect(),
-        }
-    }
-
-    use NodeKind::{Host, Router, Switch};
-
-    #[test]
-    fn a_chain_of_routers_has_shortest_routes() {
-        let plan = network(
-            &[("c", Host), ("r1", Router), ("r2", Router), ("s", Host)],
-            &[("c", "r1"), ("r1", "r2"), ("r2", "s")],
-        );
-        let t = Topology::of(&plan, &[Family::Ipv4]).expect("a good plan");
-        let routes = |n: usize| -> Vec<String> {
-            let one = |r: &RoutePlan| {
-                format!("{}/{} via {}", r.destination.0, r.destination.1, r.via)
-            };
-            t.nodes[n].routes.iter().map(one).collect()
-        };
-        assert_eq!(routes(0), ["0.0.0.0/0 via 10.77.1.2"]);
-        assert_eq!(routes(1), ["10.77.3.0/24 via 10.77.2.3"]);
-        assert_eq!(routes(2), ["10.77.1.0/24 via 10.77.2.2"]);
-        assert_eq!(routes(3), ["0.0.0.0/0 via 10.77.3.3"]);
-    }
-
-    #[test]
-    fn a_switch_makes_one_segment_and_has_no_addresses() {
-        let plan = network(
-            &[("sw", Switch), ("a", Host), ("b", Host)],
-            &[("a", "sw"), ("b", "sw")],
-        );
-        let t = Topology::of(&plan, &[Family::Ipv4, Family::Ipv6]).expect("a good plan");
-        assert!(t.nodes[0].interfaces.iter().all(|i| i.addresses.is_empty()));
-        let of = |n: usize| t.nodes[n].interfaces[0].addresses.clone();
-        assert_eq!(of(1)[0].0.to_string(), "10.77.1.2");
-        assert_eq!(of(2)[1].0.to_string(), "fd77:1::3");
-    }
-
-    #[test]
-    fn plans_that_make_no_sense_are_refused() {
-        let refused = |nodes: &[(&str, NodeKind)], cables: &[(&str, &str)]| {
-            Topology::of(&network(nodes, cables), &[Family::Ipv4])
-                .err()
-                .map(|e| e.to_string())
-                .expect("refused")
-        };
-        let loops = refused(
-            &[("a", Switch), ("b", Switch)],
-            &[("a", "b"), ("a", "b")],
-        );
-        assert!(loops.contains("loop"), "{loops}");
-        let twice = refused(&[("a", Host), ("s", Switch)], &[("a", "s"), ("a", "s")]);
-        assert!(twice.contains("two cables") || twice.contains("loop"), "{twice}");
-        assert!(refused(&[("a", Host)], &[("a", "a")]).contains("itself"));
-        assert!(refused(&[("a", Host)], &[("a", "b")]).contains("no node `b`"));
-        assert!(refused(&[("wire", Host)], &[]).contains("wire"));
     }
 }

@@ -1,8 +1,8 @@
 //! ETHTOOL_GLINK: whether an interface has carrier, and more than that.
 
 use std::io;
-use std::os::fd::AsRawFd;
 use std::net::UdpSocket;
+use std::os::fd::AsRawFd;
 
 /// `struct ethtool_value` of linux/ethtool.h.
 #[repr(C)]
@@ -28,7 +28,10 @@ pub fn settled_carrier(socket: &UdpSocket, interface: &str) -> io::Result<bool> 
     if interface.len() >= libc::IFNAMSIZ {
         return Err(io::Error::from_raw_os_error(libc::ENODEV));
     }
-    let mut value = EthtoolValue { cmd: ETHTOOL_GLINK, data: 0 };
+    let mut value = EthtoolValue {
+        cmd: ETHTOOL_GLINK,
+        data: 0,
+    };
     // SAFETY: all bytes zero is a valid ifreq: arrays of integers and a union
     // of integers and pointers.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
@@ -40,5 +43,9 @@ pub fn settled_carrier(socket: &UdpSocket, interface: &str) -> io::Result<bool> 
     // and whose data points to an ethtool_value that outlives the call, which
     // is what SIOCETHTOOL with ETHTOOL_GLINK reads and writes.
     let result = unsafe { libc::ioctl(socket.as_raw_fd(), SIOCETHTOOL as _, &mut request) };
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(value.data != 0) }
+    if result < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(value.data != 0)
+    }
 }

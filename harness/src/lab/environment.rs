@@ -1,0 +1,84 @@
+//! The pinned environment of each node: which sysctls, and when.
+
+use std::collections::BTreeMap;
+
+use super::error::LabError;
+use super::live::Lab;
+use super::namespace::Namespace;
+use super::pinned::{self, Pinned};
+use super::sysctl;
+use super::topology::NodePlan;
+use crate::scenario::case::{Family, NodeKind};
+
+impl Lab {
+    /// Writes the sysctls that exist once the interfaces do.
+    pub(super) fn write_interface_sysctls(&mut self, node: usize) -> Result<(), LabError> {
+        let plan = &self.topology.nodes[node];
+        if !plan.has_addresses() {
+            return Ok(());
+        }
+        let table = tables(plan, &self.families).filter(|p| sysctl::needs_interface(p.key));
+        let mut written = BTreeMap::new();
+        sysctl::on_host(&self.running(node)?.ns, || {
+            for pinned in table {
+                let mut known = true;
+                for key in self.spread(node, pinned.key) {
+                    known &= sysctl::write_pinned(&key, pinned)?;
+                }
+                if known {
+                    written.insert(pinned.key.to_owned(), pinned.value.to_owned());
+                }
+            }
+            for (key, value) in &self.nodes[node].wanted {
+                if sysctl::needs_interface(key) {
+                    for key in self.spread(node, key) {
+                        sysctl::write(&key, value)?;
+                    }
+                    written.insert(key.clone(), value.clone());
+                }
+            }
+            Ok(())
+        })?;
+        self.nodes[node].pinned.append(&mut written);
+        Ok(())
+    }
+}
+
+/// The pinned sysctls of a node of this kind, in the order to write them.
+fn tables(plan: &NodePlan, families: &[Family]) -> impl Iterator<Item = &'static Pinned> + use<> {
+    let ip = plan.has_addresses();
+    let router = plan.kind == NodeKind::Router;
+    let v4 = ip && families.contains(&Family::Ipv4);
+    let v6 = ip && families.contains(&Family::Ipv6);
+    let table = |wanted: bool, table: &'static [Pinned]| if wanted { table } else { &[] };
+    let chosen = [
+        table(!v6, pinned::NO_IPV6),
+        table(v4 && router, pinned::FORWARD_IPV4),
+        table(v6 && router, pinned::FORWARD_IPV6),
+        table(ip, pinned::TCP),
+        table(v4, pinned::IPV4),
+        table(v6, pinned::IPV6),
+    ];
+    chosen.into_iter().flatten()
+}
+
+/// Writes the sysctls of a new namespace that need no interface. Before any
+/// link: an interface copies `conf.default` when it is born.
+pub(super) fn prepare(
+    ns: &Namespace,
+    plan: &NodePlan,
+    families: &[Family],
+    wanted: &BTreeMap<String, String>,
+) -> Result<BTreeMap<String, String>, LabError> {
+    sysctl::on_host(ns, || {
+        let mut written = sysctl::pin_new(tables(plan, families))?;
+        for (key, value) in wanted
+            .iter()
+            .filter(|(key, _)| !sysctl::needs_interface(key))
+        {
+            sysctl::write(key, value)?;
+            written.insert(key.clone(), value.clone());
+        }
+        Ok(written)
+    })
+}
