@@ -1,7 +1,9 @@
 //! Makes the events of a case happen.
 
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 
 use super::life::{Later, Life, Running, base_name, listens};
@@ -10,11 +12,16 @@ use crate::lab::error::LabError;
 use crate::outcome::record::FaultRecord;
 use crate::scenario::case::{Event, Happening};
 use crate::sys::clock::monotonic_ns;
+use crate::sys::processes::pidfd_open;
 
 /// Between the end of a host's last process and the host being off: what the
 /// kernel still says (FIN) has left by then, as on a machine whose network
 /// goes down after its services.
 const LAST_WORDS: Duration = Duration::from_millis(200);
+
+/// How long a killed process may take to be gone, in milliseconds. It takes
+/// well below one; the limit only keeps a stuck one from stopping everything.
+const DEATH: u16 = 1000;
 
 /// Does what is due.
 pub(super) fn do_later(life: &mut Life<'_>, due: Later) -> Result<(), LabError> {
@@ -50,13 +57,24 @@ fn happen(life: &mut Life<'_>, event: &Event) -> Result<(), LabError> {
         }
         Happening::Kill { lane, signal, child } => {
             let signal = signal_named(signal)?;
+            let mut dying = Vec::new();
             for r in lane_of(life, lane) {
-                match (child, r.collector.state.children.last()) {
-                    (true, Some(pid)) => r.endpoint.signal_child(*pid, signal),
+                let pid = match (child, r.collector.state.children.last()) {
+                    (true, Some(pid)) => *pid,
                     (true, None) => return Err(LabError::Plan(format!("{lane} has no child"))),
-                    (false, _) => r.endpoint.signal(signal),
-                }
-                .map_err(|e| LabError::system(format!("send {signal} to {lane}"), e))?;
+                    (false, _) => r.endpoint.pid,
+                };
+                // Before the signal: afterwards it may be gone already.
+                dying.extend(pidfd_open(pid).ok());
+                let sent = if *child {
+                    r.endpoint.signal_child(pid, signal)
+                } else {
+                    r.endpoint.signal(signal)
+                };
+                sent.map_err(|e| LabError::system(format!("send {signal} to {lane}"), e))?;
+            }
+            if signal == Signal::SIGKILL {
+                wait_for_the_end(&dying)?;
             }
             now(asked_ns)
         }
@@ -115,6 +133,17 @@ fn happen(life: &mut Life<'_>, event: &Event) -> Result<(), LabError> {
     }
     if event.happening.is_fault() {
         life.netstat_soon(format!("after {}", event.name));
+    }
+    Ok(())
+}
+
+/// SIGKILL has taken effect once the processes are gone: their descriptors are
+/// closed by then (do_exit() closes files before it notifies pidfds), so the
+/// FINs are out.
+fn wait_for_the_end(dying: &[OwnedFd]) -> Result<(), LabError> {
+    for pidfd in dying {
+        let mut fds = [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
+        poll(&mut fds, PollTimeout::from(DEATH)).map_err(|e| LabError::system("wait for a killed process", e))?;
     }
     Ok(())
 }
