@@ -40,7 +40,11 @@ pub(super) fn do_later(life: &mut Life<'_>, due: Later) -> Result<(), LabError> 
             life.forget_sockets(&host);
             life.lab.crash(&host, &mut || ()).map(drop)
         }
-        Later::Boot { host, same_mac, mark } => boot(life, host, same_mac, mark),
+        Later::Boot {
+            host,
+            same_mac,
+            mark,
+        } => boot(life, host, same_mac, mark),
     }
 }
 
@@ -55,7 +59,11 @@ fn happen(life: &mut Life<'_>, event: &Event) -> Result<(), LabError> {
             life.look(&event.name)?;
             now(asked_ns)
         }
-        Happening::Kill { lane, signal, child } => {
+        Happening::Kill {
+            lane,
+            signal,
+            child,
+        } => {
             let signal = signal_named(signal)?;
             let mut dying = Vec::new();
             for r in lane_of(life, lane) {
@@ -96,10 +104,18 @@ fn happen(life: &mut Life<'_>, event: &Event) -> Result<(), LabError> {
             took
         }
         Happening::Crash { host } => crash(life, host)?,
-        Happening::Reboot { host, down_for, same_mac } => {
+        Happening::Reboot {
+            host,
+            down_for,
+            same_mac,
+        } => {
             let took = crash(life, host)?;
             let mark = event.name.clone();
-            let boot = Later::Boot { host: host.clone(), same_mac: *same_mac, mark };
+            let boot = Later::Boot {
+                host: host.clone(),
+                same_mac: *same_mac,
+                mark,
+            };
             life.schedule(*down_for, boot);
             mark_now = false;
             took
@@ -143,7 +159,8 @@ fn happen(life: &mut Life<'_>, event: &Event) -> Result<(), LabError> {
 fn wait_for_the_end(dying: &[OwnedFd]) -> Result<(), LabError> {
     for pidfd in dying {
         let mut fds = [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
-        poll(&mut fds, PollTimeout::from(DEATH)).map_err(|e| LabError::system("wait for a killed process", e))?;
+        poll(&mut fds, PollTimeout::from(DEATH))
+            .map_err(|e| LabError::system("wait for a killed process", e))?;
     }
     Ok(())
 }
@@ -160,12 +177,7 @@ fn crash(life: &mut Life<'_>, host: &str) -> Result<Took, LabError> {
     })
 }
 
-fn boot(
-    life: &mut Life<'_>,
-    host: String,
-    same_mac: bool,
-    mark: String,
-) -> Result<(), LabError> {
+fn boot(life: &mut Life<'_>, host: String, same_mac: bool, mark: String) -> Result<(), LabError> {
     life.lab.host_up(&host, same_mac)?;
     life.note_ports();
     let boot = life.boots.entry(host.clone()).or_insert(0);
@@ -214,5 +226,8 @@ fn signal_named(name: &str) -> Result<Signal, LabError> {
 }
 
 fn now(asked_ns: i64) -> Took {
-    Took { asked_ns, took_ns: monotonic_ns() }
+    Took {
+        asked_ns,
+        took_ns: monotonic_ns(),
+    }
 }

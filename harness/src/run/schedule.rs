@@ -17,21 +17,29 @@ pub struct Slots {
 impl Slots {
     /// With so many slots; at least one.
     pub fn new(count: usize) -> Self {
-        Slots { free: Mutex::new(count.max(1)), freed: Condvar::new() }
+        Slots {
+            free: Mutex::new(count.max(1)),
+            freed: Condvar::new(),
+        }
     }
 
     /// Waits for a slot.
     pub fn take(&self) -> Slot<'_> {
         let mut free = self.lock();
         while *free == 0 {
-            free = self.freed.wait(free).unwrap_or_else(|poisoned| poisoned.into_inner());
+            free = self
+                .freed
+                .wait(free)
+                .unwrap_or_else(|poisoned| poisoned.into_inner());
         }
         *free -= 1;
         Slot { of: self }
     }
 
     fn lock(&self) -> MutexGuard<'_, usize> {
-        self.free.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.free
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
 

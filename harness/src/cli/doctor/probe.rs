@@ -4,10 +4,10 @@ use std::io;
 
 use nix::errno::Errno;
 
-use crate::report::words::chain;
 use crate::cli::privileges;
-use crate::sandbox;
 use crate::lab::namespace::Namespace;
+use crate::report::words::chain;
+use crate::sandbox;
 
 use super::attempt;
 
