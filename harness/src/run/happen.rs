@@ -6,7 +6,7 @@ use std::time::Duration;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 
-use super::life::{Later, Life, Running, base_name, listens};
+use super::life::{Booting, Later, Life, Running, base_name, listens, nanos};
 use crate::fault::{self, Took};
 use crate::lab::error::LabError;
 use crate::outcome::record::FaultRecord;
@@ -44,7 +44,9 @@ pub(super) fn do_later(life: &mut Life<'_>, due: Later) -> Result<(), LabError> 
             host,
             same_mac,
             mark,
-        } => boot(life, host, same_mac, mark),
+            back_ns,
+        } => boot(life, Booting { host, mark, back_ns }, same_mac),
+        Later::Back => life.bring_back(),
     }
 }
 
@@ -110,13 +112,15 @@ fn happen(life: &mut Life<'_>, event: &Event) -> Result<(), LabError> {
             same_mac,
         } => {
             let took = crash(life, host)?;
-            let mark = event.name.clone();
+            let back_ns = took.took_ns + nanos(*down_for);
             let boot = Later::Boot {
                 host: host.clone(),
                 same_mac: *same_mac,
-                mark,
+                mark: event.name.clone(),
+                back_ns,
             };
-            life.schedule(*down_for, boot);
+            life.schedule(Duration::ZERO, boot);
+            life.schedule_at(back_ns, Later::Back);
             mark_now = false;
             took
         }
@@ -177,8 +181,11 @@ fn crash(life: &mut Life<'_>, host: &str) -> Result<Took, LabError> {
     })
 }
 
-fn boot(life: &mut Life<'_>, host: String, same_mac: bool, mark: String) -> Result<(), LabError> {
-    life.lab.host_up(&host, same_mac)?;
+/// Builds the host again while it is still silent, so that what that costs
+/// does not add to the time it is down.
+fn boot(life: &mut Life<'_>, booting: Booting, same_mac: bool) -> Result<(), LabError> {
+    let host = booting.host.clone();
+    life.lab.boot(&host, same_mac)?;
     life.note_ports();
     let boot = life.boots.entry(host.clone()).or_insert(0);
     *boot += 1;
@@ -187,7 +194,7 @@ fn boot(life: &mut Life<'_>, host: String, same_mac: bool, mark: String) -> Resu
     for lane in case.lanes.iter().filter(|l| l.host == host && listens(l)) {
         life.spawn(lane, boot)?;
     }
-    life.booting.push((mark, host));
+    life.booting.push(booting);
     Ok(())
 }
 

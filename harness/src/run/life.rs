@@ -51,12 +51,25 @@ pub(super) enum Later {
     KillHost { host: String },
     /// The host is off.
     PowerOff { host: String },
-    /// The host comes back; its mark is set when it listens again.
+    /// The host is built again and its servers started, behind silent cables.
     Boot {
         host: String,
         same_mac: bool,
         mark: String,
+        back_ns: i64,
     },
+    /// Hosts that were down for long enough come back.
+    Back,
+}
+
+/// A host that is being started again.
+#[derive(Debug)]
+pub(super) struct Booting {
+    pub host: String,
+    /// Set when it is back and its servers listen.
+    pub mark: String,
+    /// When it may be back.
+    pub back_ns: i64,
 }
 
 /// A case under way.
@@ -69,8 +82,8 @@ pub(super) struct Life<'a> {
     pub faults: Vec<FaultRecord>,
     /// What `heal` can undo, by the event's name.
     pub undo: Vec<(String, Undo)>,
-    /// Marks to set once every lane that started at a boot listens.
-    pub booting: Vec<(String, String)>,
+    /// Hosts that are being started again.
+    pub booting: Vec<Booting>,
     pub boots: HashMap<String, u32>,
     later: Vec<(i64, Later)>,
     fired: Vec<bool>,
@@ -317,19 +330,26 @@ impl<'a> Life<'a> {
         for (mark, at_ns) in marks {
             self.set_mark(&mark, at_ns);
         }
-        let booted: Vec<usize> = (0..self.booting.len())
-            .filter(|i| {
-                let host = &self.booting[*i].1;
-                let boot = self.boots.get(host).copied().unwrap_or(0);
-                self.running
-                    .iter()
-                    .filter(|r| r.lane.host == *host && r.collector.boot() == boot)
-                    .all(|r| r.collector.state.listening || r.collector.state.ended)
-            })
-            .collect();
-        for i in booted.into_iter().rev() {
-            let (mark, _) = self.booting.remove(i);
-            self.set_mark(&mark, monotonic_ns());
+        self.bring_back()
+    }
+
+    /// Ends the silence of hosts whose time has come and whose servers listen,
+    /// and sets their marks.
+    pub(super) fn bring_back(&mut self) -> Result<(), LabError> {
+        let now = monotonic_ns();
+        let (back, still) = std::mem::take(&mut self.booting).into_iter().partition(|b| {
+            let boot = self.boots.get(&b.host).copied().unwrap_or(0);
+            let mut lanes = self
+                .running
+                .iter()
+                .filter(|r| r.lane.host == b.host && r.collector.boot() == boot);
+            b.back_ns <= now
+                && lanes.all(|r| r.collector.state.listening || r.collector.state.ended)
+        });
+        self.booting = still;
+        for Booting { host, mark, .. } in Vec::into_iter(back) {
+            let took = self.lab.end_silence(&host)?;
+            self.set_mark(&mark, took.took_ns);
         }
         Ok(())
     }
@@ -351,6 +371,11 @@ impl<'a> Life<'a> {
     /// Does something later.
     pub(super) fn schedule(&mut self, after: Duration, what: Later) {
         self.later.push((monotonic_ns() + nanos(after), what));
+    }
+
+    /// Does something at a moment, CLOCK_MONOTONIC.
+    pub(super) fn schedule_at(&mut self, at_ns: i64, what: Later) {
+        self.later.push((at_ns, what));
     }
 
     /// Looks at the sockets again once things have settled.
