@@ -6,6 +6,17 @@ use super::record::{
 };
 use crate::scenario::case::SignKind;
 
+/// The moment before which nothing can be the fault's doing: when the first
+/// one was asked for, or the case's start when there is none.
+pub fn asked_ns(faults: &[FaultRecord]) -> i64 {
+    faults
+        .iter()
+        .filter(|f| f.is_fault)
+        .map(|f| f.asked_ns)
+        .min()
+        .unwrap_or(0)
+}
+
 /// The moment time counts from: the first fault's, or the case's start when
 /// there is none.
 pub fn reference_ns(faults: &[FaultRecord]) -> i64 {
@@ -54,7 +65,9 @@ pub fn first_sign(
                 SignKind::Errno(name) => Some(name.clone()),
                 _ => None,
             },
-            since_fault_ns: Some(sign.at_ns - reference),
+            // A fault takes effect between the request and its answer; what
+            // shows in between shows at once.
+            since_fault_ns: Some((sign.at_ns - reference).max(0)),
             wire_evidence_ns: evidence(&endpoint.host, &sign.kind, sign.at_ns, wire)
                 .map(|at| at - reference),
             outcome: sign.kind,

@@ -1,7 +1,7 @@
 //! Tables for snapshots: a scenario's matrix and what each case showed, as
 //! aligned text that reads well in a review, and how two of them compare.
 
-use crate::outcome::first_sign::reference_ns;
+use crate::outcome::first_sign::asked_ns;
 use crate::outcome::record::{Outcome, Packet, Status};
 use crate::outcome::tolerance::Tolerance;
 use crate::scenario::case::SignKind;
@@ -138,7 +138,7 @@ fn shown(case: &Outcome) -> [String; 5] {
 /// What was on the wire from the fault on, by kind. Counts only where they
 /// follow from the configuration: keepalive probes of a connection that died.
 fn wire(case: &Outcome) -> String {
-    let from = reference_ns(&case.faults);
+    let from = asked_ns(&case.faults);
     let died = case
         .first_sign
         .as_ref()
