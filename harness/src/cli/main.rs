@@ -6,8 +6,8 @@ use clap::Parser;
 
 use super::args::{Cli, Command};
 use super::error::{CliError, Exit};
-use crate::{endpoint, scenario};
 use super::{doctor, list, output, run};
+use crate::{endpoint, scenario};
 
 /// Runs the command with this process's arguments.
 pub fn main() -> ExitCode {

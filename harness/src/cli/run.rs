@@ -8,10 +8,10 @@ use crate::scenario::case::Case;
 
 use super::args::{Format, RunArgs, Sysctl, Time};
 use super::error::{CliError, Exit};
-use crate::report::words::chain;
-use crate::run::{self, Options};
 use super::progress::Meter;
 use super::{catalogue, doctor, interrupt, output, select};
+use crate::report::words::chain;
+use crate::run::{self, Options};
 
 /// The host of a `--sysctl` that means every host.
 const EVERY_HOST: &str = "all";

@@ -9,7 +9,12 @@ use crate::scenario::case::SignKind;
 /// The moment time counts from: the first fault's, or the case's start when
 /// there is none.
 pub fn reference_ns(faults: &[FaultRecord]) -> i64 {
-    faults.iter().filter(|f| f.is_fault).map(|f| f.took_ns).min().unwrap_or(0)
+    faults
+        .iter()
+        .filter(|f| f.is_fault)
+        .map(|f| f.took_ns)
+        .min()
+        .unwrap_or(0)
 }
 
 /// The first sign on the lanes of `watch`, or `unnoticed`.
@@ -22,8 +27,12 @@ pub fn first_sign(
     let reference = reference_ns(faults);
     // A call that returned before the request for the fault was made cannot
     // have been touched by it.
-    let not_before =
-        faults.iter().filter(|f| f.is_fault).map(|f| f.asked_ns).min().unwrap_or(i64::MIN);
+    let not_before = faults
+        .iter()
+        .filter(|f| f.is_fault)
+        .map(|f| f.asked_ns)
+        .min()
+        .unwrap_or(i64::MIN);
     let signs = endpoints
         .iter()
         .filter(|e| watch.iter().any(|w| is_lane(&e.lane, w)))
@@ -71,14 +80,21 @@ struct Seen {
 fn signs_of(endpoint: &EndpointRecord) -> impl Iterator<Item = Seen> {
     endpoint.processes.iter().flat_map(|process| {
         let calls = process.calls.iter().filter_map(|call| {
-            Some(Seen { at_ns: call.end_ns?, kind: sign_of(call)?, call: call.call.clone() })
+            Some(Seen {
+                at_ns: call.end_ns?,
+                kind: sign_of(call)?,
+                call: call.call.clone(),
+            })
         });
         let death = process.end.iter().filter_map(|end| match &end.how {
             // Other signals are the runner's or the machine's doing.
             ExitKind::Killed(signal) if signal == "SIGPIPE" => Some(Seen {
                 at_ns: end.at_ns,
                 kind: SignKind::Signal(signal.clone()),
-                call: process.calls.last().map_or_else(String::new, |c| c.call.clone()),
+                call: process
+                    .calls
+                    .last()
+                    .map_or_else(String::new, |c| c.call.clone()),
             }),
             _ => None,
         });
@@ -157,7 +173,11 @@ mod tests {
             lane: name.into(),
             host: name.into(),
             boot: 0,
-            processes: vec![ProcessRecord { number: 0, calls, end: None }],
+            processes: vec![ProcessRecord {
+                number: 0,
+                calls,
+                end: None,
+            }],
         }
     }
 
@@ -173,7 +193,12 @@ mod tests {
     }
 
     fn find(calls: Vec<Call>, faults: &[FaultRecord]) -> FirstSign {
-        first_sign(&["client".into()], faults, &[lane("client", calls)], &WireRecord::default())
+        first_sign(
+            &["client".into()],
+            faults,
+            &[lane("client", calls)],
+            &WireRecord::default(),
+        )
     }
 
     #[test]
@@ -182,7 +207,11 @@ mod tests {
             call("write", 10, CallResult::Value(5)),
             call("read", 20, CallResult::Value(5)),
             call("connect", 21, CallResult::Errno("EINPROGRESS".into())),
-            call("poll", 22, CallResult::Ready(vec!["socket:IN".into(), "keyboard:HUP".into()])),
+            call(
+                "poll",
+                22,
+                CallResult::Ready(vec!["socket:IN".into(), "keyboard:HUP".into()]),
+            ),
             call("accept", 23, CallResult::Errno("EINTR".into())),
         ];
         assert_eq!(find(calls, &[crash(1)]).outcome, SignKind::Unnoticed);
@@ -231,8 +260,12 @@ mod tests {
             at_ns: 600_000_000,
             how: ExitKind::Killed("SIGPIPE".into()),
         });
-        let sign =
-            first_sign(&["client".into()], &[crash(500)], &[client], &WireRecord::default());
+        let sign = first_sign(
+            &["client".into()],
+            &[crash(500)],
+            &[client],
+            &WireRecord::default(),
+        );
         assert_eq!(sign.outcome, SignKind::Signal("SIGPIPE".into()));
     }
 }

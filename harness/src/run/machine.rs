@@ -55,7 +55,9 @@ pub fn qemu() -> Option<PathBuf> {
 
 /// What a run's results depend on besides its cases.
 pub(super) fn environment(options: &Options) -> Environment {
-    let pinned = pinned::TCP.iter().map(|p| (p.key.to_owned(), p.value.to_owned()));
+    let pinned = pinned::TCP
+        .iter()
+        .map(|p| (p.key.to_owned(), p.value.to_owned()));
     let sysctls: BTreeMap<String, String> = pinned.collect();
     Environment {
         kernel: kernel(),

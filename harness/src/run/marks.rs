@@ -29,7 +29,10 @@ impl Marks {
             .into_iter()
             .map(|name| Ok((name.to_owned(), Mark::new()?)))
             .collect::<Result<_, LabError>>()?;
-        Ok(Marks { pipes, set: BTreeMap::new() })
+        Ok(Marks {
+            pipes,
+            set: BTreeMap::new(),
+        })
     }
 
     /// Sets a mark; `false` when it was set before.
@@ -46,7 +49,10 @@ impl Marks {
 
     /// The reading ends, for endpoints.
     pub fn readers(&self) -> BTreeMap<String, BorrowedFd<'_>> {
-        self.pipes.iter().map(|(name, pipe)| (name.clone(), pipe.reader())).collect()
+        self.pipes
+            .iter()
+            .map(|(name, pipe)| (name.clone(), pipe.reader()))
+            .collect()
     }
 }
 

@@ -18,8 +18,8 @@ use std::sync::mpsc::channel;
 use crate::lab::error::LabError;
 use crate::outcome::environment::Environment;
 use crate::outcome::record::{Outcome, Status, Verdict};
-use crate::scenario::case::{Case, Clock};
 use crate::report::words::chain;
+use crate::scenario::case::{Case, Clock};
 use schedule::Slots;
 
 /// How cases are run.
@@ -130,7 +130,9 @@ pub fn run(
         }
         for (index, ended) in happened {
             match ended {
-                None => watch(Progress::Started { id: &cases[index].id }),
+                None => watch(Progress::Started {
+                    id: &cases[index].id,
+                }),
                 Some(outcome) => {
                     watch(Progress::Finished { outcome: &outcome });
                     outcomes[index] = Some(outcome);
@@ -147,7 +149,11 @@ pub fn run(
             })
         })
         .collect();
-    Ok(Results { environment: machine::environment(options), outcomes, interrupted: shared.interrupted.load(Ordering::Relaxed) })
+    Ok(Results {
+        environment: machine::environment(options),
+        outcomes,
+        interrupted: shared.interrupted.load(Ordering::Relaxed),
+    })
 }
 
 /// What all cases of a run share.
@@ -165,9 +171,8 @@ impl Shared<'_> {
             self.interrupted.store(true, Ordering::Relaxed);
             return finish::without_run(case, Status::NotRun("interrupted".into()));
         }
-        let outcome = life::live(case, self).unwrap_or_else(|e| {
-            finish::without_run(case, Status::Failed(chain(&e)))
-        });
+        let outcome = life::live(case, self)
+            .unwrap_or_else(|e| finish::without_run(case, Status::Failed(chain(&e))));
         if outcome.verdict == Verdict::NotRun {
             self.interrupted.store(true, Ordering::Relaxed);
         }
@@ -186,5 +191,8 @@ impl Shared<'_> {
 
 /// How long a case is likely to take: as long as its expected sign, or until it gives up.
 fn expected_length(case: &Case) -> std::time::Duration {
-    case.expect.as_ref().and_then(|e| e.after).map_or(case.give_up, |(_, latest)| latest)
+    case.expect
+        .as_ref()
+        .and_then(|e| e.after)
+        .map_or(case.give_up, |(_, latest)| latest)
 }

@@ -17,7 +17,10 @@ pub struct Slots {
 impl Slots {
     /// With so many slots; at least one.
     pub fn new(count: usize) -> Self {
-        Slots { free: Mutex::new(count.max(1)), freed: Condvar::new() }
+        Slots {
+            free: Mutex::new(count.max(1)),
+            freed: Condvar::new(),
+        }
     }
 
     /// Waits for a slot.
@@ -29,14 +32,19 @@ impl Slots {
     pub fn take_many(&self, count: usize) -> Slot<'_> {
         let mut free = self.lock();
         while *free < count {
-            free = self.freed.wait(free).unwrap_or_else(|poisoned| poisoned.into_inner());
+            free = self
+                .freed
+                .wait(free)
+                .unwrap_or_else(|poisoned| poisoned.into_inner());
         }
         *free -= count;
         Slot { of: self, count }
     }
 
     fn lock(&self) -> MutexGuard<'_, usize> {
-        self.free.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.free
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
 

@@ -4,9 +4,9 @@ use std::io;
 
 use nix::errno::Errno;
 
+use crate::lab::namespace::Namespace;
 use crate::report::words::chain;
 use crate::sandbox;
-use crate::lab::namespace::Namespace;
 
 use super::attempt;
 
