@@ -9,7 +9,6 @@ mod interrupt;
 mod list;
 mod main;
 mod output;
-mod privileges;
 mod progress;
 mod run;
 mod select;

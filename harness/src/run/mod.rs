@@ -1,6 +1,7 @@
 //! Takes cases to outcomes.
 
 mod collect;
+mod descriptors;
 mod finish;
 mod happen;
 mod life;
@@ -67,7 +68,7 @@ pub struct Results {
 }
 
 /// How many cases are under way at once at most, unless told: each has a
-/// dozen descriptors and a handful of processes.
+/// handful of processes.
 const MOST_AT_ONCE: usize = 400;
 
 /// Runs `cases`, all together, and tells `watch` as they start and end.
@@ -82,6 +83,7 @@ pub fn run(
     options: &Options,
     watch: &mut dyn FnMut(Progress<'_>),
 ) -> Result<Results, LabError> {
+    let descriptors = descriptors::for_all(cases)?;
     watch(Progress::Total { cases: cases.len() });
     let mut outcomes: Vec<Option<Outcome>> = cases.iter().map(|_| None).collect();
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
@@ -89,6 +91,7 @@ pub fn run(
         options,
         busy: Slots::new(processors),
         alive: Slots::new(options.jobs.unwrap_or(MOST_AT_ONCE)),
+        descriptors: Slots::new(descriptors),
         interrupted: AtomicBool::new(false),
     };
     // The longest first, so that it is not the last to start.
@@ -111,6 +114,7 @@ pub fn run(
                 .stack_size(512 * 1024)
                 .spawn_scoped(scope, move || {
                     let _alive = shared.alive.take();
+                    let _descriptors = shared.descriptors.take_many(descriptors::of(case));
                     // The receiver lives until every sender is gone.
                     let _ = send.send((index, None));
                     let _ = send.send((index, Some(shared.outcome_of(case))));
@@ -157,6 +161,7 @@ pub(crate) struct Shared<'a> {
     pub options: &'a Options,
     pub busy: Slots,
     alive: Slots,
+    descriptors: Slots,
     interrupted: AtomicBool,
 }
 

@@ -25,15 +25,20 @@ impl Slots {
 
     /// Waits for a slot.
     pub fn take(&self) -> Slot<'_> {
+        self.take_many(1)
+    }
+
+    /// Waits until so many slots are free at once. There must be as many.
+    pub fn take_many(&self, count: usize) -> Slot<'_> {
         let mut free = self.lock();
-        while *free == 0 {
+        while *free < count {
             free = self
                 .freed
                 .wait(free)
                 .unwrap_or_else(|poisoned| poisoned.into_inner());
         }
-        *free -= 1;
-        Slot { of: self }
+        *free -= count;
+        Slot { of: self, count }
     }
 
     fn lock(&self) -> MutexGuard<'_, usize> {
@@ -43,16 +48,18 @@ impl Slots {
     }
 }
 
-/// A slot; free again when dropped.
+/// Slots that were taken together; free again when dropped.
 #[derive(Debug)]
 pub struct Slot<'a> {
     of: &'a Slots,
+    count: usize,
 }
 
 impl Drop for Slot<'_> {
     fn drop(&mut self) {
-        *self.of.lock() += 1;
-        self.of.freed.notify_one();
+        *self.of.lock() += self.count;
+        // Not one alone: it may be the one that waits for more than this.
+        self.of.freed.notify_all();
     }
 }
 

@@ -16,8 +16,13 @@
 //! PID namespace (zap_pid_ns_processes()), and with the last process go the
 //! namespaces, mounts and interfaces.
 
+mod before_main;
+mod cure;
 mod maps;
 mod supervise;
+
+pub use before_main::enter_or_exit;
+pub use cure::why_refused;
 
 use std::io;
 

@@ -3,6 +3,7 @@
 #![allow(unsafe_code)]
 
 pub mod clock;
+pub mod descriptors;
 pub mod ethtool;
 pub mod inherit;
 pub mod packet;
