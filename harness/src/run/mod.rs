@@ -171,12 +171,19 @@ impl Shared<'_> {
             self.interrupted.store(true, Ordering::Relaxed);
             return finish::without_run(case, Status::NotRun("interrupted".into()));
         }
-        let outcome = life::live(case, self)
-            .unwrap_or_else(|e| finish::without_run(case, Status::Failed(chain(&e))));
-        if outcome.verdict == Verdict::NotRun {
-            self.interrupted.store(true, Ordering::Relaxed);
+        match life::live(case, self) {
+            Ok(outcome) => {
+                if outcome.verdict == Verdict::NotRun {
+                    self.interrupted.store(true, Ordering::Relaxed);
+                }
+                outcome
+            }
+            // Nothing went wrong: another machine could run it.
+            Err(e @ LabError::Unsupported { .. }) => {
+                finish::without_run(case, Status::NotRun(chain(&e)))
+            }
+            Err(e) => finish::without_run(case, Status::Failed(chain(&e))),
         }
-        outcome
     }
 
     /// Whether the run is to end.
