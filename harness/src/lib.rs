@@ -22,3 +22,4 @@ pub mod run;
 pub mod sandbox;
 pub mod scenario;
 pub mod sys;
+pub mod vm;

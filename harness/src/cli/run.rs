@@ -43,6 +43,7 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit, CliError> {
         sysctls,
         interrupt: interrupt::watch(),
         privileges: privileges.to_owned(),
+        virtual_time: false,
     };
     let mut meter = Meter::new();
     let results = run::run(&cases, &options, &mut |event| meter.see(&event));
