@@ -6,6 +6,8 @@ mod catalogue;
 pub mod doctor;
 mod error;
 mod interrupt;
+mod guests;
+mod guests_meter;
 mod list;
 mod main;
 mod output;

@@ -24,7 +24,7 @@ mod initramfs;
 pub mod kernels;
 pub mod machine;
 mod module;
-mod settings;
+pub mod settings;
 
 pub use error::VmError;
 pub use kernels::Kernel;
