@@ -4,9 +4,10 @@
 
 use std::fs::File;
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, UdpSocket};
 use std::os::fd::{AsRawFd, OwnedFd};
 
+use halfopen::sys::ethtool::settled_carrier;
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::socket::SockProtocol;
 
@@ -62,6 +63,11 @@ impl Floor {
             });
             host.run(socket)?;
         }
+        // Otherwise the first packet is lost, and the connection takes a second.
+        settle(&["wa", "wb"])?;
+        for host in [&client, &server] {
+            inside(host, &wire, || settle(&["eth0"]))?;
+        }
         Ok(Floor {
             client,
             server,
@@ -87,6 +93,14 @@ pub fn inside<R>(
     let result = f();
     setns(home, CloneFlags::CLONE_NEWNET)?;
     result
+}
+
+/// Has the carrier of interfaces here take effect, by one ioctl each.
+fn settle(interfaces: &[&str]) -> io::Result<()> {
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+    interfaces
+        .iter()
+        .try_for_each(|name| settled_carrier(&socket, name).map(drop))
 }
 
 /// Where the calling thread is.
