@@ -9,6 +9,7 @@ pub mod packet;
 pub mod poll;
 pub mod process;
 pub mod processes;
+pub mod schedule;
 pub mod signals;
 pub mod socket;
 pub mod terminal;
