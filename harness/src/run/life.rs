@@ -23,6 +23,7 @@ use crate::observe::netstat::Sockets;
 use crate::outcome::record::{FaultRecord, Netstat, Outcome, Status};
 use crate::scenario::case::{Action, Case, KeepaliveBy, Lane, When};
 use crate::sys::clock::monotonic_ns;
+use crate::sys::schedule::{Prompt, wake_promptly};
 
 /// How long processes may take to report that they are ready, or listening.
 const STARTING: Duration = Duration::from_secs(20);
@@ -102,6 +103,9 @@ pub(super) fn live(case: &Case, shared: &Shared<'_>) -> Result<Outcome, LabError
         life.start(shared)?;
         life
     };
+    // Faults are to strike at their time, and to be stamped when they have.
+    // Not while building, which is work and can wait its turn.
+    wake_promptly(Prompt::Runner);
     let ended = life.wait(shared)?;
     if !ended {
         return Ok(finish::without_run(

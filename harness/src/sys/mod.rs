@@ -11,6 +11,7 @@ pub mod packet;
 pub mod poll;
 pub mod process;
 pub mod processes;
+pub mod schedule;
 pub mod shared;
 pub mod signals;
 pub mod socket;
