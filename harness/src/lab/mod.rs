@@ -14,6 +14,7 @@ mod message;
 pub mod namespace;
 mod neighbour;
 mod netlink;
+mod orphans;
 pub mod pinned;
 mod planned;
 mod route;

@@ -11,7 +11,7 @@ use nix::sys::time::TimeSpec;
 use super::collect::Collector;
 use super::finish::{self, Collected};
 use super::marks::{LISTENERS, Marks, OTHERS};
-use super::{Shared, happen};
+use super::{Shared, happen, orphans};
 use crate::endpoint::protocol::Report;
 use crate::endpoint::{Endpoint, Spec, THIS_PROGRAM};
 use crate::fault::Undo;
@@ -482,9 +482,22 @@ impl<'a> Life<'a> {
     }
 }
 
-/// Sysctls of a case: detectors', the scenario's, the caller's, in this order.
+/// Sysctls of a case: what no case can show, detectors', the scenario's, the
+/// caller's, in this order.
 fn sysctls(case: &Case, shared: &Shared<'_>) -> Vec<(String, String, String)> {
     let mut all = Vec::new();
+    let hosts: Vec<&String> = case
+        .network
+        .nodes
+        .iter()
+        .filter(|n| n.kind == crate::scenario::case::NodeKind::Host)
+        .map(|n| &n.name)
+        .collect();
+    if let Some(retries) = orphans::retries(case.give_up) {
+        for host in &hosts {
+            all.push(((*host).clone(), orphans::KEY.to_owned(), retries.to_string()));
+        }
+    }
     for lane in &case.lanes {
         let Some(k) = lane
             .detector
@@ -506,13 +519,6 @@ fn sysctls(case: &Case, shared: &Shared<'_>) -> Vec<(String, String, String)> {
             }
         }
     }
-    let hosts: Vec<&String> = case
-        .network
-        .nodes
-        .iter()
-        .filter(|n| n.kind == crate::scenario::case::NodeKind::Host)
-        .map(|n| &n.name)
-        .collect();
     for sets in [&case.sysctls, &shared.options.sysctls] {
         for (host, values) in sets {
             for host in hosts.iter().filter(|h| host == "all" || **h == host) {

@@ -35,6 +35,7 @@ fn interrupted_run_tells_what_was_run_and_what_was_not() {
         assert!(asked.elapsed() < ENDS_WITHIN, "{:?}", asked.elapsed());
         assert_interrupted(&ran);
         nothing_left(&before, signal.as_str());
+        witness::all_gone();
     }
 }
 
@@ -65,6 +66,7 @@ fn ctrl_c_on_a_terminal_is_one_interrupt() {
         .args(["--quiet", "--flush", "--return", "--command"])
         .arg(format!("{} run", halfopen().display()))
         .arg("/dev/null")
+        .env("NO_COLOR", "1")
         .current_dir(root())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -47,14 +47,17 @@ impl Toll {
         code
     }
 
+    /// Waits for the namespaces' end and tells what was seen.
     fn report(&self, moments: &str) {
+        let waited = witness::all_gone();
         println!(
-            "{} kills {moments} ({} of them too late): {} namespaces watched, \
-             the last thing was gone after at most {} ms",
+            "{} kills {moments} ({} of them too late): no process was left after {:.2} s, \
+             none of {} watched namespaces {:.2} s after the last kill",
             self.kills,
             self.too_late,
+            self.slowest.as_secs_f64(),
             self.witnesses,
-            self.slowest.as_millis()
+            waited.as_secs_f64()
         );
     }
 }
@@ -110,6 +113,9 @@ fn a_whole_run_and_sigkill_near_its_end() {
     assert!(matches!(ran.code, Some(0 | 1)), "{ran}");
     assert!(watched > 0, "no namespace was there to be watched");
     nothing_left(&before, "a whole run");
+    // Each lab let its orphans go.
+    let waited = witness::all_gone();
+    assert!(waited < ms(10_000), "{waited:?}");
 
     kill_furnished("near the end", 4, length.mul_f64(0.75), length.mul_f64(0.97));
 }
