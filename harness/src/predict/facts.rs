@@ -1,0 +1,305 @@
+//! From facts about data that a sender cannot get acknowledged to its end.
+
+use std::time::Duration;
+
+use super::connect::Calling;
+use super::errno;
+use super::kernel::KernelFacts;
+use super::neighbour;
+use super::persist::Held;
+use super::retransmit::{Attempt, Course, Flight};
+use super::rule::RuleId;
+use super::span::{Span, Spans};
+use super::sysctls::Sysctls;
+use super::words;
+use crate::scenario::case::{Detector, Family, RejectWith};
+
+/// What becomes of a packet, or of its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// It arrives, and what answers it comes back.
+    Arrives,
+    /// It arrives, but no answer comes back.
+    Unanswered,
+    /// Nobody hears of it, though neighbours still answer (a packet filter).
+    Lost,
+    /// Nobody hears of it, and the next hop does not answer ARP or NDP any
+    /// more: its entry, fresh now, fails later.
+    Gone,
+    /// The sender's own qdisc drops it: an error above 0.
+    OwnQdisc,
+    /// The sender's own host refuses it: an error below 0. `soft` is what its
+    /// routing leaves in sk_err_soft, `now` what connect() returns.
+    OwnHost {
+        /// inet_sk_rebuild_header(), inet6_csk_route_socket().
+        soft: Option<&'static str>,
+        /// The errno of the call itself.
+        now: &'static str,
+    },
+    /// An ICMP error comes back at once.
+    Refused(RejectWith),
+    /// An RST comes back at once.
+    Reset,
+    /// The next hop's address has to be found out and nobody answers: host
+    /// unreachable after three seconds.
+    Unresolved,
+}
+
+/// Whether data was under way already when it began to fare like that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InFlight {
+    /// It left before the fault.
+    Before,
+    /// It was written after the fault.
+    After,
+}
+
+/// All that decides how long data goes unacknowledged.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Facts {
+    /// The kernel of the sender.
+    pub kernel: KernelFacts,
+    /// The sysctls of its host.
+    pub sysctls: Sysctls,
+    /// Its detector: only the user timeout matters to data.
+    pub detector: Detector,
+    /// The address family.
+    pub family: Family,
+    /// What becomes of its packets.
+    pub fate: Fate,
+    /// When the data was written.
+    pub in_flight: InFlight,
+    /// More than one segment.
+    pub several: bool,
+    /// The smoothed RTT, at least and at most.
+    pub rtt: (Duration, Duration),
+}
+
+/// An end that comes by itself, counted from the write (or the connect()).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fall {
+    /// When.
+    pub dead: Spans,
+    /// When it is tried again until then, in order.
+    pub attempts: Vec<Spans>,
+    /// What the calls show then.
+    pub errno: &'static str,
+    /// Why, in words.
+    pub because: String,
+    /// By which rules.
+    pub rules: Vec<RuleId>,
+    /// Why the errno cannot be told, if it cannot.
+    pub open: Option<String>,
+}
+
+impl Facts {
+    fn user_timeout(&self) -> Option<Duration> {
+        self.detector.user_timeout.filter(|t| !t.is_zero())
+    }
+
+    fn flight(&self, attempt: Attempt, probe_fails: bool) -> Flight {
+        Flight {
+            rtt: self.rtt,
+            rto_min: self.sysctls.rto_min,
+            rto_max: self.sysctls.rto_max,
+            retries2: self.sysctls.retries2,
+            user_timeout: self.user_timeout(),
+            tail_loss_probe: self.sysctls.tail_loss_probe,
+            thin_linear: self.sysctls.thin_linear && !self.several,
+            several: self.several,
+            probe_fails,
+            attempt,
+        }
+    }
+
+    fn held(&self, by_own_qdisc: bool) -> Held {
+        Held {
+            rtt: self.rtt,
+            rto_min: self.sysctls.rto_min,
+            rto_max: self.sysctls.rto_max,
+            retries2: self.sysctls.retries2,
+            user_timeout: self.user_timeout(),
+            by_own_qdisc,
+        }
+    }
+
+    /// How data ends that fares like this. None: it does not (it arrives, or
+    /// an RST ends it before any timer does).
+    pub fn data_falls(&self) -> Option<Fall> {
+        let timed_out = errno::TIMED_OUT;
+        Some(match (self.fate, self.in_flight) {
+            (Fate::Arrives | Fate::Reset, _) => return None,
+            (Fate::Unanswered | Fate::Lost, _) => self.flies(Attempt::Lost, false, timed_out),
+            (Fate::Gone, _) => self.gone(),
+            (Fate::OwnQdisc, InFlight::After) => self.waits(true, timed_out),
+            (Fate::OwnQdisc, InFlight::Before) => {
+                self.flies(Attempt::DroppedByOwnQdisc, true, timed_out)
+            }
+            (Fate::OwnHost { soft, .. }, InFlight::After) => {
+                // ip_queue_xmit() keeps no soft error; inet6_csk_xmit() does.
+                let kept = soft.filter(|_| self.family == Family::Ipv6);
+                self.waits(false, kept.unwrap_or(timed_out))
+            }
+            (Fate::OwnHost { soft, .. }, InFlight::Before) => {
+                self.flies(Attempt::Lost, true, soft.unwrap_or(timed_out))
+            }
+            (Fate::Refused(with), _) => {
+                let reverts = errno::reverts_backoff(with, self.family);
+                let attempt = if reverts {
+                    Attempt::Reverted
+                } else {
+                    Attempt::Lost
+                };
+                let soft = errno::of_icmp(with, self.family).unwrap_or(timed_out);
+                self.flies(attempt, false, soft)
+            }
+            (Fate::Unresolved, _) => self.unresolved(),
+        })
+    }
+
+    fn flies(&self, attempt: Attempt, probe_fails: bool, errno: &'static str) -> Fall {
+        let flight = self.flight(attempt, probe_fails);
+        let Course { attempts, dead } = self.of(&flight);
+        let mut rules = vec![RuleId::Retransmission, RuleId::TimerWheel];
+        if flight.tail_loss_probe {
+            rules.push(RuleId::TailLossProbe);
+        }
+        if flight.user_timeout.is_some() {
+            rules[0] = RuleId::UserTimeout;
+        }
+        match attempt {
+            Attempt::Reverted => rules.push(RuleId::RevertedBackoff),
+            Attempt::DroppedByOwnQdisc => rules.push(RuleId::LocalDrop),
+            Attempt::Lost => {}
+        }
+        if errno != errno::TIMED_OUT {
+            rules.push(RuleId::SoftError);
+        }
+        Fall {
+            because: words::flight(&flight, errno, self.kernel.hz),
+            dead,
+            attempts,
+            errno,
+            rules,
+            open: None,
+        }
+    }
+
+    fn of(&self, flight: &Flight) -> Course {
+        flight.course(self.kernel.wheel(), self.kernel.phase)
+    }
+
+    fn waits(&self, by_own_qdisc: bool, errno: &'static str) -> Fall {
+        let held = self.held(by_own_qdisc);
+        let Course { attempts, dead } = held.course(self.kernel.wheel(), self.kernel.phase);
+        Fall {
+            dead,
+            attempts,
+            errno,
+            because: words::held(&held, errno),
+            rules: vec![RuleId::SendFails, RuleId::TimerWheel],
+            open: None,
+        }
+    }
+
+    /// Silence at first. Once the neighbour entry has failed, every try waits
+    /// for an address in vain and draws a host unreachable.
+    fn gone(&self) -> Fall {
+        let silent = self.flies(Attempt::Lost, false, errno::TIMED_OUT);
+        let fails = neighbour::confirmed_entry_fails();
+        match silent.dead.hull() {
+            Some(end) if end.latest < fails.earliest => silent,
+            Some(end) if end.earliest > fails.latest => self.unresolved(),
+            _ => Fall {
+                open: Some(
+                    "whether the neighbour entry fails before TCP gives up depends on its random \
+                     reachable time (neigh_rand_reach_time())"
+                        .into(),
+                ),
+                ..silent
+            },
+        }
+    }
+
+    /// Like silence at first; after three seconds host unreachables arrive, one
+    /// for each packet that waited, and take back-offs back (not in IPv6). How
+    /// many is a matter of timing, so only the limits are told: the time budget
+    /// rules, and reverts only make it look more often.
+    fn unresolved(&self) -> Fall {
+        let flight = self.flight(Attempt::Lost, false);
+        let silent = self.flies(Attempt::Lost, false, errno::TIMED_OUT);
+        let given_up = neighbour::given_up(self.kernel.wheel(), self.kernel.phase).hull();
+        let resolved = given_up.map_or(Duration::ZERO, |s| s.earliest);
+        let Some(end) = silent.dead.hull().filter(|s| s.latest >= resolved) else {
+            return silent;
+        };
+        let first = silent.attempts.get(usize::from(flight.tail_loss_probe));
+        let first = first
+            .and_then(Spans::hull)
+            .map_or(Duration::ZERO, |s| s.earliest);
+        let earliest = if self.family == Family::Ipv4 {
+            first.saturating_add(flight.budget()).min(end.earliest)
+        } else {
+            end.earliest
+        };
+        let errno = "EHOSTUNREACH";
+        Fall {
+            dead: Spans::one(Span::new(earliest, end.latest)),
+            because: format!(
+                "{}; the neighbour does not answer three requests a second apart, so a host \
+                 unreachable is kept meanwhile and reported at the end",
+                words::flight(&flight, errno, self.kernel.hz)
+            ),
+            errno,
+            rules: [silent.rules, vec![RuleId::Neighbour, RuleId::SoftError]].concat(),
+            attempts: silent.attempts,
+            open: None,
+        }
+    }
+
+    /// How a connect() ends whose SYN fares like this. None: it succeeds, or
+    /// is refused at once.
+    pub fn connect_falls(&self) -> Option<Fall> {
+        let (wheel, phase) = (self.kernel.wheel(), self.kernel.phase);
+        let calling = Calling {
+            syn_retries: self.sysctls.syn_retries,
+            linear: self.sysctls.syn_linear_timeouts,
+            user_timeout: self.user_timeout(),
+        };
+        let (again, dead) = calling.course(wheel, phase);
+        let silence = Fall {
+            because: words::calling(&calling),
+            dead,
+            attempts: again,
+            errno: errno::TIMED_OUT,
+            rules: vec![RuleId::ConnectSilence, RuleId::TimerWheel],
+            open: None,
+        };
+        match self.fate {
+            Fate::Arrives | Fate::Reset | Fate::OwnHost { .. } => None,
+            // A lost SYN+ACK is a lost SYN to the caller.
+            Fate::Lost | Fate::Gone | Fate::Unanswered | Fate::OwnQdisc => Some(silence),
+            Fate::Unresolved => Some(Fall {
+                dead: neighbour::given_up(wheel, phase),
+                attempts: Vec::new(),
+                errno: "EHOSTUNREACH",
+                because: "nobody answers three address requests a second apart".into(),
+                rules: vec![RuleId::Neighbour, RuleId::ConnectAnswer],
+                open: None,
+            }),
+            Fate::Refused(with) => {
+                let second = silence.attempts.first().cloned().unwrap_or_default();
+                Some(Fall {
+                    dead: Spans::one(Span::at(Duration::ZERO)).and(second),
+                    attempts: Vec::new(),
+                    errno: errno::of_icmp(with, self.family).unwrap_or(errno::TIMED_OUT),
+                    because: "an ICMP error ends connect() at once, or, when it comes back while \
+                              the call still holds its socket, with the next SYN a second later"
+                        .into(),
+                    rules: vec![RuleId::SoftError, RuleId::ConnectAnswer],
+                    open: None,
+                })
+            }
+        }
+    }
+}
