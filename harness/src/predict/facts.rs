@@ -11,6 +11,7 @@ use super::retransmit::{Attempt, Course, Flight};
 use super::rule::RuleId;
 use super::span::{Span, Spans};
 use super::sysctls::Sysctls;
+use super::unresolved;
 use super::words;
 use crate::scenario::case::{Detector, Family, RejectWith};
 
@@ -42,7 +43,10 @@ pub enum Fate {
     Reset,
     /// The next hop's address has to be found out and nobody answers: host
     /// unreachable after three seconds.
-    Unresolved,
+    Unresolved {
+        /// The sender itself has to; else a router.
+        by_own_host: bool,
+    },
 }
 
 /// Whether data was under way already when it began to fare like that.
@@ -97,7 +101,7 @@ impl Facts {
         self.detector.user_timeout.filter(|t| !t.is_zero())
     }
 
-    fn flight(&self, attempt: Attempt, probe_fails: bool) -> Flight {
+    fn flight(&self, attempt: Attempt, never_leaves: bool) -> Flight {
         Flight {
             rtt: self.rtt,
             rto_min: self.sysctls.rto_min,
@@ -107,7 +111,7 @@ impl Facts {
             tail_loss_probe: self.sysctls.tail_loss_probe,
             thin_linear: self.sysctls.thin_linear && !self.several,
             several: self.several,
-            probe_fails,
+            never_leaves,
             attempt,
         }
     }
@@ -133,7 +137,7 @@ impl Facts {
             (Fate::Gone, _) => self.gone(),
             (Fate::OwnQdisc, InFlight::After) => self.waits(true, timed_out),
             (Fate::OwnQdisc, InFlight::Before) => {
-                self.flies(Attempt::DroppedByOwnQdisc, true, timed_out)
+                self.flies(Attempt::DroppedByOwnQdisc, false, timed_out)
             }
             (Fate::OwnHost { soft, .. }, InFlight::After) => {
                 // ip_queue_xmit() keeps no soft error; inet6_csk_xmit() does.
@@ -141,7 +145,8 @@ impl Facts {
                 self.waits(false, kept.unwrap_or(timed_out))
             }
             (Fate::OwnHost { soft, .. }, InFlight::Before) => {
-                self.flies(Attempt::Lost, true, soft.unwrap_or(timed_out))
+                // A drop by nft comes late enough to be stamped; no route does not.
+                self.flies(Attempt::Lost, soft.is_some(), soft.unwrap_or(timed_out))
             }
             (Fate::Refused(with), _) => {
                 let reverts = errno::reverts_backoff(with, self.family);
@@ -153,12 +158,12 @@ impl Facts {
                 let soft = errno::of_icmp(with, self.family).unwrap_or(timed_out);
                 self.flies(attempt, false, soft)
             }
-            (Fate::Unresolved, _) => self.unresolved(),
+            (Fate::Unresolved { by_own_host }, _) => self.unresolved(by_own_host),
         })
     }
 
-    fn flies(&self, attempt: Attempt, probe_fails: bool, errno: &'static str) -> Fall {
-        let flight = self.flight(attempt, probe_fails);
+    fn flies(&self, attempt: Attempt, never_leaves: bool, errno: &'static str) -> Fall {
+        let flight = self.flight(attempt, never_leaves);
         let Course { attempts, dead } = self.of(&flight);
         let mut rules = vec![RuleId::Retransmission, RuleId::TimerWheel];
         if flight.tail_loss_probe {
@@ -209,7 +214,7 @@ impl Facts {
         let fails = neighbour::confirmed_entry_fails();
         match silent.dead.hull() {
             Some(end) if end.latest < fails.earliest => silent,
-            Some(end) if end.earliest > fails.latest => self.unresolved(),
+            Some(end) if end.earliest > fails.latest => self.gone_for_long(silent, end),
             _ => Fall {
                 open: Some(
                     "whether the neighbour entry fails before TCP gives up depends on its random \
@@ -221,39 +226,101 @@ impl Facts {
         }
     }
 
-    /// Like silence at first; after three seconds host unreachables arrive, one
-    /// for each packet that waited, and take back-offs back (not in IPv6). How
-    /// many is a matter of timing, so only the limits are told: the time budget
-    /// rules, and reverts only make it look more often.
-    fn unresolved(&self) -> Fall {
+    /// By then the entry has failed for sure. How often errors take back-offs
+    /// back is a matter of timing, but the time budget rules: only the limits
+    /// are told.
+    fn gone_for_long(&self, silent: Fall, end: Span) -> Fall {
         let flight = self.flight(Attempt::Lost, false);
-        let silent = self.flies(Attempt::Lost, false, errno::TIMED_OUT);
-        let given_up = neighbour::given_up(self.kernel.wheel(), self.kernel.phase).hull();
-        let resolved = given_up.map_or(Duration::ZERO, |s| s.earliest);
-        let Some(end) = silent.dead.hull().filter(|s| s.latest >= resolved) else {
-            return silent;
-        };
         let first = silent.attempts.get(usize::from(flight.tail_loss_probe));
         let first = first
             .and_then(Spans::hull)
             .map_or(Duration::ZERO, |s| s.earliest);
-        let earliest = if self.family == Family::Ipv4 {
-            first.saturating_add(flight.budget()).min(end.earliest)
-        } else {
-            end.earliest
-        };
         let errno = "EHOSTUNREACH";
         Fall {
-            dead: Spans::one(Span::new(earliest, end.latest)),
+            dead: Spans::one(Span::new(
+                first.saturating_add(flight.budget()).min(end.earliest),
+                end.latest,
+            )),
             because: format!(
-                "{}; the neighbour does not answer three requests a second apart, so a host \
-                 unreachable is kept meanwhile and reported at the end",
-                words::flight(&flight, errno, self.kernel.hz)
+                "{}; the neighbour entry fails within {} meanwhile, and from then on the next \
+                 hop's host unreachable is kept",
+                words::flight(&flight, errno, self.kernel.hz),
+                words::time(neighbour::confirmed_entry_fails().latest),
             ),
             errno,
-            rules: [silent.rules, vec![RuleId::Neighbour, RuleId::SoftError]].concat(),
-            attempts: silent.attempts,
-            open: None,
+            rules: [
+                silent.rules.clone(),
+                vec![RuleId::Neighbour, RuleId::SoftError],
+            ]
+            .concat(),
+            ..silent
+        }
+    }
+
+    /// Like silence at first; after three seconds host unreachables arrive.
+    fn unresolved(&self, by_own_host: bool) -> Fall {
+        let resolving = neighbour::given_up(self.kernel.wheel(), self.kernel.phase).hull();
+        let resolving = resolving.unwrap_or(Span::at(Duration::ZERO));
+        let timed_out = self.flies(Attempt::Lost, by_own_host, errno::TIMED_OUT);
+        let end = timed_out.dead.hull().unwrap_or(Span::at(Duration::ZERO));
+        if end.latest < resolving.earliest {
+            return timed_out;
+        }
+        let unreachable = "EHOSTUNREACH";
+        let because = format!(
+            "{}; the next hop's address is asked for in vain, three requests a second apart, and \
+             each packet that waited for it draws a host unreachable",
+            words::flight(
+                &self.flight(Attempt::Lost, by_own_host),
+                unreachable,
+                self.kernel.hz
+            )
+        );
+        let rules = [
+            timed_out.rules.clone(),
+            vec![RuleId::Neighbour, RuleId::SoftError],
+        ]
+        .concat();
+        let fall = Fall {
+            errno: unreachable,
+            because,
+            rules,
+            ..timed_out
+        };
+        let cannot_tell = |why: &str| Fall {
+            open: Some(why.into()),
+            ..fall.clone()
+        };
+        if by_own_host {
+            return cannot_tell(
+                "what TCP does when its own host drops the packet that waited for a neighbour",
+            );
+        }
+        if self.family == Family::Ipv6 {
+            // No back-off is taken back: the course is that of silence.
+            return if end.earliest > resolving.latest {
+                fall
+            } else {
+                cannot_tell("whether the error arrives before TCP gives up")
+            };
+        }
+        let (wheel, phase) = (self.kernel.wheel(), self.kernel.phase);
+        let ends = unresolved::ends(&self.flight(Attempt::Lost, false), wheel, phase);
+        match (ends.timed_out.is_empty(), ends.unreachable.is_empty()) {
+            (true, _) => Fall {
+                dead: ends.unreachable,
+                ..fall
+            },
+            (false, true) => Fall {
+                dead: ends.timed_out,
+                errno: errno::TIMED_OUT,
+                because: format!(
+                    "{}; the first error ends it before it is kept",
+                    fall.because
+                ),
+                ..fall
+            },
+            (false, false) => cannot_tell("whether the error is kept before TCP gives up"),
         }
     }
 
@@ -279,7 +346,7 @@ impl Facts {
             Fate::Arrives | Fate::Reset | Fate::OwnHost { .. } => None,
             // A lost SYN+ACK is a lost SYN to the caller.
             Fate::Lost | Fate::Gone | Fate::Unanswered | Fate::OwnQdisc => Some(silence),
-            Fate::Unresolved => Some(Fall {
+            Fate::Unresolved { .. } => Some(Fall {
                 dead: neighbour::given_up(wheel, phase),
                 attempts: Vec::new(),
                 errno: "EHOSTUNREACH",

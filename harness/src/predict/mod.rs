@@ -18,6 +18,7 @@ pub mod rule;
 pub mod span;
 mod story;
 pub mod sysctls;
+pub mod unresolved;
 pub mod wheel;
 pub mod words;
 

@@ -9,21 +9,23 @@
 use std::time::Duration;
 
 use super::span::{Span, Spans};
-use super::wheel::{Arms, Phase, Wheel};
+use super::wheel::{Arms, Jiffies, Phase, Wheel};
 
 const RETRANS: Duration = Duration::from_secs(1);
 const SOLICITS: u32 = 3;
 
+/// When a neighbour is given up that is asked for since `began`.
+pub fn fails(wheel: Wheel, began: Jiffies) -> Jiffies {
+    let retrans = wheel.ticks(RETRANS);
+    let first = wheel.fires(began, retrans, Arms::Anyone);
+    (1..SOLICITS).fold(first, |at, _| wheel.fires(at, retrans, Arms::Timer))
+}
+
 /// How long after the first packet an unknown neighbour is given up.
 pub fn given_up(wheel: Wheel, phase: Phase) -> Spans {
-    let retrans = wheel.ticks(RETRANS);
     let ticks: Vec<_> = wheel
-        .beginnings(retrans, phase)
-        .map(|began| {
-            let first = wheel.fires(began, retrans, Arms::Anyone);
-            let end = (1..SOLICITS).fold(first, |at, _| wheel.fires(at, retrans, Arms::Timer));
-            (began, end)
-        })
+        .beginnings(wheel.ticks(RETRANS), phase)
+        .map(|began| (began, fails(wheel, began)))
         .collect();
     Spans::of_ticks(&ticks, wheel, phase)
 }

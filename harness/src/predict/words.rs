@@ -70,7 +70,7 @@ pub fn flight(flight: &Flight, errno: &str, hz: u32) -> String {
             flight.retries2
         ),
     };
-    let probe = if flight.tail_loss_probe && !flight.probe_fails {
+    let probe = if flight.tail_loss_probe && !flight.never_leaves {
         "a loss probe after about 0.2 s, then retransmissions"
     } else {
         "retransmissions"
@@ -84,14 +84,19 @@ pub fn flight(flight: &Flight, errno: &str, hz: u32) -> String {
             "evenly spaced, because each ICMP error takes its back-off back"
         }
     };
+    let since = if flight.never_leaves {
+        "the write, because no try leaves the own host"
+    } else {
+        "the first retransmission"
+    };
     let reported = if errno == super::errno::TIMED_OUT {
         String::new()
     } else {
         format!(", reporting the error that was kept, {errno}")
     };
     format!(
-        "{probe}, {how}; given up at the first of them at which {limit} have passed since the \
-         first retransmission{reported} (HZ={hz})"
+        "{probe}, {how}; given up at the first of them at which {limit} have passed since \
+         {since}{reported} (HZ={hz})"
     )
 }
 

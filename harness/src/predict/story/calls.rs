@@ -24,7 +24,7 @@ impl<'a> World<'a> {
             Some(host) => self
                 .paths
                 .there_and_back(own, host, Kind::Syn, Kind::SynAck)?,
-            None => Fate::Unresolved,
+            None => Fate::Unresolved { by_own_host: true },
         };
         let at = self.processes[p].at;
         let refused = |errno, because| Failure::now(errno, at, because, RuleId::ConnectAnswer);

@@ -151,7 +151,7 @@ impl<'a> Paths<'a> {
         if self.down.contains(from) {
             return Ok(Fate::Gone);
         }
-        if let Some(fate) = self.own_host(from)? {
+        if let Some(fate) = self.own_host(from, to) {
             return Ok(fate);
         }
         if let Some(fate) = self.filtered(from, to, kind, Place::Sender)? {
@@ -165,7 +165,13 @@ impl<'a> Paths<'a> {
             if lost.is_some() {
                 let forgot =
                     self.forgetful.contains(asks) || lost == Some(Carrier::Lost) && asks == a;
-                return Ok(if forgot { Fate::Unresolved } else { Fate::Gone });
+                return Ok(if forgot {
+                    Fate::Unresolved {
+                        by_own_host: asks == from,
+                    }
+                } else {
+                    Fate::Gone
+                });
             }
             if let Some(fate) = self.on_the_wire(from, to, kind, a, b)? {
                 return Ok(fate);
@@ -192,7 +198,7 @@ impl<'a> Paths<'a> {
     }
 
     /// What the sender's own routes, addresses and interfaces do.
-    fn own_host(&self, host: &str) -> Result<Option<Fate>, String> {
+    fn own_host(&self, host: &str, to: &str) -> Option<Fate> {
         for a in &self.active {
             let route = |change| {
                 let now = errno::of_route(change);
@@ -205,23 +211,20 @@ impl<'a> Paths<'a> {
                 Happening::Route {
                     host: h,
                     change,
-                    to,
-                } if h == host => {
-                    if to.is_some() {
-                        return Err("a route to one host only".into());
-                    }
-                    return Ok(Some(route(*change)));
+                    to: target,
+                } if h == host && target.as_ref().is_none_or(|t| t == to) => {
+                    return Some(route(*change));
                 }
                 Happening::AddressRemoved { host: h } if h == host => {
-                    return Ok(Some(route(RouteChange::Removed)));
+                    return Some(route(RouteChange::Removed));
                 }
                 Happening::Interface { host: h, .. } if h == host => {
-                    return Ok(Some(route(RouteChange::Removed)));
+                    return Some(route(RouteChange::Removed));
                 }
                 _ => {}
             }
         }
-        Ok(None)
+        None
     }
 
     /// Whether a frame from `a` cannot reach `b`, and what `a` sees of it.
@@ -276,13 +279,17 @@ impl<'a> Paths<'a> {
         kind: Kind,
     ) -> Result<Option<Fate>, String> {
         for a in &self.active {
-            if let Happening::Route { host, change, .. } = a.what
+            if let Happening::Route {
+                host,
+                change,
+                to: target,
+            } = a.what
                 && host == router
+                && target.as_ref().is_none_or(|t| t == to)
             {
-                return Ok(Some(match errno::routers_answer(*change) {
-                    Some(with) => Fate::Refused(with),
-                    None => Fate::Lost,
-                }));
+                // Without any route it cannot even answer.
+                let answer = errno::routers_answer(*change).filter(|_| target.is_some());
+                return Ok(Some(answer.map_or(Fate::Lost, Fate::Refused)));
             }
         }
         self.filters(from, to, kind, |rule| {

@@ -272,6 +272,11 @@ impl<'a> World<'a> {
             let fate = self.paths.there_and_back(from, to, Kind::Data, Kind::Ack)?;
             let silent = |f| matches!(f, Fate::Lost | Fate::Gone | Fate::Unanswered);
             if fate == outgoing.fate || (silent(fate) && silent(outgoing.fate)) {
+                // Even a filter that was about to let it through.
+                self.socks[sock].outgoing = Some(Outgoing {
+                    through: None,
+                    ..outgoing
+                });
                 continue;
             }
             let changed = match fate {
