@@ -23,3 +23,4 @@ pub mod run;
 pub mod sandbox;
 pub mod scenario;
 pub mod sys;
+pub mod vm;

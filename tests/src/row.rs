@@ -33,7 +33,10 @@ pub fn assert_row(folder: &Path, outcome: &Outcome, order: &[String], tolerance:
     settings.set_snapshot_path(folder);
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
-    settings.set_comparator(Box::new(Within { tolerance, id: outcome.id.clone() }));
+    settings.set_comparator(Box::new(Within {
+        tolerance,
+        id: outcome.id.clone(),
+    }));
     settings.bind(|| insta::assert_snapshot!(outcome.scenario.as_str(), table));
 }
 
@@ -79,7 +82,8 @@ fn lock(folder: &Path, scenario: &str) -> File {
         .write(true)
         .open(&path)
         .unwrap_or_else(|e| panic!("cannot open {}: {e}", path.display()));
-    file.lock().unwrap_or_else(|e| panic!("cannot lock {}: {e}", path.display()));
+    file.lock()
+        .unwrap_or_else(|e| panic!("cannot lock {}: {e}", path.display()));
     file
 }
 

@@ -34,7 +34,10 @@ fn main() -> ExitCode {
 
     let mut order: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for case in &loaded.cases {
-        order.entry(case.scenario.clone()).or_default().push(case.id.clone());
+        order
+            .entry(case.scenario.clone())
+            .or_default()
+            .push(case.id.clone());
     }
     let trials = loaded
         .cases
@@ -49,8 +52,11 @@ fn main() -> ExitCode {
 }
 
 fn check(case: &Case, order: &[String]) -> Result<(), Failed> {
-    let results =
-        run::run(std::slice::from_ref(case), &run::Options::default(), &mut |_| ())?;
+    let results = run::run(
+        std::slice::from_ref(case),
+        &run::Options::default(),
+        &mut |_| (),
+    )?;
     let outcome = &results.outcomes[0];
     if let Status::Failed(why) | Status::NotRun(why) = &outcome.status {
         return Err(why.as_str().into());

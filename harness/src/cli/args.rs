@@ -41,6 +41,9 @@ pub(super) enum Command {
     /// Print the JSON Schema of scenario files, for editors
     #[command(after_help = SCHEMA_HELP)]
     Schema,
+    /// Show the kernels that guests can be started with
+    #[command(after_help = KERNELS_HELP)]
+    Kernels,
     /// Say what this machine can and cannot do, and the cure
     #[command(after_help = DOCTOR_HELP)]
     Doctor,
@@ -60,6 +63,8 @@ Examples:
   halfopen run host-crash --ladder                with every call and every packet
   halfopen run --sysctl client:net.ipv4.tcp_retries2=8
                                                   what would that sysctl change?
+  halfopen run --time virtual                     the two-hour defaults, in seconds
+  halfopen run --time virtual --kernel all        on every kernel, side by side
   halfopen run --format json | jq '.cases[] | {id, first_sign}'
 
 Exit codes: 0 as expected, 1 a case differs or failed, 2 wrong input,
@@ -84,6 +89,12 @@ Example, for editors that use yaml-language-server:
   halfopen schema > scenarios.schema.json
 and as the first line of the file of scenarios:
   # yaml-language-server: $schema=scenarios.schema.json";
+
+const KERNELS_HELP: &str = "\
+Looked for in the cache of ci/kernels ($HALFOPEN_KERNELS, else
+~/.cache/halfopen/kernels), in /boot and under /lib/modules.
+
+Exit codes: 0 there are some, 3 there are none.";
 
 const DOCTOR_HELP: &str = "\
 Each capability is tried out in a namespace that is thrown away; nothing on
@@ -119,6 +130,11 @@ pub(super) struct RunArgs {
     /// On this machine's clock, or on a guest's that jumps over idle time
     #[arg(long, value_enum, default_value_t = Time::Real, value_name = "CLOCK")]
     pub(super) time: Time,
+    /// Run in a guest on this kernel: a vmlinuz, a directory that ci/kernels
+    /// made, a release or how it begins, or `all`; may be given several times
+    /// [default with --time virtual: the newest that `halfopen kernels` shows]
+    #[arg(long, value_name = "KERNEL")]
+    pub(super) kernel: Vec<String>,
     /// Draw every call and every packet of each case after the table
     #[arg(long)]
     pub(super) ladder: bool,

@@ -18,24 +18,29 @@ use super::output;
 /// a mask would be inherited through execve(2), a handler is not.
 pub(super) fn watch() -> Option<Arc<OwnedFd>> {
     let (read, write) = pipe2(OFlag::O_CLOEXEC).ok()?;
-    let started = std::thread::Builder::new().name("halfopen-signals".into()).spawn(move || {
-        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_io().build()
-        else {
-            // Nobody listens then, so Ctrl-C ends the program at once, as it
-            // does by default; but the pipe must not be closed.
-            std::mem::forget(write);
-            return;
-        };
-        runtime.block_on(listen(write));
-    });
+    let started = std::thread::Builder::new()
+        .name("halfopen-signals".into())
+        .spawn(move || {
+            let Ok(runtime) = tokio::runtime::Builder::new_current_thread()
+                .enable_io()
+                .build()
+            else {
+                // Nobody listens then, so Ctrl-C ends the program at once, as it
+                // does by default; but the pipe must not be closed.
+                std::mem::forget(write);
+                return;
+            };
+            runtime.block_on(listen(write));
+        });
     started.ok().map(|_| Arc::new(read))
 }
 
 async fn listen(write: OwnedFd) {
     let mut write = Some(write);
-    let (Ok(mut int), Ok(mut term)) =
-        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
+    let (Ok(mut int), Ok(mut term)) = (
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::terminate()),
+    ) else {
         std::mem::forget(write);
         return;
     };

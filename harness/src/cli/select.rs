@@ -134,9 +134,7 @@ mod tests {
     use crate::scenario::parse;
 
     fn cases() -> Vec<Case> {
-        parse("t", THREE_CASES)
-            .expect("the fixture is right")
-            .cases
+        parse("t", THREE_CASES).expect("the fixture is right").cases
     }
 
     fn picked(filters: &[&str]) -> usize {

@@ -52,7 +52,10 @@ pub struct Spec<'a> {
 }
 
 /// A running endpoint and its forked children. Dropping it kills them all and
-/// waits until they are gone.
+/// waits until their descriptors are closed.
+///
+/// Its reports must be read as they come: an endpoint whose pipe is full (64 KiB,
+/// some 300 calls) stops at its next call until somebody reads.
 #[derive(Debug)]
 pub struct Endpoint {
     /// Its process id, and its process group's. It is this process's until the

@@ -41,7 +41,11 @@ pub fn apply(
     happening: &Happening,
 ) -> Result<(Took, Undo), LabError> {
     Ok(match happening {
-        Happening::Cut { cable, direction, carrier } => (
+        Happening::Cut {
+            cable,
+            direction,
+            carrier,
+        } => (
             lab.cut(&cable.near, cable.far.as_deref(), *direction, *carrier)?,
             Undo::Cut(cable.clone()),
         ),
@@ -53,20 +57,26 @@ pub fn apply(
             let (took, rules) = Rules::add(lab, family, rule, Some(*with))?;
             (took, Undo::Rules(rules))
         }
-        Happening::Route { host, change, to } => {
-            (lab.route(host, *change, to.as_deref(), family)?, Undo::Routes(host.clone()))
-        }
-        Happening::AddressRemoved { host } => {
-            (lab.remove_addresses(host, family)?, Undo::Addresses(host.clone()))
-        }
+        Happening::Route { host, change, to } => (
+            lab.route(host, *change, to.as_deref(), family)?,
+            Undo::Routes(host.clone()),
+        ),
+        Happening::AddressRemoved { host } => (
+            lab.remove_addresses(host, family)?,
+            Undo::Addresses(host.clone()),
+        ),
         Happening::Interface { host, change } => {
             (lab.interface(host, *change)?, Undo::Interface(host.clone()))
         }
-        Happening::Neighbour { host, change } => {
-            (lab.neighbour(host, *change)?, Undo::Neighbours(host.clone()))
-        }
+        Happening::Neighbour { host, change } => (
+            lab.neighbour(host, *change)?,
+            Undo::Neighbours(host.clone()),
+        ),
         other => {
-            return Err(LabError::Plan(format!("{} is not done to a network", in_words(other))));
+            return Err(LabError::Plan(format!(
+                "{} is not done to a network",
+                in_words(other)
+            )));
         }
     })
 }

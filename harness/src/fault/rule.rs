@@ -35,7 +35,11 @@ impl Rules {
     ) -> Result<(Took, Self), LabError> {
         let rule = matching(lab, family, packets)?;
         let spot = spot(lab, packets)?;
-        let mut rules = Rules { node: spot.node.clone(), nft: Vec::new(), tc: None };
+        let mut rules = Rules {
+            node: spot.node.clone(),
+            nft: Vec::new(),
+            tc: None,
+        };
         let took = match (packets.by, with) {
             (Mechanism::Nft, with) => {
                 let action = with.map_or(Action::Drop, Action::Reject);
@@ -72,8 +76,11 @@ impl Rules {
     /// Removes them again.
     pub fn remove(self, lab: &mut Lab) -> Result<Took, LabError> {
         let Rules { node, nft, tc } = self;
-        let filter: Option<&mut Filter> =
-            if nft.is_empty() { None } else { Some(lab.filter_of(&node)?) };
+        let filter: Option<&mut Filter> = if nft.is_empty() {
+            None
+        } else {
+            Some(lab.filter_of(&node)?)
+        };
         around(|| {
             if let Some(filter) = filter {
                 for id in nft {
@@ -93,12 +100,17 @@ impl Rules {
 fn around(f: impl FnOnce() -> Result<(), LabError>) -> Result<Took, LabError> {
     let asked_ns = monotonic_ns();
     f()?;
-    Ok(Took { asked_ns, took_ns: monotonic_ns() })
+    Ok(Took {
+        asked_ns,
+        took_ns: monotonic_ns(),
+    })
 }
 
 fn matching(lab: &Lab, family: Family, packets: &PacketRule) -> Result<Match, LabError> {
     let address = |host: &Option<String>| {
-        host.as_ref().map(|host| lab.address(host, family)).transpose()
+        host.as_ref()
+            .map(|host| lab.address(host, family))
+            .transpose()
     };
     let flags = |names: &[String]| {
         names.iter().try_fold(0, |bits, name| {
@@ -125,7 +137,10 @@ fn spot(lab: &Lab, packets: &PacketRule) -> Result<Spot, LabError> {
     let needs = |what: &str| LabError::Plan(format!("a rule at this place needs `{what}`"));
     match &packets.place {
         Place::Wire(node) => {
-            let near = node.as_ref().or(packets.from.as_ref()).or(packets.to.as_ref());
+            let near = node
+                .as_ref()
+                .or(packets.from.as_ref())
+                .or(packets.to.as_ref());
             Ok(on_the_wire(lab, near.map(String::as_str), packets))
         }
         Place::Sender => {
@@ -141,14 +156,22 @@ fn spot(lab: &Lab, packets: &PacketRule) -> Result<Spot, LabError> {
 }
 
 fn in_node(lab: &Lab, node: &str, hook: Hook, side: Side) -> Result<Spot, LabError> {
-    let names: Vec<String> = lab.interfaces(node)?.into_iter().map(|(name, _)| name).collect();
+    let names: Vec<String> = lab
+        .interfaces(node)?
+        .into_iter()
+        .map(|(name, _)| name)
+        .collect();
     let devices = lab.enter(node, || {
         let index = |name: &String| if_nametoindex(name.as_str()).map(|i| (i, side));
         names.iter().map(index).collect::<Result<Vec<_>, _>>()
     })?;
     let devices =
         devices.map_err(|e| LabError::system(format!("find the interfaces of {node}"), e))?;
-    Ok(Spot { node: node.to_owned(), hooks: vec![hook], devices })
+    Ok(Spot {
+        node: node.to_owned(),
+        hooks: vec![hook],
+        devices,
+    })
 }
 
 /// Ports of the wire where the packets come in: those of the cables of `near`

@@ -8,20 +8,40 @@ use crate::scenario::case::{
 /// What happens, in the words of the scenario language.
 pub fn in_words(happening: &Happening) -> String {
     match happening {
-        Happening::Kill { lane, signal, child: false } => format!("kill {lane} (SIG{signal})"),
-        Happening::Kill { lane, signal, child: true } => {
+        Happening::Kill {
+            lane,
+            signal,
+            child: false,
+        } => format!("kill {lane} (SIG{signal})"),
+        Happening::Kill {
+            lane,
+            signal,
+            child: true,
+        } => {
             format!("kill the child of {lane} (SIG{signal})")
         }
         Happening::Freeze { lane } => format!("freeze {lane}"),
         Happening::Thaw { lane } => format!("thaw {lane}"),
         Happening::Shutdown { host, grace } => format!("shut {host} down, grace {grace:?}"),
         Happening::Crash { host } => format!("crash {host}"),
-        Happening::Reboot { host, down_for, same_mac } => {
+        Happening::Reboot {
+            host,
+            down_for,
+            same_mac,
+        } => {
             let mac = if *same_mac { "" } else { ", new MAC" };
             format!("reboot {host}, down for {down_for:?}{mac}")
         }
-        Happening::Cut { cable, direction, carrier } => {
-            let far = cable.far.as_ref().map(|f| format!("-{f}")).unwrap_or_default();
+        Happening::Cut {
+            cable,
+            direction,
+            carrier,
+        } => {
+            let far = cable
+                .far
+                .as_ref()
+                .map(|f| format!("-{f}"))
+                .unwrap_or_default();
             let way = match direction {
                 Direction::Both => String::new(),
                 Direction::From => format!(", what comes from {}", cable.near),
@@ -42,7 +62,10 @@ pub fn in_words(happening: &Happening) -> String {
             format!("reject {} with {}", packets(rule), reject_with(*with))
         }
         Happening::Route { host, change, to } => {
-            let to = to.as_ref().map(|to| format!(" to {to}")).unwrap_or_default();
+            let to = to
+                .as_ref()
+                .map(|to| format!(" to {to}"))
+                .unwrap_or_default();
             let change = match change {
                 RouteChange::Removed => "removed",
                 RouteChange::Unreachable => "unreachable",

@@ -92,6 +92,18 @@ impl Lab {
     /// # Errors
     /// For a node that the lab does not have or that is not down.
     pub fn host_up(&mut self, node: &str, same_mac: bool) -> Result<Took, LabError> {
+        self.boot(node, same_mac)?;
+        self.end_silence(node)
+    }
+
+    /// The first half of [`Lab::host_up`]: the node is there again, programs
+    /// can be started on it, but nothing passes its cables until
+    /// [`Lab::end_silence`]. So the moment at which it is back does not depend
+    /// on how long it took to build.
+    ///
+    /// # Errors
+    /// For a node that the lab does not have or that is not down.
+    pub fn boot(&mut self, node: &str, same_mac: bool) -> Result<Took, LabError> {
         let index = self.topology.node(node)?;
         if self.nodes[index].running.is_some() {
             return Err(LabError::Plan(format!("{node} is up already")));
@@ -104,8 +116,7 @@ impl Lab {
             self.start(index)?;
             self.connect(&[index])?;
             self.configure(&[index])?;
-            self.settle(&[index])?;
-            self.set_silence(index, false).map(drop)
+            self.settle(&[index])
         })
     }
 }

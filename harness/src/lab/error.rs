@@ -65,7 +65,10 @@ pub enum LabError {
 impl LabError {
     /// A failed system call.
     pub fn system(what: impl Into<String>, source: impl Into<io::Error>) -> Self {
-        LabError::System { what: what.into(), source: source.into() }
+        LabError::System {
+            what: what.into(),
+            source: source.into(),
+        }
     }
 
     /// A failed netlink request.
@@ -73,6 +76,9 @@ impl LabError {
         what: impl Into<String>,
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> Self {
-        LabError::Netlink { what: what.into(), source: source.into() }
+        LabError::Netlink {
+            what: what.into(),
+            source: source.into(),
+        }
     }
 }

@@ -85,7 +85,8 @@ pub struct FirstSign {
     /// Time since the fault took effect; None when unnoticed.
     pub since_fault_ns: Option<i64>,
     /// The same moment, by the wire's own evidence where there is one (the RST
-    /// or FIN that caused it reached the host), since the fault.
+    /// or FIN that caused it reached the host, or the host's own RST left it,
+    /// while the call was under way), since the fault.
     pub wire_evidence_ns: Option<i64>,
 }
 

@@ -14,10 +14,16 @@ pub struct Tolerance {
 /// Real time on an unknown machine. The fixed part covers one granule of the
 /// timer wheel for timers below 16 s at HZ=250 (256 ms) and a busy scheduler;
 /// the share covers the next levels (2.05 s in 16 s; kernel/time/timer.c).
-pub const REAL_TIME: Tolerance = Tolerance { fixed: Duration::from_millis(350), share: 0.13 };
+pub const REAL_TIME: Tolerance = Tolerance {
+    fixed: Duration::from_millis(350),
+    share: 0.13,
+};
 
 /// Virtual time on the same kernel build: equal.
-pub const VIRTUAL_TIME: Tolerance = Tolerance { fixed: Duration::ZERO, share: 0.0 };
+pub const VIRTUAL_TIME: Tolerance = Tolerance {
+    fixed: Duration::ZERO,
+    share: 0.0,
+};
 
 impl Tolerance {
     /// How far a measured time may be from `expected`.

@@ -12,9 +12,15 @@ pub fn judge(
     observed: &FirstSign,
     tolerance: &Tolerance,
 ) -> (Verdict, Vec<String>) {
-    let Some(expected) = expected else { return (Verdict::Observed, Vec::new()) };
+    let Some(expected) = expected else {
+        return (Verdict::Observed, Vec::new());
+    };
     let differences = differences(expected, observed, tolerance);
-    let verdict = if differences.is_empty() { Verdict::AsExpected } else { Verdict::Differs };
+    let verdict = if differences.is_empty() {
+        Verdict::AsExpected
+    } else {
+        Verdict::Differs
+    };
     (verdict, differences)
 }
 
@@ -36,10 +42,16 @@ fn differences(expected: &Sign, observed: &FirstSign, tolerance: &Tolerance) -> 
         return found;
     }
     if let Some(call) = expected.call.as_ref().filter(|c| **c != observed.call) {
-        found.push(format!("expected it from {call}(), saw it from {}()", observed.call));
+        found.push(format!(
+            "expected it from {call}(), saw it from {}()",
+            observed.call
+        ));
     }
     if let Some(lane) = expected.lane.as_ref().filter(|l| **l != observed.endpoint) {
-        found.push(format!("expected {lane} to notice, {} did", observed.endpoint));
+        found.push(format!(
+            "expected {lane} to notice, {} did",
+            observed.endpoint
+        ));
     }
     if let (Some((earliest, latest)), Some(ns)) = (expected.after, observed.since_fault_ns) {
         let measured = Duration::from_nanos(ns.max(0).unsigned_abs());
@@ -98,18 +110,33 @@ mod tests {
     fn time_has_a_tolerance_and_the_errno_has_none() {
         let expected = timed_out(5.0);
         let etimedout = || SignKind::Errno("ETIMEDOUT".into());
-        assert_eq!(verdict(&expected, &saw(etimedout(), 5400)), Verdict::AsExpected);
-        assert_eq!(verdict(&expected, &saw(etimedout(), 6400)), Verdict::Differs);
-        assert_eq!(verdict(&expected, &saw(etimedout(), 4000)), Verdict::Differs);
+        assert_eq!(
+            verdict(&expected, &saw(etimedout(), 5400)),
+            Verdict::AsExpected
+        );
+        assert_eq!(
+            verdict(&expected, &saw(etimedout(), 6400)),
+            Verdict::Differs
+        );
+        assert_eq!(
+            verdict(&expected, &saw(etimedout(), 4000)),
+            Verdict::Differs
+        );
         assert_eq!(
             verdict(&expected, &saw(SignKind::Errno("EPIPE".into()), 5000)),
             Verdict::Differs
         );
-        assert_eq!(verdict(&expected, &saw(SignKind::Unnoticed, 0)), Verdict::Differs);
+        assert_eq!(
+            verdict(&expected, &saw(SignKind::Unnoticed, 0)),
+            Verdict::Differs
+        );
     }
 
     #[test]
     fn nothing_expected_is_just_observed() {
-        assert_eq!(judge(None, &saw(SignKind::Eof, 1), &REAL_TIME).0, Verdict::Observed);
+        assert_eq!(
+            judge(None, &saw(SignKind::Eof, 1), &REAL_TIME).0,
+            Verdict::Observed
+        );
     }
 }

@@ -25,6 +25,24 @@ pub fn write(run: &Finished<'_>, to: &mut dyn Write) -> io::Result<()> {
     to.write_all(b"\n")
 }
 
+/// Writes runs on several kernels: an object with one run each in `kernels`.
+///
+/// # Errors
+/// Those of the writer.
+pub fn write_several(runs: &[Finished<'_>], to: &mut dyn Write) -> io::Result<()> {
+    #[derive(Serialize)]
+    struct Several<'a> {
+        schema: u32,
+        kernels: Vec<Document<'a>>,
+    }
+    let all = Several {
+        schema: SCHEMA,
+        kernels: runs.iter().map(Document::of).collect(),
+    };
+    serde_json::to_writer_pretty(&mut *to, &all).map_err(io::Error::from)?;
+    to.write_all(b"\n")
+}
+
 #[derive(Serialize)]
 struct Document<'a> {
     schema: u32,

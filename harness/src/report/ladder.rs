@@ -111,21 +111,31 @@ enum Mark {
     Across(String),
 }
 
-/// Hosts and other nodes from left to right: in the order in which a packet
-/// first passes them, then those that only make calls.
+/// The columns: nodes in the order of the path, the client's end on the left,
+/// so that an arrow never jumps over a router.
 fn hosts(outcome: &Outcome) -> Vec<String> {
-    let mut hosts: Vec<String> = Vec::new();
-    let mut add = |name: &str| {
-        if !name.is_empty() && !hosts.iter().any(|host| host == name) {
-            hosts.push(name.to_owned());
-        }
-    };
+    let mut cables: Vec<(&str, &str)> = Vec::new();
     for packet in &outcome.wire.packets {
-        add(&packet.from);
-        add(far_end(packet));
+        let cable = (packet.from.as_str(), far_end(packet));
+        if !cables.contains(&cable) && !cables.contains(&(cable.1, cable.0)) {
+            cables.push(cable);
+        }
     }
-    for endpoint in &outcome.endpoints {
-        add(&endpoint.host);
+    let mut hosts: Vec<String> = Vec::new();
+    let mut waiting: Vec<&str> = cables.iter().flat_map(|(a, b)| [*a, *b]).collect();
+    waiting.extend(outcome.endpoints.iter().map(|e| e.host.as_str()));
+    // Ends of the path first, `client` before all.
+    let ends = |name: &str| cables.iter().filter(|(a, b)| *a == name || *b == name).count();
+    waiting.sort_by_key(|name| (*name != "client", ends(name)));
+    // Depth first along the cables.
+    waiting.reverse();
+    while let Some(name) = waiting.pop() {
+        if name.is_empty() || hosts.iter().any(|host| host == name) {
+            continue;
+        }
+        hosts.push(name.to_owned());
+        waiting.extend(cables.iter().filter(|(a, _)| *a == name).map(|(_, b)| *b));
+        waiting.extend(cables.iter().filter(|(_, b)| *b == name).map(|(a, _)| *a));
     }
     hosts
 }

@@ -4,6 +4,7 @@ pub mod finished;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod json;
+pub mod kernels;
 pub mod ladder;
 pub mod netstat;
 pub mod notes;

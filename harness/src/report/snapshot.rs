@@ -1,8 +1,10 @@
 //! Tables for snapshots: a scenario's matrix and what each case showed, as
 //! aligned text that reads well in a review, and how two of them compare.
 
-use crate::outcome::record::{Outcome, Status};
+use crate::outcome::first_sign::asked_ns;
+use crate::outcome::record::{Outcome, Packet, Status};
 use crate::outcome::tolerance::Tolerance;
+use crate::scenario::case::SignKind;
 
 use super::finished::by_scenario;
 use super::{span, words};
@@ -10,7 +12,7 @@ use super::{span, words};
 /// Title of the column whose cells are measured times.
 const TIMES: &str = "after";
 /// Titles of the columns after those of the axes.
-const SHOWN: [&str; 3] = ["first sign", "by", TIMES];
+const SHOWN: [&str; 5] = ["first sign", "by", TIMES, "wire", "netstat"];
 /// Between the axes and what the case showed.
 const BAR: &str = "|";
 /// Spaces between columns; one space belongs to a cell.
@@ -32,37 +34,93 @@ pub fn tables(outcomes: &[Outcome]) -> Vec<(String, String)> {
 
 /// The table of one scenario's cases.
 pub fn table(cases: &[&Outcome]) -> String {
-    let axes: Vec<&str> = cases.first().map_or(vec![], |case| {
-        case.axes.keys().map(String::as_str).collect()
-    });
-    let mut rows: Vec<Vec<String>> = Vec::with_capacity(cases.len() + 1);
-    let bar: &[&str] = if axes.is_empty() { &[] } else { &[BAR] };
-    rows.push(
-        axes.iter()
-            .copied()
-            .chain(bar.iter().copied())
-            .chain(SHOWN)
-            .map(str::to_owned)
-            .collect(),
-    );
-    for case in cases {
-        let points = axes
-            .iter()
-            .map(|axis| case.axes.get(*axis).map_or("-", String::as_str).to_owned());
-        let bar = bar.iter().map(|bar| (*bar).to_owned());
-        rows.push(points.chain(bar).chain(shown(case)).collect());
+    let mut rows = vec![header(cases.first().copied())];
+    rows.extend(cases.iter().map(|case| row(case)));
+    aligned(&rows)
+}
+
+/// `table` with the row of `case` put in, or put in its place. `order` lists
+/// the ids of the scenario's cases; rows of others are left out.
+pub fn with_row(table: &str, case: &Outcome, order: &[String]) -> String {
+    let header = header(Some(case));
+    let mut known: Vec<Vec<String>> = lines(table)
+        .into_iter()
+        .map(|cells| cells.into_iter().map(str::to_owned).collect())
+        .collect();
+    // Another header: the columns have changed, nothing can be kept.
+    if known.first() != Some(&header) {
+        known.clear();
+    }
+    let mut rows = vec![header];
+    for id in order {
+        let point = point_of(id);
+        if *id == case.id {
+            rows.push(row(case));
+        } else if let Some(kept) = known.iter().skip(1).find(|r| r.starts_with(&point)) {
+            rows.push(kept.clone());
+        }
     }
     aligned(&rows)
 }
 
-fn shown(case: &Outcome) -> [String; 3] {
+/// Whether two tables say the same of one case, but for times within the
+/// tolerance.
+pub fn same_row_within(expected: &str, actual: &str, id: &str, tolerance: &Tolerance) -> bool {
+    let pick = |table: &str| {
+        let point = point_of(id);
+        let all = lines(table);
+        let header = all.first().cloned().unwrap_or_default();
+        let row = all.into_iter().skip(1).find(|cells| {
+            cells.len() >= point.len() && cells.iter().zip(&point).all(|(a, b)| a == b)
+        });
+        row.map(|row| format!("{}\n{}\n", header.join(GAP), row.join(GAP)))
+    };
+    match (pick(expected), pick(actual)) {
+        (Some(expected), Some(actual)) => same_within(&expected, &actual, tolerance),
+        _ => false,
+    }
+}
+
+/// The first cells of a case's row, by its id (`scenario/axis=value,axis=value`).
+fn point_of(id: &str) -> Vec<String> {
+    let Some((_, axes)) = id.split_once('/') else {
+        return vec![];
+    };
+    axes.split(',')
+        .filter_map(|axis| axis.split_once('='))
+        .map(|(_, value)| value.to_owned())
+        .chain([BAR.to_owned()])
+        .collect()
+}
+
+fn header(case: Option<&Outcome>) -> Vec<String> {
+    let axes: Vec<String> = case.map_or(vec![], |case| case.axes.keys().cloned().collect());
+    let bar = (!axes.is_empty()).then(|| BAR.to_owned());
+    axes.into_iter()
+        .chain(bar)
+        .chain(SHOWN.map(str::to_owned))
+        .collect()
+}
+
+fn row(case: &Outcome) -> Vec<String> {
+    let bar = (!case.axes.is_empty()).then(|| BAR.to_owned());
+    case.axes
+        .values()
+        .cloned()
+        .chain(bar)
+        .chain(shown(case))
+        .collect()
+}
+
+fn shown(case: &Outcome) -> [String; 5] {
     let dash = || "-".to_owned();
+    let nothing = |why: &str| [why.to_owned(), dash(), dash(), dash(), dash()];
     let first = match (&case.status, &case.first_sign) {
         (Status::Ran, Some(first)) => first,
-        (Status::Ran, None) => return ["no sign".into(), dash(), dash()],
+        (Status::Ran, None) => return nothing("no sign"),
         // The reason may name this machine; a snapshot must not.
-        (Status::NotRun(_), _) => return ["not run".into(), dash(), dash()],
-        (Status::Failed(_), _) => return ["failed".into(), dash(), dash()],
+        (Status::NotRun(_), _) => return nothing("not run"),
+        (Status::Failed(_), _) => return nothing("failed"),
     };
     let by: Vec<&str> = [first.endpoint.as_str(), first.call.as_str()]
         .into_iter()
@@ -72,7 +130,77 @@ fn shown(case: &Outcome) -> [String; 3] {
         words::kind(&first.outcome),
         if by.is_empty() { dash() } else { by.join(" ") },
         first.since_fault_ns.map_or_else(dash, rounded),
+        wire(case),
+        netstat(case),
     ]
+}
+
+/// What was on the wire from the fault on, by kind. Counts only where they
+/// follow from the configuration: keepalive probes of a connection that died.
+fn wire(case: &Outcome) -> String {
+    let from = asked_ns(&case.faults);
+    let died = case
+        .first_sign
+        .as_ref()
+        .is_some_and(|s| s.outcome != SignKind::Unnoticed);
+    let after: Vec<_> = case
+        .wire
+        .packets
+        .iter()
+        .filter(|p| p.sent_ns >= from)
+        .collect();
+    let mut kinds = Vec::new();
+    let probes = after.iter().filter(|p| p.kind == "keepalive-probe");
+    // A packet shows up on every cable it passes.
+    let first_cable = |p: &&&Packet| after.iter().all(|q| q.from != p.from || q.cable == p.cable);
+    match (probes.filter(first_cable).count(), died) {
+        (0, _) => {}
+        (1, true) => kinds.push("1 probe".to_owned()),
+        (n, true) => kinds.push(format!("{n} probes")),
+        (_, false) => kinds.push("probes".to_owned()),
+    }
+    if after.iter().any(|p| p.retransmission) {
+        kinds.push("again".into());
+    }
+    for (letter, name) in [('S', "SYN"), ('F', "FIN"), ('R', "RST")] {
+        if after.iter().any(|p| p.flags.contains(letter)) {
+            kinds.push(name.into());
+        }
+    }
+    let mut icmp: Vec<&str> = after
+        .iter()
+        .filter_map(|p| p.kind.strip_prefix("icmp "))
+        .collect();
+    icmp.sort_unstable();
+    icmp.dedup();
+    kinds.extend(icmp.into_iter().map(str::to_owned));
+    if kinds.is_empty() {
+        "-".into()
+    } else {
+        kinds.join(" ")
+    }
+}
+
+/// The connections' states shortly after the first fault, as netstat shows them.
+fn netstat(case: &Outcome) -> String {
+    let fault = case.faults.iter().find(|f| f.is_fault);
+    let moment = fault.map_or("end".to_owned(), |f| format!("after {}", f.name));
+    let Some(look) = case.netstat.iter().find(|n| n.moment == moment) else {
+        return "-".into();
+    };
+    let mut states: Vec<String> = look
+        .sockets
+        .iter()
+        .filter(|s| s.state != "LISTEN")
+        .map(|s| format!("{} {}", s.host, s.state))
+        .collect();
+    states.sort_unstable();
+    states.dedup();
+    if states.is_empty() {
+        "-".into()
+    } else {
+        states.join(", ")
+    }
 }
 
 /// Below a millisecond only the order of size repeats from run to run.
@@ -117,8 +245,8 @@ pub fn same_within(expected: &str, actual: &str, tolerance: &Tolerance) -> bool 
     }
     let mut times = None;
     expected.iter().zip(&actual).all(|(expected, actual)| {
-        if expected.last() == Some(&TIMES) {
-            times = Some(expected.len() - 1);
+        if let Some(column) = expected.iter().position(|cell| *cell == TIMES) {
+            times = times.or(Some(column));
         }
         expected.len() == actual.len()
             && expected
@@ -254,6 +382,21 @@ mod tests {
         assert!(!same_within(&table(&[&a, &b]), &table(&[&a]), &REAL_TIME));
         assert!(!same_within("", &table(&[&a]), &REAL_TIME));
         assert!(same_within("", "", &REAL_TIME));
+    }
+
+    #[test]
+    fn a_row_is_put_in_its_place_and_compared_alone() {
+        let case =
+            |detector: &str, ms| fixture::crash(detector, "ETIMEDOUT", ms, Verdict::AsExpected);
+        let (a, b) = (case("none", 3_000), case("user-timeout-3s", 5_000));
+        let order = [a.id.clone(), b.id.clone()];
+        let only_b = with_row("", &b, &order);
+        let both = with_row(&only_b, &a, &order);
+        assert_eq!(both, table(&[&a, &b]));
+        let later = with_row(&both, &case("none", 6_000), &order);
+        assert!(same_row_within(&both, &later, &b.id, &REAL_TIME));
+        assert!(!same_row_within(&both, &later, &a.id, &REAL_TIME));
+        assert!(!same_row_within(&only_b, &both, &a.id, &REAL_TIME));
     }
 
     #[test]

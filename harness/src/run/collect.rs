@@ -43,7 +43,11 @@ impl Collector {
                 lane: lane.to_owned(),
                 host: host.to_owned(),
                 boot,
-                processes: vec![ProcessRecord { number: 0, calls: Vec::new(), end: None }],
+                processes: vec![ProcessRecord {
+                    number: 0,
+                    calls: Vec::new(),
+                    end: None,
+                }],
             },
             by_pid: HashMap::from([(pid, 0)]),
             state: State::default(),
@@ -54,7 +58,13 @@ impl Collector {
     pub fn take(&mut self, report: Report) -> Option<(String, i64)> {
         match report {
             Report::Ready { .. } => self.state.ready = true,
-            Report::Start { pid, call, conn, line, at } => {
+            Report::Start {
+                pid,
+                call,
+                conn,
+                line,
+                at,
+            } => {
                 let process = self.process(pid);
                 process.calls.push(Call {
                     call,
@@ -65,7 +75,12 @@ impl Collector {
                     result: CallResult::Blocked,
                 });
             }
-            Report::End { pid, began, at, result } => {
+            Report::End {
+                pid,
+                began,
+                at,
+                result,
+            } => {
                 if let Some(call) = self.process(pid).calls.last_mut() {
                     let listening = call.call == "listen";
                     call.start_ns = began;
@@ -124,7 +139,11 @@ impl Collector {
         let processes = &mut self.record.processes;
         let index = *self.by_pid.entry(pid).or_insert_with(|| {
             let number = u32::try_from(processes.len()).unwrap_or(u32::MAX);
-            processes.push(ProcessRecord { number, calls: Vec::new(), end: None });
+            processes.push(ProcessRecord {
+                number,
+                calls: Vec::new(),
+                end: None,
+            });
             processes.len() - 1
         });
         &mut processes[index]
@@ -146,15 +165,32 @@ mod tests {
             at,
         };
         c.take(start(100, "accept", 10));
-        c.take(Report::End { pid: 100, began: 11, at: 20, result: CallResult::Value(0) });
-        c.take(Report::Forked { pid: 100, child: 101, at: 21 });
+        c.take(Report::End {
+            pid: 100,
+            began: 11,
+            at: 20,
+            result: CallResult::Value(0),
+        });
+        c.take(Report::Forked {
+            pid: 100,
+            child: 101,
+            at: 21,
+        });
         c.take(start(101, "read", 22));
         c.take(start(100, "accept", 23));
-        c.take(Report::End { pid: 101, began: 23, at: 30, result: CallResult::Value(5) });
+        c.take(Report::End {
+            pid: 101,
+            began: 23,
+            at: 30,
+            result: CallResult::Value(5),
+        });
         let record = c.finish(10);
         let calls = |n: usize| {
             let calls = &record.processes[n].calls;
-            calls.iter().map(|c| (c.call.as_str(), c.end_ns)).collect::<Vec<_>>()
+            calls
+                .iter()
+                .map(|c| (c.call.as_str(), c.end_ns))
+                .collect::<Vec<_>>()
         };
         assert_eq!(calls(0), [("accept", Some(10)), ("accept", None)]);
         assert_eq!(calls(1), [("read", Some(20))]);

@@ -20,7 +20,13 @@ pub struct Collected {
 
 /// The outcome of a case that ran.
 pub fn outcome(case: &Case, collected: Collected) -> Outcome {
-    let Collected { faults, endpoints, netstat, wire, mut surprises } = collected;
+    let Collected {
+        faults,
+        endpoints,
+        netstat,
+        wire,
+        mut surprises,
+    } = collected;
     let sign = first_sign(&case.watch, &faults, &endpoints, &wire);
     let (verdict, differences) = judge(case.expect.as_ref(), &sign, &REAL_TIME);
     surprises.extend(differences);
@@ -49,7 +55,11 @@ pub fn without_run(case: &Case, status: Status) -> Outcome {
         Status::Failed(_) => Verdict::Failed,
         Status::Ran | Status::NotRun(_) => Verdict::NotRun,
     };
-    Outcome { status, verdict, ..blank(case) }
+    Outcome {
+        status,
+        verdict,
+        ..blank(case)
+    }
 }
 
 fn blank(case: &Case) -> Outcome {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 
-use super::life::{Later, Life, Running, base_name, listens};
+use super::life::{Booting, Later, Life, Running, base_name, listens, nanos};
 use crate::fault::{self, Took};
 use crate::lab::error::LabError;
 use crate::outcome::record::FaultRecord;
@@ -40,7 +40,13 @@ pub(super) fn do_later(life: &mut Life<'_>, due: Later) -> Result<(), LabError> 
             life.forget_sockets(&host);
             life.lab.crash(&host, &mut || ()).map(drop)
         }
-        Later::Boot { host, same_mac, mark } => boot(life, host, same_mac, mark),
+        Later::Boot {
+            host,
+            same_mac,
+            mark,
+            back_ns,
+        } => boot(life, Booting { host, mark, back_ns }, same_mac),
+        Later::Back => life.bring_back(),
     }
 }
 
@@ -55,7 +61,11 @@ fn happen(life: &mut Life<'_>, event: &Event) -> Result<(), LabError> {
             life.look(&event.name)?;
             now(asked_ns)
         }
-        Happening::Kill { lane, signal, child } => {
+        Happening::Kill {
+            lane,
+            signal,
+            child,
+        } => {
             let signal = signal_named(signal)?;
             let mut dying = Vec::new();
             for r in lane_of(life, lane) {
@@ -96,11 +106,21 @@ fn happen(life: &mut Life<'_>, event: &Event) -> Result<(), LabError> {
             took
         }
         Happening::Crash { host } => crash(life, host)?,
-        Happening::Reboot { host, down_for, same_mac } => {
+        Happening::Reboot {
+            host,
+            down_for,
+            same_mac,
+        } => {
             let took = crash(life, host)?;
-            let mark = event.name.clone();
-            let boot = Later::Boot { host: host.clone(), same_mac: *same_mac, mark };
-            life.schedule(*down_for, boot);
+            let back_ns = took.took_ns + nanos(*down_for);
+            let boot = Later::Boot {
+                host: host.clone(),
+                same_mac: *same_mac,
+                mark: event.name.clone(),
+                back_ns,
+            };
+            life.schedule(Duration::ZERO, boot);
+            life.schedule_at(back_ns, Later::Back);
             mark_now = false;
             took
         }
@@ -143,7 +163,8 @@ fn happen(life: &mut Life<'_>, event: &Event) -> Result<(), LabError> {
 fn wait_for_the_end(dying: &[OwnedFd]) -> Result<(), LabError> {
     for pidfd in dying {
         let mut fds = [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
-        poll(&mut fds, PollTimeout::from(DEATH)).map_err(|e| LabError::system("wait for a killed process", e))?;
+        poll(&mut fds, PollTimeout::from(DEATH))
+            .map_err(|e| LabError::system("wait for a killed process", e))?;
     }
     Ok(())
 }
@@ -160,13 +181,11 @@ fn crash(life: &mut Life<'_>, host: &str) -> Result<Took, LabError> {
     })
 }
 
-fn boot(
-    life: &mut Life<'_>,
-    host: String,
-    same_mac: bool,
-    mark: String,
-) -> Result<(), LabError> {
-    life.lab.host_up(&host, same_mac)?;
+/// Builds the host again while it is still silent, so that what that costs
+/// does not add to the time it is down.
+fn boot(life: &mut Life<'_>, booting: Booting, same_mac: bool) -> Result<(), LabError> {
+    let host = booting.host.clone();
+    life.lab.boot(&host, same_mac)?;
     life.note_ports();
     let boot = life.boots.entry(host.clone()).or_insert(0);
     *boot += 1;
@@ -175,7 +194,7 @@ fn boot(
     for lane in case.lanes.iter().filter(|l| l.host == host && listens(l)) {
         life.spawn(lane, boot)?;
     }
-    life.booting.push((mark, host));
+    life.booting.push(booting);
     Ok(())
 }
 
@@ -214,5 +233,8 @@ fn signal_named(name: &str) -> Result<Signal, LabError> {
 }
 
 fn now(asked_ns: i64) -> Took {
-    Took { asked_ns, took_ns: monotonic_ns() }
+    Took {
+        asked_ns,
+        took_ns: monotonic_ns(),
+    }
 }

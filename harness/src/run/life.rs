@@ -23,6 +23,7 @@ use crate::observe::netstat::Sockets;
 use crate::outcome::record::{FaultRecord, Netstat, Outcome, Status};
 use crate::scenario::case::{Action, Case, KeepaliveBy, Lane, When};
 use crate::sys::clock::monotonic_ns;
+use crate::sys::schedule::{Prompt, wake_promptly};
 
 /// How long processes may take to report that they are ready, or listening.
 const STARTING: Duration = Duration::from_secs(20);
@@ -51,8 +52,25 @@ pub(super) enum Later {
     KillHost { host: String },
     /// The host is off.
     PowerOff { host: String },
-    /// The host comes back; its mark is set when it listens again.
-    Boot { host: String, same_mac: bool, mark: String },
+    /// The host is built again and its servers started, behind silent cables.
+    Boot {
+        host: String,
+        same_mac: bool,
+        mark: String,
+        back_ns: i64,
+    },
+    /// Hosts that were down for long enough come back.
+    Back,
+}
+
+/// A host that is being started again.
+#[derive(Debug)]
+pub(super) struct Booting {
+    pub host: String,
+    /// Set when it is back and its servers listen.
+    pub mark: String,
+    /// When it may be back.
+    pub back_ns: i64,
 }
 
 /// A case under way.
@@ -65,8 +83,8 @@ pub(super) struct Life<'a> {
     pub faults: Vec<FaultRecord>,
     /// What `heal` can undo, by the event's name.
     pub undo: Vec<(String, Undo)>,
-    /// Marks to set once every lane that started at a boot listens.
-    pub booting: Vec<(String, String)>,
+    /// Hosts that are being started again.
+    pub booting: Vec<Booting>,
     pub boots: HashMap<String, u32>,
     later: Vec<(i64, Later)>,
     fired: Vec<bool>,
@@ -85,9 +103,15 @@ pub(super) fn live(case: &Case, shared: &Shared<'_>) -> Result<Outcome, LabError
         life.start(shared)?;
         life
     };
+    // Faults are to strike at their time, and to be stamped when they have.
+    // Not while building, which is work and can wait its turn.
+    wake_promptly(Prompt::Runner);
     let ended = life.wait(shared)?;
     if !ended {
-        return Ok(finish::without_run(case, Status::NotRun("interrupted".into())));
+        return Ok(finish::without_run(
+            case,
+            Status::NotRun("interrupted".into()),
+        ));
     }
     let collected = life.finish()?;
     Ok(finish::outcome(case, collected))
@@ -138,7 +162,8 @@ impl<'a> Life<'a> {
         self.marks.set(OTHERS, self.t0_ns);
         for (index, event) in self.case.events.iter().enumerate() {
             if let When::At(at) = event.when {
-                self.later.push((self.t0_ns + nanos(at), Later::Event(index)));
+                self.later
+                    .push((self.t0_ns + nanos(at), Later::Event(index)));
             }
         }
         Ok(())
@@ -174,7 +199,12 @@ impl<'a> Life<'a> {
                 program: Path::new(THIS_PROGRAM),
             })?;
             let collector = Collector::new(&lane.name, &lane.host, boot, endpoint.pid);
-            self.running.push(Running { lane, endpoint, collector, closed: false });
+            self.running.push(Running {
+                lane,
+                endpoint,
+                collector,
+                closed: false,
+            });
         }
         Ok(())
     }
@@ -188,7 +218,11 @@ impl<'a> Life<'a> {
         let deadline = monotonic_ns() + nanos(STARTING);
         loop {
             self.turn(deadline, shared)?;
-            if let Some(r) = self.running.iter().find(|r| r.collector.state.broken.is_some()) {
+            if let Some(r) = self
+                .running
+                .iter()
+                .find(|r| r.collector.state.broken.is_some())
+            {
                 let why = r.collector.state.broken.clone().unwrap_or_default();
                 return Err(LabError::Plan(format!("lane {}: {why}", r.lane.name)));
             }
@@ -197,7 +231,9 @@ impl<'a> Life<'a> {
             }
             if let Some(r) = self.running.iter().find(|r| r.collector.state.ended) {
                 let name = &r.lane.name;
-                return Err(LabError::Plan(format!("lane {name} ended before it could {what}")));
+                return Err(LabError::Plan(format!(
+                    "lane {name} ended before it could {what}"
+                )));
             }
             if monotonic_ns() >= deadline {
                 return Err(LabError::Plan(format!(
@@ -221,7 +257,13 @@ impl<'a> Life<'a> {
             if monotonic_ns() >= end {
                 return Ok(true);
             }
-            let next = self.later.iter().map(|(at, _)| *at).min().unwrap_or(end).min(end);
+            let next = self
+                .later
+                .iter()
+                .map(|(at, _)| *at)
+                .min()
+                .unwrap_or(end)
+                .min(end);
             if !self.turn(next, shared)? {
                 return Ok(false);
             }
@@ -270,13 +312,20 @@ impl<'a> Life<'a> {
         for r in self.running.iter_mut().filter(|r| !r.closed) {
             // Look for the end first: what is in the pipe then is all there is
             // of this process (its children may still write).
-            let end = r.endpoint.try_wait().map_err(|e| LabError::system("wait for a lane", e))?;
+            let end = r
+                .endpoint
+                .try_wait()
+                .map_err(|e| LabError::system("wait for a lane", e))?;
             let at_ns = monotonic_ns();
             let eof = r
                 .endpoint
                 .read_reports(&mut reports)
                 .map_err(|e| LabError::system(format!("read what {} says", r.lane.name), e))?;
-            marks.extend(reports.drain(..).filter_map(|report| r.collector.take(report)));
+            marks.extend(
+                reports
+                    .drain(..)
+                    .filter_map(|report| r.collector.take(report)),
+            );
             if let Some(how) = end {
                 r.collector.ended(how, at_ns);
             }
@@ -285,19 +334,26 @@ impl<'a> Life<'a> {
         for (mark, at_ns) in marks {
             self.set_mark(&mark, at_ns);
         }
-        let booted: Vec<usize> = (0..self.booting.len())
-            .filter(|i| {
-                let host = &self.booting[*i].1;
-                let boot = self.boots.get(host).copied().unwrap_or(0);
-                self.running
-                    .iter()
-                    .filter(|r| r.lane.host == *host && r.collector.boot() == boot)
-                    .all(|r| r.collector.state.listening || r.collector.state.ended)
-            })
-            .collect();
-        for i in booted.into_iter().rev() {
-            let (mark, _) = self.booting.remove(i);
-            self.set_mark(&mark, monotonic_ns());
+        self.bring_back()
+    }
+
+    /// Ends the silence of hosts whose time has come and whose servers listen,
+    /// and sets their marks.
+    pub(super) fn bring_back(&mut self) -> Result<(), LabError> {
+        let now = monotonic_ns();
+        let (back, still) = std::mem::take(&mut self.booting).into_iter().partition(|b| {
+            let boot = self.boots.get(&b.host).copied().unwrap_or(0);
+            let mut lanes = self
+                .running
+                .iter()
+                .filter(|r| r.lane.host == b.host && r.collector.boot() == boot);
+            b.back_ns <= now
+                && lanes.all(|r| r.collector.state.listening || r.collector.state.ended)
+        });
+        self.booting = still;
+        for Booting { host, mark, .. } in Vec::into_iter(back) {
+            let took = self.lab.end_silence(&host)?;
+            self.set_mark(&mark, took.took_ns);
         }
         Ok(())
     }
@@ -319,6 +375,11 @@ impl<'a> Life<'a> {
     /// Does something later.
     pub(super) fn schedule(&mut self, after: Duration, what: Later) {
         self.later.push((monotonic_ns() + nanos(after), what));
+    }
+
+    /// Does something at a moment, CLOCK_MONOTONIC.
+    pub(super) fn schedule_at(&mut self, at_ns: i64, what: Later) {
+        self.later.push((at_ns, what));
     }
 
     /// Looks at the sockets again once things have settled.
@@ -350,15 +411,22 @@ impl<'a> Life<'a> {
         let at_ns = monotonic_ns() - self.t0_ns;
         for host in hosts {
             // A host that is down has no sockets to look at.
-            let Ok(namespace) = self.lab.namespace(host) else { continue };
+            let Ok(namespace) = self.lab.namespace(host) else {
+                continue;
+            };
             if !self.sockets.contains_key(host) {
-                self.sockets.insert(host.to_owned(), Sockets::open(namespace)?);
+                self.sockets
+                    .insert(host.to_owned(), Sockets::open(namespace)?);
             }
             if let Some(open) = self.sockets.get_mut(host) {
                 sockets.extend(open.dump(host)?);
             }
         }
-        self.netstat.push(Netstat { at_ns, moment: moment.to_owned(), sockets });
+        self.netstat.push(Netstat {
+            at_ns,
+            moment: moment.to_owned(),
+            sockets,
+        });
         Ok(())
     }
 
@@ -402,7 +470,11 @@ impl<'a> Life<'a> {
         }
         Ok(Collected {
             faults: self.faults,
-            endpoints: self.running.iter().map(|r| r.collector.finish(self.t0_ns)).collect(),
+            endpoints: self
+                .running
+                .iter()
+                .map(|r| r.collector.finish(self.t0_ns))
+                .collect(),
             netstat: self.netstat,
             wire,
             surprises,
@@ -414,7 +486,11 @@ impl<'a> Life<'a> {
 fn sysctls(case: &Case, shared: &Shared<'_>) -> Vec<(String, String, String)> {
     let mut all = Vec::new();
     for lane in &case.lanes {
-        let Some(k) = lane.detector.keepalive.as_ref().filter(|k| k.by == KeepaliveBy::Sysctl)
+        let Some(k) = lane
+            .detector
+            .keepalive
+            .as_ref()
+            .filter(|k| k.by == KeepaliveBy::Sysctl)
         else {
             continue;
         };
@@ -451,12 +527,16 @@ fn sysctls(case: &Case, shared: &Shared<'_>) -> Vec<(String, String, String)> {
 
 /// Whether a lane is a server: its first step listens.
 pub(super) fn listens(lane: &Lane) -> bool {
-    lane.steps.first().is_some_and(|s| matches!(s.action, Action::Listen { .. }))
+    lane.steps
+        .first()
+        .is_some_and(|s| matches!(s.action, Action::Listen { .. }))
 }
 
 /// The lane a copy belongs to: `client` of `client.2`.
 pub(super) fn base_name(lane: &str) -> String {
-    lane.split_once('.').map_or(lane, |(base, _)| base).to_owned()
+    lane.split_once('.')
+        .map_or(lane, |(base, _)| base)
+        .to_owned()
 }
 
 pub(super) fn nanos(d: Duration) -> i64 {

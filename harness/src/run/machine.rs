@@ -55,12 +55,14 @@ pub fn qemu() -> Option<PathBuf> {
 
 /// What a run's results depend on besides its cases.
 pub(super) fn environment(options: &Options) -> Environment {
-    let pinned = pinned::TCP.iter().map(|p| (p.key.to_owned(), p.value.to_owned()));
+    let pinned = pinned::TCP
+        .iter()
+        .map(|p| (p.key.to_owned(), p.value.to_owned()));
     let sysctls: BTreeMap<String, String> = pinned.collect();
     Environment {
         kernel: kernel(),
         hz: hz(),
-        time: "real".into(),
+        time: if options.virtual_time { "virtual" } else { "real" }.into(),
         congestion_control: sysctls
             .get("net.ipv4.tcp_congestion_control")
             .cloned()

@@ -25,23 +25,14 @@ impl Marks {
     /// # Errors
     /// When the process has no descriptors left.
     pub fn of(case: &Case) -> Result<Self, LabError> {
-        let mut names: Vec<&str> = vec![LISTENERS, OTHERS];
-        for event in &case.events {
-            names.push(&event.name);
-            if let When::After { mark, .. } = &event.when {
-                names.push(mark);
-            }
-        }
-        for lane in &case.lanes {
-            collect(&lane.steps, &mut names);
-        }
-        names.sort_unstable();
-        names.dedup();
-        let pipes = names
+        let pipes = names_in(case)
             .into_iter()
             .map(|name| Ok((name.to_owned(), Mark::new()?)))
             .collect::<Result<_, LabError>>()?;
-        Ok(Marks { pipes, set: BTreeMap::new() })
+        Ok(Marks {
+            pipes,
+            set: BTreeMap::new(),
+        })
     }
 
     /// Sets a mark; `false` when it was set before.
@@ -58,8 +49,28 @@ impl Marks {
 
     /// The reading ends, for endpoints.
     pub fn readers(&self) -> BTreeMap<String, BorrowedFd<'_>> {
-        self.pipes.iter().map(|(name, pipe)| (name.clone(), pipe.reader())).collect()
+        self.pipes
+            .iter()
+            .map(|(name, pipe)| (name.clone(), pipe.reader()))
+            .collect()
     }
+}
+
+/// The names of all marks a case can set or wait for.
+pub(super) fn names_in(case: &Case) -> Vec<&str> {
+    let mut names: Vec<&str> = vec![LISTENERS, OTHERS];
+    for event in &case.events {
+        names.push(&event.name);
+        if let When::After { mark, .. } = &event.when {
+            names.push(mark);
+        }
+    }
+    for lane in &case.lanes {
+        collect(&lane.steps, &mut names);
+    }
+    names.sort_unstable();
+    names.dedup();
+    names
 }
 
 fn collect<'a>(steps: &'a [Step], names: &mut Vec<&'a str>) {

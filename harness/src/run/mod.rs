@@ -1,6 +1,7 @@
 //! Takes cases to outcomes.
 
 mod collect;
+mod descriptors;
 mod finish;
 mod happen;
 mod life;
@@ -17,8 +18,8 @@ use std::sync::mpsc::channel;
 use crate::lab::error::LabError;
 use crate::outcome::environment::Environment;
 use crate::outcome::record::{Outcome, Status, Verdict};
-use crate::scenario::case::{Case, Clock};
 use crate::report::words::chain;
+use crate::scenario::case::{Case, Clock};
 use schedule::Slots;
 
 /// How cases are run.
@@ -30,6 +31,8 @@ pub struct Options {
     pub sysctls: BTreeMap<String, BTreeMap<String, String>>,
     /// By what right the sandbox was made, for the record.
     pub privileges: String,
+    /// The clock jumps over idle time: cases that last hours are run, too.
+    pub virtual_time: bool,
     /// The reading end of a pipe: when its writing end is closed, cases end at
     /// once and the rest is not run.
     pub interrupt: Option<Arc<OwnedFd>>,
@@ -67,7 +70,7 @@ pub struct Results {
 }
 
 /// How many cases are under way at once at most, unless told: each has a
-/// dozen descriptors and a handful of processes.
+/// handful of processes.
 const MOST_AT_ONCE: usize = 400;
 
 /// Runs `cases`, all together, and tells `watch` as they start and end.
@@ -82,6 +85,7 @@ pub fn run(
     options: &Options,
     watch: &mut dyn FnMut(Progress<'_>),
 ) -> Result<Results, LabError> {
+    let descriptors = descriptors::for_all(cases)?;
     watch(Progress::Total { cases: cases.len() });
     let mut outcomes: Vec<Option<Outcome>> = cases.iter().map(|_| None).collect();
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
@@ -89,6 +93,7 @@ pub fn run(
         options,
         busy: Slots::new(processors),
         alive: Slots::new(options.jobs.unwrap_or(MOST_AT_ONCE)),
+        descriptors: Slots::new(descriptors),
         interrupted: AtomicBool::new(false),
     };
     // The longest first, so that it is not the last to start.
@@ -100,7 +105,7 @@ pub fn run(
         let shared = &shared;
         for index in order {
             let case = &cases[index];
-            if case.clock == Clock::Virtual {
+            if case.clock == Clock::Virtual && !options.virtual_time {
                 let why = "its point is a time of hours: it needs virtual time".to_owned();
                 outcomes[index] = Some(finish::without_run(case, Status::NotRun(why)));
                 continue;
@@ -111,6 +116,7 @@ pub fn run(
                 .stack_size(512 * 1024)
                 .spawn_scoped(scope, move || {
                     let _alive = shared.alive.take();
+                    let _descriptors = shared.descriptors.take_many(descriptors::of(case));
                     // The receiver lives until every sender is gone.
                     let _ = send.send((index, None));
                     let _ = send.send((index, Some(shared.outcome_of(case))));
@@ -126,7 +132,9 @@ pub fn run(
         }
         for (index, ended) in happened {
             match ended {
-                None => watch(Progress::Started { id: &cases[index].id }),
+                None => watch(Progress::Started {
+                    id: &cases[index].id,
+                }),
                 Some(outcome) => {
                     watch(Progress::Finished { outcome: &outcome });
                     outcomes[index] = Some(outcome);
@@ -143,7 +151,11 @@ pub fn run(
             })
         })
         .collect();
-    Ok(Results { environment: machine::environment(options), outcomes, interrupted: shared.interrupted.load(Ordering::Relaxed) })
+    Ok(Results {
+        environment: machine::environment(options),
+        outcomes,
+        interrupted: shared.interrupted.load(Ordering::Relaxed),
+    })
 }
 
 /// What all cases of a run share.
@@ -151,6 +163,7 @@ pub(crate) struct Shared<'a> {
     pub options: &'a Options,
     pub busy: Slots,
     alive: Slots,
+    descriptors: Slots,
     interrupted: AtomicBool,
 }
 
@@ -160,13 +173,19 @@ impl Shared<'_> {
             self.interrupted.store(true, Ordering::Relaxed);
             return finish::without_run(case, Status::NotRun("interrupted".into()));
         }
-        let outcome = life::live(case, self).unwrap_or_else(|e| {
-            finish::without_run(case, Status::Failed(chain(&e)))
-        });
-        if outcome.verdict == Verdict::NotRun {
-            self.interrupted.store(true, Ordering::Relaxed);
+        match life::live(case, self) {
+            Ok(outcome) => {
+                if outcome.verdict == Verdict::NotRun {
+                    self.interrupted.store(true, Ordering::Relaxed);
+                }
+                outcome
+            }
+            // Nothing went wrong: another machine could run it.
+            Err(e @ LabError::Unsupported { .. }) => {
+                finish::without_run(case, Status::NotRun(chain(&e)))
+            }
+            Err(e) => finish::without_run(case, Status::Failed(chain(&e))),
         }
-        outcome
     }
 
     /// Whether the run is to end.
@@ -181,5 +200,8 @@ impl Shared<'_> {
 
 /// How long a case is likely to take: as long as its expected sign, or until it gives up.
 fn expected_length(case: &Case) -> std::time::Duration {
-    case.expect.as_ref().and_then(|e| e.after).map_or(case.give_up, |(_, latest)| latest)
+    case.expect
+        .as_ref()
+        .and_then(|e| e.after)
+        .map_or(case.give_up, |(_, latest)| latest)
 }

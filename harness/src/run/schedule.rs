@@ -17,34 +17,49 @@ pub struct Slots {
 impl Slots {
     /// With so many slots; at least one.
     pub fn new(count: usize) -> Self {
-        Slots { free: Mutex::new(count.max(1)), freed: Condvar::new() }
+        Slots {
+            free: Mutex::new(count.max(1)),
+            freed: Condvar::new(),
+        }
     }
 
     /// Waits for a slot.
     pub fn take(&self) -> Slot<'_> {
+        self.take_many(1)
+    }
+
+    /// Waits until so many slots are free at once. There must be as many.
+    pub fn take_many(&self, count: usize) -> Slot<'_> {
         let mut free = self.lock();
-        while *free == 0 {
-            free = self.freed.wait(free).unwrap_or_else(|poisoned| poisoned.into_inner());
+        while *free < count {
+            free = self
+                .freed
+                .wait(free)
+                .unwrap_or_else(|poisoned| poisoned.into_inner());
         }
-        *free -= 1;
-        Slot { of: self }
+        *free -= count;
+        Slot { of: self, count }
     }
 
     fn lock(&self) -> MutexGuard<'_, usize> {
-        self.free.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.free
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
 
-/// A slot; free again when dropped.
+/// Slots that were taken together; free again when dropped.
 #[derive(Debug)]
 pub struct Slot<'a> {
     of: &'a Slots,
+    count: usize,
 }
 
 impl Drop for Slot<'_> {
     fn drop(&mut self) {
-        *self.of.lock() += 1;
-        self.of.freed.notify_one();
+        *self.of.lock() += self.count;
+        // Not one alone: it may be the one that waits for more than this.
+        self.of.freed.notify_all();
     }
 }
 

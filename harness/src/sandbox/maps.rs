@@ -14,15 +14,26 @@ pub struct Ids {
 impl Ids {
     /// The calling process's.
     pub fn current() -> Self {
-        Ids { uid: geteuid(), gid: getegid() }
+        Ids {
+            uid: geteuid(),
+            gid: getegid(),
+        }
     }
 
     /// Makes the caller root of the new user namespace (user_namespaces(7):
     /// an unprivileged process may map itself alone, after it gave up setgroups()).
     pub fn map_to_root(self) -> Result<(), SandboxError> {
         write("/proc/self/setgroups", "deny", "give up setgroups()")?;
-        write("/proc/self/uid_map", &format!("0 {} 1", self.uid), "map the user to root")?;
-        write("/proc/self/gid_map", &format!("0 {} 1", self.gid), "map the group to root")
+        write(
+            "/proc/self/uid_map",
+            &format!("0 {} 1", self.uid),
+            "map the user to root",
+        )?;
+        write(
+            "/proc/self/gid_map",
+            &format!("0 {} 1", self.gid),
+            "map the group to root",
+        )
     }
 }
 

@@ -16,8 +16,13 @@
 //! PID namespace (zap_pid_ns_processes()), and with the last process go the
 //! namespaces, mounts and interfaces.
 
+mod before_main;
+mod cure;
 mod maps;
 mod supervise;
+
+pub use before_main::enter_or_exit;
+pub use cure::why_refused;
 
 use std::io;
 
@@ -70,11 +75,15 @@ pub enum SandboxError {
 }
 
 fn system(what: &'static str) -> impl Fn(nix::Error) -> SandboxError {
-    move |e| SandboxError::System { what, source: e.into() }
+    move |e| SandboxError::System {
+        what,
+        source: e.into(),
+    }
 }
 
-const OTHERS: CloneFlags =
-    CloneFlags::CLONE_NEWNS.union(CloneFlags::CLONE_NEWPID).union(CloneFlags::CLONE_NEWNET);
+const OTHERS: CloneFlags = CloneFlags::CLONE_NEWNS
+    .union(CloneFlags::CLONE_NEWPID)
+    .union(CloneFlags::CLONE_NEWNET);
 
 /// Goes on inside a sandbox. The calling process stays outside as supervisor
 /// and never returns from here; it exits with the inner one's exit code.

@@ -39,7 +39,14 @@ impl Guard {
 
 /// Signals that end a program and that its parent should pass on.
 fn passed_on() -> SigSet {
-    [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT].into_iter().collect()
+    [
+        Signal::SIGINT,
+        Signal::SIGTERM,
+        Signal::SIGHUP,
+        Signal::SIGQUIT,
+    ]
+    .into_iter()
+    .collect()
 }
 
 /// The outer process: passes signals in, leaves with the inner exit code.
@@ -69,7 +76,9 @@ fn watch(main: Pid, reap: Pid) -> i32 {
         if let Some(status) = reap_all(main, reap) {
             return status;
         }
-        let Ok((signal, sender)) = wait_signal(&set) else { continue };
+        let Ok((signal, sender)) = wait_signal(&set) else {
+            continue;
+        };
         // Ctrl-C reaches every process of the terminal's foreground group by
         // itself; passing it on would deliver it twice.
         if signal != Signal::SIGCHLD && sender == Sender::Process {

@@ -457,7 +457,10 @@ impl Happening {
     pub fn is_fault(&self) -> bool {
         !matches!(
             self,
-            Happening::Type { .. } | Happening::Netstat | Happening::Thaw { .. } | Happening::Heal { .. }
+            Happening::Type { .. }
+                | Happening::Netstat
+                | Happening::Thaw { .. }
+                | Happening::Heal { .. }
         )
     }
 }

@@ -99,6 +99,7 @@ impl<'a, 'f> Decoder<'a, 'f> {
         expected: &str,
         read: impl FnOnce(&str) -> Result<T, Refusal>,
     ) -> Option<T> {
+        let written = node.span;
         let node = self.resolve(node)?;
         let Value::Scalar(text) = &node.value else {
             self.problem(
@@ -113,11 +114,14 @@ impl<'a, 'f> Decoder<'a, 'f> {
         match read(text) {
             Ok(value) => Some(value),
             Err(refusal) => {
-                self.problem(
-                    Problem::new(node.span, refusal.message)
-                        .expected(expected)
-                        .maybe_help(refusal.help),
-                );
+                let problem = Problem::new(node.span, refusal.message)
+                    .expected(expected)
+                    .maybe_help(refusal.help);
+                self.problem(if written == node.span {
+                    problem
+                } else {
+                    problem.note(format!("this value is used on line {}", written.line))
+                });
                 None
             }
         }
@@ -333,6 +337,7 @@ impl<'a, 'f> Decoder<'a, 'f> {
         };
         let mut found: Option<(String, Span, &'a Node)> = None;
         let mut wrong = false;
+        let mut strangers = Vec::new();
         for (key, value) in entries {
             if modifiers.contains(&key.name.as_str()) {
                 continue;
@@ -345,8 +350,7 @@ impl<'a, 'f> Decoder<'a, 'f> {
                 },
             };
             if !verbs.contains(&word) {
-                unknown(word, key.span);
-                wrong = true;
+                strangers.push((word, key.span));
             } else if let Some((first, _, _)) = &found {
                 self.problem(
                     Problem::new(key.span, format!("`{first}` and `{word}` in one {what}"))
@@ -356,6 +360,17 @@ impl<'a, 'f> Decoder<'a, 'f> {
                 wrong = true;
             } else {
                 found = Some((word.to_owned(), key.span, value));
+            }
+        }
+        for (word, span) in strangers {
+            wrong = true;
+            match &found {
+                None => unknown(word, span),
+                Some((verb, _, _)) => self.problem(
+                    Problem::new(span, format!("`{word}` cannot stand beside `{verb}`"))
+                        .expected(name::one_of(modifiers.iter().copied()))
+                        .maybe_help(name::did_you_mean(word, modifiers.iter().copied())),
+                ),
             }
         }
         if found.is_none() && !wrong {

@@ -30,7 +30,7 @@ pub fn declared<'a>(dec: &Decoder<'a, '_>, node: Option<&'a Node>) -> IndexMap<S
     };
     for (key, value) in entries {
         if let Err(refusal) = name::kebab(&key.name) {
-            dec.problem(Problem::new(key.span, refusal.message).maybe_help(refusal.help));
+            dec.problem(name::not_kebab(key.span, refusal));
         }
         let detector = one(dec, value);
         if key.name == "none"

@@ -49,8 +49,8 @@ const MAX_GIVE_UP: Duration = Duration::from_secs(24 * 3600);
 pub struct Shelf {
     /// Detectors.
     pub detectors: IndexMap<String, Known>,
-    /// Networks.
-    pub networks: IndexMap<String, Network>,
+    /// Networks; None where the file's own is not well formed.
+    pub networks: IndexMap<String, Option<Network>>,
 }
 
 /// The cases of a scenario, or what is wrong with it.
@@ -70,7 +70,7 @@ pub fn scenario(
         id: "",
     };
     if let Err(refusal) = name::kebab(&key.name) {
-        dec.problem(Problem::new(key.span, refusal.message).maybe_help(refusal.help));
+        dec.problem(name::not_kebab(key.span, refusal));
     }
     let Some(mut fields) = dec.fields(node, "a scenario", &KEYS) else {
         return Err(findings.into_problems(1));
@@ -97,7 +97,7 @@ pub fn scenario(
         }
     }
     // With mistakes elsewhere these would be said of what was not looked at.
-    if !findings.any() {
+    if !findings.any() && cases.len() == points.len() {
         for span in findings.idle_whens() {
             dec.problem(
                 Problem::new(span, "this `when` matches no case")
@@ -176,15 +176,14 @@ fn case<'a>(dec: &Decoder<'a, '_>, shelf: &Shelf, key: &Key, fields: &Fields<'a>
         )
     });
     let network = match setting(dec, fields, "network") {
-        None => shelf.networks.get("link").cloned(),
+        None => shelf.networks.get("link").cloned().flatten(),
+        // A network with a mistake of its own is known, but not there.
         Some(node) => dec
             .known(node, "network", shelf.networks.keys().map(String::as_str))
-            .and_then(|name| shelf.networks.get(&name).cloned()),
+            .and_then(|name| shelf.networks.get(&name).cloned().flatten()),
     };
     let given =
         setting(dec, fields, "detector").map(|node| detector::named(dec, &shelf.detectors, node));
-    let (family, network) = (family?, network?);
-    let sysctls = sysctl::by_host(dec, &network, fields.get("sysctls"));
     let declared = lane::declared(dec, fields)?;
     let names: Vec<String> = declared
         .iter()
@@ -198,22 +197,31 @@ fn case<'a>(dec: &Decoder<'a, '_>, shelf: &Shelf, key: &Key, fields: &Fields<'a>
     );
     let book = sign::sign(dec, fields.get("book"), &names);
     let expect = sign::sign(dec, fields.get("expect"), &names);
+    let watch = watch(dec, fields, &names);
+    // Without its network, hosts are neither right nor wrong.
+    let network = network?;
+    let sysctls = sysctl::by_host(dec, &network, fields.get("sysctls"));
     let mut scene = Scene {
         network,
-        family,
+        // The family's own mistake is noted; addresses need one to be checked.
+        family: family.unwrap_or(Family::Ipv4),
         lanes: names,
         marks: Marks::default(),
     };
-    let given = match given {
-        None => None,
-        Some(given) => Some(given?),
-    };
-    let lanes = lanes(dec, shelf, &mut scene, given, &given_to?, declared);
+    let given_is_sound = !matches!(given, Some(None));
+    let lanes = lanes(
+        dec,
+        shelf,
+        &mut scene,
+        given.flatten(),
+        given_to.as_deref().unwrap_or(&[]),
+        declared,
+    );
     let events = event::events(dec, &mut scene, fields.get("faults"));
     scene.marks.check(dec);
-    let watch = watch(dec, fields, &scene.lanes);
     let (events, timings) = events?;
     mark::check_timings(dec, &timings, give_up);
+    given_to.filter(|_| given_is_sound)?;
     let mut case = Case {
         id: dec.id.to_owned(),
         scenario: key.name.clone(),
@@ -228,7 +236,7 @@ fn case<'a>(dec: &Decoder<'a, '_>, shelf: &Shelf, key: &Key, fields: &Fields<'a>
         expect: expect?,
         notes: notes?,
         network: scene.network,
-        family,
+        family: family?,
         sysctls: sysctls?,
         lanes: lanes?,
         events,

@@ -45,9 +45,7 @@ pub fn declared<'a>(dec: &Decoder<'a, '_>, scenario: &Fields<'a>) -> Option<Vec<
             "lanes" => {
                 for (key, node) in dec.map(node, "a mapping from names to lanes")? {
                     if let Err(refusal) = name::kebab(&key.name) {
-                        dec.problem(
-                            Problem::new(key.span, refusal.message).maybe_help(refusal.help),
-                        );
+                        dec.problem(name::not_kebab(key.span, refusal));
                     }
                     lanes.push((&key.name, key.span, node));
                 }
@@ -98,6 +96,15 @@ pub fn lane<'a>(
     given: Option<(String, Detector)>,
     (name, span, node): Declared<'a>,
 ) -> Option<Decoded> {
+    if let Value::Scalar(word) = &node.value {
+        dec.problem(
+            Problem::new(node.span, "a single value where a lane belongs")
+                .expected("a list of steps, or a mapping with `steps:`")
+                .help(format!("write `[{word}]`")),
+        );
+        scene.marks.lose();
+        return None;
+    }
     let short = Fields {
         entries: &[],
         span: node.span,

@@ -1,5 +1,6 @@
 //! Names: how they are spelt, and which one was meant.
 
+use super::error::{Problem, Span};
 use super::scalar::Refusal;
 
 /// The one of `known` that `word` most likely stands for.
@@ -65,6 +66,13 @@ pub fn kebab(text: &str) -> Result<String, Refusal> {
     } else {
         Err(Refusal::new(message))
     }
+}
+
+/// A key that [`kebab`] refuses.
+pub fn not_kebab(span: Span, refusal: Refusal) -> Problem {
+    Problem::new(span, refusal.message)
+        .expected("lower-case words joined by hyphens, such as `host-crash`")
+        .maybe_help(refusal.help)
 }
 
 #[cfg(test)]

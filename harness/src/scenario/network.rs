@@ -45,16 +45,23 @@ pub fn built_in() -> IndexMap<String, Network> {
     ])
 }
 
-/// The built-in networks and those a file declares.
-pub fn declared<'a>(dec: &Decoder<'a, '_>, node: Option<&'a Node>) -> IndexMap<String, Network> {
-    let mut networks = built_in();
+/// The built-in networks and those a file declares; None where one is not
+/// well formed, so that those who use it are not blamed.
+pub fn declared<'a>(
+    dec: &Decoder<'a, '_>,
+    node: Option<&'a Node>,
+) -> IndexMap<String, Option<Network>> {
+    let mut networks: IndexMap<String, Option<Network>> = built_in()
+        .into_iter()
+        .map(|(name, network)| (name, Some(network)))
+        .collect();
     let Some(node) = node else { return networks };
     let Some(entries) = dec.map(node, "a mapping from names to networks") else {
         return networks;
     };
     for (key, value) in entries {
         if let Err(refusal) = name::kebab(&key.name) {
-            dec.problem(Problem::new(key.span, refusal.message).maybe_help(refusal.help));
+            dec.problem(name::not_kebab(key.span, refusal));
         }
         if networks.contains_key(&key.name) {
             dec.problem(
@@ -63,9 +70,8 @@ pub fn declared<'a>(dec: &Decoder<'a, '_>, node: Option<&'a Node>) -> IndexMap<S
             );
             continue;
         }
-        if let Some(network) = one(dec, &key.name, value) {
-            networks.insert(key.name.clone(), network);
-        }
+        let network = one(dec, &key.name, value);
+        networks.insert(key.name.clone(), network);
     }
     networks
 }

@@ -90,7 +90,7 @@ fn one<'a>(dec: &Decoder<'a, '_>, fields: &Fields<'a>, lanes: &[String]) -> Opti
                 second.span,
                 format!("`{}` and `{}` in one sign", first.name, second.name),
             )
-            .expected("one sign: the first one is all that counts"),
+            .expected("exactly one sign: the first thing that shows"),
         );
         return None;
     }

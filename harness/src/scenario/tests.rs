@@ -30,6 +30,7 @@ scenarios:
     give_up: 30s
 "#;
 
+mod panics;
 mod rules;
 
 fn good(text: &str) -> Catalogue {

@@ -93,10 +93,16 @@ pub fn read(text: &str) -> Result<Node, Vec<Problem>> {
 fn syntax(error: &serde_saphyr::Error, text: &str) -> Problem {
     use serde_saphyr::Error;
     let mut error = error.without_snippet();
-    if let Error::AliasError { error: inner, .. } = error {
+    let mut location = error.location();
+    if let Error::AliasError {
+        error: inner,
+        locations,
+        ..
+    } = error
+    {
         error = inner.without_snippet();
+        location = Some(locations.reference_location);
     }
-    let location = error.location();
     let span = location.map_or(
         Span {
             line: 1,
@@ -121,6 +127,16 @@ fn syntax(error: &serde_saphyr::Error, text: &str) -> Problem {
             "aliases that stand for at most {MAX_ALIASED} nodes together"
         ))
         .help("write the values out, or split the file"),
+        Error::RecursiveReferencesRequireWeakTypes { .. } => {
+            Problem::new(span, "this alias stands for something it is part of")
+                .expected("an alias of something that ends before it")
+        }
+        // The parser's own limit has no variant of its own.
+        _ if message.contains("recursion limit") => too_deep(span),
+        Error::Budget {
+            breach: serde_saphyr::budget::BudgetBreach::Depth { .. },
+            ..
+        } => too_deep(span),
         Error::MultipleDocuments { .. } => {
             Problem::new(span, "the file holds more than one YAML document")
                 .expected("one document")
@@ -140,9 +156,15 @@ fn syntax(error: &serde_saphyr::Error, text: &str) -> Problem {
             } else {
                 None
             };
-            Problem::new(span, format!("this is not YAML: {message}")).maybe_help(help)
+            Problem::new(span, format!("this is not YAML: {message}"))
+                .expected("valid YAML")
+                .maybe_help(help)
         }
     }
+}
+
+fn too_deep(span: Span) -> Problem {
+    Problem::new(span, "this is nested too deeply").expected(format!("at most {MAX_DEPTH} levels"))
 }
 
 /// The document as serde-saphyr gives it.

@@ -7,6 +7,8 @@ use std::process::{Child, Command};
 
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 
+use super::descriptors;
+
 /// Starts `command` with `inherited` (besides the standard descriptors) and no
 /// other descriptor. Their numbers stay what they are here.
 ///
@@ -14,10 +16,14 @@ use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 /// child, between fork() and exec(), so that a sibling that another thread
 /// starts at the same moment never gets them.
 ///
+/// The child has the limit of descriptors that this process was started with.
+///
 /// # Errors
 /// Of fork() and exec(), and when a number is not an open descriptor.
 pub fn spawn_inheriting(command: &mut Command, inherited: Vec<RawFd>) -> io::Result<Child> {
+    let limit = descriptors::original_limit();
     let prepare = move || {
+        limit.map_or(Ok(()), descriptors::set_limit)?;
         // What a library opened here without O_CLOEXEC must not pin a socket
         // or a pipe over there. Kernels before 5.11 do not know the flag; then
         // close-on-exec at the place of opening has to do.

@@ -4,10 +4,9 @@ use std::io;
 
 use nix::errno::Errno;
 
-use crate::report::words::chain;
-use crate::cli::privileges;
-use crate::sandbox;
 use crate::lab::namespace::Namespace;
+use crate::report::words::chain;
+use crate::sandbox;
 
 use super::attempt;
 
@@ -167,7 +166,7 @@ pub(super) fn privileged() -> Result<&'static str, Missing> {
         .map_err(|e| Missing {
             what: "become root, or root of a user namespace".into(),
             why: chain(&e),
-            cure: privileges::why_refused(),
+            cure: sandbox::why_refused(),
         })
 }
 

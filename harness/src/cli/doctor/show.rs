@@ -7,8 +7,8 @@ use anstyle::{AnsiColor, Style};
 use crate::cli::error::{CliError, Exit};
 use crate::cli::output;
 
-use crate::run::machine as about;
 use super::probe::{Missing, Need, PROBES, namespace, privileged};
+use crate::run::machine as about;
 
 /// Tries everything and tells it, each lack with its cure.
 pub(crate) fn doctor() -> Result<Exit, CliError> {

@@ -289,3 +289,12 @@ fn each_broken_rule_has_its_message() {
         assert!(text.contains(words), "{file}\nwant: {words}\ngot: {text}");
     }
 }
+
+#[test]
+fn a_broken_network_does_not_blame_its_users() {
+    let text = format!(
+        "version: 1\nnetworks: {{ n: {{ hosts: [client, server], cables: [] }} }}\nscenarios:\n  a:\n    about: x\n    give_up: 3s\n    network: n\n    {}",
+        PAIR.replace('\n', "\n    ")
+    );
+    assert_eq!(bad(&text).problems().len(), 1);
+}

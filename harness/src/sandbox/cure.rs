@@ -3,7 +3,7 @@
 use std::fs;
 
 /// Who refuses user namespaces here, and the cure.
-pub(super) fn why_refused() -> String {
+pub fn why_refused() -> String {
     let is =
         |path: &str, value: &str| fs::read_to_string(path).is_ok_and(|text| text.trim() == value);
     if is("/proc/sys/user/max_user_namespaces", "0") {

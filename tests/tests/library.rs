@@ -1,0 +1,165 @@
+//! The library from one's own tests: a network, a client that knows nothing
+//! of halfopen, a peer that crashes. No YAML. As root and as an ordinary user.
+//!
+//! This file is meant to be copied from.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::time::{Duration, Instant};
+
+use halfopen::lab::filter::{Action, Hook, Match, tcp_flag};
+use halfopen::lab::{Lab, LabError};
+use halfopen::outcome::tolerance::REAL_TIME;
+use halfopen::scenario::case::Family;
+use socket2::{SockRef, TcpKeepalive};
+
+// Before main, because libtest has threads when a test begins.
+halfopen::sandboxed!();
+
+/// A client of two hosts' lab and its server's processes: what a crash kills.
+struct Connected {
+    lab: Lab,
+    client: TcpStream,
+    server: Option<(TcpListener, TcpStream)>,
+}
+
+impl Connected {
+    fn new() -> Result<Self, Box<dyn std::error::Error>> {
+        let lab = Lab::builder().host("client").host("server").cable("client", "server").build()?;
+        let address = SocketAddr::new(lab.address("server", Family::Ipv4)?, 7000);
+        let listener = lab.enter("server", || TcpListener::bind(address))??;
+        let client = lab.enter("client", || TcpStream::connect(address))??;
+        let (accepted, _) = listener.accept()?;
+        Ok(Connected { lab, client, server: Some((listener, accepted)) })
+    }
+
+    /// The server's host loses power; its sockets go without a word.
+    fn crash(&mut self) -> Result<(), LabError> {
+        let server = &mut self.server;
+        self.lab.crash("server", &mut || drop(server.take())).map(drop)
+    }
+}
+
+type Tested = Result<(), Box<dyn std::error::Error>>;
+
+#[test]
+fn crash_lets_write_succeed_and_read_wait() -> Tested {
+    let mut it = Connected::new()?;
+    it.client.set_read_timeout(Some(Duration::from_secs(1)))?;
+    it.crash()?;
+
+    it.client.write_all(b"anybody there?")?;
+    let asked = Instant::now();
+    let read = it.client.read(&mut [0; 64]).map_err(|e| e.kind());
+    assert_eq!(read, Err(ErrorKind::WouldBlock));
+    within(asked.elapsed(), 1.0, 1.0);
+    Ok(())
+}
+
+#[test]
+fn keepalive_notices_a_crash() -> Tested {
+    let mut it = Connected::new()?;
+    let probes = TcpKeepalive::new()
+        .with_time(Duration::from_secs(1))
+        .with_interval(Duration::from_secs(1))
+        .with_retries(2);
+    SockRef::from(&it.client).set_tcp_keepalive(&probes)?;
+    it.crash()?;
+
+    let crashed = Instant::now();
+    let read = it.client.read(&mut [0; 64]).map_err(|e| e.kind());
+    assert_eq!(read, Err(ErrorKind::TimedOut));
+    // 1 s of silence, 2 probes 1 s apart; timers round up (kernel/time/timer.c).
+    within(crashed.elapsed(), 3.0, 3.2);
+    Ok(())
+}
+
+#[test]
+fn reboot_answers_with_a_reset() -> Tested {
+    let mut it = Connected::new()?;
+    let macs = it.lab.interfaces("server")?;
+    it.crash()?;
+    it.lab.host_up("server", true)?;
+    assert_eq!(it.lab.interfaces("server")?, macs, "the same machine");
+
+    it.client.write_all(b"remember me?")?;
+    let read = it.client.read(&mut [0; 64]).map_err(|e| e.kind());
+    assert_eq!(read, Err(ErrorKind::ConnectionReset));
+    Ok(())
+}
+
+#[test]
+fn crash_of_one_host_leaves_the_others_on_a_switch_alone() -> Tested {
+    let mut builder = Lab::builder().switch("switch");
+    for host in ["a", "b", "c"] {
+        builder = builder.host(host).cable(host, "switch");
+    }
+    let mut lab = builder.families(&[Family::Ipv6]).build()?;
+    let listen = |host: &str| -> Result<TcpListener, Box<dyn std::error::Error>> {
+        let address = SocketAddr::new(lab.address(host, Family::Ipv6)?, 7000);
+        Ok(lab.enter(host, || TcpListener::bind(address))??)
+    };
+    let (b, c) = (listen("b")?, listen("c")?);
+    let connect = |to: &TcpListener| -> Result<(TcpStream, TcpStream), Box<dyn std::error::Error>> {
+        let address = to.local_addr()?;
+        let client = lab.enter("a", || TcpStream::connect(address))??;
+        let (server, _) = to.accept()?;
+        Ok((client, server))
+    };
+    let (mut to_b, on_b) = connect(&b)?;
+    let (mut to_c, mut on_c) = connect(&c)?;
+
+    let mut processes = Some((b, on_b));
+    lab.crash("b", &mut || drop(processes.take()))?;
+    for stream in [&to_b, &to_c, &on_c] {
+        stream.set_read_timeout(Some(Duration::from_millis(500)))?;
+    }
+    to_b.write_all(b"you?")?;
+    to_c.write_all(b"and you?")?;
+    let mut bytes = [0; 8];
+    on_c.read_exact(&mut bytes)?;
+    assert_eq!(&bytes, b"and you?");
+    let read = to_b.read(&mut bytes).map_err(|e| e.kind());
+    assert_eq!(read, Err(ErrorKind::WouldBlock));
+    Ok(())
+}
+
+#[test]
+fn packets_are_lost_on_the_wire_by_rule() -> Tested {
+    let mut it = Connected::new()?;
+    let from_client = it.lab.ports().into_iter().find(|p| p.node == "client").ok_or("no port")?;
+    let wire = it.lab.filter_of("wire")?;
+    // The data and its first retransmission; the second one passes.
+    let data = Match { tcp_flags_set: tcp_flag("PSH").ok_or("no flag")?, count: Some(2), ..Match::default() };
+    let rule = wire.add(Hook::Port(from_client.name), &data, Action::Drop)?;
+
+    let (_, server) = it.server.as_mut().ok_or("it has not crashed")?;
+    let sent = Instant::now();
+    it.client.write_all(b"x")?;
+    server.read_exact(&mut [0])?;
+    let took = sent.elapsed();
+    // A tail loss probe after twice the round trip, but at least 200 ms
+    // (tcp_schedule_loss_probe()), or the first timeout; then one that doubles.
+    assert!(took > Duration::from_millis(200), "{took:?}");
+    assert_eq!(it.lab.filter_of("wire")?.packets(rule)?, 2);
+    Ok(())
+}
+
+#[test]
+fn what_a_lab_does_not_have_is_an_error() -> Tested {
+    let mut it = Connected::new()?;
+    let unknown = it.lab.address("sever", Family::Ipv4).map_err(|e| e.to_string());
+    assert_eq!(unknown, Err("this lab has no node `sever`; it has client, server".into()));
+    it.crash()?;
+    assert!(matches!(it.lab.enter("server", || ()), Err(LabError::Down { .. })));
+    Ok(())
+}
+
+/// Between so many seconds, as exactly as a machine under load can be.
+fn within(measured: Duration, earliest: f64, latest: f64) {
+    let (earliest, latest) = (Duration::from_secs_f64(earliest), Duration::from_secs_f64(latest));
+    assert!(
+        REAL_TIME.within(measured, earliest, latest),
+        "{measured:?} is not {earliest:?} to {latest:?}"
+    );
+}
