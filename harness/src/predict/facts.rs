@@ -226,9 +226,10 @@ impl Facts {
         }
     }
 
-    /// By then the entry has failed for sure. How often errors take back-offs
-    /// back is a matter of timing, but the time budget rules: only the limits
-    /// are told.
+    /// By then the entry has failed for sure. Every three seconds an error may
+    /// take a back-off back, or a dropped packet start a wait anew; the time
+    /// budget rules, and the last wait is no longer than the longest RTO: only
+    /// these limits are told.
     fn gone_for_long(&self, silent: Fall, end: Span) -> Fall {
         let flight = self.flight(Attempt::Lost, false);
         let first = silent.attempts.get(usize::from(flight.tail_loss_probe));
@@ -239,7 +240,7 @@ impl Facts {
         Fall {
             dead: Spans::one(Span::new(
                 first.saturating_add(flight.budget()).min(end.earliest),
-                end.latest,
+                end.latest.saturating_add(flight.rto_max),
             )),
             because: format!(
                 "{}; the neighbour entry fails within {} meanwhile, and from then on the next \

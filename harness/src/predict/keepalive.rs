@@ -92,9 +92,16 @@ impl Quiet {
         let longest = wheel.ticks(self.settings.idle.max(self.settings.interval));
         let mut end = End::default();
         let (mut dead, mut reset) = (Vec::new(), Vec::new());
-        for began in wheel.beginnings(longest, phase) {
-            for late in self.lateness(wheel) {
-                match self.live(wheel, began, late) {
+        for late in self.lateness(wheel) {
+            let tick = wheel.tick().as_nanos();
+            let received: Vec<u64> = self
+                .received
+                .iter()
+                .map(|s| u64::try_from(s.earliest.as_nanos() / tick).unwrap_or(u64::MAX >> 8))
+                .map(|ticks| ticks + late)
+                .collect();
+            for began in wheel.beginnings(longest, phase) {
+                match self.live(wheel, began, &received) {
                     Fate::Dead(at) => dead.push((began, at)),
                     Fate::Reset(at) => reset.push((began, at)),
                     Fate::Lives => end.may_live = true,
@@ -113,15 +120,10 @@ impl Quiet {
         0..=wheel.ticks(width).min(64)
     }
 
-    fn live(&self, wheel: Wheel, began: Jiffies, late: u64) -> Fate {
+    fn live(&self, wheel: Wheel, began: Jiffies, received: &[u64]) -> Fate {
         let idle = wheel.ticks(self.settings.idle);
         let interval = wheel.ticks(self.settings.interval);
         let limit = self.settings.user_timeout.map(|t| wheel.ticks(t));
-        let received: Vec<Jiffies> = self
-            .received
-            .iter()
-            .map(|s| began + (s.earliest.as_nanos() / wheel.tick().as_nanos()) as u64 + late)
-            .collect();
         let mut answered = began;
         let mut probes_out = 0;
         // Before connect() SO_KEEPALIVE only sets a flag; tcp_finish_connect()
@@ -131,11 +133,8 @@ impl Quiet {
             if now - began > FOREVER * u64::from(wheel.hz()) {
                 break;
             }
-            let last = received
-                .iter()
-                .filter(|at| **at <= now)
-                .max()
-                .map_or(began, |at| *at);
+            let last = received.iter().rev().find(|at| began + **at <= now);
+            let last = last.map_or(began, |at| began + at);
             if last > answered {
                 // tcp_ack() and tcp_data_queue() start over.
                 answered = last;

@@ -24,6 +24,8 @@ pub mod words;
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 pub use kernel::{KernelFacts, Version};
 pub use rule::RuleId;
 use span::{Span, Spans};
@@ -31,7 +33,7 @@ use span::{Span, Spans};
 use crate::scenario::case::{Case, SignKind};
 
 /// What a case is going to show.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Prediction {
     /// The first sign.
     pub sign: SignKind,
@@ -49,6 +51,15 @@ pub struct Prediction {
     pub because: String,
     /// The rules it rests on.
     pub rules: Vec<RuleId>,
+}
+
+impl Prediction {
+    /// The intervals the sign may come in: the branches, or the only one.
+    pub fn intervals(&self) -> impl Iterator<Item = Span> {
+        let whole = Span::new(self.earliest, self.latest);
+        let one = self.branches.is_empty().then_some(whole);
+        self.branches.iter().copied().chain(one)
+    }
 }
 
 /// Why a case cannot be predicted.
@@ -95,3 +106,6 @@ fn several(at: &Spans) -> Vec<Span> {
     let all: Vec<Span> = at.iter().collect();
     if all.len() > 1 { all } else { Vec::new() }
 }
+
+#[cfg(test)]
+mod tests;

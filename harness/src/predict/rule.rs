@@ -1,7 +1,10 @@
 //! The rules of the kernel that predictions follow, by name.
 
+use serde::{Deserialize, Serialize};
+
 /// A rule: which kernel function decides, and since when it has been so.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 #[allow(missing_docs)]
 pub enum RuleId {
     TimerWheel,

@@ -62,7 +62,6 @@ impl<'a> World<'a> {
 
     /// connect() has failed; a non-blocking one shows it by poll().
     pub(super) fn connect_fails(&mut self, p: usize, failure: Failure, nonblocking: bool) {
-        self.wakes(p, failure.at.hull());
         let by_call = failure.rules == [RuleId::ConnectAnswer] && failure.errno != "ECONNREFUSED";
         if nonblocking && !by_call {
             self.shows(p, "poll", SignKind::PollHangup, failure.into());

@@ -1,9 +1,7 @@
 //! What happens to the lab.
 
-use std::time::Duration;
-
 use super::process::Wait;
-use super::{BOOT, BOOT_AND_LISTEN, LAST_WORDS, Later, World, listens};
+use super::{LAST_WORDS, Later, World, listens};
 use crate::predict::span::Span;
 use crate::scenario::case::{Disposition, Event, Happening};
 
@@ -28,14 +26,13 @@ impl<'a> World<'a> {
                 mark,
             } => {
                 self.paths.power_on(host, same_mac);
-                let up = now.plus(Span::new(Duration::ZERO, BOOT));
-                self.network_changed(up)?;
-                let ready = now.plus(Span::new(Duration::ZERO, BOOT_AND_LISTEN));
+                // It was built while it was silent; its servers listen already.
+                self.network_changed(now)?;
                 let case = self.case;
                 for lane in case.lanes.iter().filter(|l| l.host == host && listens(l)) {
-                    self.spawn(lane, ready);
+                    self.spawn(lane, now);
                 }
-                self.set_mark(mark, ready);
+                self.set_mark(mark, now);
                 Ok(())
             }
         }

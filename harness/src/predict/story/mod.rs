@@ -28,10 +28,6 @@ use process::{Process, Sock};
 /// Between the end of a host's last process and the host being off
 /// (`run::happen` waits so long for the kernel's last words).
 const LAST_WORDS: Duration = Duration::from_millis(200);
-/// How long the harness takes at most to give a host its network back.
-const BOOT: Duration = Duration::from_millis(300);
-/// And until its servers listen.
-const BOOT_AND_LISTEN: Duration = Duration::from_millis(450);
 /// RTTs of a lab: a veth's are below a tenth of a millisecond; a busy machine's
 /// scheduler is what remains.
 const RTT: (Duration, Duration) = (Duration::ZERO, Duration::from_millis(4));
@@ -208,15 +204,18 @@ impl<'a> World<'a> {
         self.case.watch.iter().any(|w| w == lane)
     }
 
-    /// Notes what a call shows.
+    /// Notes what a call shows; the process goes on from there.
     fn shows(&mut self, process: usize, call: &str, kind: SignKind, seen: Evidence) {
         let at = self.processes[process].at;
         let lane = self.processes[process].lane.name.clone();
+        // Each branch by itself: their hull holds times that cannot be.
+        let seen_at = seen.at.map(|span| span.both(at));
+        self.wakes(process, seen_at.hull());
         self.signs.push(Seen {
             lane,
             call: call.to_owned(),
             kind,
-            at: seen.at.map(|span| span.both(at)),
+            at: seen_at,
             because: seen.because,
             rules: seen.rules,
             open: seen.open,

@@ -49,7 +49,6 @@ impl World<'_> {
         }
         // The order of tcp_recvmsg_locked(): SOCK_DONE, then sk_err.
         if let Some(fin) = s.fin {
-            self.wakes(p, Some(fin));
             let because = "the peer's FIN says that no more will come";
             let seen = Evidence::now(fin, because, RuleId::EndOfFile);
             if polled {
@@ -60,7 +59,6 @@ impl World<'_> {
             return Ok(true);
         }
         if polled && let Some(error) = self.socks[sock].error.clone() {
-            self.wakes(p, error.at.hull());
             self.shows(p, "poll", SignKind::PollHangup, error.into());
             return Ok(true);
         }
@@ -69,7 +67,6 @@ impl World<'_> {
         }
         if self.socks[sock].broken {
             let at = self.processes[p].at;
-            self.wakes(p, Some(at));
             let because = "the error was reported before; what is left is end of file";
             let seen = Evidence::now(at, because, RuleId::Reset);
             self.shows(p, "read", SignKind::Eof, seen);
@@ -83,7 +80,6 @@ impl World<'_> {
         let Some(error) = self.socks[sock].error.take() else {
             return false;
         };
-        self.wakes(p, error.at.hull());
         if call == "write" && error.errno == "EPIPE" {
             self.pipe_breaks(p, error);
             return true;
@@ -107,7 +103,6 @@ impl World<'_> {
             };
             let unread = (s.unread > 0).then_some(s.unread_at);
             if let Some(seen) = hangup {
-                self.wakes(p, seen.at.hull());
                 self.shows(p, "poll", SignKind::PollHangup, seen);
                 return true;
             }

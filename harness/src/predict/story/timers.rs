@@ -174,13 +174,11 @@ impl World<'_> {
                 if let Some(at) = due(deadline) {
                     let polls = self.processes[p].lane.detector.poll.is_some();
                     let call = if polls { "poll" } else { "read" };
-                    self.wakes(p, Some(at));
                     self.shows(p, call, SignKind::Timeout, own_limit(at));
                 }
             }
             Wait::Poll { deadline, .. } => {
                 if let Some(at) = due(deadline) {
-                    self.wakes(p, Some(at));
                     self.shows(p, "poll", SignKind::Timeout, own_limit(at));
                 }
             }
