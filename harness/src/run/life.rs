@@ -95,10 +95,10 @@ pub(super) struct Life<'a> {
     sockets: BTreeMap<String, Sockets>,
 }
 
-/// Runs one case from nothing to nothing.
-pub(super) fn live(case: &Case, shared: &Shared<'_>) -> Result<Outcome, LabError> {
+/// Runs one case from nothing to nothing; the lowest turn is built first.
+pub(super) fn live(case: &Case, turn: usize, shared: &Shared<'_>) -> Result<Outcome, LabError> {
     let mut life = {
-        let _busy = shared.busy.take();
+        let _busy = shared.busy.take(turn);
         let mut life = Life::build(case, shared)?;
         life.start(shared)?;
         life
