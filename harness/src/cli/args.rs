@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::question::PredictArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// What your sockets do when the peer dies: which call returns, with which
@@ -32,6 +33,9 @@ pub(super) enum Command {
     /// Run cases and show what each one's sockets did
     #[command(after_help = RUN_EXAMPLES)]
     Run(RunArgs),
+    /// Say what each case's sockets will do and why, without running any
+    #[command(after_help = PREDICT_EXAMPLES)]
+    Predict(PredictArgs),
     /// Show the cases there are, without running any
     #[command(after_help = LIST_EXAMPLES)]
     List(ListArgs),
@@ -69,6 +73,19 @@ Examples:
 
 Exit codes: 0 as expected, 1 a case differs or failed, 2 wrong input,
 3 this machine cannot do it (or could run none of the cases), 130 interrupted.";
+
+const PREDICT_EXAMPLES: &str = "\
+Nothing is run and no privileges are needed. With any of --keepalive,
+--user-timeout, --retries2, --fault, --in-flight, --network, --family and
+--idle it answers that one question; otherwise it predicts a file's cases.
+
+Examples:
+  halfopen predict host-crash
+  halfopen predict --keepalive 60s,20s,3 --fault crash --in-flight none --kernel 6.1
+  halfopen predict --fault silence --in-flight after --retries2 8 --hz 1000
+  halfopen predict --format json | jq '.cases[] | {id, prediction}'
+
+Exit codes: 0 answered, 2 wrong input.";
 
 const LIST_EXAMPLES: &str = "\
 Examples:
@@ -180,7 +197,7 @@ pub(super) struct Sysctl {
     pub(super) value: String,
 }
 
-fn sysctl(text: &str) -> Result<Sysctl, String> {
+pub(super) fn sysctl(text: &str) -> Result<Sysctl, String> {
     let form = "write HOST:KEY=VALUE, such as client:net.ipv4.tcp_retries2=8";
     let (host, setting) = text
         .split_once(':')

@@ -5,6 +5,7 @@ mod args;
 mod catalogue;
 pub mod doctor;
 mod error;
+mod foretell;
 mod interrupt;
 mod guests;
 mod guests_meter;
@@ -12,6 +13,7 @@ mod list;
 mod main;
 mod output;
 mod progress;
+mod question;
 mod run;
 mod select;
 

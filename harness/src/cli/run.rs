@@ -103,7 +103,7 @@ pub(super) fn exit(finished: &Finished<'_>) -> Exit {
 ///
 /// # Errors
 /// A host that no selected case has, or one key given two values.
-fn sysctls(
+pub(super) fn sysctls(
     given: &[Sysctl],
     cases: &[Case],
 ) -> Result<BTreeMap<String, BTreeMap<String, String>>, CliError> {

@@ -2,6 +2,7 @@
 
 pub mod environment;
 pub mod first_sign;
+pub mod foresight;
 pub mod record;
 pub mod tolerance;
 pub mod verdict;

@@ -9,6 +9,7 @@ use crate::outcome::environment::Environment;
 use crate::outcome::record::{
     EndpointRecord, FaultRecord, FirstSign, Netstat, Outcome, Status, Verdict, WireRecord,
 };
+use crate::predict::{Prediction, RuleId};
 use crate::scenario::case::{Sign, SignKind};
 
 use super::finished::{Finished, Totals, verdict};
@@ -80,8 +81,9 @@ struct CaseView<'a> {
     endpoints: &'a [EndpointRecord],
     netstat: &'a [Netstat],
     wire: &'a WireRecord,
-    /// Room for what will be computed before the run: null until then.
-    prediction: Option<()>,
+    prediction: Option<PredictionView<'a>>,
+    /// Why there is no prediction.
+    unpredictable: Option<&'a str>,
     verdict: Verdict,
     surprises: &'a [String],
     status: &'static str,
@@ -109,7 +111,11 @@ impl<'a> CaseView<'a> {
             endpoints: &outcome.endpoints,
             netstat: &outcome.netstat,
             wire: &outcome.wire,
-            prediction: None,
+            prediction: outcome
+                .prediction
+                .as_ref()
+                .map(|p| PredictionView::of(p, outcome.outside.as_deref())),
+            unpredictable: outcome.unpredictable.as_deref(),
             verdict: verdict(outcome),
             surprises: &outcome.surprises,
             status,
@@ -141,6 +147,46 @@ impl<'a> SignView<'a> {
             signal: signal(&sign.sign),
             earliest_ns: sign.after.map(|(earliest, _)| ns(earliest)),
             latest_ns: sign.after.map(|(_, latest)| ns(latest)),
+        }
+    }
+}
+
+/// What the rules of the kernel say; an unnoticed fault has no times.
+#[derive(Serialize)]
+pub(crate) struct PredictionView<'a> {
+    endpoint: Option<&'a str>,
+    call: Option<&'a str>,
+    outcome: &'static str,
+    errno: Option<&'a str>,
+    signal: Option<&'a str>,
+    earliest_ns: Option<u64>,
+    latest_ns: Option<u64>,
+    branches_ns: Vec<(u64, u64)>,
+    because: &'a str,
+    rules: &'a [RuleId],
+    outside: Option<&'a str>,
+}
+
+impl<'a> PredictionView<'a> {
+    pub(crate) fn of(p: &'a Prediction, outside: Option<&'a str>) -> Self {
+        let ns = |span: std::time::Duration| u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
+        let comes = p.sign != SignKind::Unnoticed;
+        PredictionView {
+            endpoint: p.lane.as_deref(),
+            call: p.call.as_deref(),
+            outcome: self::outcome(&p.sign),
+            errno: errno(&p.sign),
+            signal: signal(&p.sign),
+            earliest_ns: comes.then(|| ns(p.earliest)),
+            latest_ns: comes.then(|| ns(p.latest)),
+            branches_ns: p
+                .branches
+                .iter()
+                .map(|b| (ns(b.earliest), ns(b.latest)))
+                .collect(),
+            because: &p.because,
+            rules: &p.rules,
+            outside,
         }
     }
 }

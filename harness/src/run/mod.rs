@@ -18,6 +18,7 @@ use std::sync::mpsc::channel;
 
 use crate::lab::error::LabError;
 use crate::outcome::environment::Environment;
+use crate::outcome::foresight;
 use crate::outcome::record::{Outcome, Status, Verdict};
 use crate::report::words::chain;
 use crate::scenario::case::{Case, Clock};
@@ -143,7 +144,7 @@ pub fn run(
             }
         }
     });
-    let outcomes = cases
+    let mut outcomes: Vec<Outcome> = cases
         .iter()
         .zip(outcomes)
         .map(|(case, outcome)| {
@@ -152,8 +153,13 @@ pub fn run(
             })
         })
         .collect();
+    let environment = machine::environment(options);
+    // In a guest that is its host's business: there, thinking takes guest time.
+    if !options.virtual_time {
+        foresight::foresee(cases, &mut outcomes, &environment);
+    }
     Ok(Results {
-        environment: machine::environment(options),
+        environment,
         outcomes,
         interrupted: shared.interrupted.load(Ordering::Relaxed),
     })

@@ -13,6 +13,7 @@ use super::error::VmError;
 use super::kernels::Kernel;
 use super::machine::{Booted, GuestTime, Heard, Life, Settings, boot};
 use crate::outcome::environment::Environment;
+use crate::outcome::foresight;
 use crate::outcome::record::Outcome;
 use crate::report::words::chain;
 use crate::run;
@@ -191,6 +192,9 @@ pub fn run(
     for run in &mut runs {
         run.outcomes
             .sort_by_key(|outcome| place.get(outcome.id.as_str()).copied());
+        if let Some(environment) = &run.environment {
+            foresight::foresee(cases, &mut run.outcomes, environment);
+        }
     }
     Ok(runs)
 }
