@@ -161,6 +161,7 @@ fn outcome(kind: &SignKind) -> &'static str {
         SignKind::PollHangup => "poll_hangup",
         SignKind::Timeout => "timeout",
         SignKind::Signal(_) => "signal",
+        SignKind::HeartbeatLost => "heartbeat_lost",
         SignKind::Unnoticed => "unnoticed",
     }
 }

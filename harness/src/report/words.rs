@@ -17,6 +17,7 @@ pub fn kind(kind: &SignKind) -> String {
         SignKind::Eof => "EOF".into(),
         SignKind::PollHangup => "poll hang-up".into(),
         SignKind::Timeout => "own time limit".into(),
+        SignKind::HeartbeatLost => "heartbeat lost".into(),
         SignKind::Unnoticed => "unnoticed".into(),
     }
 }

@@ -7,6 +7,7 @@ mod happen;
 mod life;
 pub mod machine;
 mod marks;
+mod restart;
 mod schedule;
 
 use std::collections::BTreeMap;
