@@ -64,7 +64,9 @@ impl Script<'_> {
                 let mut next = self.until_data(step, id);
                 while let Some(id) = next {
                     let data = self.take(id, usize::MAX);
-                    if !self.write_to(step, id, |talk| talk.write_all(&data)) {
+                    if !self.is_half_closed(id)
+                        && !self.write_to(step, id, |talk| talk.write_all(&data))
+                    {
                         break;
                     }
                     next = self.until_data(step, id);
@@ -204,6 +206,12 @@ impl Script<'_> {
             delay = delay.mul_f64(how.backoff).min(LONGEST_DELAY);
         }
         None
+    }
+
+    /// After shutdown(SHUT_WR) a write would be EPIPE, and SIGPIPE.
+    fn is_half_closed(&self, id: u32) -> bool {
+        let index = self.sockets.by_id(id);
+        index.is_some_and(|index| self.sockets.at(index).half_closed)
     }
 
     fn take(&mut self, id: u32, most: usize) -> Vec<u8> {

@@ -53,7 +53,8 @@ impl Script<'_> {
             return;
         };
         let data = self.sockets.at_mut(index).heart.take(usize::MAX);
-        if !echo {
+        // A write after shutdown(SHUT_WR) would be EPIPE, and SIGPIPE.
+        if !echo || self.sockets.at(index).half_closed {
             return;
         }
         let written = Talk {

@@ -250,7 +250,10 @@ fn signal_lane(
 }
 
 /// The processes of a lane that are still there.
-pub(super) fn lane_of<'l>(life: &'l mut Life<'_>, lane: &str) -> impl Iterator<Item = &'l mut Running> {
+pub(super) fn lane_of<'l>(
+    life: &'l mut Life<'_>,
+    lane: &str,
+) -> impl Iterator<Item = &'l mut Running> {
     life.running
         .iter_mut()
         .filter(move |r| base_name(&r.lane.name) == lane && !r.collector.state.ended)

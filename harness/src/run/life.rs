@@ -12,7 +12,7 @@ use super::collect::Collector;
 use super::finish::{self, Collected};
 use super::marks::{LISTENERS, Marks, OTHERS};
 use super::restart::Restarting;
-use super::{Shared, happen};
+use super::{Shared, happen, held};
 use crate::endpoint::protocol::Report;
 use crate::endpoint::{Endpoint, Spec, THIS_PROGRAM};
 use crate::fault::Undo;
@@ -396,6 +396,12 @@ impl<'a> Life<'a> {
         self.schedule(SETTLE, Later::Netstat(moment));
     }
 
+    /// Whether a host that is off is about to be built again.
+    pub(super) fn boots_soon(&self, host: &str) -> bool {
+        let boots = |later: &Later| matches!(later, Later::Boot { host: h, .. } if h == host);
+        self.later.iter().any(|(_, later)| boots(later))
+    }
+
     fn take_due(&mut self) -> Option<Later> {
         let now = monotonic_ns();
         let (index, _) = self
@@ -435,6 +441,7 @@ impl<'a> Life<'a> {
             at_ns,
             moment: moment.to_owned(),
             sockets,
+            held: held::by_hosts(&self.running),
         });
         Ok(())
     }

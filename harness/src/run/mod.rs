@@ -4,6 +4,7 @@ mod collect;
 mod descriptors;
 mod finish;
 mod happen;
+mod held;
 mod life;
 pub mod machine;
 mod marks;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use super::happen::{crash, lane_of, now, wait_for_the_end};
-use super::life::{Later, Life, listens, nanos};
+use super::life::{Later, Life, base_name, listens, nanos};
 use crate::fault::Took;
 use crate::lab::error::LabError;
 use crate::outcome::record::FaultRecord;
@@ -16,6 +16,9 @@ use crate::sys::processes::pidfd_open;
 /// How long a host without power is down. It is built again within some 20 ms
 /// on an idle machine; the rest is for a busy one.
 const DOWN_FOR: Duration = Duration::from_millis(100);
+
+/// How long until it is looked at again whether a lane is back.
+const AGAIN: Duration = Duration::from_millis(10);
 
 /// A lane that is being restarted.
 #[derive(Debug, Clone)]
@@ -58,6 +61,10 @@ pub(super) fn restart(life: &mut Life<'_>, what: Restarting) -> Result<Took, Lab
 
 /// A restart after the first, with its record and a look at the sockets.
 pub(super) fn once_more(life: &mut Life<'_>, what: Restarting) -> Result<(), LabError> {
+    if !life.is_back(&what.lane) {
+        life.schedule(AGAIN, Later::Restart(what));
+        return Ok(());
+    }
     let (event, number) = (what.event.clone(), what.number);
     let in_words = format!("restart {}, {number} of {}", what.lane, what.times);
     let took = restart(life, what)?;
@@ -108,6 +115,26 @@ fn power_cycle(life: &mut Life<'_>, lane: &str, mark: Option<String>) -> Result<
 }
 
 impl Life<'_> {
+    /// Whether a restarted lane is where it was: its newest process has
+    /// connected, or its script is over. On a busy machine that takes a while,
+    /// and one that is ended before leaves nothing behind.
+    fn is_back(&self, lane: &str) -> bool {
+        let Some(planned) = self.case.lanes.iter().find(|l| l.name == lane) else {
+            return true;
+        };
+        let booting =
+            self.booting.iter().any(|b| b.host == planned.host) || self.boots_soon(&planned.host);
+        let newest = self
+            .running
+            .iter()
+            .rfind(|r| base_name(&r.lane.name) == lane);
+        !booting
+            && newest.is_none_or(|r| {
+                let state = &r.collector.state;
+                state.connected || state.listening || state.done
+            })
+    }
+
     /// Starts a lane's processes anew.
     pub(super) fn start_again(&mut self, lane: &str) -> Result<(), LabError> {
         let case = self.case;
