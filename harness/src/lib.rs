@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! cli -> report, run -> fault, endpoint, observe -> lab -> sys
-//!                 \-> scenario, outcome (pure: no I/O)
+//!                 \-> scenario, predict, outcome (pure: no I/O)
 //! ```
 //!
 //! [`lab`] is useful on its own: a Rust test can build a network, run its own
@@ -17,8 +17,10 @@ pub mod fault;
 pub mod lab;
 pub mod observe;
 pub mod outcome;
+pub mod predict;
 pub mod report;
 pub mod run;
 pub mod sandbox;
 pub mod scenario;
 pub mod sys;
+pub mod vm;

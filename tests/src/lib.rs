@@ -1,5 +1,6 @@
-//! What the tests share: where things are, and snapshots of one row each.
+//! What the tests share: where things are, programs, snapshots of one row each.
 
+pub mod program;
 pub mod row;
 
 use std::path::PathBuf;

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::question::PredictArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// What your sockets do when the peer dies: which call returns, with which
@@ -32,6 +33,9 @@ pub(super) enum Command {
     /// Run cases and show what each one's sockets did
     #[command(after_help = RUN_EXAMPLES)]
     Run(RunArgs),
+    /// Say what each case's sockets will do and why, without running any
+    #[command(after_help = PREDICT_EXAMPLES)]
+    Predict(PredictArgs),
     /// Show the cases there are, without running any
     #[command(after_help = LIST_EXAMPLES)]
     List(ListArgs),
@@ -41,6 +45,9 @@ pub(super) enum Command {
     /// Print the JSON Schema of scenario files, for editors
     #[command(after_help = SCHEMA_HELP)]
     Schema,
+    /// Show the kernels that guests can be started with
+    #[command(after_help = KERNELS_HELP)]
+    Kernels,
     /// Say what this machine can and cannot do, and the cure
     #[command(after_help = DOCTOR_HELP)]
     Doctor,
@@ -60,10 +67,25 @@ Examples:
   halfopen run host-crash --ladder                with every call and every packet
   halfopen run --sysctl client:net.ipv4.tcp_retries2=8
                                                   what would that sysctl change?
+  halfopen run --time virtual                     the two-hour defaults, in seconds
+  halfopen run --time virtual --kernel all        on every kernel, side by side
   halfopen run --format json | jq '.cases[] | {id, first_sign}'
 
 Exit codes: 0 as expected, 1 a case differs or failed, 2 wrong input,
 3 this machine cannot do it (or could run none of the cases), 130 interrupted.";
+
+const PREDICT_EXAMPLES: &str = "\
+Nothing is run and no privileges are needed. With any of --keepalive,
+--user-timeout, --retries2, --fault, --in-flight, --network, --family and
+--idle it answers that one question; otherwise it predicts a file's cases.
+
+Examples:
+  halfopen predict host-crash
+  halfopen predict --keepalive 60s,20s,3 --fault crash --in-flight none --kernel 6.1
+  halfopen predict --fault silence --in-flight after --retries2 8 --hz 1000
+  halfopen predict --format json | jq '.cases[] | {id, prediction}'
+
+Exit codes: 0 answered, 2 wrong input.";
 
 const LIST_EXAMPLES: &str = "\
 Examples:
@@ -84,6 +106,12 @@ Example, for editors that use yaml-language-server:
   halfopen schema > scenarios.schema.json
 and as the first line of the file of scenarios:
   # yaml-language-server: $schema=scenarios.schema.json";
+
+const KERNELS_HELP: &str = "\
+Looked for in the cache of ci/kernels ($HALFOPEN_KERNELS, else
+~/.cache/halfopen/kernels), in /boot and under /lib/modules.
+
+Exit codes: 0 there are some, 3 there are none.";
 
 const DOCTOR_HELP: &str = "\
 Each capability is tried out in a namespace that is thrown away; nothing on
@@ -119,6 +147,11 @@ pub(super) struct RunArgs {
     /// On this machine's clock, or on a guest's that jumps over idle time
     #[arg(long, value_enum, default_value_t = Time::Real, value_name = "CLOCK")]
     pub(super) time: Time,
+    /// Run in a guest on this kernel: a vmlinuz, a directory that ci/kernels
+    /// made, a release or how it begins, or `all`; may be given several times
+    /// [default with --time virtual: the newest that `halfopen kernels` shows]
+    #[arg(long, value_name = "KERNEL")]
+    pub(super) kernel: Vec<String>,
     /// Draw every call and every packet of each case after the table
     #[arg(long)]
     pub(super) ladder: bool,
@@ -164,7 +197,7 @@ pub(super) struct Sysctl {
     pub(super) value: String,
 }
 
-fn sysctl(text: &str) -> Result<Sysctl, String> {
+pub(super) fn sysctl(text: &str) -> Result<Sysctl, String> {
     let form = "write HOST:KEY=VALUE, such as client:net.ipv4.tcp_retries2=8";
     let (host, setting) = text
         .split_once(':')

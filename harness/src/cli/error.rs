@@ -51,9 +51,9 @@ pub(super) enum CliError {
     /// The run ended without results.
     #[error("failed to run: {0}")]
     Run(String),
-    /// Something was asked for that this version does not have.
+    /// A guest cannot be run: no QEMU, no kernel, not a kernel.
     #[error("{0}")]
-    NotBuilt(String),
+    Vm(String),
     /// The report could not be written.
     #[error("failed to write the report: {0}")]
     Output(std::io::Error),
@@ -63,7 +63,7 @@ impl CliError {
     pub(super) fn exit(&self) -> Exit {
         match self {
             CliError::Scenarios(_) | CliError::Usage(_) => Exit::Input,
-            CliError::Missing(_) | CliError::Run(_) | CliError::NotBuilt(_) => Exit::Machine,
+            CliError::Missing(_) | CliError::Run(_) | CliError::Vm(_) => Exit::Machine,
             CliError::Output(_) => Exit::Machine,
         }
     }

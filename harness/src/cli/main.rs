@@ -6,21 +6,24 @@ use clap::Parser;
 
 use super::args::{Cli, Command};
 use super::error::{CliError, Exit};
-use super::{doctor, list, output, run};
-use crate::{endpoint, scenario};
+use super::{doctor, foretell, guests, list, output, run};
+use crate::{endpoint, scenario, vm};
 
 /// Runs the command with this process's arguments.
 pub fn main() -> ExitCode {
     // Endpoints are this same program; they must not get to the words below.
     endpoint::serve_if_asked();
+    vm::guest::serve_if_guest(vm::cases::work);
     // Ends the process itself after --help and --version (0) and after words
     // it does not know (2).
     let cli = Cli::parse();
     let done = match &cli.command {
         Command::Run(args) => run::run(args),
+        Command::Predict(args) => foretell::foretell(args),
         Command::List(args) => list::list(args),
         Command::Check(args) => list::check(args),
         Command::Schema => schema(),
+        Command::Kernels => guests::list(),
         Command::Doctor => doctor::doctor(),
     };
     match done {

@@ -5,11 +5,15 @@ mod args;
 mod catalogue;
 pub mod doctor;
 mod error;
+mod foretell;
 mod interrupt;
+mod guests;
+mod guests_meter;
 mod list;
 mod main;
 mod output;
 mod progress;
+mod question;
 mod run;
 mod select;
 

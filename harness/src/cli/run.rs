@@ -9,9 +9,12 @@ use crate::scenario::case::Case;
 use super::args::{Format, RunArgs, Sysctl, Time};
 use super::error::{CliError, Exit};
 use super::progress::Meter;
-use super::{catalogue, doctor, interrupt, output, select};
+use super::{catalogue, doctor, guests, interrupt, output, select};
 use crate::report::words::chain;
 use crate::run::{self, Options};
+
+/// `--sysctl` by host.
+pub(super) type Sysctls = BTreeMap<String, BTreeMap<String, String>>;
 
 /// The host of a `--sysctl` that means every host.
 const EVERY_HOST: &str = "all";
@@ -29,12 +32,8 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit, CliError> {
     let (from, catalogue) = catalogue::open(file.as_deref())?;
     let cases = select::pick(catalogue.cases, &filters, &from)?;
     let sysctls = sysctls(&args.sysctl, &cases)?;
-    if args.time == Time::Virtual {
-        return Err(CliError::NotBuilt(
-            "--time virtual is not built yet; without it, cases short enough for real time are \
-             run and the others are listed as not run"
-                .into(),
-        ));
+    if args.time == Time::Virtual || !args.kernel.is_empty() {
+        return guests::run(args, &cases, sysctls);
     }
     // Before any thread is started: see privileges.
     let privileges = doctor::needed_for_run()?;
@@ -43,6 +42,7 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit, CliError> {
         sysctls,
         interrupt: interrupt::watch(),
         privileges: privileges.to_owned(),
+        virtual_time: false,
     };
     let mut meter = Meter::new();
     let results = run::run(&cases, &options, &mut |event| meter.see(&event));
@@ -58,7 +58,7 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit, CliError> {
     Ok(exit(&finished))
 }
 
-fn report(finished: &Finished<'_>, args: &RunArgs) -> Result<(), CliError> {
+pub(super) fn report(finished: &Finished<'_>, args: &RunArgs) -> Result<(), CliError> {
     if args.format == Format::Json {
         output::write_with(|out| json::write(finished, out))?;
         output::remark(&notes::totals(finished));
@@ -86,7 +86,7 @@ fn report(finished: &Finished<'_>, args: &RunArgs) -> Result<(), CliError> {
 
 /// The exit code of a run. One in which no case could be run has shown
 /// nothing, so it does not count as going as expected.
-fn exit(finished: &Finished<'_>) -> Exit {
+pub(super) fn exit(finished: &Finished<'_>) -> Exit {
     let totals = Totals::of(finished.outcomes);
     if finished.interrupted {
         Exit::Interrupted
@@ -103,7 +103,7 @@ fn exit(finished: &Finished<'_>) -> Exit {
 ///
 /// # Errors
 /// A host that no selected case has, or one key given two values.
-fn sysctls(
+pub(super) fn sysctls(
     given: &[Sysctl],
     cases: &[Case],
 ) -> Result<BTreeMap<String, BTreeMap<String, String>>, CliError> {

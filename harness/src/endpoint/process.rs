@@ -17,6 +17,7 @@ use super::report::Reporter;
 use super::sockets::Sockets;
 use crate::scenario::case::Disposition;
 use crate::sys::inherit::take_inherited;
+use crate::sys::schedule::{Prompt, wake_promptly};
 use crate::sys::{processes, signals};
 
 /// Becomes an endpoint, and never returns, when this process was started as
@@ -56,6 +57,7 @@ fn live(plan: Option<OsString>) -> io::Result<()> {
         keyboard: take_inherited(plan.keyboard)?,
         marks: take_marks(&plan.marks)?,
     };
+    wake_promptly(Prompt::Endpoint);
     script.reporter.ready();
     if script.wait_for(&plan.start) == Flow::Next {
         // Either way the script is over.

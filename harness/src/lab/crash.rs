@@ -55,6 +55,7 @@ impl Lab {
         // and with it its end of the cable, for as long as it retransmits.
         let unplugged = self.unplug(index);
         kill();
+        self.let_orphans_go(index);
         unplugged?;
         self.nodes[index].refusals.clear();
         self.nodes[index].neighbours.clear();

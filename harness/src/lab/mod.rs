@@ -1,5 +1,41 @@
 //! Throwaway networks: hosts, links through the wire, switches, routers,
 //! faults. Knows no scenario.
+//!
+//! A test of one's own client, as root or as an ordinary user (more of them
+//! are in this repository's tests/tests/library.rs):
+//!
+//! ```no_run
+//! use std::io::{ErrorKind, Read};
+//! use std::net::{SocketAddr, TcpListener, TcpStream};
+//! use std::time::Duration;
+//!
+//! use halfopen::lab::Lab;
+//! use halfopen::scenario::case::Family;
+//!
+//! // Once a file of tests: see the macro.
+//! halfopen::sandboxed!();
+//!
+//! # fn main() {}
+//! # mod tests { use super::*;
+//! #[test]
+//! fn crash_goes_unnoticed_by_a_client_that_waits() -> Result<(), Box<dyn std::error::Error>> {
+//!     let mut lab = Lab::builder().host("client").host("server").cable("client", "server").build()?;
+//!     let address = SocketAddr::new(lab.address("server", Family::Ipv4)?, 7000);
+//!     let listener = lab.enter("server", || TcpListener::bind(address))??;
+//!     let mut client = lab.enter("client", || TcpStream::connect(address))??;
+//!     let (accepted, _) = listener.accept()?;
+//!
+//!     // Silence, then death: neither FIN nor RST comes out.
+//!     let mut processes = Some((listener, accepted));
+//!     lab.crash("server", &mut || drop(processes.take()))?;
+//!
+//!     client.set_read_timeout(Some(Duration::from_secs(1)))?;
+//!     let read = client.read(&mut [0; 64]).map_err(|e| e.kind());
+//!     assert_eq!(read, Err(ErrorKind::WouldBlock));
+//!     Ok(())
+//! }
+//! # }
+//! ```
 
 pub mod builder;
 mod cable;
@@ -14,6 +50,7 @@ mod message;
 pub mod namespace;
 mod neighbour;
 mod netlink;
+mod orphans;
 pub mod pinned;
 mod planned;
 mod route;

@@ -2,7 +2,7 @@
 //! nothing had happened.
 
 use super::record::{
-    Call, CallResult, EndpointRecord, ExitKind, FaultRecord, FirstSign, WireRecord,
+    Call, CallResult, EndpointRecord, ExitKind, FaultRecord, FirstSign, Packet, WireRecord,
 };
 use crate::scenario::case::SignKind;
 
@@ -60,6 +60,8 @@ pub fn first_sign(
         },
         Some((endpoint, sign)) => FirstSign {
             endpoint: endpoint.lane.clone(),
+            // First: the fields below take the sign apart.
+            wire_evidence_ns: evidence(&endpoint.host, &sign, wire).map(|at| at - reference),
             call: sign.call,
             errno: match &sign.kind {
                 SignKind::Errno(name) => Some(name.clone()),
@@ -68,8 +70,6 @@ pub fn first_sign(
             // A fault takes effect between the request and its answer; what
             // shows in between shows at once.
             since_fault_ns: Some((sign.at_ns - reference).max(0)),
-            wire_evidence_ns: evidence(&endpoint.host, &sign.kind, sign.at_ns, wire)
-                .map(|at| at - reference),
             outcome: sign.kind,
         },
     }
@@ -85,6 +85,8 @@ fn is_lane(endpoint: &str, lane: &str) -> bool {
 }
 
 struct Seen {
+    /// When the call was made.
+    began_ns: i64,
     at_ns: i64,
     call: String,
     kind: SignKind,
@@ -93,16 +95,14 @@ struct Seen {
 fn signs_of(endpoint: &EndpointRecord) -> impl Iterator<Item = Seen> {
     endpoint.processes.iter().flat_map(|process| {
         let calls = process.calls.iter().filter_map(|call| {
-            Some(Seen {
-                at_ns: call.end_ns?,
+            Some(Seen { began_ns: call.start_ns, at_ns: call.end_ns?,
                 kind: sign_of(call)?,
                 call: call.call.clone(),
             })
         });
         let death = process.end.iter().filter_map(|end| match &end.how {
             // Other signals are the runner's or the machine's doing.
-            ExitKind::Killed(signal) if signal == "SIGPIPE" => Some(Seen {
-                at_ns: end.at_ns,
+            ExitKind::Killed(signal) if signal == "SIGPIPE" => Some(Seen { began_ns: end.at_ns, at_ns: end.at_ns,
                 kind: SignKind::Signal(signal.clone()),
                 call: process
                     .calls
@@ -141,30 +141,47 @@ pub fn sign_of(call: &Call) -> Option<SignKind> {
     }
 }
 
-/// The wire's own evidence of the moment: the segment or ICMP message that
-/// told the host, or the RST that the host sent as it gave up
-/// (tcp_send_active_reset() in tcp_keepalive_timer()).
-fn evidence(host: &str, kind: &SignKind, at_ns: i64, wire: &WireRecord) -> Option<i64> {
+/// How much later than the socket's error the host's RST may be on the wire:
+/// what the host sends is stamped by the softirq that takes it in there
+/// (netif_rx()), which may run after the process that was woken.
+const LATE_STAMP_NS: i64 = 10_000_000;
+
+/// The wire's own evidence of the moment: the segment that told the host, or
+/// the RST that the host sent as it gave up (tcp_send_active_reset() in
+/// tcp_keepalive_timer()). Only what came while the call was under way: a call
+/// made later returns at once, at a moment that the program chose.
+fn evidence(host: &str, sign: &Seen, wire: &WireRecord) -> Option<i64> {
     let told = |kinds: &[char]| {
         wire.packets
             .iter()
-            .filter(|p| p.from != host && p.flags.contains(kinds))
+            .filter(|p| reaches(p, host) && p.flags.contains(kinds))
             .filter_map(|p| p.delivered_ns)
-            .filter(|at| *at <= at_ns)
+            .filter(|at| (sign.began_ns..=sign.at_ns).contains(at))
             .max()
     };
-    match kind {
-        SignKind::Eof => told(&['F']),
-        SignKind::PollHangup => told(&['F', 'R']),
-        SignKind::Errno(e) if e == "ECONNRESET" || e == "ECONNREFUSED" => told(&['R']),
-        SignKind::Errno(e) if e == "ETIMEDOUT" => wire
-            .packets
+    let gave_up = || {
+        let window = sign.began_ns..=sign.at_ns.saturating_add(LATE_STAMP_NS);
+        wire.packets
             .iter()
             .filter(|p| p.from == host && p.flags.contains('R'))
             .map(|p| p.sent_ns)
-            .min_by_key(|sent| sent.abs_diff(at_ns)),
+            .filter(|sent| window.contains(sent))
+            .min_by_key(|sent| sent.abs_diff(sign.at_ns))
+    };
+    match &sign.kind {
+        SignKind::Eof => told(&['F']),
+        SignKind::PollHangup => told(&['F', 'R']).or_else(gave_up),
+        SignKind::Errno(e) if e == "ECONNRESET" || e == "ECONNREFUSED" => told(&['R']),
+        SignKind::Errno(e) if e == "ETIMEDOUT" => gave_up(),
         _ => None,
     }
+}
+
+/// Whether the packet is on its last way to the host: what a router takes from
+/// one cable to the next has not told it anything yet.
+fn reaches(packet: &Packet, host: &str) -> bool {
+    let from = &packet.from;
+    packet.cable == format!("{from}-{host}") || packet.cable == format!("{host}-{from}")
 }
 
 #[cfg(test)]
@@ -282,5 +299,63 @@ mod tests {
             &WireRecord::default(),
         );
         assert_eq!(sign.outcome, SignKind::Signal("SIGPIPE".into()));
+    }
+
+    fn segment(from: &str, cable: &str, flags: &str, ms: i64) -> Packet {
+        Packet {
+            sent_ns: ms * 1_000_000,
+            delivered_ns: Some(ms * 1_000_000 + 5_000),
+            cable: cable.into(),
+            from: from.into(),
+            src: String::new(),
+            dst: String::new(),
+            kind: String::new(),
+            flags: flags.into(),
+            seq: None,
+            ack: None,
+            len: 0,
+            frame: 66,
+            window: None,
+            retransmission: false,
+        }
+    }
+
+    /// A read that began at 400 ms and ended at 900 ms like this; the fault
+    /// struck at 500 ms. The evidence, milliseconds after the fault.
+    fn evidence_of(result: CallResult, packets: Vec<Packet>) -> Option<i64> {
+        let mut read = call("read", 900, result);
+        read.start_ns = 400_000_000;
+        let wire = WireRecord { packets, ..WireRecord::default() };
+        let lanes = [lane("client", vec![read])];
+        let sign = first_sign(&["client".into()], &[crash(500)], &lanes, &wire);
+        sign.wire_evidence_ns.map(|ns| ns / 1_000_000)
+    }
+
+    #[test]
+    fn what_told_the_host_is_the_evidence() {
+        let reset = || CallResult::Errno("ECONNRESET".into());
+        let on_the_way = segment("server", "router-server", "R", 890);
+        let there = segment("router", "client-router", "R", 899);
+        let to_the_server = segment("router", "router-server", "R", 900);
+        let packets = vec![on_the_way.clone(), there, to_the_server];
+        assert_eq!(evidence_of(reset(), packets), Some(399));
+        assert_eq!(evidence_of(reset(), vec![on_the_way]), None);
+    }
+
+    #[test]
+    fn what_came_before_the_call_does_not_tell_its_moment() {
+        let fin = segment("server", "client-server", "FA", 350);
+        assert_eq!(evidence_of(CallResult::Value(0), vec![fin]), None);
+    }
+
+    #[test]
+    fn giving_up_is_seen_by_the_host_s_own_reset() {
+        let old = segment("client", "client-server", "R", 100);
+        let last = segment("client", "client-server", "RA", 901);
+        let timed_out = || CallResult::Errno("ETIMEDOUT".into());
+        assert_eq!(evidence_of(timed_out(), vec![old.clone(), last.clone()]), Some(401));
+        assert_eq!(evidence_of(timed_out(), vec![old.clone()]), None);
+        let hangup = CallResult::Ready(vec!["socket:IN|ERR|HUP".into()]);
+        assert_eq!(evidence_of(hangup, vec![old, last]), Some(401));
     }
 }

@@ -3,6 +3,7 @@
 pub mod cost;
 pub mod environment;
 pub mod first_sign;
+pub mod foresight;
 pub mod record;
 pub mod tolerance;
 pub mod verdict;

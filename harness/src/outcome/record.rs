@@ -6,6 +6,7 @@
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
+use crate::predict::Prediction;
 use crate::scenario::case::{Sign, SignKind};
 
 /// What a case showed.
@@ -41,6 +42,15 @@ pub struct Outcome {
     pub verdict: Verdict,
     /// What nobody expected, in words.
     pub surprises: Vec<String>,
+    /// What the rules of the kernel said would happen.
+    #[serde(default)]
+    pub prediction: Option<Prediction>,
+    /// Why they say nothing, if they do not.
+    #[serde(default)]
+    pub unpredictable: Option<String>,
+    /// How what was seen lies outside the prediction, if it does.
+    #[serde(default)]
+    pub outside: Option<String>,
 }
 
 /// Whether a case ran.
@@ -85,7 +95,8 @@ pub struct FirstSign {
     /// Time since the fault took effect; None when unnoticed.
     pub since_fault_ns: Option<i64>,
     /// The same moment, by the wire's own evidence where there is one (the RST
-    /// or FIN that caused it reached the host), since the fault.
+    /// or FIN that caused it reached the host, or the host's own RST left it,
+    /// while the call was under way), since the fault.
     pub wire_evidence_ns: Option<i64>,
 }
 

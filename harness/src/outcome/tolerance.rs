@@ -25,6 +25,22 @@ pub const VIRTUAL_TIME: Tolerance = Tolerance {
     share: 0.0,
 };
 
+/// How far a first sign may be from a prediction, which itself allows for
+/// everything the kernel leaves open and for nothing else.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Waking {
+    /// How much sooner: the fault's own moment is known to a few milliseconds.
+    pub early: Duration,
+    /// How much later: a busy machine starts and wakes processes late.
+    pub late: Duration,
+}
+
+/// Real time on a machine that runs a whole catalogue at once.
+pub const WAKING: Waking = Waking {
+    early: Duration::from_millis(10),
+    late: Duration::from_millis(150),
+};
+
 impl Tolerance {
     /// How far a measured time may be from `expected`.
     pub fn around(&self, expected: Duration) -> Duration {

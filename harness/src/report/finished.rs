@@ -33,6 +33,8 @@ pub struct Totals {
     pub failed: usize,
     /// Not run.
     pub not_run: usize,
+    /// Outside their prediction, whatever their verdict.
+    pub outside: usize,
 }
 
 impl Totals {
@@ -43,6 +45,7 @@ impl Totals {
             ..Totals::default()
         };
         for outcome in outcomes {
+            totals.outside += usize::from(outcome.outside.is_some());
             *match verdict(outcome) {
                 Verdict::AsExpected => &mut totals.as_expected,
                 Verdict::Observed => &mut totals.observed,
@@ -54,9 +57,9 @@ impl Totals {
         totals
     }
 
-    /// Whether every case that ran did as expected.
+    /// Whether every case that ran did as expected and as predicted.
     pub fn all_as_expected(&self) -> bool {
-        self.differ == 0 && self.failed == 0
+        self.differ == 0 && self.failed == 0 && self.outside == 0
     }
 }
 

@@ -174,6 +174,9 @@ pub(crate) fn crash(detector: &str, errno: &str, after_ms: i64, verdict: Verdict
         },
         verdict,
         surprises: vec![],
+        prediction: None,
+        unpredictable: None,
+        outside: None,
     }
 }
 
@@ -257,8 +260,23 @@ pub(crate) fn all() -> Vec<Outcome> {
     differs
         .surprises
         .push("an RST reached the client although the host was silent".into());
+    differs.outside =
+        Some("ETIMEDOUT was predicted, ECONNRESET was seen".into());
+    let predicted = crate::predict::Prediction {
+        sign: SignKind::Errno("ETIMEDOUT".into()),
+        call: Some("read".into()),
+        lane: Some("client".into()),
+        earliest: Duration::from_millis(3_000),
+        latest: Duration::from_millis(3_080),
+        branches: vec![],
+        because: "retransmissions until 1.4 s have passed since the first".into(),
+        rules: vec![crate::predict::RuleId::Retransmission],
+    };
+    differs.prediction = Some(predicted.clone());
+    let mut foreseen = crash("none", "ETIMEDOUT", 3_052, Verdict::AsExpected);
+    foreseen.prediction = Some(predicted);
     vec![
-        crash("none", "ETIMEDOUT", 3_052, Verdict::AsExpected),
+        foreseen,
         differs,
         crash("user-timeout-3s", "ETIMEDOUT", 3_208, Verdict::Observed),
         unnoticed(),

@@ -10,6 +10,7 @@ use crate::outcome::environment::Environment;
 use crate::outcome::record::{
     EndpointRecord, FaultRecord, FirstSign, Netstat, Outcome, Status, Verdict, WireRecord,
 };
+use crate::predict::{Prediction, RuleId};
 use crate::scenario::case::{Sign, SignKind};
 
 use super::finished::{Finished, Totals, verdict};
@@ -23,6 +24,24 @@ pub const SCHEMA: u32 = 1;
 /// Those of the writer.
 pub fn write(run: &Finished<'_>, to: &mut dyn Write) -> io::Result<()> {
     serde_json::to_writer_pretty(&mut *to, &Document::of(run)).map_err(io::Error::from)?;
+    to.write_all(b"\n")
+}
+
+/// Writes runs on several kernels: an object with one run each in `kernels`.
+///
+/// # Errors
+/// Those of the writer.
+pub fn write_several(runs: &[Finished<'_>], to: &mut dyn Write) -> io::Result<()> {
+    #[derive(Serialize)]
+    struct Several<'a> {
+        schema: u32,
+        kernels: Vec<Document<'a>>,
+    }
+    let all = Several {
+        schema: SCHEMA,
+        kernels: runs.iter().map(Document::of).collect(),
+    };
+    serde_json::to_writer_pretty(&mut *to, &all).map_err(io::Error::from)?;
     to.write_all(b"\n")
 }
 
@@ -65,8 +84,9 @@ struct CaseView<'a> {
     wire: &'a WireRecord,
     /// Null unless nothing happened to the case, for long enough.
     cost: Option<CostView>,
-    /// Room for what will be computed before the run: null until then.
-    prediction: Option<()>,
+    prediction: Option<PredictionView<'a>>,
+    /// Why there is no prediction.
+    unpredictable: Option<&'a str>,
     verdict: Verdict,
     surprises: &'a [String],
     status: &'static str,
@@ -95,7 +115,11 @@ impl<'a> CaseView<'a> {
             netstat: &outcome.netstat,
             wire: &outcome.wire,
             cost: cost(outcome).as_ref().map(CostView::of),
-            prediction: None,
+            prediction: outcome
+                .prediction
+                .as_ref()
+                .map(|p| PredictionView::of(p, outcome.outside.as_deref())),
+            unpredictable: outcome.unpredictable.as_deref(),
             verdict: verdict(outcome),
             surprises: &outcome.surprises,
             status,
@@ -149,6 +173,46 @@ impl CostView {
             window_ns: cost.window_ns,
             packets_per_hour: cost.packets_per_hour(),
             bytes_per_hour: cost.bytes_per_hour(),
+        }
+    }
+}
+
+/// What the rules of the kernel say; an unnoticed fault has no times.
+#[derive(Serialize)]
+pub(crate) struct PredictionView<'a> {
+    endpoint: Option<&'a str>,
+    call: Option<&'a str>,
+    outcome: &'static str,
+    errno: Option<&'a str>,
+    signal: Option<&'a str>,
+    earliest_ns: Option<u64>,
+    latest_ns: Option<u64>,
+    branches_ns: Vec<(u64, u64)>,
+    because: &'a str,
+    rules: &'a [RuleId],
+    outside: Option<&'a str>,
+}
+
+impl<'a> PredictionView<'a> {
+    pub(crate) fn of(p: &'a Prediction, outside: Option<&'a str>) -> Self {
+        let ns = |span: std::time::Duration| u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
+        let comes = p.sign != SignKind::Unnoticed;
+        PredictionView {
+            endpoint: p.lane.as_deref(),
+            call: p.call.as_deref(),
+            outcome: self::outcome(&p.sign),
+            errno: errno(&p.sign),
+            signal: signal(&p.sign),
+            earliest_ns: comes.then(|| ns(p.earliest)),
+            latest_ns: comes.then(|| ns(p.latest)),
+            branches_ns: p
+                .branches
+                .iter()
+                .map(|b| (ns(b.earliest), ns(b.latest)))
+                .collect(),
+            because: &p.because,
+            rules: &p.rules,
+            outside,
         }
     }
 }

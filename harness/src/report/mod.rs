@@ -6,6 +6,7 @@ pub mod finished;
 pub(crate) mod fixture;
 pub mod held;
 pub mod json;
+pub mod kernels;
 pub mod ladder;
 pub mod netstat;
 pub mod notes;

@@ -16,6 +16,7 @@ use super::words::{self, counted};
 pub fn render(run: &Finished<'_>, width: u16) -> String {
     let mut text = String::new();
     differences(&mut text, run.outcomes);
+    unforeseen(&mut text, run.outcomes);
     failures(&mut text, run.outcomes);
     beside_the_book(&mut text, run.outcomes, usize::from(width));
     text.push_str(&held::render(run.environment, run.outcomes));
@@ -61,6 +62,9 @@ pub fn totals(run: &Finished<'_>) -> String {
         };
         words.push(format!("{} not run ({})", totals.not_run, why.join(", ")));
     }
+    if totals.outside > 0 {
+        words.push(format!("{} outside the prediction", totals.outside));
+    }
     let interrupted = if run.interrupted { "interrupted: " } else { "" };
     format!(
         "{interrupted}{} in {}",
@@ -98,7 +102,42 @@ fn differences(text: &mut String, outcomes: &[Outcome]) {
         for surprise in &case.surprises {
             let _ = writeln!(text, "    surprise  {surprise}");
         }
+        predicted(text, case);
         evidence(text, case);
+    }
+}
+
+/// Cases that went as expected, but not as predicted: somebody is wrong about
+/// the kernel.
+fn unforeseen(text: &mut String, outcomes: &[Outcome]) {
+    let cases: Vec<_> = outcomes
+        .iter()
+        .filter(|case| case.outside.is_some() && verdict(case) != Verdict::Differs)
+        .collect();
+    if cases.is_empty() {
+        return;
+    }
+    let _ = writeln!(
+        text,
+        "\n{} outside the prediction",
+        counted(cases.len(), "case", "cases")
+    );
+    for case in cases {
+        let _ = writeln!(text, "\n  {}", case.id);
+        let _ = writeln!(text, "    observed  {}", words::observed(case));
+        predicted(text, case);
+        evidence(text, case);
+    }
+}
+
+fn predicted(text: &mut String, case: &Outcome) {
+    let Some(prediction) = &case.prediction else {
+        return;
+    };
+    let _ = writeln!(text, "    predicted {}", words::prediction(prediction));
+    let _ = writeln!(text, "    because   {}", prediction.because);
+    if let Some(outside) = &case.outside {
+        let _ = writeln!(text, "    surprise  {outside}");
     }
 }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::outcome::first_sign::asked_ns;
-use crate::outcome::record::{Outcome, Packet, Status};
+use crate::outcome::record::{Outcome, Status};
 use crate::outcome::tolerance::Tolerance;
 use crate::scenario::case::SignKind;
 
@@ -152,10 +152,12 @@ fn wire(case: &Outcome) -> String {
         .filter(|p| p.sent_ns >= from)
         .collect();
     let mut kinds = Vec::new();
-    let probes = after.iter().filter(|p| p.kind == "keepalive-probe");
-    // A packet shows up on every cable it passes.
-    let first_cable = |p: &&&Packet| after.iter().all(|q| q.from != p.from || q.cable == p.cable);
-    match (probes.filter(first_cable).count(), died) {
+    // A packet shows up on every cable it passes; it counts where it was made.
+    let made_here = |from: &str| case.endpoints.iter().any(|e| e.host == from);
+    let probes = after
+        .iter()
+        .filter(|p| p.kind == "keepalive-probe" && made_here(&p.from));
+    match (probes.count(), died) {
         (0, _) => {}
         (1, true) => kinds.push("1 probe".to_owned()),
         (n, true) => kinds.push(format!("{n} probes")),

@@ -10,6 +10,7 @@ use crate::outcome::record::{Outcome, Status};
 use super::finished::{by_scenario, verdict};
 use super::span::human;
 use super::words;
+use crate::scenario::case::SignKind;
 
 /// The width that suits a CI log and a review.
 pub const LOG_WIDTH: u16 = 100;
@@ -20,13 +21,14 @@ const HEADER: [&str; COLUMNS] = [
     "first sign",
     "by",
     "after",
+    "predicted",
     "verdict",
 ];
-const COLUMNS: usize = 6;
+const COLUMNS: usize = 7;
 const AFTER: usize = 4;
 /// Columns that may be wrapped, most willing first: text for people. Signs,
 /// times and verdicts are never broken.
-const WRAPPED: [usize; 3] = [0, 1, 3];
+const WRAPPED: [usize; 4] = [0, 1, 3, 5];
 /// Spaces that set the cases of a scenario off from its heading.
 const INDENT: usize = 2;
 /// Spaces between columns.
@@ -108,8 +110,31 @@ fn row(outcome: &Outcome) -> Row {
         sign,
         by,
         after,
+        predicted(outcome),
         words::verdict(verdict(outcome)).to_owned(),
     ]
+}
+
+/// When the sign was predicted to come, and which, if it is not the one that
+/// came; `?` when the rules do not decide.
+fn predicted(outcome: &Outcome) -> String {
+    let Some(prediction) = &outcome.prediction else {
+        let open = outcome.unpredictable.is_some();
+        return if open { "?" } else { "-" }.to_owned();
+    };
+    let seen = outcome.first_sign.as_ref().map(|first| &first.outcome);
+    let same = seen == Some(&prediction.sign);
+    let comes = prediction.sign != SignKind::Unnoticed;
+    match (same, comes) {
+        (true, true) => words::interval(prediction),
+        (true, false) => "-".to_owned(),
+        (false, true) => format!(
+            "{}, {}",
+            words::kind(&prediction.sign),
+            words::interval(prediction)
+        ),
+        (false, false) => words::kind(&prediction.sign),
+    }
 }
 
 /// The book's sign, short: it names lanes and calls in the notes, not here.

@@ -7,6 +7,7 @@ use crate::outcome::record::{
     WireCounts,
 };
 use crate::outcome::tolerance::Tolerance;
+use crate::predict::Prediction;
 use crate::scenario::case::{Sign, SignKind};
 
 use super::span::{human_interval, human_ns};
@@ -45,6 +46,24 @@ pub fn first_sign(first: &FirstSign) -> String {
         words = format!("{words} after {}", human_ns(ns));
     }
     words
+}
+
+/// A prediction: `ETIMEDOUT by client's read after 3.27 s to 3.35 s`.
+pub fn prediction(p: &Prediction) -> String {
+    let mut words = kind(&p.sign);
+    if let Some(by) = by(p.lane.as_deref(), p.call.as_deref()) {
+        words = format!("{words} by {by} after {}", interval(p));
+    }
+    words
+}
+
+/// When a predicted sign comes: `3.27 s to 3.35 s`, with `or` between branches.
+pub fn interval(p: &Prediction) -> String {
+    let spans: Vec<_> = p
+        .intervals()
+        .map(|span| human_interval(span.earliest, span.latest))
+        .collect();
+    spans.join(" or ")
 }
 
 /// What a case showed, or why it showed nothing.
@@ -198,3 +217,26 @@ pub fn chain(error: &dyn std::error::Error) -> String {
     }
     text
 }
+/// Writes a paragraph for a terminal: its first line after `first`, the others
+/// after `rest`.
+pub fn wrapped(text: &mut String, paragraph: &str, first: &str, rest: &str) {
+    const WIDTH: usize = 96;
+    let mut line = first.to_owned();
+    let mut fresh = true;
+    for word in paragraph.split_whitespace() {
+        if !fresh && line.chars().count() + 1 + word.chars().count() > WIDTH {
+            text.push_str(&line);
+            text.push('\n');
+            line = rest.to_owned();
+            fresh = true;
+        }
+        if !fresh {
+            line.push(' ');
+        }
+        line.push_str(word);
+        fresh = false;
+    }
+    text.push_str(&line);
+    text.push('\n');
+}
+

@@ -79,5 +79,8 @@ fn blank(case: &Case) -> Outcome {
         wire: WireRecord::default(),
         verdict: Verdict::NotRun,
         surprises: Vec::new(),
+        prediction: None,
+        unpredictable: None,
+        outside: None,
     }
 }

@@ -12,7 +12,7 @@ use super::collect::Collector;
 use super::finish::{self, Collected};
 use super::marks::{LISTENERS, Marks, OTHERS};
 use super::restart::Restarting;
-use super::{Shared, happen, held};
+use super::{Shared, happen, held, orphans};
 use crate::endpoint::protocol::Report;
 use crate::endpoint::{Endpoint, Spec, THIS_PROGRAM};
 use crate::fault::Undo;
@@ -24,6 +24,7 @@ use crate::observe::netstat::Sockets;
 use crate::outcome::record::{FaultRecord, Netstat, Outcome, Status};
 use crate::scenario::case::{Action, Case, KeepaliveBy, Lane, When};
 use crate::sys::clock::monotonic_ns;
+use crate::sys::schedule::{Prompt, wake_promptly};
 
 /// How long processes may take to report that they are ready, or listening.
 const STARTING: Duration = Duration::from_secs(20);
@@ -100,14 +101,17 @@ pub(super) struct Life<'a> {
     sockets: BTreeMap<String, Sockets>,
 }
 
-/// Runs one case from nothing to nothing.
-pub(super) fn live(case: &Case, shared: &Shared<'_>) -> Result<Outcome, LabError> {
+/// Runs one case from nothing to nothing; the lowest turn is built first.
+pub(super) fn live(case: &Case, turn: usize, shared: &Shared<'_>) -> Result<Outcome, LabError> {
     let mut life = {
-        let _busy = shared.busy.take();
+        let _busy = shared.busy.take(turn);
         let mut life = Life::build(case, shared)?;
         life.start(shared)?;
         life
     };
+    // Faults are to strike at their time, and to be stamped when they have.
+    // Not while building, which is work and can wait its turn.
+    wake_promptly(Prompt::Runner);
     let ended = life.wait(shared)?;
     if !ended {
         return Ok(finish::without_run(
@@ -498,9 +502,22 @@ impl<'a> Life<'a> {
     }
 }
 
-/// Sysctls of a case: detectors', the scenario's, the caller's, in this order.
+/// Sysctls of a case: what no case can show, detectors', the scenario's, the
+/// caller's, in this order.
 fn sysctls(case: &Case, shared: &Shared<'_>) -> Vec<(String, String, String)> {
     let mut all = Vec::new();
+    let hosts: Vec<&String> = case
+        .network
+        .nodes
+        .iter()
+        .filter(|n| n.kind == crate::scenario::case::NodeKind::Host)
+        .map(|n| &n.name)
+        .collect();
+    if let Some(retries) = orphans::retries(case.give_up) {
+        for host in &hosts {
+            all.push(((*host).clone(), orphans::KEY.to_owned(), retries.to_string()));
+        }
+    }
     for lane in &case.lanes {
         let Some(k) = lane
             .detector
@@ -522,13 +539,6 @@ fn sysctls(case: &Case, shared: &Shared<'_>) -> Vec<(String, String, String)> {
             }
         }
     }
-    let hosts: Vec<&String> = case
-        .network
-        .nodes
-        .iter()
-        .filter(|n| n.kind == crate::scenario::case::NodeKind::Host)
-        .map(|n| &n.name)
-        .collect();
     for sets in [&case.sysctls, &shared.options.sysctls] {
         for (host, values) in sets {
             for host in hosts.iter().filter(|h| host == "all" || **h == host) {

@@ -8,6 +8,7 @@ mod held;
 mod life;
 pub mod machine;
 mod marks;
+mod orphans;
 mod restart;
 mod schedule;
 
@@ -19,6 +20,7 @@ use std::sync::mpsc::channel;
 
 use crate::lab::error::LabError;
 use crate::outcome::environment::Environment;
+use crate::outcome::foresight;
 use crate::outcome::record::{Outcome, Status, Verdict};
 use crate::report::words::chain;
 use crate::scenario::case::{Case, Clock};
@@ -33,6 +35,8 @@ pub struct Options {
     pub sysctls: BTreeMap<String, BTreeMap<String, String>>,
     /// By what right the sandbox was made, for the record.
     pub privileges: String,
+    /// The clock jumps over idle time: cases that last hours are run, too.
+    pub virtual_time: bool,
     /// The reading end of a pipe: when its writing end is closed, cases end at
     /// once and the rest is not run.
     pub interrupt: Option<Arc<OwnedFd>>,
@@ -103,9 +107,9 @@ pub fn run(
     std::thread::scope(|scope| {
         let (send, happened) = channel();
         let shared = &shared;
-        for index in order {
+        for (turn, index) in order.into_iter().enumerate() {
             let case = &cases[index];
-            if case.clock == Clock::Virtual {
+            if case.clock == Clock::Virtual && !options.virtual_time {
                 let why = "its point is a time of hours: it needs virtual time".to_owned();
                 outcomes[index] = Some(finish::without_run(case, Status::NotRun(why)));
                 continue;
@@ -115,11 +119,11 @@ pub fn run(
                 .name(format!("case-{index}"))
                 .stack_size(512 * 1024)
                 .spawn_scoped(scope, move || {
-                    let _alive = shared.alive.take();
-                    let _descriptors = shared.descriptors.take_many(descriptors::of(case));
+                    let _alive = shared.alive.take(turn);
+                    let _descriptors = shared.descriptors.take_many(turn, descriptors::of(case));
                     // The receiver lives until every sender is gone.
                     let _ = send.send((index, None));
-                    let _ = send.send((index, Some(shared.outcome_of(case))));
+                    let _ = send.send((index, Some(shared.outcome_of(case, turn))));
                 });
             if let Err(e) = started {
                 let why = format!("no thread for it: {e}");
@@ -142,7 +146,7 @@ pub fn run(
             }
         }
     });
-    let outcomes = cases
+    let mut outcomes: Vec<Outcome> = cases
         .iter()
         .zip(outcomes)
         .map(|(case, outcome)| {
@@ -151,8 +155,13 @@ pub fn run(
             })
         })
         .collect();
+    let environment = machine::environment(options);
+    // In a guest that is its host's business: there, thinking takes guest time.
+    if !options.virtual_time {
+        foresight::foresee(cases, &mut outcomes, &environment);
+    }
     Ok(Results {
-        environment: machine::environment(options),
+        environment,
         outcomes,
         interrupted: shared.interrupted.load(Ordering::Relaxed),
     })
@@ -168,12 +177,12 @@ pub(crate) struct Shared<'a> {
 }
 
 impl Shared<'_> {
-    fn outcome_of(&self, case: &Case) -> Outcome {
+    fn outcome_of(&self, case: &Case, turn: usize) -> Outcome {
         if self.is_interrupted() {
             self.interrupted.store(true, Ordering::Relaxed);
             return finish::without_run(case, Status::NotRun("interrupted".into()));
         }
-        match life::live(case, self) {
+        match life::live(case, turn, self) {
             Ok(outcome) => {
                 if outcome.verdict == Verdict::NotRun {
                     self.interrupted.store(true, Ordering::Relaxed);

@@ -5,46 +5,76 @@
 //! would show as jitter in another one's handshake. So only as many cases as
 //! there are processors are in their busy phase at a time.
 
-use std::sync::{Condvar, Mutex, MutexGuard};
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard};
+use std::thread::{self, Thread};
 
-/// A counting semaphore.
+/// A counting semaphore that serves the lowest turn first.
+///
+/// Not a condition variable: which of its waiters gets on is chance there, and
+/// when chance lets the longest case wait, the whole run is longer by that;
+/// and waking all of a hundred waiters to let one of them on is work.
 #[derive(Debug)]
 pub struct Slots {
-    free: Mutex<usize>,
-    freed: Condvar,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    free: usize,
+    /// Who waits, and for how many, by turn.
+    waiting: BTreeMap<usize, (usize, Thread)>,
 }
 
 impl Slots {
     /// With so many slots; at least one.
     pub fn new(count: usize) -> Self {
+        let state = State {
+            free: count.max(1),
+            waiting: BTreeMap::new(),
+        };
         Slots {
-            free: Mutex::new(count.max(1)),
-            freed: Condvar::new(),
+            state: Mutex::new(state),
         }
     }
 
-    /// Waits for a slot.
-    pub fn take(&self) -> Slot<'_> {
-        self.take_many(1)
+    /// Waits for a slot. No two that wait may have the same turn.
+    pub fn take(&self, turn: usize) -> Slot<'_> {
+        self.take_many(turn, 1)
     }
 
     /// Waits until so many slots are free at once. There must be as many.
-    pub fn take_many(&self, count: usize) -> Slot<'_> {
-        let mut free = self.lock();
-        while *free < count {
-            free = self
-                .freed
-                .wait(free)
-                .unwrap_or_else(|poisoned| poisoned.into_inner());
+    pub fn take_many(&self, turn: usize, count: usize) -> Slot<'_> {
+        let mut state = self.lock();
+        state.waiting.insert(turn, (count, thread::current()));
+        state.serve();
+        while state.waiting.contains_key(&turn) {
+            drop(state);
+            thread::park();
+            state = self.lock();
         }
-        *free -= count;
         Slot { of: self, count }
     }
 
-    fn lock(&self) -> MutexGuard<'_, usize> {
-        self.free
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state
             .lock()
             .unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+impl State {
+    /// Gives slots to those whose turn it is, while there are enough. Later
+    /// ones that want less have to wait, too: otherwise one that wants many
+    /// might wait for ever.
+    fn serve(&mut self) {
+        while let Some(next) = self.waiting.first_entry()
+            && next.get().0 <= self.free
+        {
+            let (count, thread) = next.remove();
+            self.free -= count;
+            thread.unpark();
+        }
     }
 }
 
@@ -57,9 +87,9 @@ pub struct Slot<'a> {
 
 impl Drop for Slot<'_> {
     fn drop(&mut self) {
-        *self.of.lock() += self.count;
-        // Not one alone: it may be the one that waits for more than this.
-        self.of.freed.notify_all();
+        let mut state = self.of.lock();
+        state.free += self.count;
+        state.serve();
     }
 }
 
@@ -73,9 +103,10 @@ mod tests {
         let slots = Slots::new(3);
         let (now, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
         std::thread::scope(|scope| {
-            for _ in 0..20 {
-                scope.spawn(|| {
-                    let _slot = slots.take();
+            for turn in 0..20 {
+                let (slots, now, most) = (&slots, &now, &most);
+                scope.spawn(move || {
+                    let _slot = slots.take(turn);
                     most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
                     std::thread::yield_now();
                     now.fetch_sub(1, Ordering::SeqCst);
@@ -83,5 +114,26 @@ mod tests {
             }
         });
         assert!((1..=3).contains(&most.load(Ordering::SeqCst)));
+    }
+
+    #[test]
+    fn the_lowest_turn_is_next() {
+        let slots = Slots::new(1);
+        let served = Mutex::new(Vec::new());
+        std::thread::scope(|scope| {
+            let held = slots.take(0);
+            for turn in [3, 1, 2] {
+                let (slots, served) = (&slots, &served);
+                scope.spawn(move || {
+                    let _slot = slots.take(turn);
+                    served.lock().expect("nobody panics here").push(turn);
+                });
+            }
+            while slots.lock().waiting.len() < 3 {
+                std::thread::yield_now();
+            }
+            drop(held);
+        });
+        assert_eq!(served.into_inner().expect("nobody panics here"), [1, 2, 3]);
     }
 }

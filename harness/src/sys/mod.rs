@@ -2,6 +2,7 @@
 //! crate in use offers safely.
 #![allow(unsafe_code)]
 
+pub mod child;
 pub mod clock;
 pub mod descriptors;
 pub mod ethtool;
@@ -10,6 +11,8 @@ pub mod packet;
 pub mod poll;
 pub mod process;
 pub mod processes;
+pub mod schedule;
+pub mod shared;
 pub mod signals;
 pub mod socket;
 pub mod terminal;

@@ -1,0 +1,184 @@
+//! `halfopen run` on other kernels, in guests.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crate::outcome::environment::Environment;
+use crate::outcome::record::Outcome;
+use crate::report::finished::Finished;
+use crate::report::words::chain;
+use crate::report::{json, kernels, notes};
+use crate::scenario::case::Case;
+use crate::vm::cases::{self, KernelRun, Options};
+use crate::vm::kernels as found;
+use crate::vm::settings::GuestTime;
+use crate::vm::{Kernel, VmError};
+
+use super::args::{Format, RunArgs, Time};
+use super::error::{CliError, Exit};
+use super::guests_meter::Meter;
+use super::run::{Sysctls, exit, report};
+use super::{interrupt, output};
+
+/// Every kernel that is found.
+const ALL: &str = "all";
+
+/// Runs cases on the kernels that were asked for and reports them.
+pub(super) fn run(args: &RunArgs, cases: &[Case], sysctls: Sysctls) -> Result<Exit, CliError> {
+    let kernels = kernels_of(&args.kernel)?;
+    let options = Options {
+        time: match args.time {
+            Time::Real => GuestTime::Real,
+            Time::Virtual => GuestTime::Virtual,
+        },
+        jobs: args.jobs.map(usize::from),
+        sysctls,
+        interrupt: interrupt::watch(),
+        ..Options::default()
+    };
+    let began = Instant::now();
+    let releases: Vec<&str> = kernels.iter().map(|k| k.release.as_str()).collect();
+    let mut meter = Meter::new(&releases, cases.len());
+    let runs = cases::run(cases, &kernels, &options, &mut |kernel, event| {
+        meter.see(kernel, &event);
+    });
+    meter.finish();
+    let runs = runs.map_err(|e| CliError::Vm(chain(&e)))?;
+    tell(args, &kernels, &runs, began.elapsed())
+}
+
+fn tell(
+    args: &RunArgs,
+    kernels: &[Kernel],
+    runs: &[KernelRun],
+    elapsed: Duration,
+) -> Result<Exit, CliError> {
+    let mut exits = Vec::new();
+    for (kernel, run) in kernels.iter().zip(runs) {
+        if let Err(e) = &run.ended {
+            match e {
+                VmError::Interrupted => exits.push(Exit::Interrupted),
+                _ => exits.push(Exit::Machine),
+            }
+            output::error(&format!(
+                "{}: {} of its cases came to an end: {}",
+                kernel.release,
+                run.outcomes.len(),
+                chain(e)
+            ));
+        }
+    }
+    let interrupted = exits.contains(&Exit::Interrupted);
+    let good: Vec<(&Environment, &[Outcome], Duration)> = runs
+        .iter()
+        .filter_map(|run| {
+            let wall = run.ended.as_ref().map_or(elapsed, |life| life.wall);
+            Some((run.environment.as_ref()?, run.outcomes.as_slice(), wall))
+        })
+        .collect();
+    let finished: Vec<Finished<'_>> = good
+        .iter()
+        .map(|(environment, outcomes, elapsed)| Finished {
+            environment,
+            outcomes,
+            interrupted,
+            elapsed: *elapsed,
+        })
+        .collect();
+    match (finished.as_slice(), args.format) {
+        ([], _) => {}
+        ([one], _) => report(one, args)?,
+        (several, Format::Json) => {
+            output::write_with(|out| json::write_several(several, out))?;
+        }
+        (several, Format::Table) => {
+            output::say(&kernels::render(several))?;
+            output::say("\n<- marks what is not the same on all kernels, (!) what differs from what was expected\n")?;
+        }
+    }
+    for (kernel, run) in kernels.iter().zip(runs) {
+        let (Ok(life), Some(environment)) = (&run.ended, &run.environment) else {
+            continue;
+        };
+        let finished = Finished {
+            environment,
+            outcomes: &run.outcomes,
+            interrupted,
+            elapsed: life.wall,
+        };
+        output::remark(&format!(
+            "{}: {}; {} of guest time, {:.1} s of it the boot's",
+            kernel.release,
+            notes::totals(&finished),
+            crate::report::span::human(Duration::from_secs(life.guest.as_secs())),
+            life.boot.as_secs_f64(),
+        ));
+    }
+    exits.extend(finished.iter().map(exit));
+    // The gravest first.
+    let order = [Exit::Interrupted, Exit::Machine, Exit::Differs];
+    Ok(order
+        .into_iter()
+        .find(|exit| exits.contains(exit))
+        .unwrap_or(Exit::AsExpected))
+}
+
+/// The kernels that `--kernel` names: paths, releases (or how they begin), or
+/// `all`; without any the newest that is found.
+fn kernels_of(named: &[String]) -> Result<Vec<Kernel>, CliError> {
+    let found = found::find();
+    let none = || {
+        CliError::Vm(
+            VmError::NoKernel {
+                looked: found.looked.clone(),
+            }
+            .to_string(),
+        )
+    };
+    if named.is_empty() {
+        return Ok(vec![found.kernels.last().ok_or_else(none)?.clone()]);
+    }
+    let mut kernels: Vec<Kernel> = Vec::new();
+    for name in named {
+        let path = Path::new(name);
+        let new = if name == ALL {
+            if found.kernels.is_empty() {
+                return Err(none());
+            }
+            found.kernels.clone()
+        } else if path.exists() || name.contains('/') {
+            vec![Kernel::open(path).map_err(|e| CliError::Vm(chain(&e)))?]
+        } else {
+            let fits = |k: &&Kernel| {
+                k.release
+                    .strip_prefix(name.as_str())
+                    .is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_digit()))
+            };
+            let kernel = found.kernels.iter().find(fits).ok_or_else(|| {
+                let known: Vec<&str> = found.kernels.iter().map(|k| k.release.as_str()).collect();
+                CliError::Usage(format!(
+                    "--kernel {name}: no such file, and no such kernel was found; there are: {}",
+                    known.join(", ")
+                ))
+            })?;
+            vec![kernel.clone()]
+        };
+        for kernel in new {
+            if kernels.iter().all(|k| k.vmlinuz != kernel.vmlinuz) {
+                kernels.push(kernel);
+            }
+        }
+    }
+    Ok(kernels)
+}
+
+/// `halfopen kernels`.
+pub(super) fn list() -> Result<Exit, CliError> {
+    let found = found::find();
+    output::say(&found::render(&found))?;
+    Ok(if found.kernels.is_empty() {
+        Exit::Machine
+    } else {
+        Exit::AsExpected
+    })
+}

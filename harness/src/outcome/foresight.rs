@@ -1,0 +1,153 @@
+//! Outcomes against predictions.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::environment::Environment;
+use super::record::{FaultRecord, FirstSign, Outcome, Status};
+use super::tolerance::WAKING;
+use super::verdict::in_words;
+use crate::predict::{KernelFacts, Prediction, Version, predict};
+use crate::scenario::case::{Case, SignKind, When};
+
+/// Predicts every case from what it says and where it ran, and holds the
+/// outcome against that. Nothing that was measured goes into a prediction.
+pub fn foresee(cases: &[Case], outcomes: &mut [Outcome], environment: &Environment) {
+    let version = Version::parse(&environment.kernel);
+    let by_id: BTreeMap<&str, &Case> = cases.iter().map(|c| (c.id.as_str(), c)).collect();
+    for outcome in outcomes {
+        let Some(case) = by_id.get(outcome.id.as_str()) else {
+            continue;
+        };
+        let (Some(version), Some(hz)) = (version, environment.hz) else {
+            outcome.unpredictable = Some("the kernel's version or HZ is not known".into());
+            continue;
+        };
+        let told = overridden(case, &environment.overrides);
+        match predict(&told, &KernelFacts::new(version, hz)) {
+            Ok(prediction) => {
+                outcome.outside = observed(outcome)
+                    .and_then(|seen| outside(&prediction, seen, fault_late(case, &outcome.faults)));
+                outcome.prediction = Some(prediction);
+            }
+            Err(e) => outcome.unpredictable = Some(e.why),
+        }
+    }
+}
+
+/// The case with the caller's sysctls, by host or for `all`, over its own.
+pub fn overridden(case: &Case, overrides: &BTreeMap<String, BTreeMap<String, String>>) -> Case {
+    let mut case = case.clone();
+    let nodes: Vec<String> = case.network.nodes.iter().map(|n| n.name.clone()).collect();
+    for (host, values) in overrides {
+        for node in nodes.iter().filter(|n| host == "all" || *n == host) {
+            let own = case.sysctls.entry(node.clone()).or_default();
+            own.extend(values.clone());
+        }
+    }
+    case
+}
+
+fn observed(outcome: &Outcome) -> Option<&FirstSign> {
+    outcome
+        .first_sign
+        .as_ref()
+        .filter(|_| outcome.status == Status::Ran)
+}
+
+/// How long after its time the fault took effect: timers that were armed
+/// before it count from the start, so their signs come that much sooner.
+fn fault_late(case: &Case, faults: &[FaultRecord]) -> Duration {
+    let first = faults
+        .iter()
+        .filter(|f| f.is_fault)
+        .min_by_key(|f| f.took_ns);
+    let Some(first) = first else {
+        return Duration::ZERO;
+    };
+    let event = case.events.iter().find(|e| e.name == first.name);
+    let planned = match event.map(|e| &e.when) {
+        Some(When::At(at)) => i64::try_from(at.as_nanos()).unwrap_or(i64::MAX),
+        _ => first.asked_ns,
+    };
+    Duration::from_nanos((first.took_ns - planned).max(0).unsigned_abs())
+}
+
+/// How an observation lies outside its prediction, in words.
+fn outside(prediction: &Prediction, seen: &FirstSign, fault_late: Duration) -> Option<String> {
+    let said = in_words(&prediction.sign);
+    if prediction.sign != seen.outcome {
+        return Some(format!(
+            "{said} was predicted, {} was seen",
+            in_words(&seen.outcome)
+        ));
+    }
+    if prediction.sign == SignKind::Unnoticed {
+        return None;
+    }
+    if prediction.call.as_ref().is_some_and(|c| *c != seen.call) {
+        let call = prediction.call.as_deref().unwrap_or_default();
+        return Some(format!(
+            "{said} was predicted of {call}(), {}() showed it",
+            seen.call
+        ));
+    }
+    let after = Duration::from_nanos(seen.since_fault_ns?.max(0).unsigned_abs());
+    let inside = prediction.intervals().any(|span| {
+        after + fault_late + WAKING.early >= span.earliest && after <= span.latest + WAKING.late
+    });
+    (!inside).then(|| {
+        format!(
+            "{said} was predicted {:.3} to {:.3} s after the fault, it came after {:.3} s",
+            prediction.earliest.as_secs_f64(),
+            prediction.latest.as_secs_f64(),
+            after.as_secs_f64()
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(ms: i64) -> FirstSign {
+        FirstSign {
+            endpoint: "client".into(),
+            call: "read".into(),
+            outcome: SignKind::Errno("ETIMEDOUT".into()),
+            errno: Some("ETIMEDOUT".into()),
+            since_fault_ns: Some(ms * 1_000_000),
+            wire_evidence_ns: None,
+        }
+    }
+
+    fn predicted(earliest: u64, latest: u64) -> Prediction {
+        Prediction {
+            sign: SignKind::Errno("ETIMEDOUT".into()),
+            call: Some("read".into()),
+            lane: Some("client".into()),
+            earliest: Duration::from_millis(earliest),
+            latest: Duration::from_millis(latest),
+            branches: Vec::new(),
+            because: String::new(),
+            rules: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_late_process_is_inside_and_an_early_one_is_not() {
+        let prediction = predicted(3_000, 3_100);
+        let late = |ms| outside(&prediction, &seen(ms), Duration::ZERO).is_some();
+        assert!(!late(3_050) && !late(3_140));
+        assert!(late(2_900) && late(3_600));
+        assert!(outside(&prediction, &seen(2_980), Duration::from_millis(30)).is_none());
+    }
+
+    #[test]
+    fn another_errno_is_outside_whenever_it_comes() {
+        let mut reset = seen(3_050);
+        reset.outcome = SignKind::Errno("ECONNRESET".into());
+        let words = outside(&predicted(3_000, 3_100), &reset, Duration::ZERO);
+        assert!(words.is_some_and(|w| w.contains("ETIMEDOUT was predicted")));
+    }
+}

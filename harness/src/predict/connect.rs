@@ -1,0 +1,111 @@
+//! connect(): SYNs that nobody answers.
+//!
+//! The first SYN is sent again after one second (TCP_TIMEOUT_INIT), then
+//! tcp_syn_linear_timeouts times (6.5) at the same distance, then doubling.
+//! tcp_write_timeout() gives up after tcp_syn_retries + linear retransmissions,
+//! or when (2^(n+1) - 1) s have passed since connect(), or TCP_USER_TIMEOUT.
+
+use std::time::Duration;
+
+use super::retransmit::budget;
+use super::span::Spans;
+use super::wheel::{Arms, Jiffies, Phase, Wheel};
+
+/// TCP_TIMEOUT_INIT.
+const FIRST: Duration = Duration::from_secs(1);
+const RTO_MAX: Duration = Duration::from_secs(120);
+
+/// A connect() whose SYNs vanish.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Calling {
+    /// TCP_SYNCNT or tcp_syn_retries.
+    pub syn_retries: u32,
+    /// tcp_syn_linear_timeouts; 0 before 6.5.
+    pub linear: u32,
+    /// TCP_USER_TIMEOUT.
+    pub user_timeout: Option<Duration>,
+}
+
+impl Calling {
+    /// The time limit.
+    pub fn budget(&self) -> Duration {
+        self.user_timeout
+            .unwrap_or_else(|| budget(self.syn_retries, FIRST, RTO_MAX))
+    }
+
+    /// When SYNs are sent again, in order, and when connect() fails with
+    /// ETIMEDOUT, both since it was called.
+    pub fn course(&self, wheel: Wheel, phase: Phase) -> (Vec<Spans>, Spans) {
+        let mut dead = Vec::new();
+        let mut again: Vec<Vec<(Jiffies, Jiffies)>> = Vec::new();
+        for began in wheel.beginnings(wheel.ticks(RTO_MAX), phase) {
+            let mut rto = wheel.ticks(FIRST);
+            let mut now = wheel.fires(began, rto, Arms::Anyone);
+            let mut retransmits = 0;
+            loop {
+                let elapsed = wheel.span(now - began);
+                if retransmits >= self.syn_retries + self.linear
+                    || (retransmits > 0 && elapsed >= self.budget())
+                {
+                    break;
+                }
+                if again.len() <= retransmits as usize {
+                    again.push(Vec::new());
+                }
+                again[retransmits as usize].push((began, now));
+                retransmits += 1;
+                if retransmits > self.linear {
+                    rto = (rto * 2).min(wheel.ticks(RTO_MAX));
+                }
+                let wait = self.user_timeout.map_or(rto, |limit| {
+                    rto.min(wheel.ticks(limit.saturating_sub(elapsed)).max(1))
+                });
+                now = wheel.fires(now, wait, Arms::Timer);
+            }
+            dead.push((began, now));
+        }
+        let spans = |ticks: &Vec<_>| Spans::of_ticks(ticks, wheel, phase);
+        (again.iter().map(spans).collect(), spans(&dead))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dead(syn_retries: u32, linear: u32) -> (f64, f64) {
+        let calling = Calling {
+            syn_retries,
+            linear,
+            user_timeout: None,
+        };
+        let hull = calling.course(Wheel::new(250), Phase::Unknown).1.hull();
+        let hull = hull.expect("every connect() ends");
+        (hull.earliest.as_secs_f64(), hull.latest.as_secs_f64())
+    }
+
+    #[test]
+    fn defaults_before_and_after_6_5() {
+        let (earliest, latest) = dead(6, 0);
+        assert!(
+            earliest >= 127.0 && latest < 133.0,
+            "{earliest} to {latest}"
+        );
+        let (earliest, latest) = dead(6, 4);
+        assert!(
+            earliest >= 131.0 && latest < 137.0,
+            "{earliest} to {latest}"
+        );
+    }
+
+    #[test]
+    fn one_retry_is_three_seconds_either_way() {
+        for linear in [0, 4] {
+            let (earliest, latest) = dead(1, linear);
+            assert!(
+                earliest >= 3.0 && latest < 3.2,
+                "{linear}: {earliest} to {latest}"
+            );
+        }
+    }
+}

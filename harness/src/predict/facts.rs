@@ -1,0 +1,373 @@
+//! From facts about data that a sender cannot get acknowledged to its end.
+
+use std::time::Duration;
+
+use super::connect::Calling;
+use super::errno;
+use super::kernel::KernelFacts;
+use super::neighbour;
+use super::persist::Held;
+use super::retransmit::{Attempt, Course, Flight};
+use super::rule::RuleId;
+use super::span::{Span, Spans};
+use super::sysctls::Sysctls;
+use super::unresolved;
+use super::words;
+use crate::scenario::case::{Detector, Family, RejectWith};
+
+/// What becomes of a packet, or of its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// It arrives, and what answers it comes back.
+    Arrives,
+    /// It arrives, but no answer comes back.
+    Unanswered,
+    /// Nobody hears of it, though neighbours still answer (a packet filter).
+    Lost,
+    /// Nobody hears of it, and the next hop does not answer ARP or NDP any
+    /// more: its entry, fresh now, fails later.
+    Gone,
+    /// The sender's own qdisc drops it: an error above 0.
+    OwnQdisc,
+    /// The sender's own host refuses it: an error below 0. `soft` is what its
+    /// routing leaves in sk_err_soft, `now` what connect() returns.
+    OwnHost {
+        /// inet_sk_rebuild_header(), inet6_csk_route_socket().
+        soft: Option<&'static str>,
+        /// The errno of the call itself.
+        now: &'static str,
+    },
+    /// An ICMP error comes back at once.
+    Refused(RejectWith),
+    /// An RST comes back at once.
+    Reset,
+    /// The next hop's address has to be found out and nobody answers: host
+    /// unreachable after three seconds.
+    Unresolved {
+        /// The sender itself has to; else a router.
+        by_own_host: bool,
+    },
+}
+
+/// Whether data was under way already when it began to fare like that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InFlight {
+    /// It left before the fault.
+    Before,
+    /// It was written after the fault.
+    After,
+}
+
+/// All that decides how long data goes unacknowledged.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Facts {
+    /// The kernel of the sender.
+    pub kernel: KernelFacts,
+    /// The sysctls of its host.
+    pub sysctls: Sysctls,
+    /// Its detector: only the user timeout matters to data.
+    pub detector: Detector,
+    /// The address family.
+    pub family: Family,
+    /// What becomes of its packets.
+    pub fate: Fate,
+    /// When the data was written.
+    pub in_flight: InFlight,
+    /// More than one segment.
+    pub several: bool,
+    /// The smoothed RTT, at least and at most.
+    pub rtt: (Duration, Duration),
+}
+
+/// An end that comes by itself, counted from the write (or the connect()).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fall {
+    /// When.
+    pub dead: Spans,
+    /// When it is tried again until then, in order.
+    pub attempts: Vec<Spans>,
+    /// What the calls show then.
+    pub errno: &'static str,
+    /// Why, in words.
+    pub because: String,
+    /// By which rules.
+    pub rules: Vec<RuleId>,
+    /// Why the errno cannot be told, if it cannot.
+    pub open: Option<String>,
+}
+
+impl Facts {
+    fn user_timeout(&self) -> Option<Duration> {
+        self.detector.user_timeout.filter(|t| !t.is_zero())
+    }
+
+    fn flight(&self, attempt: Attempt, never_leaves: bool) -> Flight {
+        Flight {
+            rtt: self.rtt,
+            rto_min: self.sysctls.rto_min,
+            rto_max: self.sysctls.rto_max,
+            retries2: self.sysctls.retries2,
+            user_timeout: self.user_timeout(),
+            tail_loss_probe: self.sysctls.tail_loss_probe,
+            thin_linear: self.sysctls.thin_linear && !self.several,
+            several: self.several,
+            never_leaves,
+            attempt,
+        }
+    }
+
+    fn held(&self, by_own_qdisc: bool) -> Held {
+        Held {
+            rtt: self.rtt,
+            rto_min: self.sysctls.rto_min,
+            rto_max: self.sysctls.rto_max,
+            retries2: self.sysctls.retries2,
+            user_timeout: self.user_timeout(),
+            by_own_qdisc,
+        }
+    }
+
+    /// How data ends that fares like this. None: it does not (it arrives, or
+    /// an RST ends it before any timer does).
+    pub fn data_falls(&self) -> Option<Fall> {
+        let timed_out = errno::TIMED_OUT;
+        Some(match (self.fate, self.in_flight) {
+            (Fate::Arrives | Fate::Reset, _) => return None,
+            (Fate::Unanswered | Fate::Lost, _) => self.flies(Attempt::Lost, false, timed_out),
+            (Fate::Gone, _) => self.gone(),
+            (Fate::OwnQdisc, InFlight::After) => self.waits(true, timed_out),
+            (Fate::OwnQdisc, InFlight::Before) => {
+                self.flies(Attempt::DroppedByOwnQdisc, false, timed_out)
+            }
+            (Fate::OwnHost { soft, .. }, InFlight::After) => {
+                // ip_queue_xmit() keeps no soft error; inet6_csk_xmit() does.
+                let kept = soft.filter(|_| self.family == Family::Ipv6);
+                self.waits(false, kept.unwrap_or(timed_out))
+            }
+            (Fate::OwnHost { soft, .. }, InFlight::Before) => {
+                // A drop by nft comes late enough to be stamped; no route does not.
+                self.flies(Attempt::Lost, soft.is_some(), soft.unwrap_or(timed_out))
+            }
+            (Fate::Refused(with), _) => {
+                let reverts = errno::reverts_backoff(with, self.family);
+                let attempt = if reverts {
+                    Attempt::Reverted
+                } else {
+                    Attempt::Lost
+                };
+                let soft = errno::of_icmp(with, self.family).unwrap_or(timed_out);
+                self.flies(attempt, false, soft)
+            }
+            (Fate::Unresolved { by_own_host }, _) => self.unresolved(by_own_host),
+        })
+    }
+
+    fn flies(&self, attempt: Attempt, never_leaves: bool, errno: &'static str) -> Fall {
+        let flight = self.flight(attempt, never_leaves);
+        let Course { attempts, dead } = self.of(&flight);
+        let mut rules = vec![RuleId::Retransmission, RuleId::TimerWheel];
+        if flight.tail_loss_probe {
+            rules.push(RuleId::TailLossProbe);
+        }
+        if flight.user_timeout.is_some() {
+            rules[0] = RuleId::UserTimeout;
+        }
+        match attempt {
+            Attempt::Reverted => rules.push(RuleId::RevertedBackoff),
+            Attempt::DroppedByOwnQdisc => rules.push(RuleId::LocalDrop),
+            Attempt::Lost => {}
+        }
+        if errno != errno::TIMED_OUT {
+            rules.push(RuleId::SoftError);
+        }
+        Fall {
+            because: words::flight(&flight, errno, self.kernel.hz),
+            dead,
+            attempts,
+            errno,
+            rules,
+            open: None,
+        }
+    }
+
+    fn of(&self, flight: &Flight) -> Course {
+        flight.course(self.kernel.wheel(), self.kernel.phase)
+    }
+
+    fn waits(&self, by_own_qdisc: bool, errno: &'static str) -> Fall {
+        let held = self.held(by_own_qdisc);
+        let Course { attempts, dead } = held.course(self.kernel.wheel(), self.kernel.phase);
+        Fall {
+            dead,
+            attempts,
+            errno,
+            because: words::held(&held, errno),
+            rules: vec![RuleId::SendFails, RuleId::TimerWheel],
+            open: None,
+        }
+    }
+
+    /// Silence at first. Once the neighbour entry has failed, every try waits
+    /// for an address in vain and draws a host unreachable.
+    fn gone(&self) -> Fall {
+        let silent = self.flies(Attempt::Lost, false, errno::TIMED_OUT);
+        let fails = neighbour::confirmed_entry_fails();
+        match silent.dead.hull() {
+            Some(end) if end.latest < fails.earliest => silent,
+            Some(end) if end.earliest > fails.latest => self.gone_for_long(silent, end),
+            _ => Fall {
+                open: Some(
+                    "whether the neighbour entry fails before TCP gives up depends on its random \
+                     reachable time (neigh_rand_reach_time())"
+                        .into(),
+                ),
+                ..silent
+            },
+        }
+    }
+
+    /// By then the entry has failed for sure. Every three seconds an error may
+    /// take a back-off back, or a dropped packet start a wait anew; the time
+    /// budget rules, and the last wait is no longer than the longest RTO: only
+    /// these limits are told.
+    fn gone_for_long(&self, silent: Fall, end: Span) -> Fall {
+        let flight = self.flight(Attempt::Lost, false);
+        let first = silent.attempts.get(usize::from(flight.tail_loss_probe));
+        let first = first
+            .and_then(Spans::hull)
+            .map_or(Duration::ZERO, |s| s.earliest);
+        let errno = "EHOSTUNREACH";
+        Fall {
+            dead: Spans::one(Span::new(
+                first.saturating_add(flight.budget()).min(end.earliest),
+                end.latest.saturating_add(flight.rto_max),
+            )),
+            because: format!(
+                "{}; the neighbour entry fails within {} meanwhile, and from then on the next \
+                 hop's host unreachable is kept",
+                words::flight(&flight, errno, self.kernel.hz),
+                words::time(neighbour::confirmed_entry_fails().latest),
+            ),
+            errno,
+            rules: [
+                silent.rules.clone(),
+                vec![RuleId::Neighbour, RuleId::SoftError],
+            ]
+            .concat(),
+            ..silent
+        }
+    }
+
+    /// Like silence at first; after three seconds host unreachables arrive.
+    fn unresolved(&self, by_own_host: bool) -> Fall {
+        let resolving = neighbour::given_up(self.kernel.wheel(), self.kernel.phase).hull();
+        let resolving = resolving.unwrap_or(Span::at(Duration::ZERO));
+        let timed_out = self.flies(Attempt::Lost, by_own_host, errno::TIMED_OUT);
+        let end = timed_out.dead.hull().unwrap_or(Span::at(Duration::ZERO));
+        if end.latest < resolving.earliest {
+            return timed_out;
+        }
+        let unreachable = "EHOSTUNREACH";
+        let because = format!(
+            "{}; the next hop's address is asked for in vain, three requests a second apart, and \
+             each packet that waited for it draws a host unreachable",
+            words::flight(
+                &self.flight(Attempt::Lost, by_own_host),
+                unreachable,
+                self.kernel.hz
+            )
+        );
+        let rules = [
+            timed_out.rules.clone(),
+            vec![RuleId::Neighbour, RuleId::SoftError],
+        ]
+        .concat();
+        let fall = Fall {
+            errno: unreachable,
+            because,
+            rules,
+            ..timed_out
+        };
+        let cannot_tell = |why: &str| Fall {
+            open: Some(why.into()),
+            ..fall.clone()
+        };
+        if by_own_host {
+            return cannot_tell(
+                "what TCP does when its own host drops the packet that waited for a neighbour",
+            );
+        }
+        if self.family == Family::Ipv6 {
+            // No back-off is taken back: the course is that of silence.
+            return if end.earliest > resolving.latest {
+                fall
+            } else {
+                cannot_tell("whether the error arrives before TCP gives up")
+            };
+        }
+        let (wheel, phase) = (self.kernel.wheel(), self.kernel.phase);
+        let ends = unresolved::ends(&self.flight(Attempt::Lost, false), wheel, phase);
+        match (ends.timed_out.is_empty(), ends.unreachable.is_empty()) {
+            (true, _) => Fall {
+                dead: ends.unreachable,
+                ..fall
+            },
+            (false, true) => Fall {
+                dead: ends.timed_out,
+                errno: errno::TIMED_OUT,
+                because: format!(
+                    "{}; the first error ends it before it is kept",
+                    fall.because
+                ),
+                ..fall
+            },
+            (false, false) => cannot_tell("whether the error is kept before TCP gives up"),
+        }
+    }
+
+    /// How a connect() ends whose SYN fares like this. None: it succeeds, or
+    /// is refused at once.
+    pub fn connect_falls(&self) -> Option<Fall> {
+        let (wheel, phase) = (self.kernel.wheel(), self.kernel.phase);
+        let calling = Calling {
+            syn_retries: self.sysctls.syn_retries,
+            linear: self.sysctls.syn_linear_timeouts,
+            user_timeout: self.user_timeout(),
+        };
+        let (again, dead) = calling.course(wheel, phase);
+        let silence = Fall {
+            because: words::calling(&calling),
+            dead,
+            attempts: again,
+            errno: errno::TIMED_OUT,
+            rules: vec![RuleId::ConnectSilence, RuleId::TimerWheel],
+            open: None,
+        };
+        match self.fate {
+            Fate::Arrives | Fate::Reset | Fate::OwnHost { .. } => None,
+            // A lost SYN+ACK is a lost SYN to the caller.
+            Fate::Lost | Fate::Gone | Fate::Unanswered | Fate::OwnQdisc => Some(silence),
+            Fate::Unresolved { .. } => Some(Fall {
+                dead: neighbour::given_up(wheel, phase),
+                attempts: Vec::new(),
+                errno: "EHOSTUNREACH",
+                because: "nobody answers three address requests a second apart".into(),
+                rules: vec![RuleId::Neighbour, RuleId::ConnectAnswer],
+                open: None,
+            }),
+            Fate::Refused(with) => {
+                let second = silence.attempts.first().cloned().unwrap_or_default();
+                Some(Fall {
+                    dead: Spans::one(Span::at(Duration::ZERO)).and(second),
+                    attempts: Vec::new(),
+                    errno: errno::of_icmp(with, self.family).unwrap_or(errno::TIMED_OUT),
+                    because: "an ICMP error ends connect() at once, or, when it comes back while \
+                              the call still holds its socket, with the next SYN a second later"
+                        .into(),
+                    rules: vec![RuleId::SoftError, RuleId::ConnectAnswer],
+                    open: None,
+                })
+            }
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! Which kernel, and what its version changes.
+
+use std::fmt;
+
+use super::wheel::{Phase, Wheel};
+
+/// A kernel's version: 6.12.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Version(pub u32, pub u32);
+
+impl Version {
+    /// The version a release says: `6.12.117-1-cloud-amd64` is 6.12. None when
+    /// it does not begin with two numbers.
+    pub fn parse(release: &str) -> Option<Self> {
+        let mut parts = release.split(|c: char| !c.is_ascii_digit());
+        Some(Version(
+            parts.next()?.parse().ok()?,
+            parts.next()?.parse().ok()?,
+        ))
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.0, self.1)
+    }
+}
+
+/// net.ipv4.tcp_syn_linear_timeouts, 4 by default.
+pub const SYN_LINEAR_TIMEOUTS: Version = Version(6, 5);
+/// net.ipv4.tcp_rto_min_us.
+pub const RTO_MIN_SYSCTL: Version = Version(6, 11);
+/// net.ipv4.tcp_rto_max_ms and TCP_RTO_MAX_MS.
+pub const RTO_MAX_SYSCTL: Version = Version(6, 15);
+/// The oldest kernel whose source the rules were read in or that was measured.
+pub const OLDEST: Version = Version(5, 10);
+
+/// What a prediction must know of the kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KernelFacts {
+    /// Its version.
+    pub version: Version,
+    /// Its ticks a second.
+    pub hz: u32,
+    /// Where in the wheel's turn stories begin.
+    pub phase: Phase,
+}
+
+impl KernelFacts {
+    /// A kernel of which nobody knows where its wheel stands.
+    pub fn new(version: Version, hz: u32) -> Self {
+        KernelFacts {
+            version,
+            hz,
+            phase: Phase::Unknown,
+        }
+    }
+
+    /// Its timer wheel.
+    pub fn wheel(self) -> Wheel {
+        Wheel::new(self.hz)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn releases_begin_with_the_version() {
+        assert_eq!(Version::parse("6.1"), Some(Version(6, 1)));
+        assert_eq!(Version::parse("6.12.117-1-cloud"), Some(Version(6, 12)));
+        assert_eq!(Version::parse("linux"), None);
+        assert!(Version(6, 9) < Version(6, 11));
+    }
+}

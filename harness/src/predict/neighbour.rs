@@ -1,0 +1,55 @@
+//! ARP and NDP: when a neighbour that does not answer is given up.
+//!
+//! net/core/neighbour.c: an entry that nobody answers for is asked for
+//! mcast_solicit (3) times, retrans_time (1 s) apart, and fails one more
+//! retrans_time later (neigh_timer_handler()); what waited for it draws a host
+//! unreachable (arp_error_report(), ndisc_error_report()). A reachable entry
+//! is trusted for 15 to 45 s, then for 5 s more (delay_first_probe_time).
+
+use std::time::Duration;
+
+use super::span::{Span, Spans};
+use super::wheel::{Arms, Jiffies, Phase, Wheel};
+
+const RETRANS: Duration = Duration::from_secs(1);
+const SOLICITS: u32 = 3;
+
+/// When a neighbour is given up that is asked for since `began`.
+pub fn fails(wheel: Wheel, began: Jiffies) -> Jiffies {
+    let retrans = wheel.ticks(RETRANS);
+    let first = wheel.fires(began, retrans, Arms::Anyone);
+    (1..SOLICITS).fold(first, |at, _| wheel.fires(at, retrans, Arms::Timer))
+}
+
+/// How long after the first packet an unknown neighbour is given up.
+pub fn given_up(wheel: Wheel, phase: Phase) -> Spans {
+    let ticks: Vec<_> = wheel
+        .beginnings(wheel.ticks(RETRANS), phase)
+        .map(|began| (began, fails(wheel, began)))
+        .collect();
+    Spans::of_ticks(&ticks, wheel, phase)
+}
+
+/// How long after it was confirmed a neighbour entry fails that is in use and
+/// nobody answers for: 15 to 45 s of trust (neigh_rand_reach_time()), then it is
+/// stale until the next packet, which may be a long back-off later; then the
+/// delay (5 s) and three requests.
+pub fn confirmed_entry_fails() -> Span {
+    Span::new(
+        Duration::from_secs(15 + 5 + 3),
+        Duration::from_secs(45 + 55 + 5 + 4),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn three_requests_a_second_apart() {
+        let hull = given_up(Wheel::new(250), Phase::Unknown).hull();
+        let hull = hull.expect("there is a phase");
+        assert!(hull.earliest >= Duration::from_secs(3));
+        assert!(hull.latest <= Duration::from_millis(3_100));
+    }
+}

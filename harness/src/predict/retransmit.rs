@@ -1,0 +1,313 @@
+//! Retransmission: when data that nobody acknowledges is given up.
+//!
+//! net/ipv4/tcp_timer.c and tcp_output.c: a tail loss probe after
+//! 2 x srtt + rto_min, or at the RTO if that is sooner (tcp_schedule_loss_probe(),
+//! 3.10), then the RTO, which doubles up to TCP_RTO_MAX. The connection is dead
+//! at the first expiry of the RTO at which the time since the first *RTO*
+//! retransmission has reached the budget of tcp_retries2
+//! (retransmits_timed_out(); a failed attempt counts as the first since 5.1),
+//! or TCP_USER_TIMEOUT, to which the RTO is clamped (4.19).
+
+use std::time::Duration;
+
+use super::keepalive::LOCAL_DROP_RETRY;
+use super::span::Spans;
+use super::wheel::{Arms, Jiffies, Phase, Wheel};
+
+/// TCP_RTO_MIN, the constant that the budget is made of.
+pub const RTO_MIN: Duration = Duration::from_millis(200);
+/// How exactly a timer's function runs on its tick, and what milliseconds cut
+/// off (tcp_time_stamp_ts()): within this of the budget, both may happen.
+const BLUR: Duration = Duration::from_millis(1);
+/// TCP_THIN_LINEAR_RETRIES.
+const THIN_LINEAR: u32 = 6;
+/// No sane budget has more expiries.
+const MOST: u32 = 600;
+
+/// The time tcp_model_timeout() allows for `n` retransmissions: doubling from
+/// `base` until `max`.
+pub fn budget(n: u32, base: Duration, max: Duration) -> Duration {
+    let doublings = (max.as_nanos() / base.as_nanos().max(1)).max(1).ilog2();
+    let doubled = |n: u32| base.saturating_mul((2_u32 << n.min(30)) - 1);
+    if n <= doublings {
+        doubled(n)
+    } else {
+        doubled(doublings).saturating_add(max.saturating_mul(n - doublings))
+    }
+}
+
+/// What becomes of each retransmission.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Attempt {
+    /// It leaves and is never heard of, or fails with an error below 0.
+    Lost,
+    /// The own host's qdisc drops it: again after half a second, without
+    /// back-off (TCP_RESOURCE_PROBE_INTERVAL).
+    DroppedByOwnQdisc,
+    /// An ICMP error comes back at once that takes the back-off back
+    /// (tcp_ld_RTO_revert(), RFC 6069).
+    Reverted,
+}
+
+/// Data on its way that is not acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Flight {
+    /// Smoothed RTT, at least and at most.
+    pub rtt: (Duration, Duration),
+    /// tcp_rto_min_us (6.11), else 200 ms: the least rttvar.
+    pub rto_min: Duration,
+    /// tcp_rto_max_ms (6.15), else 120 s.
+    pub rto_max: Duration,
+    /// tcp_retries2.
+    pub retries2: u32,
+    /// TCP_USER_TIMEOUT.
+    pub user_timeout: Option<Duration>,
+    /// tcp_early_retrans is 3 or 4 and SACK is on.
+    pub tail_loss_probe: bool,
+    /// tcp_thin_linear_timeouts, and less than four segments are out.
+    pub thin_linear: bool,
+    /// More than one segment is out: the tail loss probe does not wait for a
+    /// delayed acknowledgment.
+    pub several: bool,
+    /// Tries fail before they are stamped: the own host has no route
+    /// (rebuild_header()), or the first packet still waits for a neighbour
+    /// (skb_still_in_host_queue()). The budget then counts from the write.
+    pub never_leaves: bool,
+    /// What becomes of retransmissions.
+    pub attempt: Attempt,
+}
+
+/// How it goes on, counted from the write.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Course {
+    /// The loss probe and the retransmissions, in order.
+    pub attempts: Vec<Spans>,
+    /// Given up.
+    pub dead: Spans,
+}
+
+struct Run {
+    attempts: Vec<Jiffies>,
+    dead: Vec<Jiffies>,
+}
+
+impl Flight {
+    /// The budget that rules.
+    pub fn budget(&self) -> Duration {
+        self.user_timeout
+            .unwrap_or_else(|| budget(self.retries2, RTO_MIN, self.rto_max))
+    }
+
+    /// The RTO, at least and at most, in ticks: __tcp_set_rto().
+    pub(super) fn rtos(&self, wheel: Wheel) -> std::ops::RangeInclusive<u64> {
+        let rto = |rtt: Duration| {
+            let variation = (rtt / 2).max(self.rto_min);
+            wheel.ticks((rtt + variation).min(self.rto_max))
+        };
+        rto(self.rtt.0)..=rto(self.rtt.1)
+    }
+
+    /// Everything that may happen, over all that is unknown.
+    pub fn course(&self, wheel: Wheel, phase: Phase) -> Course {
+        let mut attempts: Vec<Vec<(Jiffies, Jiffies)>> = Vec::new();
+        let mut dead = Vec::new();
+        let longest = wheel.ticks(self.rto_max.min(self.budget().saturating_mul(2)));
+        for began in wheel.beginnings(longest, phase) {
+            for rto in self.rtos(wheel) {
+                let run = self.run(wheel, began, rto);
+                for (n, at) in run.attempts.into_iter().enumerate() {
+                    if attempts.len() <= n {
+                        attempts.push(Vec::new());
+                    }
+                    attempts[n].push((began, at));
+                }
+                dead.extend(run.dead.into_iter().map(|at| (began, at)));
+            }
+        }
+        Course {
+            attempts: attempts
+                .iter()
+                .map(|ticks| Spans::of_ticks(ticks, wheel, phase))
+                .collect(),
+            dead: Spans::of_ticks(&dead, wheel, phase),
+        }
+    }
+
+    /// One course; more than one end when an expiry is too close to the budget
+    /// to call.
+    fn run(&self, wheel: Wheel, began: Jiffies, rto: u64) -> Run {
+        let mut run = Run {
+            attempts: Vec::new(),
+            dead: Vec::new(),
+        };
+        let rto_max = wheel.ticks(self.rto_max);
+        let mut now = began;
+        let mut wait = rto;
+        let mut arms = Arms::Anyone;
+        if self.tail_loss_probe {
+            let probe = if self.several {
+                wheel.ticks(self.rtt.1 * 2) + 2
+            } else {
+                wheel.ticks(self.rtt.1 * 2 + self.rto_min)
+            };
+            now = wheel.fires(now, probe.min(rto), Arms::Anyone);
+            arms = Arms::Timer;
+            if self.never_leaves {
+                // tcp_rearm_rto(): what is left of the RTO, one tick at least.
+                wait = (began + rto).saturating_sub(now).max(1);
+            } else {
+                run.attempts.push(now);
+            }
+        }
+        let mut base = rto;
+        let mut first = self.never_leaves.then_some(began);
+        let budget = self.budget();
+        for retransmits in 0..MOST {
+            now = wheel.fires(now, wait, arms);
+            arms = Arms::Timer;
+            // retransmits_timed_out() asks for one retransmission at least.
+            if let Some(first) = first.filter(|_| retransmits > 0) {
+                let elapsed = wheel.span(now - first);
+                if elapsed + BLUR >= budget {
+                    run.dead.push(now);
+                }
+                if elapsed >= budget + BLUR || elapsed == budget {
+                    break;
+                }
+            }
+            run.attempts.push(now);
+            let first = *first.get_or_insert(now);
+            wait = match self.attempt {
+                Attempt::DroppedByOwnQdisc => wheel.ticks(LOCAL_DROP_RETRY),
+                Attempt::Reverted => {
+                    // The error's softirq arms it, not the timer's function.
+                    arms = Arms::Anyone;
+                    base
+                }
+                Attempt::Lost => {
+                    if !(self.thin_linear && retransmits < THIN_LINEAR) {
+                        base = (base * 2).min(rto_max);
+                    }
+                    self.clamped(base, wheel, wheel.span(now - first))
+                }
+            };
+        }
+        run
+    }
+
+    /// tcp_clamp_rto_to_user_timeout(): what is left of TCP_USER_TIMEOUT.
+    fn clamped(&self, rto: u64, wheel: Wheel, elapsed: Duration) -> u64 {
+        let Some(limit) = self.user_timeout else {
+            return rto;
+        };
+        let left = wheel.ticks(limit.saturating_sub(elapsed));
+        rto.min(left.max(1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn flight(retries2: u32) -> Flight {
+        Flight {
+            rtt: (Duration::ZERO, Duration::from_millis(4)),
+            rto_min: RTO_MIN,
+            rto_max: Duration::from_secs(120),
+            retries2,
+            user_timeout: None,
+            tail_loss_probe: true,
+            thin_linear: false,
+            several: false,
+            never_leaves: false,
+            attempt: Attempt::Lost,
+        }
+    }
+
+    fn dead(flight: &Flight) -> (f64, f64) {
+        let course = flight.course(Wheel::new(250), Phase::Unknown);
+        let hull = course.dead.hull().expect("every budget ends");
+        (hull.earliest.as_secs_f64(), hull.latest.as_secs_f64())
+    }
+
+    fn paper(n: u32) -> f64 {
+        budget(n, RTO_MIN, Duration::from_secs(120)).as_secs_f64()
+    }
+
+    /// Documentation/networking/ip-sysctl.rst: "the default value of 15 yields
+    /// a hypothetical timeout of 924.6 seconds".
+    #[test]
+    fn published_budgets() {
+        assert!((paper(15) - 924.6).abs() < 1e-6);
+        assert!((paper(8) - 102.2).abs() < 1e-6);
+        assert!((paper(2) - 1.4).abs() < 1e-6);
+        assert!((paper(0) - 0.2).abs() < 1e-6);
+        // tcp_syn_retries 6: 127 s (the same text).
+        let syn = budget(6, Duration::from_secs(1), Duration::from_secs(120));
+        assert_eq!(syn, Duration::from_secs(127));
+    }
+
+    /// KERNEL.md 11: measured in virtual time on 5.10 to 7.3.
+    #[test]
+    fn defaults_cover_what_was_measured() {
+        let (earliest, latest) = dead(&flight(15));
+        for measured in [938.0, 939.6] {
+            assert!(
+                (earliest..=latest).contains(&measured),
+                "{earliest} to {latest}"
+            );
+        }
+        assert!(latest - earliest < 20.0, "{earliest} to {latest}");
+    }
+
+    #[test]
+    fn two_retries_take_three_seconds_and_a_half() {
+        let (earliest, latest) = dead(&flight(2));
+        assert!(earliest > 3.2 && latest < 3.45, "{earliest} to {latest}");
+    }
+
+    #[test]
+    fn the_cliff_is_two_branches_not_their_mean() {
+        let course = flight(4).course(Wheel::new(250), Phase::Unknown);
+        assert!(course.dead.iter().count() >= 2, "{:?}", course.dead);
+        assert!(
+            !course
+                .dead
+                .iter()
+                .any(|s| s.contains(Duration::from_secs(10)))
+        );
+    }
+
+    #[test]
+    fn user_timeout_is_kept_from_the_first_retransmission() {
+        let mut limited = flight(15);
+        limited.user_timeout = Some(Duration::from_secs(2));
+        let (earliest, latest) = dead(&limited);
+        assert!(earliest > 2.4 && latest < 2.46, "{earliest} to {latest}");
+    }
+
+    #[test]
+    fn a_reverted_backoff_ends_sooner() {
+        let mut reverted = flight(2);
+        reverted.attempt = Attempt::Reverted;
+        let (earliest, latest) = dead(&reverted);
+        assert!(earliest > 1.82 && latest < 1.9, "{earliest} to {latest}");
+    }
+
+    /// Measured on 6.18: 1.46 to 1.5 s, where silence takes 3.3 s.
+    #[test]
+    fn what_never_leaves_is_given_up_sooner() {
+        let mut stuck = flight(2);
+        stuck.never_leaves = true;
+        let (earliest, latest) = dead(&stuck);
+        assert!(earliest > 1.43 && latest < 1.51, "{earliest} to {latest}");
+    }
+
+    #[test]
+    fn own_drops_come_every_half_second() {
+        let mut dropped = flight(2);
+        dropped.attempt = Attempt::DroppedByOwnQdisc;
+        let (earliest, latest) = dead(&dropped);
+        assert!(earliest > 1.9 && latest < 2.0, "{earliest} to {latest}");
+    }
+}

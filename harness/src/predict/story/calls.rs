@@ -1,0 +1,137 @@
+//! Calling and being called: connect() and accept().
+
+use std::collections::VecDeque;
+
+use super::World;
+use super::paths::Kind;
+use super::process::{After, Calling, Failure, Frame, Process, Wait};
+use crate::predict::facts::{Fate, InFlight};
+use crate::predict::rule::RuleId;
+use crate::scenario::case::{Action, SignKind, Step};
+
+impl<'a> World<'a> {
+    /// connect() to a host, or to an address that nobody has (None).
+    pub(super) fn connects(
+        &mut self,
+        p: usize,
+        step: &Step,
+        host: Option<&'a str>,
+        port: u16,
+        nonblocking: bool,
+    ) -> Result<(), String> {
+        let own = self.processes[p].host;
+        let fate = match host {
+            Some(host) => self
+                .paths
+                .there_and_back(own, host, Kind::Syn, Kind::SynAck)?,
+            None => Fate::Unresolved { by_own_host: true },
+        };
+        let at = self.processes[p].at;
+        let refused = |errno, because| Failure::now(errno, at, because, RuleId::ConnectAnswer);
+        let failure = match (fate, host) {
+            (Fate::Arrives, Some(host)) => {
+                if self.backlog.contains_key(&(host, port)) {
+                    self.established(p, step.conn.clone(), host, port, at);
+                    return Ok(());
+                }
+                refused(
+                    "ECONNREFUSED",
+                    "nobody listens on the port, and the host says so by RST",
+                )
+            }
+            (Fate::Reset, _) => refused("ECONNREFUSED", "an RST answers the SYN"),
+            (Fate::OwnHost { now: "EPERM", .. }, _) => {
+                return Err("a SYN that the own host drops by nft".into());
+            }
+            (Fate::OwnHost { now, .. }, _) => {
+                refused(now, "the own host's routing refuses at once")
+            }
+            _ => {
+                let facts = self.facts(p, fate, InFlight::After, false);
+                self.processes[p].wait = Wait::Connect(Calling {
+                    began: at,
+                    fall: facts.connect_falls().ok_or("a SYN without an end")?,
+                    nonblocking,
+                });
+                return Ok(());
+            }
+        };
+        self.connect_fails(p, failure, nonblocking);
+        Ok(())
+    }
+
+    /// connect() has failed; a non-blocking one shows it by poll().
+    pub(super) fn connect_fails(&mut self, p: usize, failure: Failure, nonblocking: bool) {
+        let by_call = failure.rules == [RuleId::ConnectAnswer] && failure.errno != "ECONNREFUSED";
+        if nonblocking && !by_call {
+            self.shows(p, "poll", SignKind::PollHangup, failure.into());
+        } else {
+            let errno = SignKind::Errno(failure.errno.into());
+            self.shows(p, "connect", errno, failure.into());
+        }
+    }
+
+    /// accept(), if somebody called. Whether it returned.
+    pub(super) fn accepts(&mut self, p: usize, left: u32) -> Result<bool, String> {
+        let host = self.processes[p].host;
+        let Some(port) = self.processes[p].ports.last().copied() else {
+            return self.over(p).map(|()| true);
+        };
+        let waiting = self.backlog.get_mut(&(host, port));
+        let Some(sock) = waiting.and_then(VecDeque::pop_front) else {
+            return Ok(false);
+        };
+        let came = self.socks[sock].since;
+        self.wakes(p, Some(came));
+        if left > 1 {
+            self.processes[p].wait = Wait::Accept(left - 1);
+        }
+        let process = &self.processes[p];
+        let (at, lane) = (process.at, process.lane);
+        let serving = process.frames.last().and_then(|f| f.steps.get(f.next));
+        let serving = match serving.map(|s| &s.action) {
+            Some(Action::Serve { fork, each }) => Some((*fork, each)),
+            _ => None,
+        };
+        self.socks[sock].held = true;
+        self.adopt(sock, lane, at);
+        let Some((fork, steps)) = serving else {
+            let name = self.name(p, None);
+            self.processes[p].open.push((name, sock));
+            return Ok(true);
+        };
+        let after = if fork {
+            After::Exit
+        } else {
+            After::CloseNewest
+        };
+        let frame = Frame {
+            steps,
+            next: 0,
+            times: 1,
+            after,
+        };
+        if fork {
+            self.processes.push(Process {
+                parent: Some(p),
+                frames: vec![frame],
+                open: vec![(None, sock)],
+                unnamed: 1,
+                ..Process::new(lane, at)
+            });
+        } else {
+            self.processes[p].open.push((None, sock));
+            self.processes[p].frames.push(frame);
+        }
+        Ok(true)
+    }
+
+    /// What a process calls its next connection.
+    pub(super) fn name(&mut self, p: usize, given: Option<String>) -> Option<String> {
+        let process = &mut self.processes[p];
+        given.or_else(|| {
+            process.unnamed += 1;
+            (process.unnamed > 1).then(|| format!("#{}", process.unnamed))
+        })
+    }
+}

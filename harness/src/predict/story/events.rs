@@ -1,0 +1,156 @@
+//! What happens to the lab.
+
+use super::process::Wait;
+use super::{LAST_WORDS, Later, World, listens};
+use crate::predict::span::Span;
+use crate::scenario::case::{Disposition, Event, Happening};
+
+impl<'a> World<'a> {
+    pub(super) fn happens(&mut self, what: Later<'a>) -> Result<(), String> {
+        let now = Span::at(self.now);
+        match what {
+            Later::Event(index) => {
+                let case = self.case;
+                self.event(&case.events[index])
+            }
+            Later::KillHost(host) => {
+                self.signal_host(host, true)?;
+                self.later
+                    .push((self.now + LAST_WORDS, Later::PowerOff(host)));
+                Ok(())
+            }
+            Later::PowerOff(host) => self.crash(host),
+            Later::Boot {
+                host,
+                same_mac,
+                mark,
+            } => {
+                self.paths.power_on(host, same_mac);
+                // It was built while it was silent; its servers listen already.
+                self.network_changed(now)?;
+                let case = self.case;
+                for lane in case.lanes.iter().filter(|l| l.host == host && listens(l)) {
+                    self.spawn(lane, now);
+                }
+                self.set_mark(mark, now);
+                Ok(())
+            }
+        }
+    }
+
+    fn event(&mut self, event: &'a Event) -> Result<(), String> {
+        let now = Span::at(self.now);
+        if event.happening.is_fault() {
+            self.fault.get_or_insert(self.now);
+        }
+        let mut mark_now = true;
+        match &event.happening {
+            Happening::Netstat => {}
+            Happening::Restart { .. } => {
+                return Err("a lane that is restarted: how long that takes is the machine's".into());
+            }
+            Happening::Kill {
+                lane,
+                signal,
+                child,
+            } => self.kill(lane, signal, *child)?,
+            Happening::Freeze { lane } => self.freeze(lane, true),
+            Happening::Thaw { lane } => self.freeze(lane, false),
+            Happening::Type { lane, .. } => {
+                for p in self.processes.iter_mut().filter(|p| p.lane.name == *lane) {
+                    p.typed.push_back(now);
+                }
+            }
+            Happening::Shutdown { host, grace } => {
+                self.signal_host(host, false)?;
+                self.later.push((self.now + *grace, Later::KillHost(host)));
+            }
+            Happening::Crash { host } => self.crash(host)?,
+            Happening::Reboot {
+                host,
+                down_for,
+                same_mac,
+            } => {
+                self.crash(host)?;
+                let boot = Later::Boot {
+                    host,
+                    same_mac: *same_mac,
+                    mark: &event.name,
+                };
+                self.later.push((self.now + *down_for, boot));
+                mark_now = false;
+            }
+            Happening::Heal { what } => {
+                self.paths.heal(what.as_deref());
+                self.network_changed(now)?;
+            }
+            network => {
+                self.paths.add(&event.name, network);
+                self.network_changed(now)?;
+            }
+        }
+        if mark_now {
+            self.set_mark(&event.name, now);
+        }
+        Ok(())
+    }
+
+    fn crash(&mut self, host: &'a str) -> Result<(), String> {
+        if self.paths.is_down(host) {
+            return Ok(());
+        }
+        self.paths.power_off(host);
+        for p in self.processes.iter_mut().filter(|p| p.host == host) {
+            p.alive = false;
+        }
+        for s in self.socks.iter_mut().filter(|s| s.host == host) {
+            s.exists = false;
+        }
+        self.backlog.retain(|(on, _), _| *on != host);
+        self.network_changed(Span::at(self.now))
+    }
+
+    /// SIGTERM or SIGKILL to every process of a host.
+    fn signal_host(&mut self, host: &str, kill: bool) -> Result<(), String> {
+        for p in 0..self.processes.len() {
+            let process = &self.processes[p];
+            let dies = kill || process.lane.sigterm == Disposition::Default;
+            if process.host == host && process.alive && dies {
+                self.ends(p)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn kill(&mut self, lane: &str, signal: &str, child: bool) -> Result<(), String> {
+        let of_lane: Vec<usize> = (0..self.processes.len())
+            .filter(|p| self.processes[*p].lane.name == lane && self.processes[*p].alive)
+            .filter(|p| self.processes[*p].parent.is_some() == child)
+            .collect();
+        let chosen = if child {
+            of_lane.last().into_iter().collect()
+        } else {
+            of_lane.iter().collect::<Vec<_>>()
+        };
+        for p in chosen {
+            match signal.trim_start_matches("SIG") {
+                "TERM" if self.processes[*p].lane.sigterm == Disposition::Ignore => {}
+                "TERM" | "KILL" | "INT" | "HUP" | "QUIT" | "ABRT" => self.ends(*p)?,
+                other => return Err(format!("what {other} does to a process")),
+            }
+        }
+        Ok(())
+    }
+
+    fn freeze(&mut self, lane: &str, frozen: bool) {
+        let now = Span::at(self.now);
+        for p in self.processes.iter_mut().filter(|p| p.lane.name == lane) {
+            p.frozen = frozen;
+            // It goes on where it was, no sooner than now.
+            p.at = p.at.both(now);
+            if !frozen && let Wait::Until(at) = &mut p.wait {
+                *at = at.both(now);
+            }
+        }
+    }
+}

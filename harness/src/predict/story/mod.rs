@@ -1,0 +1,348 @@
+//! A case told in thought: lanes do their steps, faults strike, and whatever
+//! the kernel would do by a timer comes from the rules.
+//!
+//! Time is nominal: steps and packets take none, timers take what the rules
+//! say. What a process does after waiting for something uncertain is as
+//! uncertain as that.
+
+mod calls;
+mod events;
+mod paths;
+mod process;
+mod socket;
+mod steps;
+mod talk;
+mod timers;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use super::Unpredictable;
+use super::kernel::KernelFacts;
+use super::rule::RuleId;
+use super::span::{Span, Spans};
+use crate::scenario::case::{Action, Case, Happening, Lane, SignKind, When};
+use paths::Paths;
+use process::{Process, Sock};
+
+/// Between the end of a host's last process and the host being off
+/// (`run::happen` waits so long for the kernel's last words).
+const LAST_WORDS: Duration = Duration::from_millis(200);
+/// RTTs of a lab: a veth's are below a tenth of a millisecond; a busy machine's
+/// scheduler is what remains.
+const RTT: (Duration, Duration) = (Duration::ZERO, Duration::from_millis(4));
+/// No story has more turns, unless it goes round in circles.
+const MOST_TURNS: usize = 100_000;
+
+/// A sign as the story shows it: times since the start.
+#[derive(Debug, Clone)]
+pub(super) struct Seen {
+    pub lane: String,
+    pub call: String,
+    pub kind: SignKind,
+    pub at: Spans,
+    pub because: String,
+    pub rules: Vec<RuleId>,
+    /// Why it cannot be told, if it cannot.
+    pub open: Option<String>,
+}
+
+/// What a story comes to.
+#[derive(Debug)]
+pub(super) struct Told {
+    /// The first sign, if any comes before the case gives up.
+    pub sign: Option<Seen>,
+    /// What the first sign's time counts from.
+    pub reference: Duration,
+    /// Why nobody would notice anything.
+    pub quiet: String,
+}
+
+/// What happens at a time of its own.
+#[derive(Debug, Clone)]
+enum Later<'a> {
+    Event(usize),
+    KillHost(&'a str),
+    PowerOff(&'a str),
+    Boot {
+        host: &'a str,
+        same_mac: bool,
+        mark: &'a str,
+    },
+}
+
+/// The story under way.
+struct World<'a> {
+    case: &'a Case,
+    kernel: KernelFacts,
+    now: Duration,
+    processes: Vec<Process<'a>>,
+    socks: Vec<Sock<'a>>,
+    /// Connections that wait for accept(), by host and port of a listener.
+    backlog: BTreeMap<(&'a str, u16), VecDeque<usize>>,
+    paths: Paths<'a>,
+    marks: BTreeMap<String, Span>,
+    later: Vec<(Duration, Later<'a>)>,
+    fault: Option<Duration>,
+    signs: Vec<Seen>,
+}
+
+/// Tells a case's story up to its first sign.
+pub(super) fn tell(case: &Case, kernel: KernelFacts) -> Result<Told, Unpredictable> {
+    if case.lanes.iter().any(|l| l.detector.heartbeat.is_some()) {
+        return Err(Unpredictable {
+            why: "a heartbeat is the application's own; the rules are the kernel's".into(),
+        });
+    }
+    let mut world = World {
+        case,
+        kernel,
+        now: Duration::ZERO,
+        processes: Vec::new(),
+        socks: Vec::new(),
+        backlog: BTreeMap::new(),
+        paths: Paths::new(case),
+        marks: BTreeMap::new(),
+        later: Vec::new(),
+        fault: None,
+        signs: Vec::new(),
+    };
+    world.begin();
+    world.go_on().map_err(|why| Unpredictable { why })?;
+    world.told().map_err(|why| Unpredictable { why })
+}
+
+/// Whether a lane is a server: its first step listens.
+fn listens(lane: &Lane) -> bool {
+    let first = lane.steps.first();
+    first.is_some_and(|s| matches!(s.action, Action::Listen { .. }))
+}
+
+impl<'a> World<'a> {
+    fn begin(&mut self) {
+        let case = self.case;
+        for server in [true, false] {
+            for lane in case.lanes.iter().filter(|l| listens(l) == server) {
+                self.spawn(lane, Span::at(Duration::ZERO));
+            }
+        }
+        for (index, event) in case.events.iter().enumerate() {
+            if let When::At(at) = event.when {
+                self.later.push((at, Later::Event(index)));
+            }
+        }
+    }
+
+    fn spawn(&mut self, lane: &'a Lane, at: Span) {
+        for _ in 0..lane.count.max(1) {
+            self.processes.push(Process::new(lane, at));
+        }
+    }
+
+    fn go_on(&mut self) -> Result<(), String> {
+        for _ in 0..MOST_TURNS {
+            self.run_all()?;
+            if self.first_sign().is_some() {
+                return Ok(());
+            }
+            match self.next_time() {
+                Some(at) if at <= self.case.give_up => {
+                    self.now = self.now.max(at);
+                    self.due()?;
+                }
+                _ => return Ok(()),
+            }
+        }
+        Err("the story goes round in circles".into())
+    }
+
+    /// Every process that can go on does, until none can.
+    fn run_all(&mut self) -> Result<(), String> {
+        for _ in 0..MOST_TURNS {
+            let mut moved = false;
+            for index in 0..self.processes.len() {
+                moved |= self.run(index)?;
+            }
+            if !moved || self.first_sign().is_some() {
+                return Ok(());
+            }
+        }
+        Err("the lanes go round in circles".into())
+    }
+
+    /// When something happens next that is not a process's own doing.
+    fn next_time(&mut self) -> Option<Duration> {
+        self.refresh();
+        let later = self.later.iter().map(|(at, _)| *at);
+        later.chain(self.timers()).min()
+    }
+
+    /// Does everything whose time has come.
+    fn due(&mut self) -> Result<(), String> {
+        let now = self.now;
+        while let Some(first) = (0..self.later.len())
+            .filter(|i| self.later[*i].0 <= now)
+            .min_by_key(|i| self.later[*i].0)
+        {
+            let (_, what) = self.later.remove(first);
+            self.happens(what)?;
+        }
+        self.refresh();
+        self.timers_fire()
+    }
+
+    fn set_mark(&mut self, mark: &str, at: Span) {
+        if self.marks.contains_key(mark) {
+            return;
+        }
+        self.marks.insert(mark.to_owned(), at);
+        for (index, event) in self.case.events.iter().enumerate() {
+            if let When::After { mark: wanted, by } = &event.when
+                && wanted == mark
+            {
+                self.later.push((at.earliest + *by, Later::Event(index)));
+            }
+        }
+    }
+
+    fn is_watched(&self, lane: &str) -> bool {
+        self.case.watch.iter().any(|w| w == lane)
+    }
+
+    /// Notes what a call shows; the process goes on from there.
+    fn shows(&mut self, process: usize, call: &str, kind: SignKind, seen: Evidence) {
+        let at = self.processes[process].at;
+        let lane = self.processes[process].lane.name.clone();
+        // Each branch by itself: their hull holds times that cannot be.
+        let seen_at = seen.at.map(|span| span.both(at));
+        self.wakes(process, seen_at.hull());
+        self.signs.push(Seen {
+            lane,
+            call: call.to_owned(),
+            kind,
+            at: seen_at,
+            because: seen.because,
+            rules: seen.rules,
+            open: seen.open,
+        });
+    }
+
+    /// Time counts from the first fault, or from the start of a case that has none.
+    fn counts_from(&self) -> Option<Duration> {
+        let has_fault = self.case.events.iter().any(|e| e.happening.is_fault());
+        if has_fault {
+            self.fault
+        } else {
+            Some(Duration::ZERO)
+        }
+    }
+
+    fn first_sign(&self) -> Option<&Seen> {
+        let from = self.counts_from()?;
+        self.signs
+            .iter()
+            .filter(|s| self.is_watched(&s.lane))
+            .filter_map(|s| Some((s.at.hull()?, s)))
+            .filter(|(at, _)| at.earliest >= from)
+            .min_by_key(|(at, _)| at.earliest)
+            .map(|(_, s)| s)
+    }
+
+    fn told(self) -> Result<Told, String> {
+        let reference = self.counts_from().unwrap_or_default();
+        let sign = self.first_sign().cloned();
+        if let Some(why) = sign.as_ref().and_then(|s| s.open.clone()) {
+            return Err(why);
+        }
+        let end = sign.as_ref().and_then(|s| s.at.hull());
+        if let Some(end) = end.filter(|end| end.latest > self.case.give_up) {
+            return Err(format!(
+                "the sign comes {} to {} s after the start and the case gives up at {} s",
+                end.earliest.as_secs_f64(),
+                end.latest.as_secs_f64(),
+                self.case.give_up.as_secs_f64()
+            ));
+        }
+        let quiet = self.why_quiet();
+        Ok(Told {
+            sign,
+            reference,
+            quiet,
+        })
+    }
+
+    /// Why nobody noticed anything until the case gave up.
+    fn why_quiet(&self) -> String {
+        let give_up = super::words::time(self.case.give_up);
+        let waits = self
+            .socks
+            .iter()
+            .filter(|s| s.exists && self.is_watched(&s.lane.name));
+        for sock in waits {
+            if let Some(fall) = sock.outgoing.as_ref().and_then(|o| o.fall.as_ref())
+                && let Some(end) = fall.dead.hull()
+            {
+                let end = end.plus(
+                    sock.outgoing
+                        .as_ref()
+                        .map_or(Span::at(self.now), |o| o.since),
+                );
+                return format!(
+                    "it would take until {} to {} after the start, and the case gives up after \
+                     {give_up}: {}",
+                    super::words::time(end.earliest),
+                    super::words::time(end.latest),
+                    fall.because
+                );
+            }
+            let end = sock.quiet_end.as_ref().and_then(|q| q.at.hull());
+            if let (Some(quiet), Some(end)) = (&sock.quiet_end, end) {
+                return format!(
+                    "it would take until {} after the start, and the case gives up after \
+                     {give_up}: {}",
+                    super::words::time(end.earliest),
+                    quiet.because
+                );
+            }
+        }
+        let faulty =
+            self.case.events.iter().any(|e| {
+                e.happening.is_fault() && !matches!(e.happening, Happening::Freeze { .. })
+            });
+        if faulty {
+            "nothing that was sent stays unacknowledged, and no timer runs that would notice".into()
+        } else {
+            "the peer's kernel goes on answering".into()
+        }
+    }
+}
+
+/// What a call's result rests on.
+struct Evidence {
+    at: Spans,
+    because: String,
+    rules: Vec<RuleId>,
+    open: Option<String>,
+}
+
+impl Evidence {
+    fn now(at: Span, because: &str, rule: RuleId) -> Self {
+        Evidence {
+            at: Spans::one(at),
+            because: because.to_owned(),
+            rules: vec![rule],
+            open: None,
+        }
+    }
+}
+
+impl From<process::Failure> for Evidence {
+    fn from(failure: process::Failure) -> Self {
+        Evidence {
+            at: failure.at,
+            because: failure.because,
+            rules: failure.rules,
+            open: failure.open,
+        }
+    }
+}

@@ -1,0 +1,396 @@
+//! What becomes of a packet on its way, by the faults that are in force.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use crate::predict::errno;
+use crate::predict::facts::Fate;
+use crate::scenario::case::{
+    Carrier, Case, Direction, Happening, Mechanism, NeighbourChange, NodeKind, PacketRule, Place,
+    RejectWith, RouteChange,
+};
+
+/// The kinds of packet that filters tell apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Syn,
+    SynAck,
+    Data,
+    /// A bare acknowledgment, or a keepalive probe.
+    Ack,
+    Fin,
+    Rst,
+}
+
+impl Kind {
+    fn flags(self) -> &'static [&'static str] {
+        match self {
+            Kind::Syn => &["SYN"],
+            Kind::SynAck => &["SYN", "ACK"],
+            Kind::Data => &["PSH", "ACK"],
+            Kind::Ack => &["ACK"],
+            Kind::Fin => &["FIN", "ACK"],
+            Kind::Rst => &["RST", "ACK"],
+        }
+    }
+}
+
+/// A fault in force.
+#[derive(Debug)]
+struct Active<'a> {
+    name: &'a str,
+    what: &'a Happening,
+    /// How many packets it still takes.
+    left: Option<u32>,
+}
+
+/// The network as faults left it.
+#[derive(Debug)]
+pub(super) struct Paths<'a> {
+    case: &'a Case,
+    active: Vec<Active<'a>>,
+    /// Nodes without power.
+    down: BTreeSet<&'a str>,
+    /// Hosts that came back with another MAC, which nobody knows yet.
+    replaced: BTreeSet<&'a str>,
+    /// Nodes whose neighbour entries are gone.
+    forgetful: BTreeSet<&'a str>,
+}
+
+impl<'a> Paths<'a> {
+    pub fn new(case: &'a Case) -> Self {
+        Paths {
+            case,
+            active: Vec::new(),
+            down: BTreeSet::new(),
+            replaced: BTreeSet::new(),
+            forgetful: BTreeSet::new(),
+        }
+    }
+
+    /// A fault of the network takes effect.
+    pub fn add(&mut self, name: &'a str, what: &'a Happening) {
+        let left = match what {
+            Happening::Drop(rule) | Happening::Reject { rule, .. } => rule.count,
+            _ => None,
+        };
+        match what {
+            Happening::Neighbour { host, change } => {
+                if *change == NeighbourChange::Flushed {
+                    self.forgetful.insert(host);
+                }
+            }
+            _ => self.active.push(Active { name, what, left }),
+        }
+    }
+
+    /// Undoes the fault of this name, or all.
+    pub fn heal(&mut self, name: Option<&str>) {
+        self.active
+            .retain(|a| name.is_some_and(|name| a.name != name));
+    }
+
+    pub fn power_off(&mut self, node: &'a str) {
+        self.down.insert(node);
+    }
+
+    pub fn power_on(&mut self, node: &'a str, same_mac: bool) {
+        self.down.remove(node);
+        if !same_mac {
+            self.replaced.insert(node);
+        }
+    }
+
+    pub fn is_down(&self, node: &str) -> bool {
+        self.down.contains(node)
+    }
+
+    /// What becomes of a packet of this kind and of its answer.
+    pub fn there_and_back(
+        &self,
+        from: &str,
+        to: &str,
+        kind: Kind,
+        answer: Kind,
+    ) -> Result<Fate, String> {
+        let there = self.one_way(from, to, kind)?;
+        if there != Fate::Arrives {
+            return Ok(there);
+        }
+        Ok(match self.one_way(to, from, answer)? {
+            Fate::Arrives => Fate::Arrives,
+            _ => Fate::Unanswered,
+        })
+    }
+
+    /// Whether a filter in force takes only so many more of these packets.
+    pub fn is_counted(&self, from: &str, to: &str, kind: Kind) -> bool {
+        self.active.iter().any(|a| match a.what {
+            Happening::Drop(rule) => {
+                a.left.is_some_and(|left| left > 0) && matches(rule, from, to, kind)
+            }
+            _ => false,
+        })
+    }
+
+    /// Counts a packet that met a filter which takes only so many.
+    pub fn spend(&mut self, from: &str, to: &str, kind: Kind) {
+        for a in &mut self.active {
+            if let (Happening::Drop(rule), Some(left)) = (a.what, a.left.as_mut())
+                && matches(rule, from, to, kind)
+            {
+                *left = left.saturating_sub(1);
+            }
+        }
+    }
+
+    /// What becomes of one packet.
+    pub fn one_way(&self, from: &str, to: &str, kind: Kind) -> Result<Fate, String> {
+        let Some(path) = self.path(from, to) else {
+            return Err(format!("there is no way from {from} to {to}"));
+        };
+        if self.down.contains(from) {
+            return Ok(Fate::Gone);
+        }
+        if let Some(fate) = self.own_host(from, to) {
+            return Ok(fate);
+        }
+        if let Some(fate) = self.filtered(from, to, kind, Place::Sender)? {
+            return Ok(fate);
+        }
+        // The node that has to find the next hop's address: hosts and routers.
+        let mut asks = from;
+        for hop in path.windows(2) {
+            let (a, b) = (hop[0], hop[1]);
+            let lost = self.hop_is_dead(a, b, to);
+            if lost.is_some() {
+                let forgot =
+                    self.forgetful.contains(asks) || lost == Some(Carrier::Lost) && asks == a;
+                return Ok(if forgot {
+                    Fate::Unresolved {
+                        by_own_host: asks == from,
+                    }
+                } else {
+                    Fate::Gone
+                });
+            }
+            if let Some(fate) = self.on_the_wire(from, to, kind, a, b)? {
+                return Ok(fate);
+            }
+            match self.kind_of(b) {
+                Some(NodeKind::Router) => {
+                    asks = b;
+                    if let Some(fate) = self.at_router(b, from, to, kind)? {
+                        return Ok(fate);
+                    }
+                }
+                Some(NodeKind::Switch) => {}
+                Some(NodeKind::Host) | None => {
+                    if self.replaced.contains(b) && !self.forgetful.contains(asks) {
+                        return Ok(Fate::Gone);
+                    }
+                }
+            }
+        }
+        if let Some(fate) = self.filtered(from, to, kind, Place::Receiver)? {
+            return Ok(fate);
+        }
+        Ok(Fate::Arrives)
+    }
+
+    /// What the sender's own routes, addresses and interfaces do.
+    fn own_host(&self, host: &str, to: &str) -> Option<Fate> {
+        for a in &self.active {
+            let route = |change| {
+                let now = errno::of_route(change);
+                Fate::OwnHost {
+                    soft: Some(now),
+                    now,
+                }
+            };
+            match a.what {
+                Happening::Route {
+                    host: h,
+                    change,
+                    to: target,
+                } if h == host && target.as_ref().is_none_or(|t| t == to) => {
+                    return Some(route(*change));
+                }
+                Happening::AddressRemoved { host: h } if h == host => {
+                    return Some(route(RouteChange::Removed));
+                }
+                Happening::Interface { host: h, .. } if h == host => {
+                    return Some(route(RouteChange::Removed));
+                }
+                _ => {}
+            }
+        }
+        None
+    }
+
+    /// Whether a frame from `a` cannot reach `b`, and what `a` sees of it.
+    fn hop_is_dead(&self, a: &str, b: &str, to: &str) -> Option<Carrier> {
+        if self.down.contains(b) {
+            return Some(Carrier::Kept);
+        }
+        self.active.iter().find_map(|active| match active.what {
+            Happening::Cut {
+                cable,
+                direction,
+                carrier,
+            } => {
+                let from_near = cable.near == a && cable.far.as_ref().is_none_or(|f| f == b);
+                let to_near = cable.near == b && cable.far.as_ref().is_none_or(|f| f == a);
+                let cut = match direction {
+                    Direction::Both => from_near || to_near,
+                    Direction::From => from_near,
+                    Direction::To => to_near,
+                };
+                let seen = if from_near { *carrier } else { Carrier::Kept };
+                cut.then_some(seen)
+            }
+            Happening::Interface { host, .. } if host == b => Some(Carrier::Kept),
+            Happening::AddressRemoved { host } if host == to && b == to => Some(Carrier::Kept),
+            _ => None,
+        })
+    }
+
+    fn on_the_wire(
+        &self,
+        from: &str,
+        to: &str,
+        kind: Kind,
+        a: &str,
+        b: &str,
+    ) -> Result<Option<Fate>, String> {
+        self.filters(from, to, kind, |rule| match &rule.place {
+            Place::Wire(node) => {
+                let near = node.as_ref().or(rule.from.as_ref()).or(rule.to.as_ref());
+                near.is_none_or(|near| near == a || near == b)
+            }
+            _ => false,
+        })
+    }
+
+    fn at_router(
+        &self,
+        router: &str,
+        from: &str,
+        to: &str,
+        kind: Kind,
+    ) -> Result<Option<Fate>, String> {
+        for a in &self.active {
+            if let Happening::Route {
+                host,
+                change,
+                to: target,
+            } = a.what
+                && host == router
+                && target.as_ref().is_none_or(|t| t == to)
+            {
+                // Without any route it cannot even answer.
+                let answer = errno::routers_answer(*change).filter(|_| target.is_some());
+                return Ok(Some(answer.map_or(Fate::Lost, Fate::Refused)));
+            }
+        }
+        self.filters(from, to, kind, |rule| {
+            rule.place == Place::Router(router.to_owned())
+        })
+    }
+
+    fn filtered(
+        &self,
+        from: &str,
+        to: &str,
+        kind: Kind,
+        at: Place,
+    ) -> Result<Option<Fate>, String> {
+        self.filters(from, to, kind, |rule| rule.place == at)
+    }
+
+    fn filters(
+        &self,
+        from: &str,
+        to: &str,
+        kind: Kind,
+        here: impl Fn(&PacketRule) -> bool,
+    ) -> Result<Option<Fate>, String> {
+        for a in self.active.iter().filter(|a| a.left != Some(0)) {
+            let (rule, with) = match a.what {
+                Happening::Drop(rule) => (rule, None),
+                Happening::Reject { rule, with } => (rule, Some(*with)),
+                _ => continue,
+            };
+            if !here(rule) || !matches(rule, from, to, kind) {
+                continue;
+            }
+            if rule.probability.is_some() {
+                return Err("packets are dropped at random".into());
+            }
+            if rule.sport.is_some() || rule.dport.is_some() {
+                return Err("packets are told apart by their ports".into());
+            }
+            return match (with, &rule.place, rule.by) {
+                (None, Place::Sender, Mechanism::Tc) => Ok(Some(Fate::OwnQdisc)),
+                // nft's drop is an error to the sender: nf_hook_slow().
+                (None, Place::Sender, Mechanism::Nft) => Ok(Some(Fate::OwnHost {
+                    soft: None,
+                    now: "EPERM",
+                })),
+                (Some(_), Place::Sender, _) => Err("a reject by the sender's own host".into()),
+                (None, ..) => Ok(Some(Fate::Lost)),
+                (Some(RejectWith::TcpReset), ..) => Ok(Some(Fate::Reset)),
+                (Some(with), ..) => Ok(Some(Fate::Refused(with))),
+            };
+        }
+        Ok(None)
+    }
+
+    fn kind_of(&self, node: &str) -> Option<NodeKind> {
+        let nodes = &self.case.network.nodes;
+        nodes.iter().find(|n| n.name == node).map(|n| n.kind)
+    }
+
+    /// The nodes from one host to another, both included: the shortest way.
+    fn path(&self, from: &str, to: &str) -> Option<Vec<&'a str>> {
+        let mut before: BTreeMap<&str, &str> = BTreeMap::new();
+        let cables = &self.case.network.cables;
+        let from = self
+            .case
+            .network
+            .nodes
+            .iter()
+            .find(|n| n.name == from)?
+            .name
+            .as_str();
+        let mut next = VecDeque::from([from]);
+        while let Some(at) = next.pop_front() {
+            if at == to {
+                let mut path = vec![at];
+                let mut at = at;
+                while at != from {
+                    at = before[at];
+                    path.push(at);
+                }
+                path.reverse();
+                return Some(path);
+            }
+            for (a, b) in cables {
+                for (near, far) in [(a, b), (b, a)] {
+                    if near == at && far != from && !before.contains_key(far.as_str()) {
+                        before.insert(far, at);
+                        next.push_back(far);
+                    }
+                }
+            }
+        }
+        None
+    }
+}
+
+fn matches(rule: &PacketRule, from: &str, to: &str, kind: Kind) -> bool {
+    let flags = kind.flags();
+    rule.from.as_ref().is_none_or(|f| f == from)
+        && rule.to.as_ref().is_none_or(|t| t == to)
+        && rule.flags.iter().all(|f| flags.contains(&f.as_str()))
+        && !rule.without.iter().any(|f| flags.contains(&f.as_str()))
+}

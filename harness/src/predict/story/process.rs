@@ -1,0 +1,183 @@
+//! Processes and sockets of a story, as far as signs depend on them.
+
+use std::collections::VecDeque;
+
+use crate::predict::facts::{Fall, Fate};
+use crate::predict::keepalive::ProbeFate;
+use crate::predict::rule::RuleId;
+use crate::predict::span::{Span, Spans};
+use crate::scenario::case::{Lane, Step};
+
+/// What a list of steps is followed by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum After {
+    /// The list it stands in.
+    Nothing,
+    /// The newest connection closes (a server that does not fork).
+    CloseNewest,
+    /// The process ends (a forked child).
+    Exit,
+}
+
+/// A list of steps under way.
+#[derive(Debug, Clone)]
+pub(super) struct Frame<'a> {
+    pub steps: &'a [Step],
+    pub next: usize,
+    pub times: u32,
+    pub after: After,
+}
+
+/// How much a read is to bring.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Want {
+    /// One read().
+    Once,
+    /// So many bytes more.
+    Exact(u64),
+    /// Everything until the end, echoed or not.
+    All { echo: bool },
+}
+
+/// What a process waits for.
+#[derive(Debug, Clone)]
+pub(super) enum Wait<'a> {
+    /// Nothing: it runs.
+    Nothing,
+    Mark(&'a str),
+    Until(Span),
+    Keyboard,
+    /// accept(), so many more times.
+    Accept(u32),
+    Read {
+        sock: usize,
+        want: Want,
+        deadline: Option<Span>,
+    },
+    Poll {
+        sock: Option<usize>,
+        keyboard: bool,
+        deadline: Option<Span>,
+    },
+    /// connect() that nobody answers.
+    Connect(Calling),
+    /// write() into a full buffer.
+    Full(usize),
+    /// Its script is over; its sockets stay open.
+    Over,
+}
+
+/// A connect() under way.
+#[derive(Debug, Clone)]
+pub(super) struct Calling {
+    pub began: Span,
+    pub fall: Fall,
+    pub nonblocking: bool,
+}
+
+/// A process.
+#[derive(Debug)]
+pub(super) struct Process<'a> {
+    pub lane: &'a Lane,
+    pub host: &'a str,
+    pub parent: Option<usize>,
+    pub alive: bool,
+    pub frozen: bool,
+    /// Where its script is, at least and at most.
+    pub at: Span,
+    pub frames: Vec<Frame<'a>>,
+    pub wait: Wait<'a>,
+    /// Its connections, oldest first, by name.
+    pub open: Vec<(Option<String>, usize)>,
+    pub unnamed: u32,
+    pub typed: VecDeque<Span>,
+    /// Ports it listens on.
+    pub ports: Vec<u16>,
+}
+
+impl<'a> Process<'a> {
+    /// One that is about to begin with its lane's script.
+    pub fn new(lane: &'a Lane, at: Span) -> Self {
+        Process {
+            lane,
+            host: &lane.host,
+            parent: None,
+            alive: true,
+            frozen: false,
+            at,
+            frames: vec![Frame {
+                steps: &lane.steps,
+                next: 0,
+                times: 1,
+                after: After::Nothing,
+            }],
+            wait: Wait::Nothing,
+            open: Vec::new(),
+            unnamed: 0,
+            typed: VecDeque::new(),
+            ports: Vec::new(),
+        }
+    }
+}
+
+/// Data (or a FIN) that is not acknowledged.
+#[derive(Debug, Clone)]
+pub(super) struct Outgoing {
+    pub bytes: u64,
+    pub since: Span,
+    /// It has reached the peer; only the acknowledgment is missing.
+    pub arrived: bool,
+    pub fate: Fate,
+    pub fall: Option<Fall>,
+    /// It gets through (or draws an RST) then.
+    pub through: Option<Span>,
+}
+
+/// One end of a connection.
+#[derive(Debug)]
+pub(super) struct Sock<'a> {
+    pub host: &'a str,
+    pub lane: &'a Lane,
+    pub peer: usize,
+    /// The kernel still knows it.
+    pub exists: bool,
+    /// A process holds it.
+    pub held: bool,
+    pub unread: u64,
+    pub unread_at: Span,
+    pub fin: Option<Span>,
+    pub fin_sent: bool,
+    /// An error waits to be read, and when it came.
+    pub error: Option<Failure>,
+    /// Broken: what is written draws EPIPE.
+    pub broken: bool,
+    pub since: Span,
+    pub received: Vec<Span>,
+    pub probes: Vec<(Span, ProbeFate)>,
+    pub outgoing: Option<Outgoing>,
+    /// The end that keepalive will bring, if nothing changes.
+    pub quiet_end: Option<Failure>,
+}
+
+/// An error on a socket.
+#[derive(Debug, Clone)]
+pub(super) struct Failure {
+    pub errno: &'static str,
+    pub at: Spans,
+    pub because: String,
+    pub rules: Vec<RuleId>,
+    /// Why it cannot be told, if it cannot.
+    pub open: Option<String>,
+}
+
+impl Failure {
+    pub fn now(errno: &'static str, at: Span, because: &str, rule: RuleId) -> Self {
+        Failure {
+            errno,
+            at: Spans::one(at),
+            because: because.into(),
+            rules: vec![rule],
+            open: None,
+        }
+    }
+}

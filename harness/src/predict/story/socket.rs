@@ -1,0 +1,326 @@
+//! What passes between the ends of a connection.
+
+use std::time::Duration;
+
+use super::paths::Kind;
+use super::process::{Failure, Outgoing, Sock};
+use super::{RTT, World};
+use crate::predict::facts::{Facts, Fate, InFlight};
+use crate::predict::rule::RuleId;
+use crate::predict::span::{Span, Spans};
+use crate::predict::sysctls::Sysctls;
+use crate::scenario::case::Lane;
+
+/// A segment on a veth: more bytes than that are several.
+const SEGMENT: u64 = 1400;
+
+impl<'a> World<'a> {
+    /// A connection stands: two ends, one of them waits for accept().
+    pub(super) fn established(
+        &mut self,
+        p: usize,
+        name: Option<String>,
+        to: &'a str,
+        port: u16,
+        at: Span,
+    ) {
+        let client = self.socks.len();
+        let server = client + 1;
+        let process = &self.processes[p];
+        let lane = process.lane;
+        let listener = self
+            .processes
+            .iter()
+            .find(|q| q.host == to && q.ports.contains(&port));
+        let their_lane = listener.map_or(lane, |q| q.lane);
+        for (host, lane, peer, held) in [
+            (process.host, lane, server, true),
+            (to, their_lane, client, false),
+        ] {
+            self.socks.push(Sock {
+                host,
+                lane,
+                peer,
+                exists: true,
+                held,
+                unread: 0,
+                unread_at: at,
+                fin: None,
+                fin_sent: false,
+                error: None,
+                broken: false,
+                since: at,
+                received: vec![at],
+                probes: Vec::new(),
+                outgoing: None,
+                quiet_end: None,
+            });
+        }
+        let name = self.name(p, name);
+        self.processes[p].open.push((name, client));
+        if let Some(waiting) = self.backlog.get_mut(&(to, port)) {
+            waiting.push_back(server);
+        }
+    }
+
+    /// accept() returned it: only now its detector is set.
+    pub(super) fn adopt(&mut self, sock: usize, lane: &'a Lane, at: Span) {
+        self.socks[sock].lane = lane;
+        self.socks[sock].since = at;
+    }
+
+    pub(super) fn facts_of(
+        &self,
+        lane: &Lane,
+        fate: Fate,
+        in_flight: InFlight,
+        several: bool,
+    ) -> Facts {
+        Facts {
+            kernel: self.kernel,
+            sysctls: Sysctls::of(self.case, &lane.host, self.kernel),
+            detector: lane.detector.clone(),
+            family: self.case.family,
+            fate,
+            in_flight,
+            several,
+            rtt: RTT,
+        }
+    }
+
+    /// Bytes leave a socket, or try to.
+    pub(super) fn send(&mut self, sock: usize, bytes: u64, at: Span) -> Result<(), String> {
+        if let Some(outgoing) = &mut self.socks[sock].outgoing {
+            outgoing.bytes += bytes;
+            return Ok(());
+        }
+        let (from, to) = (
+            self.socks[sock].host,
+            self.socks[self.socks[sock].peer].host,
+        );
+        let fate = self.paths.there_and_back(from, to, Kind::Data, Kind::Ack)?;
+        match fate {
+            Fate::Arrives => self.arrives(sock, bytes, at, true),
+            Fate::Unanswered => {
+                self.arrives(sock, bytes, at, false)?;
+                self.outstanding(sock, bytes, at, fate, true)
+            }
+            Fate::Reset => {
+                self.is_reset(sock, at);
+                Ok(())
+            }
+            _ => self.outstanding(sock, bytes, at, fate, false),
+        }
+    }
+
+    fn outstanding(
+        &mut self,
+        sock: usize,
+        bytes: u64,
+        at: Span,
+        fate: Fate,
+        arrived: bool,
+    ) -> Result<(), String> {
+        let lane = self.socks[sock].lane;
+        let fall = self
+            .facts_of(lane, fate, InFlight::After, bytes > SEGMENT)
+            .data_falls();
+        let (from, to) = (
+            self.socks[sock].host,
+            self.socks[self.socks[sock].peer].host,
+        );
+        self.paths.spend(from, to, Kind::Data);
+        // A filter that takes only so many packets lets a later try through.
+        let mut through = None;
+        for attempt in fall.iter().flat_map(|f| &f.attempts) {
+            let now = self.paths.there_and_back(from, to, Kind::Data, Kind::Ack)?;
+            if now == Fate::Arrives {
+                through = attempt.hull().map(|span| span.plus(at));
+                break;
+            }
+            if !self.paths.is_counted(from, to, Kind::Data) {
+                break;
+            }
+            self.paths.spend(from, to, Kind::Data);
+        }
+        self.socks[sock].outgoing = Some(Outgoing {
+            bytes,
+            since: at,
+            arrived,
+            fate,
+            fall,
+            through,
+        });
+        Ok(())
+    }
+
+    /// Bytes reach the peer's host.
+    pub(super) fn arrives(
+        &mut self,
+        sock: usize,
+        bytes: u64,
+        at: Span,
+        answered: bool,
+    ) -> Result<(), String> {
+        let peer = self.socks[sock].peer;
+        let known = self.socks[peer].exists;
+        // An orphan in FIN-WAIT answers data by RST, as a kernel that knows no
+        // such connection does.
+        if !known || (!self.socks[peer].held && self.socks[peer].fin_sent) {
+            self.socks[peer].exists = false;
+            let back =
+                self.paths
+                    .one_way(self.socks[peer].host, self.socks[sock].host, Kind::Rst)?;
+            if back == Fate::Arrives {
+                self.is_reset(sock, at);
+                return Ok(());
+            }
+            return self.outstanding(sock, bytes, at, Fate::Lost, false);
+        }
+        self.socks[peer].unread += bytes;
+        self.socks[peer].unread_at = at;
+        self.received(peer, at);
+        if answered {
+            self.received(sock, at);
+        }
+        Ok(())
+    }
+
+    fn received(&mut self, sock: usize, at: Span) {
+        self.socks[sock].received.push(at);
+        self.socks[sock].quiet_end = None;
+    }
+
+    /// An RST reaches a socket: tcp_reset().
+    pub(super) fn is_reset(&mut self, sock: usize, at: Span) {
+        let s = &mut self.socks[sock];
+        let (errno, because) = if s.fin.is_some() {
+            // CLOSE_WAIT: for writers only; read still says end of file.
+            (
+                "EPIPE",
+                "an RST after the FIN, as data for a closed connection draws it",
+            )
+        } else {
+            ("ECONNRESET", "an RST comes back")
+        };
+        s.error = Some(Failure::now(errno, at, because, RuleId::Reset));
+        s.broken = true;
+        s.exists = false;
+        s.outgoing = None;
+        s.quiet_end = None;
+    }
+
+    /// A FIN leaves.
+    pub(super) fn send_fin(&mut self, sock: usize, at: Span) -> Result<(), String> {
+        if self.socks[sock].fin_sent || !self.socks[sock].exists {
+            return Ok(());
+        }
+        self.socks[sock].fin_sent = true;
+        let peer = self.socks[sock].peer;
+        let (from, to) = (self.socks[sock].host, self.socks[peer].host);
+        if self.paths.one_way(from, to, Kind::Fin)? == Fate::Arrives && self.socks[peer].exists {
+            self.socks[peer].fin = Some(at);
+            self.received(peer, at);
+        }
+        Ok(())
+    }
+
+    /// close(), by the process or because it ended.
+    pub(super) fn close(&mut self, sock: usize, at: Span, abort: bool) -> Result<(), String> {
+        self.socks[sock].held = false;
+        if !self.socks[sock].exists {
+            return Ok(());
+        }
+        // Unread data makes it an abort: RFC 2525 2.17, tcp_close().
+        if abort || self.socks[sock].unread > 0 {
+            self.socks[sock].exists = false;
+            let peer = self.socks[sock].peer;
+            let (from, to) = (self.socks[sock].host, self.socks[peer].host);
+            let way = self.paths.one_way(from, to, Kind::Rst)?;
+            if way == Fate::Arrives && self.socks[peer].exists {
+                self.is_reset(peer, at);
+            }
+            return Ok(());
+        }
+        self.send_fin(sock, at)
+    }
+
+    /// The kernel gives a connection up.
+    pub(super) fn gives_up(&mut self, sock: usize, failure: Failure) {
+        let s = &mut self.socks[sock];
+        s.error = Some(failure);
+        s.broken = true;
+        s.exists = false;
+        s.outgoing = None;
+        s.quiet_end = None;
+    }
+
+    /// The network has changed: what is under way fares differently from now on.
+    pub(super) fn network_changed(&mut self, change: Span) -> Result<(), String> {
+        for sock in 0..self.socks.len() {
+            if !self.socks[sock].exists {
+                continue;
+            }
+            self.note_probes(sock, change)?;
+            let Some(outgoing) = self.socks[sock].outgoing.clone() else {
+                continue;
+            };
+            let (from, to) = (
+                self.socks[sock].host,
+                self.socks[self.socks[sock].peer].host,
+            );
+            let fate = self.paths.there_and_back(from, to, Kind::Data, Kind::Ack)?;
+            let silent = |f| matches!(f, Fate::Lost | Fate::Gone | Fate::Unanswered);
+            if fate == outgoing.fate || (silent(fate) && silent(outgoing.fate)) {
+                // Even a filter that was about to let it through.
+                self.socks[sock].outgoing = Some(Outgoing {
+                    through: None,
+                    ..outgoing
+                });
+                continue;
+            }
+            let changed = match fate {
+                Fate::Arrives | Fate::Reset => Outgoing {
+                    through: through(&outgoing, change),
+                    ..outgoing
+                },
+                _ if change.earliest <= outgoing.since.latest + Duration::from_millis(200) => {
+                    let lane = self.socks[sock].lane;
+                    let several = outgoing.bytes > SEGMENT;
+                    let fall = self
+                        .facts_of(lane, fate, InFlight::Before, several)
+                        .data_falls();
+                    Outgoing {
+                        fate,
+                        fall,
+                        through: None,
+                        ..outgoing
+                    }
+                }
+                _ => return Err("a fault changes while data is under way".into()),
+            };
+            self.socks[sock].outgoing = Some(changed);
+        }
+        Ok(())
+    }
+}
+
+/// The first try after a change, if TCP does not give up before.
+fn through(outgoing: &Outgoing, change: Span) -> Option<Span> {
+    let tries: Vec<Span> = outgoing
+        .fall
+        .iter()
+        .flat_map(|f| &f.attempts)
+        .filter_map(Spans::hull)
+        .map(|span| span.plus(outgoing.since))
+        .collect();
+    let earliest = tries.iter().find(|t| t.latest >= change.earliest)?;
+    let latest = tries
+        .iter()
+        .find(|t| t.earliest >= change.latest)
+        .unwrap_or(earliest);
+    Some(Span::new(
+        earliest.earliest.max(change.earliest),
+        latest.latest,
+    ))
+}

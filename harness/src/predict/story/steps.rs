@@ -1,0 +1,237 @@
+//! What processes do: the steps of their lanes.
+
+use super::process::{After, Frame, Wait, Want};
+use super::{World, listens};
+use crate::predict::facts::{Facts, Fate, InFlight};
+use crate::predict::span::Span;
+use crate::scenario::case::{Action, Payload, Step};
+
+impl<'a> World<'a> {
+    /// Lets a process go on as far as it can. Whether it did anything.
+    pub(super) fn run(&mut self, p: usize) -> Result<bool, String> {
+        if !self.processes[p].alive || self.processes[p].frozen {
+            return Ok(false);
+        }
+        match self.processes[p].wait.clone() {
+            Wait::Nothing => self.step(p).map(|()| true),
+            Wait::Mark(mark) => Ok(self.wakes(p, self.marks.get(mark).copied())),
+            Wait::Keyboard => {
+                let typed = self.processes[p].typed.pop_front();
+                Ok(self.wakes(p, typed))
+            }
+            Wait::Accept(left) => self.accepts(p, left),
+            Wait::Read { sock, want, .. } => self.reads(p, sock, want),
+            Wait::Poll { sock, keyboard, .. } => Ok(self.polls(p, sock, keyboard)),
+            Wait::Full(sock) => Ok(self.fails(p, sock, "write")),
+            Wait::Until(_) | Wait::Connect(_) | Wait::Over => Ok(false),
+        }
+    }
+
+    /// Ends a wait, if what it waited for has come.
+    pub(super) fn wakes(&mut self, p: usize, at: Option<Span>) -> bool {
+        let Some(at) = at else { return false };
+        let process = &mut self.processes[p];
+        process.at = process.at.both(at);
+        process.wait = Wait::Nothing;
+        true
+    }
+
+    fn step(&mut self, p: usize) -> Result<(), String> {
+        let Some(frame) = self.processes[p].frames.last_mut() else {
+            self.processes[p].wait = Wait::Over;
+            return Ok(());
+        };
+        let Some(step) = frame.steps.get(frame.next) else {
+            if frame.times > 1 {
+                frame.times -= 1;
+                frame.next = 0;
+                return Ok(());
+            }
+            let after = frame.after;
+            self.processes[p].frames.pop();
+            match after {
+                After::Nothing => {}
+                After::CloseNewest => self.close_newest(p)?,
+                After::Exit => self.ends(p)?,
+            }
+            return Ok(());
+        };
+        if !matches!(step.action, Action::Serve { .. }) {
+            frame.next += 1;
+        }
+        self.act(p, step)?;
+        if let Some(mark) = &step.mark {
+            if !matches!(self.processes[p].wait, Wait::Nothing) {
+                return Err(format!("mark {mark} is set by a step that waits"));
+            }
+            let at = self.processes[p].at;
+            self.set_mark(mark, at);
+        }
+        Ok(())
+    }
+
+    fn act(&mut self, p: usize, step: &'a Step) -> Result<(), String> {
+        let at = self.processes[p].at;
+        match &step.action {
+            Action::Listen { port, .. } => {
+                let host = self.processes[p].host;
+                self.processes[p].ports.push(*port);
+                self.backlog.entry((host, *port)).or_default();
+            }
+            Action::Accept { count } => self.processes[p].wait = Wait::Accept(*count),
+            Action::Serve { .. } => self.processes[p].wait = Wait::Accept(1),
+            Action::Multiplex { .. } => {
+                return Err("a server by poll(): the rules know one connection at a time".into());
+            }
+            Action::Connect {
+                to,
+                address,
+                port,
+                count,
+                nonblocking,
+            } => {
+                if *count != 1 {
+                    return Err("several connections at once".into());
+                }
+                let host = match (address, to) {
+                    (Some(_), _) => None,
+                    (None, Some(to)) => Some(to.as_str()),
+                    (None, None) => {
+                        let own = self.processes[p].host;
+                        let servers = self
+                            .case
+                            .lanes
+                            .iter()
+                            .filter(|l| l.host != own && listens(l));
+                        Some(
+                            servers
+                                .map(|l| l.host.as_str())
+                                .next()
+                                .ok_or("no host to connect to")?,
+                        )
+                    }
+                };
+                self.connects(p, step, host, *port, *nonblocking)?;
+            }
+            Action::Exchange { data } => {
+                if let Some(sock) = self.conn(p, step)
+                    && self.writes(p, sock, size(data))?
+                {
+                    self.begin_read(p, sock, Want::Exact(size(data)));
+                }
+            }
+            Action::Write { data } => {
+                if let Some(sock) = self.conn(p, step) {
+                    self.writes(p, sock, size(data))?;
+                }
+            }
+            Action::Read { .. } => self.read_step(p, step, Want::Once),
+            Action::Drain => self.read_step(p, step, Want::All { echo: false }),
+            Action::Echo => self.read_step(p, step, Want::All { echo: true }),
+            Action::Poll { timeout, keyboard } => {
+                let sock = self.find(p, step);
+                if sock.is_none() && !*keyboard {
+                    return self.over(p);
+                }
+                let deadline = timeout.map(|t| at.after(t));
+                self.processes[p].wait = Wait::Poll {
+                    sock,
+                    keyboard: *keyboard,
+                    deadline,
+                };
+            }
+            Action::Keyboard => self.processes[p].wait = Wait::Keyboard,
+            Action::HalfClose => {
+                if let Some(sock) = self.conn(p, step) {
+                    self.send_fin(sock, at)?;
+                }
+            }
+            Action::Close { linger } => {
+                if let Some(sock) = self.conn(p, step) {
+                    self.processes[p].open.retain(|(_, s)| *s != sock);
+                    self.close(sock, at, linger.is_some_and(|l| l.is_zero()))?;
+                }
+            }
+            Action::Sleep { time } => self.processes[p].wait = Wait::Until(at.after(*time)),
+            Action::WaitFor { mark } => self.processes[p].wait = Wait::Mark(mark),
+            Action::Exit => self.ends(p)?,
+            Action::Repeat { times, steps } => {
+                if *times > 0 {
+                    let frame = Frame {
+                        steps,
+                        next: 0,
+                        times: *times,
+                        after: After::Nothing,
+                    };
+                    self.processes[p].frames.push(frame);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn find(&self, p: usize, step: &Step) -> Option<usize> {
+        let mut open = self.processes[p].open.iter().rev();
+        match &step.conn {
+            Some(name) => open
+                .find(|(n, _)| n.as_ref() == Some(name))
+                .map(|(_, s)| *s),
+            None => open.next().map(|(_, s)| *s),
+        }
+    }
+
+    /// The step's connection; without one the script ends.
+    fn conn(&mut self, p: usize, step: &Step) -> Option<usize> {
+        let found = self.find(p, step);
+        if found.is_none() {
+            // Nothing fails in ending.
+            let _ = self.over(p);
+        }
+        found
+    }
+
+    pub(super) fn over(&mut self, p: usize) -> Result<(), String> {
+        self.processes[p].frames.clear();
+        self.processes[p].wait = Wait::Over;
+        Ok(())
+    }
+
+    fn read_step(&mut self, p: usize, step: &Step, want: Want) {
+        if let Some(sock) = self.conn(p, step) {
+            self.begin_read(p, sock, want);
+        }
+    }
+
+    fn close_newest(&mut self, p: usize) -> Result<(), String> {
+        let at = self.processes[p].at;
+        match self.processes[p].open.pop() {
+            Some((_, sock)) => self.close(sock, at, false),
+            None => Ok(()),
+        }
+    }
+
+    /// A process ends; its descriptors close.
+    pub(super) fn ends(&mut self, p: usize) -> Result<(), String> {
+        let at = self.processes[p].at.both(Span::at(self.now));
+        self.processes[p].alive = false;
+        for (_, sock) in std::mem::take(&mut self.processes[p].open) {
+            self.close(sock, at, false)?;
+        }
+        for port in std::mem::take(&mut self.processes[p].ports) {
+            self.backlog.remove(&(self.processes[p].host, port));
+        }
+        Ok(())
+    }
+
+    /// The facts about what this process's socket sends.
+    pub(super) fn facts(&self, p: usize, fate: Fate, in_flight: InFlight, several: bool) -> Facts {
+        self.facts_of(self.processes[p].lane, fate, in_flight, several)
+    }
+}
+
+fn size(data: &Payload) -> u64 {
+    match data {
+        Payload::Text(text) => text.len() as u64,
+        Payload::Bytes(bytes) => *bytes,
+    }
+}

@@ -1,0 +1,247 @@
+//! What happens by itself: timers of the kernel and limits of applications.
+
+use std::time::Duration;
+
+use super::paths::Kind;
+use super::process::{Failure, Wait};
+use super::talk::own_limit;
+use super::{World, process};
+use crate::predict::facts::Fate;
+use crate::predict::keepalive::{End, ProbeFate, Quiet};
+use crate::predict::rule::RuleId;
+use crate::predict::span::{Span, Spans};
+use crate::predict::sysctls::Sysctls;
+use crate::predict::words;
+use crate::scenario::case::SignKind;
+
+impl World<'_> {
+    /// Notes how keepalive's probes fare from now on.
+    pub(super) fn note_probes(&mut self, sock: usize, change: Span) -> Result<(), String> {
+        let s = &self.socks[sock];
+        let (from, to) = (s.host, self.socks[s.peer].host);
+        let fate = match self.paths.there_and_back(from, to, Kind::Ack, Kind::Ack)? {
+            Fate::Arrives if self.socks[s.peer].exists => ProbeFate::Answered,
+            Fate::Arrives | Fate::Reset => ProbeFate::Reset,
+            Fate::OwnQdisc => ProbeFate::DroppedByOwnQdisc,
+            // An ICMP error quotes a sequence number before the window and is
+            // ignored (OutOfWindowIcmps).
+            _ => ProbeFate::Lost,
+        };
+        let s = &mut self.socks[sock];
+        let before = s.probes.last().map_or(ProbeFate::Answered, |(_, f)| *f);
+        if fate != before {
+            s.probes.push((change.since(s.since.earliest), fate));
+            s.quiet_end = None;
+        }
+        Ok(())
+    }
+
+    /// Works out anew where keepalive leads, where something changed.
+    pub(super) fn refresh(&mut self) {
+        for sock in 0..self.socks.len() {
+            let s = &self.socks[sock];
+            let harmless = s
+                .probes
+                .last()
+                .is_none_or(|(_, f)| *f == ProbeFate::Answered);
+            if !s.exists || !s.held || s.outgoing.is_some() || s.quiet_end.is_some() || harmless {
+                continue;
+            }
+            let sysctls = Sysctls::of(self.case, s.host, self.kernel);
+            let Some(settings) = sysctls.keepalive(&s.lane.detector) else {
+                continue;
+            };
+            let life = |when: fn(&Span) -> Duration| Quiet {
+                settings,
+                received: s
+                    .received
+                    .iter()
+                    .map(|at| at.since(s.since.earliest))
+                    .collect(),
+                probes: s
+                    .probes
+                    .iter()
+                    .map(|(at, fate)| (when(at), *fate))
+                    .collect(),
+            };
+            let (wheel, phase) = (self.kernel.wheel(), self.kernel.phase);
+            let mut end = life(|at| at.earliest).end(wheel, phase);
+            if s.probes.iter().any(|(at, _)| !at.width().is_zero()) {
+                let other = life(|at| at.latest).end(wheel, phase);
+                end = End {
+                    dead: end.dead.and(other.dead),
+                    reset: end.reset.and(other.reset),
+                    may_live: end.may_live || other.may_live,
+                };
+            }
+            let from = s.since;
+            let shift = |spans: Spans| spans.map(|span| span.plus(from));
+            self.socks[sock].quiet_end = failure(end, &settings, self.kernel.hz, shift);
+        }
+    }
+
+    /// When the next of them is due.
+    pub(super) fn timers(&self) -> impl Iterator<Item = Duration> {
+        let waits = self
+            .processes
+            .iter()
+            .filter(|p| p.alive)
+            .filter_map(|p| match &p.wait {
+                Wait::Until(at) => Some(at.earliest),
+                Wait::Read { deadline, .. } | Wait::Poll { deadline, .. } if !p.frozen => {
+                    deadline.map(|d| d.earliest)
+                }
+                Wait::Connect(calling) => {
+                    Some(calling.fall.dead.hull()?.plus(calling.began).earliest)
+                }
+                _ => None,
+            });
+        let socks = self.socks.iter().filter(|s| s.exists).filter_map(|s| {
+            let outgoing = s.outgoing.as_ref();
+            let through = outgoing.and_then(|o| o.through).map(|t| t.earliest);
+            let quiet = s
+                .quiet_end
+                .as_ref()
+                .and_then(|q| q.at.hull())
+                .map(|at| at.earliest);
+            through.or_else(|| outgoing.and_then(falls)).or(quiet)
+        });
+        let all: Vec<Duration> = waits.chain(socks).collect();
+        all.into_iter()
+    }
+
+    /// Does what is due.
+    pub(super) fn timers_fire(&mut self) -> Result<(), String> {
+        for sock in 0..self.socks.len() {
+            self.socket_timer(sock)?;
+        }
+        for p in 0..self.processes.len() {
+            self.process_timer(p);
+        }
+        Ok(())
+    }
+
+    fn socket_timer(&mut self, sock: usize) -> Result<(), String> {
+        let now = self.now;
+        if !self.socks[sock].exists {
+            return Ok(());
+        }
+        let outgoing = self.socks[sock].outgoing.clone();
+        if let Some(outgoing) = outgoing {
+            if let Some(at) = outgoing.through {
+                if at.earliest <= now {
+                    self.socks[sock].outgoing = None;
+                    let bytes = if outgoing.arrived { 0 } else { outgoing.bytes };
+                    return self.arrives(sock, bytes, at, true);
+                }
+                return Ok(());
+            }
+            if falls(&outgoing).is_some_and(|at| at <= now)
+                && let Some(fall) = outgoing.fall
+            {
+                let at = fall.dead.map(|span| span.plus(outgoing.since));
+                let failure = Failure {
+                    errno: fall.errno,
+                    at,
+                    because: fall.because,
+                    rules: fall.rules,
+                    open: fall.open,
+                };
+                self.gives_up(sock, failure);
+            }
+            return Ok(());
+        }
+        let quiet = self.socks[sock].quiet_end.clone();
+        if let Some(quiet) = quiet
+            && quiet.at.hull().is_some_and(|at| at.earliest <= now)
+        {
+            self.gives_up(sock, quiet);
+        }
+        Ok(())
+    }
+
+    fn process_timer(&mut self, p: usize) {
+        let now = self.now;
+        if !self.processes[p].alive || self.processes[p].frozen {
+            return;
+        }
+        let due = |at: Option<Span>| at.filter(|at| at.earliest <= now);
+        match self.processes[p].wait.clone() {
+            Wait::Until(at) => {
+                self.wakes(p, due(Some(at)));
+            }
+            Wait::Read { deadline, .. } => {
+                if let Some(at) = due(deadline) {
+                    let polls = self.processes[p].lane.detector.poll.is_some();
+                    let call = if polls { "poll" } else { "read" };
+                    self.shows(p, call, SignKind::Timeout, own_limit(at));
+                }
+            }
+            Wait::Poll { deadline, .. } => {
+                if let Some(at) = due(deadline) {
+                    self.shows(p, "poll", SignKind::Timeout, own_limit(at));
+                }
+            }
+            Wait::Connect(calling) => {
+                let dead = calling.fall.dead.map(|span| span.plus(calling.began));
+                if dead.hull().is_some_and(|at| at.earliest <= now) {
+                    let failure = Failure {
+                        errno: calling.fall.errno,
+                        at: dead,
+                        because: calling.fall.because.clone(),
+                        rules: calling.fall.rules.clone(),
+                        open: calling.fall.open.clone(),
+                    };
+                    self.connect_fails(p, failure, calling.nonblocking);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn falls(outgoing: &process::Outgoing) -> Option<Duration> {
+    let end = outgoing.fall.as_ref()?.dead.hull()?;
+    Some(end.plus(outgoing.since).earliest)
+}
+
+fn failure(
+    end: End,
+    settings: &crate::predict::keepalive::Settings,
+    hz: u32,
+    shift: impl Fn(Spans) -> Spans,
+) -> Option<Failure> {
+    let sum = words::keepalive(settings, hz);
+    let some_live = end.may_live.then(|| {
+        "whether a probe meets the fault depends on where the timer wheel stands".to_owned()
+    });
+    let (errno, at, because, rule) = match (end.dead.is_empty(), end.reset.is_empty()) {
+        (true, true) => return None,
+        (false, true) => ("ETIMEDOUT", end.dead, sum, RuleId::Keepalive),
+        (true, false) => {
+            let because = "the first probe that reaches the peer's host draws an RST: it knows no \
+                           such connection";
+            ("ECONNRESET", end.reset, because.to_owned(), RuleId::Reset)
+        }
+        (false, false) => {
+            return Some(Failure {
+                errno: "ETIMEDOUT",
+                at: shift(end.dead.and(end.reset)),
+                because: sum,
+                rules: vec![RuleId::Keepalive],
+                open: Some("whether the host is back before the last probe".into()),
+            });
+        }
+    };
+    let mut rules = vec![rule, RuleId::TimerWheel];
+    if settings.user_timeout.is_some() && errno == "ETIMEDOUT" {
+        rules[0] = RuleId::KeepaliveUserTimeout;
+    }
+    Some(Failure {
+        errno,
+        at: shift(at),
+        because,
+        rules,
+        open: some_live,
+    })
+}

@@ -1,0 +1,81 @@
+//! Whole cases: the catalogue's rows that stand for a rule, by their words.
+
+use std::time::Duration;
+
+use super::{KernelFacts, Prediction, Version, predict};
+use crate::scenario::case::{Case, SignKind};
+
+const CATALOGUE: &str = include_str!("../../../scenarios.yaml");
+
+fn cases() -> Vec<Case> {
+    let parsed = crate::scenario::parse("scenarios.yaml", CATALOGUE);
+    parsed.expect("the catalogue that ships is right").cases
+}
+
+fn at_hz(hz: u32, id: &str) -> Prediction {
+    let cases = cases();
+    let case = cases
+        .iter()
+        .find(|c| c.id == id)
+        .expect("the case is there");
+    predict(case, &KernelFacts::new(Version(6, 12), hz)).expect("it is predictable")
+}
+
+fn errno(name: &str) -> SignKind {
+    SignKind::Errno(name.into())
+}
+
+/// Every case of the catalogue is decided by the rules, and as the catalogue
+/// expects; it leaves out what chance decides.
+#[test]
+fn the_whole_catalogue_on_every_kernel() {
+    for (version, hz) in [
+        (Version(5, 10), 250),
+        (Version(6, 1), 1000),
+        (Version(6, 18), 250),
+    ] {
+        for case in cases() {
+            let said = predict(&case, &KernelFacts::new(version, hz));
+            let said = said.unwrap_or_else(|e| panic!("{}: {e}", case.id));
+            if let Some(expect) = &case.expect {
+                assert_eq!(said.sign, expect.sign, "{} on {version}", case.id);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_programs_see_without_a_timer_of_the_kernel() {
+    let read = at_hz(250, "process-killed-client-polls-both");
+    assert_eq!(read.sign, SignKind::PollHangup);
+    let limit = at_hz(250, "host-crash-client-reads-with-a-limit/detector=poll-1s");
+    assert_eq!(limit.sign, SignKind::Timeout);
+    assert_eq!(limit.earliest, Duration::from_secs(1));
+}
+
+/// RFC 6069 in IPv4: the same silence takes half as long with ICMP errors.
+#[test]
+fn icmp_errors_end_it_sooner_in_ipv4() {
+    let id = |family| {
+        format!(
+            "router-answers-unreachable/icmp=host-unreachable,errno=EHOSTUNREACH,family={family}"
+        )
+    };
+    let (v4, v6) = (at_hz(250, &id("ipv4")), at_hz(250, &id("ipv6")));
+    assert_eq!(
+        (&v4.sign, &v6.sign),
+        (&errno("EHOSTUNREACH"), &errno("EHOSTUNREACH"))
+    );
+    assert!(v4.latest < Duration::from_secs(2) && v6.earliest > Duration::from_secs(3));
+}
+
+#[test]
+fn reasons_can_be_followed() {
+    let said = at_hz(250, "keepalive-default-values/detector=keepalive-60-20-3");
+    assert!(
+        said.because.starts_with("idle 60 s + 3 x 20 s = 120 s"),
+        "{}",
+        said.because
+    );
+    assert!(!said.rules.is_empty());
+}

@@ -1,0 +1,153 @@
+//! Why, in words a person can follow.
+
+use std::time::Duration;
+
+use super::connect::Calling;
+use super::keepalive::Settings;
+use super::persist::Held;
+use super::retransmit::Flight;
+use super::wheel::Wheel;
+
+/// A time as people write it: `120 s`, `204 ms`, `2.05 s`.
+pub fn time(time: Duration) -> String {
+    let seconds = time.as_secs_f64();
+    if seconds < 1.0 {
+        format!("{} ms", (seconds * 1000.0).round())
+    } else {
+        let text = format!("{seconds:.2}");
+        format!("{} s", text.trim_end_matches('0').trim_end_matches('.'))
+    }
+}
+
+/// How late a timer of this length may be.
+fn late(length: Duration, hz: u32) -> String {
+    let wheel = Wheel::new(hz);
+    let granule = wheel.span(wheel.granule(wheel.ticks(length)));
+    format!(
+        "a timer of {} is up to {} late at HZ={hz}",
+        self::time(length),
+        self::time(granule)
+    )
+}
+
+/// Keepalive that ends a silent connection.
+pub fn keepalive(settings: &Settings, hz: u32) -> String {
+    let Settings {
+        idle,
+        interval,
+        count,
+        user_timeout,
+    } = *settings;
+    let paper = time(settings.on_paper());
+    let sum = match user_timeout {
+        None => format!(
+            "idle {} + {count} x {} = {paper} after the last segment received",
+            time(idle),
+            time(interval)
+        ),
+        Some(limit) => format!(
+            "idle {}, then a probe every {}; with a user timeout of {} the count of {count} does \
+             not matter: {paper} after the last segment received, the first tick at which that \
+             much has passed",
+            time(idle),
+            time(interval),
+            time(limit)
+        ),
+    };
+    if idle == interval {
+        return format!("{sum}; {}", late(idle, hz));
+    }
+    format!("{sum}; {}, {}", late(idle, hz), late(interval, hz))
+}
+
+/// Data that nobody acknowledges.
+pub fn flight(flight: &Flight, errno: &str, hz: u32) -> String {
+    let budget = time(flight.budget());
+    let limit = match flight.user_timeout {
+        Some(_) => format!("a user timeout of {budget}"),
+        None => format!(
+            "the {budget} that tcp_retries2 = {} stands for",
+            flight.retries2
+        ),
+    };
+    let probe = if flight.tail_loss_probe && !flight.never_leaves {
+        "a loss probe after about 0.2 s, then retransmissions"
+    } else {
+        "retransmissions"
+    };
+    let how = match flight.attempt {
+        super::retransmit::Attempt::Lost => "doubling their distance",
+        super::retransmit::Attempt::DroppedByOwnQdisc => {
+            "which the own qdisc drops, every 500 ms without back-off"
+        }
+        super::retransmit::Attempt::Reverted => {
+            "evenly spaced, because each ICMP error takes its back-off back"
+        }
+    };
+    let since = if flight.never_leaves {
+        "the write, because no try leaves the own host"
+    } else {
+        "the first retransmission"
+    };
+    let reported = if errno == super::errno::TIMED_OUT {
+        String::new()
+    } else {
+        format!(", reporting the error that was kept, {errno}")
+    };
+    format!(
+        "{probe}, {how}; given up at the first of them at which {limit} have passed since \
+         {since}{reported} (HZ={hz})"
+    )
+}
+
+/// Data that cannot be sent at all.
+pub fn held(held: &Held, errno: &str) -> String {
+    let how = if held.by_own_qdisc {
+        "the own qdisc drops it, so it is tried every 500 ms without back-off"
+    } else {
+        "the own host cannot send it, so it never gets into flight and is tried again by the \
+         probe timer, doubling its distance from about 0.2 s"
+    };
+    let limit = match held.user_timeout {
+        Some(limit) => format!(
+            "given up after {} tries or {} after the first",
+            held.retries2,
+            time(limit)
+        ),
+        None => format!("given up after {} tries (tcp_retries2)", held.retries2),
+    };
+    format!("{how}; {limit}, with {errno}")
+}
+
+/// connect() into silence.
+pub fn calling(calling: &Calling) -> String {
+    let linear = match calling.linear {
+        0 => String::new(),
+        n => format!(", {n} of them without back-off"),
+    };
+    format!(
+        "SYNs after 1 s and so on{linear}; given up at the first one due after {}",
+        time(calling.budget())
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sum_can_be_followed() {
+        let settings = Settings {
+            idle: Duration::from_secs(60),
+            interval: Duration::from_secs(20),
+            count: 3,
+            user_timeout: None,
+        };
+        let said = keepalive(&settings, 250);
+        assert!(said.starts_with("idle 60 s + 3 x 20 s = 120 s"), "{said}");
+        assert!(
+            said.contains("a timer of 60 s is up to 2.05 s late at HZ=250"),
+            "{said}"
+        );
+    }
+}

@@ -1,0 +1,280 @@
+//! The cases of a run, in a guest on each of several kernels.
+
+use std::collections::BTreeMap;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::error::VmError;
+use super::kernels::Kernel;
+use super::machine::{Booted, GuestTime, Heard, Life, Settings, boot};
+use crate::outcome::environment::Environment;
+use crate::outcome::foresight;
+use crate::outcome::record::Outcome;
+use crate::report::words::chain;
+use crate::run;
+use crate::scenario::case::Case;
+
+/// How cases are run in guests.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The guests' clock.
+    pub time: GuestTime,
+    /// How many guests are under way at once; None: one a processor.
+    pub guests: Option<usize>,
+    /// How many cases of a guest; None: as [`run::Options::jobs`].
+    pub jobs: Option<usize>,
+    /// As [`run::Options::sysctls`].
+    pub sysctls: BTreeMap<String, BTreeMap<String, String>>,
+    /// As [`run::Options::interrupt`]: guests are ended at once.
+    pub interrupt: Option<Arc<OwnedFd>>,
+    /// As [`Settings::silence`].
+    pub silence: Duration,
+    /// As [`Settings::append`].
+    pub append: String,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let Settings {
+            time,
+            silence,
+            append,
+            ..
+        } = Settings::default();
+        Options {
+            time,
+            guests: None,
+            jobs: None,
+            sysctls: BTreeMap::new(),
+            interrupt: None,
+            silence,
+            append,
+        }
+    }
+}
+
+/// What happens during a run in guests.
+#[derive(Debug)]
+pub enum Progress<'a> {
+    /// The guest is up.
+    Booted(&'a Booted),
+    /// Its clock, since its boot.
+    Clock(Duration),
+    /// A case has started.
+    Started(&'a str),
+    /// A case has ended.
+    Finished(&'a Outcome),
+}
+
+/// What one kernel gave.
+#[derive(Debug)]
+pub struct KernelRun {
+    /// What the results depend on; None when the guest did not come to its end.
+    pub environment: Option<Environment>,
+    /// The outcomes of the cases that ended, in the order of the cases: all of
+    /// them, unless the guest failed.
+    pub outcomes: Vec<Outcome>,
+    /// How the guest's life went, or why it failed.
+    pub ended: Result<Life, VmError>,
+}
+
+/// What a guest is to do.
+#[derive(Debug, Serialize, Deserialize)]
+struct Order {
+    cases: Vec<Case>,
+    jobs: Option<usize>,
+    sysctls: BTreeMap<String, BTreeMap<String, String>>,
+    virtual_time: bool,
+}
+
+/// What a guest says of its cases.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Said {
+    Started(String),
+    Finished(Box<Outcome>),
+    Environment(Environment),
+}
+
+/// The same, without a copy.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Saying<'a> {
+    Started(&'a str),
+    Finished(&'a Outcome),
+    Environment(&'a Environment),
+}
+
+/// Runs `cases` on each of `kernels`, as many guests at once as told, and tells
+/// `watch` by the kernel's number. All cases of a guest run at once.
+///
+/// The result has one entry a kernel, in their order; a guest that fails does
+/// not touch the others.
+///
+/// # Errors
+/// Only when the cases cannot be sent at all.
+pub fn run(
+    cases: &[Case],
+    kernels: &[Kernel],
+    options: &Options,
+    watch: &mut dyn FnMut(usize, Progress<'_>),
+) -> Result<Vec<KernelRun>, VmError> {
+    let order = Order {
+        cases: cases.to_vec(),
+        jobs: options.jobs,
+        sysctls: options.sysctls.clone(),
+        virtual_time: options.time == GuestTime::Virtual,
+    };
+    let input = serde_json::to_vec(&order)
+        .map_err(|e| VmError::system("send the cases")(std::io::Error::other(e)))?;
+    let settings = Settings {
+        time: options.time,
+        memory_mib: memory_mib(cases.len()),
+        silence: options.silence,
+        append: options.append.clone(),
+        ..Settings::default()
+    };
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let guests = options
+        .guests
+        .unwrap_or(processors)
+        .clamp(1, kernels.len().max(1));
+    let mut runs: Vec<KernelRun> = kernels
+        .iter()
+        .map(|_| KernelRun {
+            environment: None,
+            outcomes: Vec::new(),
+            ended: Err(VmError::Interrupted),
+        })
+        .collect();
+    let next = Mutex::new(AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        let (send, events) = channel();
+        for _ in 0..guests {
+            let (send, input, settings, next) = (send.clone(), &input, &settings, &next);
+            scope.spawn(move || {
+                loop {
+                    let turn = next.lock().unwrap_or_else(PoisonError::into_inner);
+                    let index = turn.fetch_add(1, Ordering::Relaxed);
+                    drop(turn);
+                    let Some(kernel) = kernels.get(index) else {
+                        break;
+                    };
+                    one(index, kernel, input, settings, options, &send);
+                }
+            });
+        }
+        drop(send);
+        for (index, event) in events {
+            match event {
+                Event::Booted(booted) => watch(index, Progress::Booted(&booted)),
+                Event::Clock(clock) => watch(index, Progress::Clock(clock)),
+                Event::Said(Said::Started(id)) => watch(index, Progress::Started(&id)),
+                Event::Said(Said::Finished(outcome)) => {
+                    watch(index, Progress::Finished(&outcome));
+                    runs[index].outcomes.push(*outcome);
+                }
+                Event::Said(Said::Environment(e)) => runs[index].environment = Some(e),
+                Event::Ended(ended) => runs[index].ended = ended,
+            }
+        }
+    });
+    let place: BTreeMap<&str, usize> = cases
+        .iter()
+        .enumerate()
+        .map(|(i, case)| (case.id.as_str(), i))
+        .collect();
+    for run in &mut runs {
+        run.outcomes
+            .sort_by_key(|outcome| place.get(outcome.id.as_str()).copied());
+        if let Some(environment) = &run.environment {
+            foresight::foresee(cases, &mut run.outcomes, environment);
+        }
+    }
+    Ok(runs)
+}
+
+/// What a worker tells.
+enum Event {
+    Booted(Booted),
+    Clock(Duration),
+    Said(Said),
+    Ended(Result<Life, VmError>),
+}
+
+fn one(
+    index: usize,
+    kernel: &Kernel,
+    input: &[u8],
+    settings: &Settings,
+    options: &Options,
+    send: &Sender<(usize, Event)>,
+) {
+    let mut misunderstood = None;
+    let tell = |event| {
+        // The receiver lives until every worker is gone.
+        let _ = send.send((index, event));
+    };
+    let interrupt = options.interrupt.as_ref().map(|fd| fd.as_fd());
+    let ended = boot(
+        kernel,
+        input,
+        settings,
+        interrupt,
+        &mut |heard| match heard {
+            Heard::Booted(booted) => tell(Event::Booted(booted.clone())),
+            Heard::Clock(clock) => tell(Event::Clock(clock)),
+            Heard::Said(line) => match serde_json::from_slice(line) {
+                Ok(said) => tell(Event::Said(said)),
+                Err(e) => misunderstood = Some(e),
+            },
+        },
+    );
+    let ended = match misunderstood {
+        Some(e) if ended.is_ok() => Err(VmError::Guest {
+            release: kernel.release.clone(),
+            why: format!("it said: {e}"),
+        }),
+        _ => ended,
+    };
+    tell(Event::Ended(ended));
+}
+
+/// The guest's memory for so many cases: a case has up to ten namespaces and as
+/// many processes. From the cases alone, so that results do not depend on the host.
+fn memory_mib(cases: usize) -> u32 {
+    let cases = u32::try_from(cases).unwrap_or(u32::MAX);
+    cases.saturating_mul(8).saturating_add(384).min(3072)
+}
+
+/// What a guest does: runs the cases it was given. For [`super::guest::serve_if_guest`].
+///
+/// # Errors
+/// When it was given something else, or cannot run anything at all.
+pub fn work(input: &[u8], say: &mut dyn FnMut(&[u8])) -> Result<(), String> {
+    let order: Order = serde_json::from_slice(input).map_err(|e| format!("read the cases: {e}"))?;
+    let options = run::Options {
+        jobs: order.jobs,
+        sysctls: order.sysctls,
+        privileges: "root".into(),
+        interrupt: None,
+        virtual_time: order.virtual_time,
+    };
+    let mut tell = |saying: &Saying<'_>| {
+        // Plain data; an outcome that cannot be said is missed by the host.
+        let _ = serde_json::to_vec(saying).map(|line| say(&line));
+    };
+    let results = run::run(&order.cases, &options, &mut |event| match event {
+        run::Progress::Total { .. } => {}
+        run::Progress::Started { id } => tell(&Saying::Started(id)),
+        run::Progress::Finished { outcome } => tell(&Saying::Finished(outcome)),
+    })
+    .map_err(|e| chain(&e))?;
+    tell(&Saying::Environment(&results.environment));
+    Ok(())
+}

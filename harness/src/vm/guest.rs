@@ -1,0 +1,211 @@
+//! The other side: this program as the first process of a guest.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use nix::mount::{MsFlags, mount};
+use nix::sys::reboot::{RebootMode, reboot};
+use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::{ForkResult, Pid};
+
+use super::channel::{Kind, Speaker};
+use super::initramfs;
+use super::machine::Booted;
+use super::settings::{CHANNEL_DEVICE, CHANNEL_VENDOR, MARKER};
+use crate::sys::clock::monotonic_ns;
+use crate::sys::process::exit_now;
+use crate::sys::processes::fork_single_threaded;
+
+/// A guest's work: takes the input, says lines, fails with words.
+pub type Work = fn(input: &[u8], say: &mut dyn FnMut(&[u8])) -> Result<(), String>;
+
+/// How often the guest shows its clock, guest time.
+const TICK: Duration = Duration::from_secs(20);
+
+/// Does a guest's `work` if this process is the first one of a guest, and never
+/// returns then. To be called first in main(), before any thread is started.
+pub fn serve_if_guest(work: Work) {
+    if std::process::id() != 1 || !Path::new(initramfs::INPUT).exists() {
+        return;
+    }
+    // A container's first process has /proc mounted, and no such word in it.
+    if !Path::new("/proc/cmdline").exists() && mount_one("proc", "/proc").is_err() {
+        return;
+    }
+    let words = fs::read_to_string("/proc/cmdline").unwrap_or_default();
+    if !words.split_whitespace().any(|word| word == MARKER) {
+        return;
+    }
+    if let Err(why) = live(work) {
+        eprintln!("halfopen guest: {why}");
+    }
+    // Takes 8 ms of guest time, ACPI's registers and all.
+    let _ = reboot(RebootMode::RB_POWER_OFF);
+    // What is left is the kernel's panic when its first process ends.
+    exit_now(1)
+}
+
+fn live(work: Work) -> Result<(), String> {
+    for (kind, place) in [
+        ("sysfs", "/sys"),
+        ("devtmpfs", "/dev"),
+        ("tmpfs", "/run"),
+        ("tmpfs", "/tmp"),
+    ] {
+        mount_one(kind, place).map_err(|e| format!("mount {place}: {e}"))?;
+    }
+    let refused = load_modules();
+    settle_down();
+    let input = fs::read(initramfs::INPUT).map_err(|e| format!("read the input: {e}"))?;
+    let channel = channel_file()?;
+    // The first process must not end, and it inherits every orphan: it only
+    // reaps, and its child does the work.
+    match fork_single_threaded().map_err(|e| format!("fork: {e}"))? {
+        ForkResult::Parent { child } => reap_until(child),
+        ForkResult::Child => {
+            let speaker = Speaker::open(&channel).map_err(|e| format!("open the channel: {e}"));
+            let code = match speaker {
+                Ok(speaker) => speak(speaker, refused, &input, work),
+                Err(why) => {
+                    eprintln!("halfopen guest: {why}");
+                    1
+                }
+            };
+            exit_now(code)
+        }
+    }
+}
+
+fn speak(speaker: Speaker, refused: Vec<String>, input: &[u8], work: Work) -> i32 {
+    let booted = Booted {
+        release: crate::run::machine::kernel(),
+        at_ns: monotonic_ns(),
+        refused,
+    };
+    let speaker = Arc::new(Mutex::new(speaker));
+    let say = |kind, content: &[u8]| {
+        speaker
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .say(kind, content);
+    };
+    say(
+        Kind::Booted,
+        &serde_json::to_vec(&booted).unwrap_or_default(),
+    );
+    let clock = Arc::clone(&speaker);
+    let ticking = std::thread::Builder::new()
+        .name("clock".into())
+        .spawn(move || {
+            loop {
+                std::thread::sleep(TICK);
+                clock.lock().unwrap_or_else(PoisonError::into_inner).tick();
+            }
+        });
+    let done = match ticking {
+        Ok(_) => work(input, &mut |line| say(Kind::Said, line)),
+        Err(e) => Err(format!("start a thread: {e}")),
+    };
+    match done {
+        Ok(()) => say(Kind::Done, b""),
+        Err(why) => say(Kind::Failed, why.as_bytes()),
+    }
+    0
+}
+
+/// Reaps whatever ends, until `main` has.
+fn reap_until(main: Pid) -> Result<(), String> {
+    loop {
+        match waitpid(None, None) {
+            Ok(WaitStatus::Exited(pid, 0)) if pid == main => return Ok(()),
+            Ok(status) if status.pid() == Some(main) => {
+                return Err(format!("the process at work ended: {status:?}"));
+            }
+            Ok(_) | Err(nix::Error::EINTR) => {}
+            Err(e) => return Err(format!("wait: {e}")),
+        }
+    }
+}
+
+fn mount_one(kind: &str, place: &str) -> nix::Result<()> {
+    mount(
+        Some(kind),
+        place,
+        Some(kind),
+        MsFlags::empty(),
+        None::<&str>,
+    )
+}
+
+/// Loads the modules in the order of their names; returns what went wrong.
+fn load_modules() -> Vec<String> {
+    let files = fs::read_dir(initramfs::MODULES)
+        .into_iter()
+        .flatten()
+        .flatten();
+    let mut files: Vec<PathBuf> = files.map(|entry| entry.path()).collect();
+    files.sort();
+    let mut refused = Vec::new();
+    for file in files {
+        let name = file
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        let name = name.split_once('-').map_or(name.as_str(), |(_, name)| name);
+        let loaded = fs::read(&file)
+            .map_err(|e| e.to_string())
+            .and_then(|image| nix::kmod::init_module(&image, c"").map_err(|e| e.to_string()));
+        if let Err(e) = loaded {
+            refused.push(format!("{name}: {e}"));
+        }
+        // Its memory is the guest's again.
+        let _ = fs::remove_file(&file);
+    }
+    refused
+}
+
+/// Stops what wakes an idle kernel up for nothing, and lifts limits. What a
+/// kernel does not know is left as it is.
+fn settle_down() {
+    for (key, value) in [
+        // kcompactd: twice a second.
+        ("vm/compaction_proactiveness", "0"),
+        // vmstat_shepherd: once a second.
+        ("vm/stat_interval", "100000"),
+        ("vm/dirty_writeback_centisecs", "0"),
+        ("kernel/hung_task_timeout_secs", "0"),
+        // neigh_managed_work: every 5 s, for entries that nobody makes here.
+        ("net/ipv4/neigh/default/interval_probe_time_ms", "100000000"),
+        ("net/ipv6/neigh/default/interval_probe_time_ms", "100000000"),
+        ("kernel/randomize_va_space", "0"),
+        // A thread or a process for every lane of every case.
+        ("kernel/pid_max", "4194304"),
+    ] {
+        let _ = fs::write(Path::new("/proc/sys").join(key), value);
+    }
+    let _ = setrlimit(Resource::RLIMIT_NOFILE, 1 << 20, 1 << 20);
+}
+
+/// The memory of the channel's device: its third region.
+fn channel_file() -> Result<File, String> {
+    let is = |path: &Path, file: &str, id: &str| {
+        fs::read_to_string(path.join(file)).is_ok_and(|text| text.trim() == id)
+    };
+    let devices = fs::read_dir("/sys/bus/pci/devices").map_err(|e| format!("list devices: {e}"))?;
+    let device = devices
+        .flatten()
+        .map(|entry| entry.path())
+        .find(|path| is(path, "vendor", CHANNEL_VENDOR) && is(path, "device", CHANNEL_DEVICE))
+        .ok_or("the machine has no channel")?;
+    // Its memory does not answer before the device is enabled.
+    fs::write(device.join("enable"), "1").map_err(|e| format!("enable the channel: {e}"))?;
+    File::options()
+        .read(true)
+        .write(true)
+        .open(device.join("resource2"))
+        .map_err(|e| format!("open the channel: {e}"))
+}

@@ -1,0 +1,190 @@
+//! A kernel's modules: where they are, what they need, how they are packed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::compressed::decompress;
+use super::error::VmError;
+
+/// What a signed module ends with (include/linux/module_signature.h).
+const SIGNED: &[u8] = b"~Module signature appended~\n";
+/// `struct module_signature`: its last field is the signature's length.
+const SIGNATURE_INFO: usize = 12;
+
+/// The modules of a kernel by name, with `_` for `-` as the kernel writes them.
+#[derive(Debug)]
+pub struct Modules {
+    files: BTreeMap<String, PathBuf>,
+    builtin: BTreeSet<String>,
+}
+
+/// A module ready to be loaded.
+#[derive(Debug)]
+pub struct Module {
+    /// Its name.
+    pub name: String,
+    /// Its ELF file, unpacked and without signature.
+    pub image: Vec<u8>,
+}
+
+impl Modules {
+    /// Looks through `/lib/modules/RELEASE`.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn index(dir: &Path) -> Result<Self, VmError> {
+        let mut files = BTreeMap::new();
+        let mut open = vec![dir.join("kernel")];
+        while let Some(dir) = open.pop() {
+            for entry in fs::read_dir(&dir).map_err(VmError::file(&dir))? {
+                let entry = entry.map_err(VmError::file(&dir))?;
+                let path = entry.path();
+                if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                    open.push(path);
+                } else if let Some(name) = module_name(&path) {
+                    files.insert(name, path);
+                }
+            }
+        }
+        // Not every kernel's package has it; then nothing is known to be built in.
+        let builtin = fs::read_to_string(dir.join("modules.builtin")).unwrap_or_default();
+        let builtin = builtin
+            .lines()
+            .filter_map(|line| module_name(Path::new(line)))
+            .collect();
+        Ok(Modules { files, builtin })
+    }
+
+    /// Whether the kernel has it, as a module or built in.
+    pub fn has(&self, name: &str) -> bool {
+        self.files.contains_key(name) || self.builtin.contains(name)
+    }
+
+    /// The modules among `wanted` and all that they need, in an order in which
+    /// they can be loaded. Names that the kernel has built in, or does not
+    /// have, are left out.
+    ///
+    /// # Errors
+    /// When a module's file cannot be read or unpacked.
+    pub fn load_order(&self, wanted: &[&str]) -> Result<Vec<Module>, VmError> {
+        let mut order = Vec::new();
+        let mut seen = BTreeSet::new();
+        for name in wanted {
+            self.visit(name, &mut seen, &mut order)?;
+        }
+        Ok(order)
+    }
+
+    /// Depth first. depmod is not needed: a module names what it needs itself.
+    fn visit(
+        &self,
+        name: &str,
+        seen: &mut BTreeSet<String>,
+        order: &mut Vec<Module>,
+    ) -> Result<(), VmError> {
+        let Some(path) = self.files.get(name) else {
+            return Ok(());
+        };
+        if !seen.insert(name.to_owned()) {
+            return Ok(());
+        }
+        let packed = fs::read(path).map_err(VmError::file(path))?;
+        let mut image = decompress(packed).map_err(VmError::file(path))?;
+        if !image.starts_with(b"\x7fELF") {
+            let why =
+                std::io::Error::other("it is packed in a way that is not known here (xz, zst)");
+            return Err(VmError::File {
+                path: path.clone(),
+                source: why,
+            });
+        }
+        strip_signature(&mut image);
+        for needed in depends(&image) {
+            self.visit(&needed, seen, order)?;
+        }
+        order.push(Module {
+            name: name.to_owned(),
+            image,
+        });
+        Ok(())
+    }
+}
+
+/// `nf_dup_netdev` of `kernel/net/netfilter/nf-dup-netdev.ko.xz`.
+fn module_name(path: &Path) -> Option<String> {
+    let (name, packed) = path.file_name()?.to_str()?.split_once(".ko")?;
+    (packed.is_empty() || packed.starts_with('.')).then(|| name.replace('-', "_"))
+}
+
+/// The `depends=` of its .modinfo section: names separated by commas.
+fn depends(image: &[u8]) -> Vec<String> {
+    const KEY: &[u8] = b"\0depends=";
+    let Some(at) = image.windows(KEY.len()).position(|bytes| bytes == KEY) else {
+        return Vec::new();
+    };
+    let text = image[at + KEY.len()..]
+        .split(|byte| *byte == 0)
+        .next()
+        .unwrap_or_default();
+    String::from_utf8_lossy(text)
+        .split(',')
+        .filter(|name| !name.is_empty())
+        .map(|name| name.replace('-', "_"))
+        .collect()
+}
+
+/// Cuts the signature off: the guest has no use for it and would spend millions
+/// of instructions a module on checking it. (The kernel then marks itself
+/// tainted, which nobody looks at.)
+fn strip_signature(image: &mut Vec<u8>) {
+    let Some(body) = image.strip_suffix(SIGNED) else {
+        return;
+    };
+    let length = body
+        .last_chunk::<4>()
+        .map(|length| u32::from_be_bytes(*length));
+    let signature = length.and_then(|length| usize::try_from(length).ok());
+    if let Some(end) =
+        signature.and_then(|length| body.len().checked_sub(SIGNATURE_INFO)?.checked_sub(length))
+    {
+        image.truncate(end);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_the_kernels() {
+        let name = |path| module_name(Path::new(path));
+        assert_eq!(
+            name("a/nf-dup-netdev.ko.xz").as_deref(),
+            Some("nf_dup_netdev")
+        );
+        assert_eq!(name("veth.ko").as_deref(), Some("veth"));
+        assert_eq!(name("modules.order"), None);
+        assert_eq!(name("readme.kotlin"), None);
+    }
+
+    #[test]
+    fn a_module_says_what_it_needs() {
+        let image = b"\x7fELF..license=GPL\0depends=stp,llc\0name=bridge\0";
+        assert_eq!(depends(image), ["stp", "llc"]);
+        assert_eq!(depends(b"\x7fELF\0depends=\0"), Vec::<String>::new());
+        assert_eq!(depends(b"\x7fELF"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_signature_is_cut_off() {
+        let mut info = [0; SIGNATURE_INFO];
+        info[SIGNATURE_INFO - 1] = 5;
+        let mut image = [b"\x7fELF body", &b"12345"[..], &info, SIGNED].concat();
+        strip_signature(&mut image);
+        assert_eq!(image, b"\x7fELF body");
+        let mut broken = [&[0xff; 4][..], SIGNED].concat();
+        strip_signature(&mut broken);
+        assert_eq!(broken.len(), 4 + SIGNED.len());
+    }
+}

@@ -1,0 +1,171 @@
+//! What a guest is made of: QEMU's machine, the kernel's command line, the
+//! modules. Each word is here for speed, for sameness, or to end well.
+
+use std::time::Duration;
+
+/// Which clock a guest lives by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GuestTime {
+    /// An instruction is a nanosecond, and idle time takes none of the host's.
+    Virtual,
+    /// The host's.
+    Real,
+}
+
+/// How a guest is run.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Its clock.
+    pub time: GuestTime,
+    /// Its memory, MiB. Results may depend on it: derive it from the input only.
+    pub memory_mib: u32,
+    /// Nanoseconds of guest time an instruction takes, as a power of two. The
+    /// work is the same number of instructions, so a larger one makes the
+    /// guest a slower machine without making the run shorter; what it shortens
+    /// is busy waiting, and [`command_line`] leaves next to none of that.
+    pub shift: u8,
+    /// End the guest when its clock stood still and nothing was heard for so
+    /// long, real time. Booting counts as silence.
+    pub silence: Duration,
+    /// More words for the kernel's command line.
+    pub append: String,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            time: GuestTime::Virtual,
+            memory_mib: 512,
+            shift: 0,
+            silence: Duration::from_secs(120),
+            append: String::new(),
+        }
+    }
+}
+
+/// On the kernel's command line of every guest of ours.
+pub const MARKER: &str = "halfopen.guest";
+
+/// The PCI id of the channel's device, as sysfs writes it.
+pub const CHANNEL_VENDOR: &str = "0x1af4";
+/// See [`CHANNEL_VENDOR`].
+pub const CHANNEL_DEVICE: &str = "0x1110";
+
+/// Modules that labs, faults and observers use. What a kernel does not have is
+/// left out; what they need themselves is added.
+pub const MODULES: [&str; 27] = [
+    "veth",
+    "bridge",
+    "nf_tables",
+    "nft_fwd_netdev",
+    "nft_dup_netdev",
+    "nft_numgen",
+    "nft_limit",
+    "nft_counter", // Part of nf_tables from 5.17 on.
+    "nft_ct",
+    "nft_reject_inet",
+    "nft_reject_ipv4",
+    "nft_reject_ipv6",
+    "nft_reject_netdev", // 5.11 and later; Debian's cloud flavour has it only built from 6.x on.
+    "nft_chain_nat",
+    "nft_nat",
+    "nft_masq",
+    "nft_redir",
+    "sch_netem",
+    "sch_tbf",
+    "sch_ingress",
+    "cls_bpf",
+    "cls_u32",
+    "act_mirred",
+    "act_gact",
+    "inet_diag",
+    "tcp_diag",
+    "crc32c_generic", // nf_tables needs a crc32c through libcrc32c (a soft dependency).
+];
+
+/// The kernel's command line.
+pub fn command_line(settings: &Settings) -> String {
+    let mut words = vec![MARKER, "rdinit=/init", "console=ttyS0", "quiet"];
+    // A panic ends the machine (QEMU's -no-reboot), its message on the console.
+    words.extend(["panic=-1", "oops=panic"]);
+    // Speed, by what it saved of Debian 6.1's first 10 s on a busy machine:
+    words.extend([
+        // The local APIC's timer is calibrated by 100 ms of busy waiting, which
+        // is the most expensive thing a translated guest can do (6 s), and it
+        // can't be set further ahead than 134 ms (8 wake-ups a second, idle).
+        // Without it the HPET is used: 21 s ahead, and fewer registers.
+        "nolapic",
+        // Self-tests of ciphers: 0.7 s of guest time.
+        "cryptomgr.notests",
+        // Certificates that check modules' signatures (0.13 s; the modules come
+        // without), tracing of block devices (0.04 s), and the ACPI timer, whose
+        // check is busy waiting.
+        "initcall_blacklist=load_system_certificate_list,init_blk_tracer,init_acpi_pm_clocksource",
+        "mitigations=off",
+        "init_on_alloc=0",
+        "no_timer_check",
+        "8250.nr_uarts=1",
+        "audit=0",
+    ]);
+    // Idle wake-ups: watchdogs, and accounting of memory and pressure.
+    words.extend(["nowatchdog", "cgroup_disable=memory", "psi=0"]);
+    // Sameness: the kernel and every process at the same address each time, and
+    // the random pool filled at once, by RDRAND, which `-seed` makes repeatable.
+    words.extend(["nokaslr", "norandmaps", "random.trust_cpu=on"]);
+    if settings.time == GuestTime::Virtual {
+        // The time stamp counter counts nanoseconds exactly: nothing to measure
+        // or to doubt. (With the host's clock it has the host's rate.)
+        words.extend(["tsc=reliable", "tsc_early_khz=1000000"]);
+    }
+    words.push(&settings.append);
+    words.join(" ").trim_end().to_owned()
+}
+
+/// QEMU's arguments, less the files.
+pub fn machine(settings: &Settings) -> Vec<String> {
+    let mut words: Vec<String> = [
+        "-nodefaults",
+        "-no-user-config",
+        "-no-reboot",
+        "-display",
+        "none",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    let mut add = |option: &str, value: String| words.extend([option.to_owned(), value]);
+    // Not the newest machine: one that every QEMU in use has, and the same.
+    add(
+        "-machine",
+        "pc-i440fx-6.2,i8042=off,smbus=off,usb=off,vmport=off".into(),
+    );
+    add("-cpu", "qemu64,+rdrand".into());
+    add("-smp", "1".into());
+    add("-m", settings.memory_mib.to_string());
+    add("-accel", "tcg".into());
+    add("-seed", "1".into());
+    match settings.time {
+        GuestTime::Virtual => {
+            add("-icount", format!("shift={},sleep=off", settings.shift));
+            add("-rtc", "base=2026-01-01T00:00:00,clock=vm".into());
+        }
+        GuestTime::Real => add("-rtc", "base=utc,clock=host".into()),
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_virtual_time_counts_instructions() {
+        let real = Settings {
+            time: GuestTime::Real,
+            ..Settings::default()
+        };
+        assert!(machine(&Settings::default()).contains(&"shift=0,sleep=off".to_owned()));
+        assert!(!machine(&real).contains(&"-icount".to_owned()));
+        assert!(!command_line(&real).contains("tsc"));
+        assert!(command_line(&real).split(' ').any(|word| word == MARKER));
+    }
+}

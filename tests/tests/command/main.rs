@@ -1,0 +1,10 @@
+//! The command line, by the real program: what it prints, and its exit codes.
+//!
+//! Needs the programs (`cargo build -p halfopen -p halfopen-fixtures`), and
+//! root or user namespaces where cases are run.
+
+mod machine;
+mod place;
+mod results;
+mod words;
+mod wrong;

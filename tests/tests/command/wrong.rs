@@ -1,0 +1,42 @@
+//! Wrong input: exit code 2, before anything is built.
+
+use crate::place::{Place, QUICK, assert_said};
+
+#[test]
+fn filter_that_picks_nothing() {
+    let place = Place::with(QUICK);
+    assert_said("wrong-filter", &place.halfopen("run refusd"));
+    assert_said("wrong-filter-far", &place.halfopen("run zzz"));
+}
+
+#[test]
+fn file_that_is_not_there() {
+    assert_said("missing-file", &Place::empty().halfopen("run missing.yaml"));
+}
+
+#[test]
+fn broken_yaml_and_wrong_words_in_it() {
+    let place = Place::with("version: 1\nscenarios:\n  broken: [\n");
+    assert_said("broken-yaml", &place.halfopen("run"));
+    let place = Place::with(&QUICK.replace("give_up: 3s", "give_up: 3"));
+    assert_said("wrong-unit", &place.halfopen("check"));
+    let place = Place::with(&QUICK.replace("kill: server", "kill: sever"));
+    assert_said("wrong-lane", &place.halfopen("check"));
+}
+
+#[test]
+fn sysctl_of_no_host_or_in_no_form() {
+    let place = Place::with(QUICK);
+    let set = |what: &str| place.halfopen(&format!("run refused --sysctl {what}"));
+    assert_said("wrong-sysctl-host", &set("clinet:net.ipv4.tcp_retries2=3"));
+    assert_said("wrong-sysctl-form", &set("client:net.ipv4.tcp_retries2"));
+    assert_said("wrong-sysctl-key", &set("client:kernel.panic=1"));
+}
+
+#[test]
+fn unknown_command_and_option() {
+    let place = Place::with(QUICK);
+    for words in ["frobnicate", "run --frobnicate", "run --jobs 0", "run --ladder --format json"] {
+        assert_eq!(place.halfopen(words).code, Some(2), "{words}");
+    }
+}

@@ -1,0 +1,92 @@
+//! SIGINT and SIGTERM: the run ends at once, says what it has, leaves nothing.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use halfopen_tests::program::{Ran, halfopen};
+use halfopen_tests::root;
+use nix::sys::signal::Signal;
+
+use crate::attempt::{Attempt, Who, nothing_left};
+use crate::caller::{Caller, furnished};
+use crate::random::Random;
+use crate::witness;
+
+/// Some cases have ended by then, and the longest has not.
+const MID_RUN: Duration = Duration::from_secs(4);
+
+/// How long a run may take to end when it is told to: it takes down a
+/// hundred labs on a machine that may be busy.
+const ENDS_WITHIN: Duration = Duration::from_secs(10);
+
+#[test]
+fn interrupted_run_tells_what_was_run_and_what_was_not() {
+    let _guard = furnished();
+    let before = Caller::now();
+    for signal in [Signal::SIGINT, Signal::SIGTERM] {
+        let attempt = Attempt::start_with(&["run"], true);
+        attempt.wait_until(MID_RUN);
+        let watched = witness::place(12, &mut Random::seeded(signal.as_str()));
+        assert!(watched > 0, "no namespace was there to be watched");
+        let asked = Instant::now();
+        assert!(attempt.signal(Who::Supervisor, signal), "it has ended already");
+        let ran = attempt.end();
+        assert!(asked.elapsed() < ENDS_WITHIN, "{:?}", asked.elapsed());
+        assert_interrupted(&ran);
+        nothing_left(&before, signal.as_str());
+        witness::all_gone();
+    }
+}
+
+#[test]
+fn interrupted_twice_it_stops_at_once() {
+    let _guard = furnished();
+    let before = Caller::now();
+    let attempt = Attempt::start_with(&["run"], true);
+    attempt.wait_until(MID_RUN);
+    let asked = Instant::now();
+    assert!(attempt.signal(Who::Supervisor, Signal::SIGINT), "it has ended already");
+    // Not yet another one: signals of one kind do not queue.
+    std::thread::sleep(Duration::from_millis(20));
+    attempt.signal(Who::Supervisor, Signal::SIGINT);
+    let ran = attempt.end();
+    assert!(asked.elapsed() < ENDS_WITHIN, "{:?}", asked.elapsed());
+    assert_eq!(ran.code, Some(130), "{ran}");
+    nothing_left(&before, "two SIGINTs");
+}
+
+/// The terminal sends SIGINT to supervisor, init and runner at the same time;
+/// the runner must not take it for a second one.
+#[test]
+fn ctrl_c_on_a_terminal_is_one_interrupt() {
+    let _guard = furnished();
+    let before = Caller::now();
+    let mut terminal = Command::new("script")
+        .args(["--quiet", "--flush", "--return", "--command"])
+        .arg(format!("{} run", halfopen().display()))
+        .arg("/dev/null")
+        .env("NO_COLOR", "1")
+        .current_dir(root())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|e| panic!("cannot start script: {e}: run ci/setup"));
+    std::thread::sleep(MID_RUN);
+    let mut keys = terminal.stdin.take().expect("is a pipe");
+    keys.write_all(b"\x03").unwrap_or_else(|e| panic!("cannot type: {e}"));
+    // Kept until the end: `script` ends with its input.
+    let output = terminal.wait_with_output().unwrap_or_else(|e| panic!("{e}"));
+    drop(keys);
+    assert_interrupted(&Ran::of(&output));
+    nothing_left(&before, "Ctrl-C");
+}
+
+fn assert_interrupted(ran: &Ran) {
+    assert_eq!(ran.code, Some(130), "{ran}");
+    let said = ran.stdout.replace('\r', "");
+    let rows = |verdict: &str| said.lines().filter(|line| line.trim_end().ends_with(verdict)).count();
+    assert!(rows("as expected") > 0, "{ran}");
+    assert!(rows("not run") > 0, "{ran}");
+    assert!(said.contains("interrupted"), "{ran}");
+}

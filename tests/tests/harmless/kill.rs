@@ -1,0 +1,136 @@
+//! SIGKILL at random moments of a run.
+
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+
+use crate::attempt::{Attempt, Who, nothing_left};
+use crate::caller::{Caller, furnished};
+use crate::random::Random;
+use crate::witness;
+
+/// How many kills the four tests of moments make together, unless
+/// HALFOPEN_KILLS says otherwise.
+const KILLS: usize = 25;
+
+/// Into how many of a run's namespaces a witness is placed: of a thousand, as
+/// many as do not take longer than the moment they are for.
+const WITNESSES: usize = 24;
+
+/// This test's share, of [`KILLS`].
+fn share(of: usize) -> usize {
+    let all = std::env::var("HALFOPEN_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(KILLS);
+    (all * of).div_ceil(KILLS)
+}
+
+/// What some kills did.
+#[derive(Default)]
+struct Toll {
+    kills: usize,
+    too_late: usize,
+    witnesses: usize,
+    slowest: Duration,
+}
+
+impl Toll {
+    /// Starts a run, kills it by SIGKILL at this moment and looks for what is left.
+    fn kill(&mut self, who: Who, moment: Duration, random: &mut Random, before: &Caller) -> Option<i32> {
+        let mut attempt = Attempt::start();
+        attempt.wait_until(moment);
+        self.witnesses += witness::place(WITNESSES, random);
+        self.too_late += usize::from(!attempt.runs());
+        attempt.signal(who, Signal::SIGKILL);
+        let code = attempt.end().code;
+        let how = format!("SIGKILL to the {who:?} {moment:?} after the start");
+        self.slowest = self.slowest.max(nothing_left(before, &how));
+        self.kills += 1;
+        code
+    }
+
+    /// Waits for the namespaces' end and tells what was seen.
+    fn report(&self, moments: &str) {
+        let waited = witness::all_gone();
+        println!(
+            "{} kills {moments} ({} of them too late): no process was left after {:.2} s, \
+             none of {} watched namespaces {:.2} s after the last kill",
+            self.kills,
+            self.too_late,
+            self.slowest.as_secs_f64(),
+            self.witnesses,
+            waited.as_secs_f64()
+        );
+    }
+}
+
+fn kill_between(name: &str, of: usize, from: Duration, to: Duration) -> Toll {
+    let _guard = furnished();
+    kill_furnished(name, of, from, to)
+}
+
+fn kill_furnished(name: &str, of: usize, from: Duration, to: Duration) -> Toll {
+    let mut random = Random::seeded(name);
+    let before = Caller::now();
+    let mut toll = Toll::default();
+    for _ in 0..share(of) {
+        let moment = random.between(from, to);
+        toll.kill(Who::Supervisor, moment, &mut random, &before);
+    }
+    toll.report(name);
+    toll
+}
+
+const fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+#[test]
+fn sigkill_at_start_up() {
+    kill_between("at start-up", 7, ms(0), ms(60));
+}
+
+#[test]
+fn sigkill_while_labs_are_built() {
+    let toll = kill_between("while labs are built", 8, ms(60), ms(2000));
+    assert!(toll.witnesses >= 2 * toll.kills, "no namespace was there to be watched");
+}
+
+#[test]
+fn sigkill_in_the_middle() {
+    let toll = kill_between("in the middle", 6, ms(2000), ms(7000));
+    assert!(toll.witnesses >= 4 * toll.kills, "no namespace was there to be watched");
+}
+
+#[test]
+fn a_whole_run_and_sigkill_near_its_end() {
+    let _guard = furnished();
+    let before = Caller::now();
+    let began = Instant::now();
+    let whole = Attempt::start_with(&["run"], true);
+    whole.wait_until(ms(3000));
+    let watched = witness::place(WITNESSES, &mut Random::seeded("whole"));
+    let ran = whole.end();
+    let length = began.elapsed();
+    assert!(matches!(ran.code, Some(0 | 1)), "{ran}");
+    assert!(watched > 0, "no namespace was there to be watched");
+    nothing_left(&before, "a whole run");
+    // Each lab let its orphans go.
+    let waited = witness::all_gone();
+    assert!(waited < ms(10_000), "{waited:?}");
+
+    kill_furnished("near the end", 4, length.mul_f64(0.75), length.mul_f64(0.97));
+}
+
+#[test]
+fn sigkill_of_a_process_inside() {
+    let _guard = furnished();
+    let mut random = Random::seeded("inside");
+    let before = Caller::now();
+    let mut toll = Toll::default();
+    for who in [Who::Init, Who::Runner] {
+        let moment = random.between(ms(500), ms(3000));
+        let code = toll.kill(who, moment, &mut random, &before);
+        // As a shell tells it: 128 and the signal's number.
+        assert_eq!(code, Some(137), "{who:?}");
+    }
+    toll.report("of a process inside");
+}
