@@ -88,10 +88,15 @@ fn run_cases(kernels: &[Kernel], words: &[String]) -> Result<(), Box<dyn std::er
         .filter(|case| case.id.contains(filter))
         .collect();
     let options = cases::Options::default();
+    let began = std::time::Instant::now();
     let runs = cases::run(&chosen, kernels, &options, &mut |kernel, event| {
         if std::env::var_os("VERBOSE").is_some() {
             let text = format!("{event:?}");
-            println!("{kernel} {}", text.chars().take(150).collect::<String>());
+            println!(
+                "{:.2} {kernel} {}",
+                began.elapsed().as_secs_f64(),
+                text.chars().take(150).collect::<String>()
+            );
         }
     })?;
     for (kernel, run) in kernels.iter().zip(&runs) {

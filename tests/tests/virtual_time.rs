@@ -125,7 +125,7 @@ fn without_veth() -> Result<(), Failed> {
 }
 
 fn copy_index_without(from: &Path, to: &PathBuf, module: &str) -> std::io::Result<()> {
-    std::fs::create_dir_all(to)?;
+    std::fs::create_dir_all(to.join("kernel"))?;
     for entry in std::fs::read_dir(from)?.flatten() {
         let name = entry.file_name();
         if name.to_string_lossy().starts_with("modules.") {

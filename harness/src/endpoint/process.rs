@@ -16,9 +16,9 @@ use super::protocol::{ENDPOINT_ARG, Plan};
 use super::report::Reporter;
 use super::sockets::Sockets;
 use crate::scenario::case::Disposition;
-use crate::sys::inherit::take_inherited;
+use crate::sys::inherit::{close_others, take_inherited};
 use crate::sys::schedule::{Prompt, wake_promptly};
-use crate::sys::{processes, signals};
+use crate::sys::{descriptors, processes, signals};
 
 /// Becomes an endpoint, and never returns, when this process was started as
 /// one. Every program that runs cases calls this first thing in main(): the
@@ -40,6 +40,11 @@ pub fn serve_if_asked() {
 /// Comes back only when the start failed.
 fn live(plan: Option<OsString>) -> io::Result<()> {
     let plan = read_plan(plan)?;
+    let mut numbers = vec![plan.reports, plan.keyboard, plan.lifeline];
+    numbers.extend(plan.marks.values());
+    close_others(&numbers);
+    plan.descriptor_limit
+        .map_or(Ok(()), descriptors::set_limit)?;
     live_with(take_inherited(plan.lifeline)?)?;
     signals::unblock_all()?;
     // Rust's start-up ignored SIGPIPE; what the runner's parent ignored was inherited.

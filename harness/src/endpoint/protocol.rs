@@ -43,6 +43,8 @@ pub struct Plan {
     pub keyboard: i32,
     /// Descriptor of the lifeline.
     pub lifeline: i32,
+    /// RLIMIT_NOFILE to live under, soft and hard: the runner raised its own.
+    pub descriptor_limit: Option<(u64, u64)>,
     /// Descriptors of the marks' pipes (reading ends) by mark.
     pub marks: BTreeMap<String, i32>,
     /// The mark that lets the endpoint go, after it reported `ready`.

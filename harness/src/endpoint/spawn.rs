@@ -1,13 +1,12 @@
 //! The runner's side: starts endpoints, hears and ends them.
 
 use std::collections::BTreeMap;
+use std::ffi::CString;
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 use nix::errno::Errno;
@@ -23,6 +22,7 @@ use crate::lab::error::LabError;
 use crate::lab::namespace::Namespace;
 use crate::outcome::record::ExitKind;
 use crate::scenario::case::{Action, Lane, Step};
+use crate::sys::descriptors;
 use crate::sys::inherit::spawn_inheriting;
 use crate::sys::processes::pidfd_open;
 
@@ -94,6 +94,7 @@ impl Endpoint {
             reports: reports_there.as_raw_fd(),
             keyboard: keyboard_there.as_raw_fd(),
             lifeline: lifeline.as_raw_fd(),
+            descriptor_limit: descriptors::original_limit(),
             marks,
             start: spec.start.to_owned(),
         };
@@ -106,23 +107,24 @@ impl Endpoint {
             plan.lifeline,
         ];
         inherited.extend(plan.marks.values());
-        let mut command = Command::new(spec.program);
-        command
+        let words = [
             // What `ps` shows.
-            .arg0(format!("halfopen-{}", spec.lane.name))
-            .arg(ENDPOINT_ARG)
-            .arg(plan_file.as_raw_fd().to_string())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .process_group(0);
-        let start = || spawn_inheriting(&mut command, inherited);
+            format!("halfopen-{}", spec.lane.name),
+            ENDPOINT_ARG.to_owned(),
+            plan_file.as_raw_fd().to_string(),
+        ];
+        let words = words
+            .map(CString::new)
+            .into_iter()
+            .collect::<Result<Vec<_>, _>>();
+        let words = words.map_err(|e| failed(e.into()))?;
+        let start = || spawn_inheriting(spec.program, &words, &inherited);
         let child = match spec.namespace {
             Some(namespace) => namespace.enter(start)?,
             None => start(),
-        }
-        .map_err(failed)?;
-        // A Child that is dropped is neither ended nor reaped: that is ours to do.
-        let pid = i32::try_from(child.id()).expect("Linux's process ids fit into an i32");
+        };
+        // It is neither ended nor reaped by anybody else: that is ours to do.
+        let pid = child.map_err(failed)?.as_raw();
         let pidfd = match pidfd_open(pid) {
             Ok(pidfd) => pidfd,
             Err(e) => {

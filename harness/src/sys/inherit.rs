@@ -1,54 +1,91 @@
 //! Descriptors that pass an exec: given to exactly one child, taken over by it.
 
+use std::ffi::CString;
 use std::io;
 use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
-use std::os::unix::process::CommandExt;
-use std::process::{Child, Command};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
-use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
+use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_spawn};
+use nix::sys::stat::Mode;
+use nix::unistd::Pid;
 
-use super::descriptors;
-
-/// Starts `command` with `inherited` (besides the standard descriptors) and no
-/// other descriptor. Their numbers stay what they are here.
+/// Starts `program` with `arguments` (the first one is its own name), with
+/// `inherited` besides the standard descriptors, as the leader of a process
+/// group of its own. Input and output are /dev/null, errors stay the caller's.
+/// The numbers of the inherited descriptors stay what they are here.
 ///
 /// All of them may be close-on-exec in this process: the flag is cleared in the
 /// child, between fork() and exec(), so that a sibling that another thread
 /// starts at the same moment never gets them.
 ///
-/// The child has the limit of descriptors that this process was started with.
+/// By posix_spawn(3), which shares the memory until the exec: a runner with
+/// hundreds of threads has thousands of pages and mappings, and copying them
+/// only to throw the copy away took a quarter of all work of a run.
 ///
 /// # Errors
 /// Of fork() and exec(), and when a number is not an open descriptor.
-pub fn spawn_inheriting(command: &mut Command, inherited: Vec<RawFd>) -> io::Result<Child> {
-    let limit = descriptors::original_limit();
-    let prepare = move || {
-        limit.map_or(Ok(()), descriptors::set_limit)?;
-        // What a library opened here without O_CLOEXEC must not pin a socket
-        // or a pipe over there. Kernels before 5.11 do not know the flag; then
-        // close-on-exec at the place of opening has to do.
-        // SAFETY: close_range() takes three integers; with CLOEXEC it closes
-        // nothing, so no descriptor that somebody owns becomes invalid.
-        unsafe {
-            libc::syscall(
-                libc::SYS_close_range,
-                3u32,
-                u32::MAX,
-                libc::CLOSE_RANGE_CLOEXEC,
-            );
+pub fn spawn_inheriting(
+    program: &Path,
+    arguments: &[CString],
+    inherited: &[RawFd],
+) -> io::Result<Pid> {
+    let mut files = PosixSpawnFileActions::init()?;
+    files.add_open(
+        libc::STDIN_FILENO,
+        "/dev/null",
+        OFlag::O_RDONLY,
+        Mode::empty(),
+    )?;
+    files.add_open(
+        libc::STDOUT_FILENO,
+        "/dev/null",
+        OFlag::O_WRONLY,
+        Mode::empty(),
+    )?;
+    for &fd in inherited {
+        // Onto itself: clears close-on-exec, by POSIX and by glibc since 2.29.
+        files.add_dup2(fd, fd)?;
+    }
+    let mut attributes = PosixSpawnAttr::init()?;
+    attributes.set_flags(PosixSpawnFlags::POSIX_SPAWN_SETPGROUP)?;
+    attributes.set_pgroup(Pid::from_raw(0))?;
+    let environment: Vec<CString> = std::env::vars_os()
+        .filter_map(|(name, value)| {
+            CString::new([name.as_bytes(), b"=", value.as_bytes()].concat()).ok()
+        })
+        .collect();
+    Ok(posix_spawn(
+        program,
+        &files,
+        &attributes,
+        arguments,
+        &environment,
+    )?)
+}
+
+/// Closes every descriptor but the standard ones and `keep`: what a library
+/// opened in the parent without O_CLOEXEC must not pin a socket or a pipe here.
+/// For a process that has just been started and owns no others yet. Kernels
+/// before 5.9 have no close_range(); then close-on-exec at the place of opening
+/// has to do.
+pub fn close_others(keep: &[RawFd]) {
+    let mut keep: Vec<u32> = keep
+        .iter()
+        .filter_map(|fd| u32::try_from(*fd).ok())
+        .collect();
+    keep.extend([0, 1, 2]);
+    keep.sort_unstable();
+    keep.dedup();
+    for (i, fd) in keep.iter().enumerate() {
+        let (first, last) = (fd + 1, keep.get(i + 1).map_or(u32::MAX, |next| next - 1));
+        if first <= last {
+            // SAFETY: takes three integers; by this function's contract nobody
+            // owns one of the descriptors that become invalid.
+            unsafe { libc::syscall(libc::SYS_close_range, first, last, 0u32) };
         }
-        for &fd in &inherited {
-            // SAFETY: the number is only looked up; the caller of spawn() keeps
-            // it open, and fork() copied it.
-            let fd = unsafe { BorrowedFd::borrow_raw(fd) };
-            fcntl(fd, FcntlArg::F_SETFD(FdFlag::empty()))?;
-        }
-        Ok(())
-    };
-    // SAFETY: the closure makes system calls and nothing else: no allocation,
-    // no lock, as the time between fork() and exec() requires.
-    unsafe { command.pre_exec(prepare) };
-    command.spawn()
+    }
 }
 
 /// Takes over a descriptor that this process inherited under the number `fd`,

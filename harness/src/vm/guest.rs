@@ -1,5 +1,6 @@
 //! The other side: this program as the first process of a guest.
 
+use std::ffi::CStr;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -158,7 +159,9 @@ fn load_modules() -> Vec<String> {
         let name = name.split_once('-').map_or(name.as_str(), |(_, name)| name);
         let loaded = fs::read(&file)
             .map_err(|e| e.to_string())
-            .and_then(|image| nix::kmod::init_module(&image, c"").map_err(|e| e.to_string()));
+            .and_then(|image| {
+                nix::kmod::init_module(&image, parameters(name)).map_err(|e| e.to_string())
+            });
         if let Err(e) = loaded {
             refused.push(format!("{name}: {e}"));
         }
@@ -166,6 +169,15 @@ fn load_modules() -> Vec<String> {
         let _ = fs::remove_file(&file);
     }
     refused
+}
+
+/// A module's parameters.
+fn parameters(module: &str) -> &'static CStr {
+    match module {
+        // Its collector walks the whole table, which is sized by the memory.
+        "nf_conntrack" => c"hashsize=1024",
+        _ => c"",
+    }
 }
 
 /// Stops what wakes an idle kernel up for nothing, and lifts limits. What a
