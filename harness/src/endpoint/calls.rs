@@ -187,6 +187,37 @@ impl Reporter {
         self.call("close", site, || nix::unistd::close(fd), zero)
     }
 
+    /// poll() as the waiting of a program with several things to wait for:
+    /// which descriptors are ready. It is reported with each word once, and a
+    /// limit that passes is the program's own rhythm, no sign: poll() then
+    /// returned 0.
+    pub fn wait(
+        &mut self,
+        site: Site<'_>,
+        on: &[(&str, BorrowedFd<'_>, i16)],
+        limit: Option<Duration>,
+    ) -> nix::Result<Vec<bool>> {
+        let mut entries: Vec<_> = on
+            .iter()
+            .map(|&(_, fd, asked)| Entry::new(fd, asked))
+            .collect();
+        self.call(
+            "poll",
+            site,
+            || poll(&mut entries, millis(limit)).map(|ready| (ready, entries)),
+            |(ready, entries)| match ready {
+                0 => CallResult::Value(0),
+                _ => {
+                    let mut words = events(on, entries);
+                    words.sort_unstable();
+                    words.dedup();
+                    CallResult::Ready(words)
+                }
+            },
+        )
+        .map(|(_, entries)| entries.iter().map(Entry::is_ready).collect())
+    }
+
     /// poll() on descriptors by the words they are reported under, each with
     /// what is asked of it; `limit` is rounded up to milliseconds, None: for ever.
     pub fn poll(
@@ -199,13 +230,10 @@ impl Reporter {
             .iter()
             .map(|&(_, fd, asked)| Entry::new(fd, asked))
             .collect();
-        let millis = limit.map_or(-1, |limit| {
-            i32::try_from(limit.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX)
-        });
         let polled = self.call(
             "poll",
             site,
-            move || poll(&mut entries, millis).map(|ready| (ready, entries)),
+            move || poll(&mut entries, millis(limit)).map(|ready| (ready, entries)),
             |(ready, entries)| match ready {
                 0 => CallResult::TimedOut,
                 _ => CallResult::Ready(events(on, entries)),
@@ -217,6 +245,13 @@ impl Reporter {
             Err(errno) => Polled::Failed(errno),
         }
     }
+}
+
+/// A limit in poll()'s unit, rounded up; -1: for ever.
+fn millis(limit: Option<Duration>) -> i32 {
+    limit.map_or(-1, |limit| {
+        i32::try_from(limit.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX)
+    })
 }
 
 /// `socket:IN|RDHUP` for each descriptor with events.

@@ -96,10 +96,7 @@ impl<'a> Talk<'a> {
         if !self.write(payload) {
             return;
         }
-        let mut left = match payload {
-            Payload::Text(text) => text.len() as u64,
-            Payload::Bytes(bytes) => *bytes,
-        };
+        let mut left = payload_bytes(payload);
         let mut buffer = vec![0; CHUNK];
         while left > 0 {
             match self.read_more(&mut buffer) {
@@ -123,6 +120,14 @@ impl<'a> Talk<'a> {
     pub fn drain(&mut self) {
         let mut buffer = vec![0; CHUNK];
         while self.read_more(&mut buffer).is_some() {}
+    }
+}
+
+/// How many bytes a payload is.
+pub(super) fn payload_bytes(payload: &Payload) -> u64 {
+    match payload {
+        Payload::Text(text) => text.len() as u64,
+        Payload::Bytes(bytes) => *bytes,
     }
 }
 

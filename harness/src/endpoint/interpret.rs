@@ -12,10 +12,12 @@ use nix::sys::socket::sockopt;
 use super::calls::Polled;
 use super::detector;
 use super::exchange::Talk;
+use super::heart::{End, Heart};
 use super::protocol::Plan;
 use super::report::{Reporter, Site};
-use super::sockets::{Kind, LISTENER, Sockets};
+use super::sockets::{LISTENER, Sockets};
 use crate::scenario::case::{Action, Step};
+use crate::sys::clock::monotonic_ns;
 use crate::sys::poll;
 
 /// Whether the script goes on.
@@ -55,6 +57,9 @@ impl Script<'_> {
     /// Does one step. Errors of its calls are in the report and do not end the
     /// script: what a program sees when it goes on after one is the story.
     fn step(&mut self, step: &Step) -> Flow {
+        if let Some(flow) = self.step_with_heart(step) {
+            return flow;
+        }
         match &step.action {
             Action::Listen { port, backlog } => self.listen(step, *port, *backlog),
             Action::Accept { count } => {
@@ -67,6 +72,11 @@ impl Script<'_> {
                 }
             }
             Action::Serve { fork, each } => return self.serve(step, *fork, each),
+            Action::Multiplex {
+                slots,
+                echo,
+                on_eof,
+            } => return self.multiplex(step, *slots, *echo, *on_eof),
             Action::Connect {
                 to,
                 address,
@@ -122,7 +132,7 @@ impl Script<'_> {
     }
 
     /// Does something with the step's connection, if there is one.
-    fn talk<R>(&mut self, step: &Step, act: impl FnOnce(Talk<'_>) -> R) -> Flow {
+    pub fn talk<R>(&mut self, step: &Step, act: impl FnOnce(Talk<'_>) -> R) -> Flow {
         let Some(index) = self.sockets.find(step.conn.as_deref()) else {
             return Flow::End;
         };
@@ -151,7 +161,7 @@ impl Script<'_> {
         let _ = reporter.set_option(site, &fd, sockopt::ReuseAddr, &true);
         if reporter.bind(site, &fd, address).is_ok() && reporter.listen(site, &fd, backlog).is_ok()
         {
-            self.sockets.push(Some(name), Kind::Listener, fd);
+            self.sockets.push_listener(name, fd);
         } else {
             let _ = reporter.close(site, fd);
         }
@@ -171,7 +181,8 @@ impl Script<'_> {
             line: step.line,
         };
         detector::apply(&self.plan.lane.detector, &mut self.reporter, site, &fd);
-        self.sockets.push(name, Kind::Connection, fd);
+        let heart = self.heart(End::Server);
+        self.sockets.push_connection(name, fd, None, heart);
         Ok(())
     }
 
@@ -193,14 +204,25 @@ impl Script<'_> {
 
     fn connect(&mut self, step: &Step, address: SocketAddr, number: u32, nonblocking: bool) {
         let name = self.sockets.name_connection(step.conn.as_deref(), number);
+        self.connect_as(name, step.line, address, nonblocking);
+    }
+
+    /// One connect(); the connection becomes the newest one. Whether there is one.
+    pub fn connect_as(
+        &mut self,
+        name: Option<String>,
+        line: u32,
+        address: SocketAddr,
+        nonblocking: bool,
+    ) -> bool {
         let site = Site {
             conn: name.as_deref(),
-            line: step.line,
+            line,
         };
         let detector = &self.plan.lane.detector;
         let reporter = &mut self.reporter;
         let Ok(fd) = reporter.socket(site, &address, nonblocking) else {
-            return;
+            return false;
         };
         detector::apply(detector, reporter, site, &fd);
         let mut connected = reporter.connect(site, &fd, address);
@@ -215,12 +237,23 @@ impl Script<'_> {
         if connected.is_err() {
             // After a failed connect() a socket is of no use: connect(2).
             let _ = reporter.close(site, fd);
-            return;
+            return false;
         }
         if nonblocking {
             let _ = reporter.make_blocking(site, &fd);
         }
-        self.sockets.push(name, Kind::Connection, fd);
+        let heart = self.heart(End::Client);
+        self.sockets.push_connection(name, fd, Some(address), heart);
+        true
+    }
+
+    /// The heart of a new connection.
+    fn heart(&self, end: End) -> Heart {
+        Heart::new(
+            self.plan.lane.detector.heartbeat.as_ref(),
+            end,
+            monotonic_ns(),
+        )
     }
 
     fn poll(&mut self, step: &Step, limit: Option<Duration>, keyboard: bool) -> Flow {

@@ -6,10 +6,14 @@
 mod calls;
 mod detector;
 mod exchange;
+mod heart;
+mod heartfelt;
 mod interpret;
 mod mark;
+mod multiplex;
 mod process;
 pub mod protocol;
+mod pulse;
 mod report;
 mod serve;
 mod sockets;

@@ -97,6 +97,13 @@ impl Reporter {
         forked
     }
 
+    /// There has been silence since `since`, and it is too long: reported as a
+    /// call, although it is none, because it is what such a program notices by.
+    pub fn heartbeat_lost(&mut self, site: Site<'_>, since: i64, now: i64) {
+        self.start("heartbeat", site, since);
+        self.end(since, now, &Ok(()), |()| CallResult::TimedOut);
+    }
+
     fn start(&mut self, name: &'static str, site: Site<'_>, at: i64) {
         self.say(&Report::Start {
             pid: self.pid,

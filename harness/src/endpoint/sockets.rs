@@ -1,6 +1,9 @@
 //! The sockets a script has open, by name.
 
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use super::heart::Heart;
 
 /// What a socket is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,12 +17,53 @@ pub(super) enum Kind {
 /// An open socket.
 #[derive(Debug)]
 pub(super) struct Socket {
+    /// Its number, by which it is known while others come and go.
+    pub id: u32,
     /// What reports call it; None: the first one without a name.
     pub name: Option<String>,
     /// What it is for.
     pub kind: Kind,
     /// Its descriptor.
     pub fd: OwnedFd,
+    /// Whom it connected to; None: it was accepted, or it listens.
+    pub peer: Option<SocketAddr>,
+    /// Its heart.
+    pub heart: Heart,
+    /// The peer has nothing more to say; nobody has been told yet.
+    untold: bool,
+    /// The peer has nothing more to say.
+    pub over: bool,
+    /// This end has said all it will.
+    pub half_closed: bool,
+}
+
+/// What is left of a socket that was closed: enough to connect again.
+#[derive(Debug, Clone)]
+pub(super) struct Gone {
+    /// Its number.
+    pub id: u32,
+    /// Its name.
+    pub name: Option<String>,
+    /// Whom it had connected to.
+    pub peer: Option<SocketAddr>,
+}
+
+impl Socket {
+    /// End of file, or an error: nothing more will come.
+    pub fn end(&mut self) {
+        self.untold |= !self.over;
+        self.over = true;
+        self.heart.falls_silent();
+    }
+
+    /// What outlives it.
+    pub fn gone(&self) -> Gone {
+        Gone {
+            id: self.id,
+            name: self.name.clone(),
+            peer: self.peer,
+        }
+    }
 }
 
 impl AsFd for Socket {
@@ -33,6 +77,7 @@ impl AsFd for Socket {
 pub(super) struct Sockets {
     open: Vec<Socket>,
     unnamed: u32,
+    made: u32,
 }
 
 /// The name of a listener whose step gives none.
@@ -53,9 +98,60 @@ impl Sockets {
         }
     }
 
-    /// Adds the newest socket.
-    pub fn push(&mut self, name: Option<String>, kind: Kind, fd: OwnedFd) {
-        self.open.push(Socket { name, kind, fd });
+    /// Adds the newest socket, one that listens.
+    pub fn push_listener(&mut self, name: String, fd: OwnedFd) {
+        self.push(Some(name), Kind::Listener, fd, None, Heart::default());
+    }
+
+    /// Adds the newest socket, a connection; `peer` is whom it connected to.
+    pub fn push_connection(
+        &mut self,
+        name: Option<String>,
+        fd: OwnedFd,
+        peer: Option<SocketAddr>,
+        heart: Heart,
+    ) {
+        self.push(name, Kind::Connection, fd, peer, heart);
+    }
+
+    fn push(
+        &mut self,
+        name: Option<String>,
+        kind: Kind,
+        fd: OwnedFd,
+        peer: Option<SocketAddr>,
+        heart: Heart,
+    ) {
+        self.made += 1;
+        self.open.push(Socket {
+            id: self.made,
+            name,
+            kind,
+            fd,
+            peer,
+            heart,
+            untold: false,
+            over: false,
+            half_closed: false,
+        });
+    }
+
+    /// The connections, oldest first.
+    pub fn connections(&self) -> impl Iterator<Item = &Socket> {
+        self.open.iter().filter(|s| s.kind == Kind::Connection)
+    }
+
+    /// The number of a connection that is over and that nobody has been told of.
+    pub fn take_over(&mut self) -> Option<u32> {
+        let socket = self.open.iter_mut().find(|s| s.untold)?;
+        socket.untold = false;
+        Some(socket.id)
+    }
+
+    /// Where the socket with this number is.
+    pub fn by_id(&self, id: u32) -> Option<usize> {
+        // The youngest has the highest number: they stay in order.
+        self.open.binary_search_by_key(&id, |s| s.id).ok()
     }
 
     /// The newest listener.
@@ -74,6 +170,11 @@ impl Sockets {
     /// The socket at `index`, which comes from [`Self::find`] or [`Self::listener`].
     pub fn at(&self, index: usize) -> &Socket {
         &self.open[index]
+    }
+
+    /// The socket at `index`, to be changed.
+    pub fn at_mut(&mut self, index: usize) -> &mut Socket {
+        &mut self.open[index]
     }
 
     /// Takes the socket at `index` out.

@@ -32,6 +32,18 @@ pub fn in_words(happening: &Happening) -> String {
             let mac = if *same_mac { "" } else { ", new MAC" };
             format!("reboot {host}, down for {down_for:?}{mac}")
         }
+        Happening::Restart {
+            lane,
+            times,
+            every,
+            fin,
+        } => {
+            let how = if *fin { "with FIN" } else { "without FIN" };
+            match times {
+                1 => format!("restart {lane} {how}"),
+                _ => format!("restart {lane} {times} times, every {every:?}, {how}"),
+            }
+        }
         Happening::Cut {
             cable,
             direction,

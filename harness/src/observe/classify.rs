@@ -157,6 +157,7 @@ fn packet(crossing: &Crossing<'_>, named: Named, t0_ns: i64) -> Packet {
         seq: named.segment.map(|s| s.seq),
         ack: named.segment.and_then(|s| s.ack),
         len: tcp.map_or(0, |t| t.payload_len),
+        frame: crossing.wire_len,
         window: tcp.map(|t| t.window),
         retransmission: named.segment.is_some_and(|s| s.retransmission),
     }

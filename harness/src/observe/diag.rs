@@ -48,6 +48,8 @@ pub(super) struct Entry {
     pub(super) recv_q: u32,
     pub(super) send_q: u32,
     pub(super) inode: u32,
+    /// Bytes set aside for its queues.
+    pub(super) memory: u32,
 }
 
 /// A sock_diag socket inside a namespace.
@@ -124,7 +126,7 @@ impl Diag {
         let payload = SockDiagMessage::InetRequest(InetRequest {
             family,
             protocol: IPPROTO_TCP,
-            extensions: ExtensionFlags::empty(),
+            extensions: ExtensionFlags::SKMEMINFO,
             states: StateFlags::all(),
             socket_id: match family {
                 AF_INET => SocketId::new_v4(),
@@ -243,6 +245,33 @@ fn entry(payload: &[u8]) -> Option<Entry> {
         recv_q: u32_at(message, 56)?,
         send_q: u32_at(message, 60)?,
         inode: u32_at(message, 68)?,
+        memory: memory(payload.get(DIAG_MSG..).unwrap_or_default()),
         id,
     })
+}
+
+/// Received and not read, queued to be sent, and set aside in advance, of
+/// INET_DIAG_SKMEMINFO (linux/sock_diag.h); 0 where the socket has none (TIME_WAIT).
+fn memory(mut attributes: &[u8]) -> u32 {
+    const SKMEMINFO: u16 = 7;
+    const RMEM_ALLOC: usize = 0;
+    const FWD_ALLOC: usize = 4;
+    const WMEM_QUEUED: usize = 5;
+    while let (Some(length), Some(kind)) = (u16_at(attributes, 0), u16_at(attributes, 2)) {
+        let length = usize::from(length);
+        let Some(attribute) = attributes.get(4..length) else {
+            break;
+        };
+        if kind == SKMEMINFO {
+            let values = [RMEM_ALLOC, FWD_ALLOC, WMEM_QUEUED];
+            return values
+                .iter()
+                .filter_map(|index| u32_at(attribute, index * 4))
+                .fold(0, u32::saturating_add);
+        }
+        attributes = attributes
+            .get(length.next_multiple_of(4)..)
+            .unwrap_or_default();
+    }
+    0
 }

@@ -114,5 +114,6 @@ fn socket_state(entry: &Entry, host: &str) -> SocketState {
         },
         retransmits: entry.retransmits,
         owned: entry.inode != 0,
+        memory: entry.memory,
     }
 }

@@ -25,4 +25,9 @@ pub struct Environment {
     /// Sysctls set for this run, by host (`all` is every host), on top of the
     /// pinned ones and of the scenarios' own.
     pub overrides: BTreeMap<String, BTreeMap<String, String>>,
+    /// What the kernel allocates for one accepted TCP connection besides its
+    /// queues: bytes by name of the slab. Empty where /proc/slabinfo may not be
+    /// read (root only).
+    #[serde(default)]
+    pub connection_objects: BTreeMap<String, u32>,
 }

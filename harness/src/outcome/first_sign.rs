@@ -134,6 +134,8 @@ pub fn sign_of(call: &Call) -> Option<SignKind> {
             .filter_map(|e| e.strip_prefix("socket:"))
             .any(|e| e.split('|').any(|e| matches!(e, "HUP" | "ERR" | "RDHUP")))
             .then_some(SignKind::PollHangup),
+        // No system call: the wait for a beat or an answer, as endpoints report it.
+        CallResult::TimedOut if call.call == "heartbeat" => Some(SignKind::HeartbeatLost),
         CallResult::TimedOut => Some(SignKind::Timeout),
         CallResult::Value(_) | CallResult::Blocked => None,
     }
@@ -312,6 +314,7 @@ mod tests {
             seq: None,
             ack: None,
             len: 0,
+            frame: 66,
             window: None,
             retransmission: false,
         }

@@ -1,5 +1,6 @@
 //! What a case showed, and how two of them compare. Pure.
 
+pub mod cost;
 pub mod environment;
 pub mod first_sign;
 pub mod foresight;

@@ -200,6 +200,9 @@ pub struct Netstat {
     pub moment: String,
     /// The TCP sockets, host by host.
     pub sockets: Vec<SocketState>,
+    /// What the lanes' processes hold, host by host.
+    #[serde(default)]
+    pub held: Vec<Held>,
 }
 
 /// One TCP socket as the kernel shows it.
@@ -223,8 +226,22 @@ pub struct SocketState {
     pub timer_ms: u32,
     /// Its retransmission or probe count.
     pub retransmits: u8,
-    /// Whether a process holds it (an orphan has no inode).
+    /// Whether a process holds it (an orphan has no inode, and neither has a
+    /// connection that nobody has accepted yet).
     pub owned: bool,
+    /// Bytes the kernel has set aside for its queues (SK_MEMINFO_RMEM_ALLOC,
+    /// _WMEM_QUEUED and _FWD_ALLOC); the socket itself not included.
+    #[serde(default)]
+    pub memory: u32,
+}
+
+/// What the processes on a host hold at one moment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// The host.
+    pub host: String,
+    /// Open descriptors of its lanes' processes, children included.
+    pub descriptors: u32,
 }
 
 /// What passed the wire.
@@ -283,6 +300,9 @@ pub struct Packet {
     pub ack: Option<u32>,
     /// Bytes of payload.
     pub len: u32,
+    /// Bytes of the whole frame, Ethernet's header included, its checksum not.
+    #[serde(default)]
+    pub frame: u32,
     /// TCP window, as announced (unscaled).
     pub window: Option<u16>,
     /// It was sent before, in full or in part.

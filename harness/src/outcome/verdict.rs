@@ -72,6 +72,7 @@ pub fn in_words(sign: &SignKind) -> String {
         SignKind::PollHangup => "hang-up (poll)".into(),
         SignKind::Timeout => "the application's own timeout".into(),
         SignKind::Signal(name) => format!("death by {name}"),
+        SignKind::HeartbeatLost => "heartbeat lost".into(),
         SignKind::Unnoticed => "unnoticed".into(),
     }
 }

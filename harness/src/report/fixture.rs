@@ -19,6 +19,7 @@ pub(crate) fn environment() -> Environment {
         privileges: "root".into(),
         sysctls: BTreeMap::from([("net.ipv4.tcp_retries2".into(), "15".into())]),
         overrides: BTreeMap::new(),
+        connection_objects: BTreeMap::from([("TCP".into(), 2368), ("filp".into(), 192)]),
     }
 }
 
@@ -63,6 +64,7 @@ fn packet(at: i64, from: &str, kind: &str, flags: &str, len: u32, delivered: boo
         seq: Some(1),
         ack: Some(1),
         len,
+        frame: 66 + len,
         window: Some(502),
         retransmission: false,
     }

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
+use crate::outcome::cost::{Cost, cost};
 use crate::outcome::environment::Environment;
 use crate::outcome::record::{
     EndpointRecord, FaultRecord, FirstSign, Netstat, Outcome, Status, Verdict, WireRecord,
@@ -81,6 +82,8 @@ struct CaseView<'a> {
     endpoints: &'a [EndpointRecord],
     netstat: &'a [Netstat],
     wire: &'a WireRecord,
+    /// Null unless nothing happened to the case, for long enough.
+    cost: Option<CostView>,
     prediction: Option<PredictionView<'a>>,
     /// Why there is no prediction.
     unpredictable: Option<&'a str>,
@@ -111,6 +114,7 @@ impl<'a> CaseView<'a> {
             endpoints: &outcome.endpoints,
             netstat: &outcome.netstat,
             wire: &outcome.wire,
+            cost: cost(outcome).as_ref().map(CostView::of),
             prediction: outcome
                 .prediction
                 .as_ref()
@@ -147,6 +151,28 @@ impl<'a> SignView<'a> {
             signal: signal(&sign.sign),
             earliest_ns: sign.after.map(|(earliest, _)| ns(earliest)),
             latest_ns: sign.after.map(|(_, latest)| ns(latest)),
+        }
+    }
+}
+
+/// What the detectors of a quiet case cost on the wire.
+#[derive(Serialize)]
+struct CostView {
+    packets: u32,
+    bytes: u64,
+    window_ns: i64,
+    packets_per_hour: f64,
+    bytes_per_hour: f64,
+}
+
+impl CostView {
+    fn of(cost: &Cost) -> Self {
+        CostView {
+            packets: cost.packets,
+            bytes: cost.bytes,
+            window_ns: cost.window_ns,
+            packets_per_hour: cost.packets_per_hour(),
+            bytes_per_hour: cost.bytes_per_hour(),
         }
     }
 }
@@ -225,6 +251,7 @@ fn outcome(kind: &SignKind) -> &'static str {
         SignKind::PollHangup => "poll_hangup",
         SignKind::Timeout => "timeout",
         SignKind::Signal(_) => "signal",
+        SignKind::HeartbeatLost => "heartbeat_lost",
         SignKind::Unnoticed => "unnoticed",
     }
 }

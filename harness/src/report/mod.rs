@@ -1,8 +1,10 @@
 //! Outcomes for people and machines. Pure: takes outcomes, gives text.
 
+pub mod cost;
 pub mod finished;
 #[cfg(test)]
 pub(crate) mod fixture;
+pub mod held;
 pub mod json;
 pub mod kernels;
 pub mod ladder;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::outcome::record::{Netstat, SocketState};
 
 use super::span::{human, human_ns};
+use super::words;
 
 /// The moments one after the other, their sockets aligned; empty without any.
 pub fn render(moments: &[Netstat]) -> String {
@@ -56,11 +57,7 @@ fn row(socket: &SocketState) -> [String; 7] {
         format!("{received} {}", socket.recv_q),
         format!("{sent} {}", socket.send_q),
         timer,
-        if socket.owned {
-            String::new()
-        } else {
-            "orphan".into()
-        },
+        words::owner(socket).to_owned(),
     ]
 }
 
@@ -81,6 +78,7 @@ mod tests {
             timer_ms: 60_000,
             retransmits: 0,
             owned: state != "FIN_WAIT2",
+            memory: 0,
         };
         let sockets = vec![
             socket("client", "CLOSE_WAIT", "off"),
@@ -91,6 +89,7 @@ mod tests {
             at_ns: 500_000_000,
             moment: "after kill".into(),
             sockets,
+            held: vec![],
         };
         insta::assert_snapshot!(render(&[moment]));
         assert_eq!(render(&[]), "");

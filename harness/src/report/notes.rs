@@ -8,7 +8,7 @@ use indexmap::IndexMap;
 use crate::outcome::record::{Outcome, Status, Verdict};
 
 use super::finished::{Finished, Totals, by_scenario, verdict};
-use super::ladder;
+use super::{cost, held, ladder};
 use super::span::human;
 use super::words::{self, counted};
 
@@ -19,6 +19,8 @@ pub fn render(run: &Finished<'_>, width: u16) -> String {
     unforeseen(&mut text, run.outcomes);
     failures(&mut text, run.outcomes);
     beside_the_book(&mut text, run.outcomes, usize::from(width));
+    text.push_str(&held::render(run.environment, run.outcomes));
+    text.push_str(&cost::render(run.outcomes));
     surprises(&mut text, run.outcomes);
     not_run(&mut text, run.outcomes);
     let _ = writeln!(text, "\n{}", totals(run));

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::outcome::record::{
-    Call, CallResult, FaultRecord, FirstSign, Outcome, Packet, Status, Verdict, WireCounts,
+    Call, CallResult, FaultRecord, FirstSign, Outcome, Packet, SocketState, Status, Verdict,
+    WireCounts,
 };
 use crate::outcome::tolerance::Tolerance;
 use crate::predict::Prediction;
@@ -18,6 +19,7 @@ pub fn kind(kind: &SignKind) -> String {
         SignKind::Eof => "EOF".into(),
         SignKind::PollHangup => "poll hang-up".into(),
         SignKind::Timeout => "own time limit".into(),
+        SignKind::HeartbeatLost => "heartbeat lost".into(),
         SignKind::Unnoticed => "unnoticed".into(),
     }
 }
@@ -146,6 +148,17 @@ pub fn counts(counts: &WireCounts) -> String {
         .filter(|(n, _)| *n > 0)
         .map(|(n, kind)| format!("{n} {kind}"));
     seen.chain(icmp).collect::<Vec<_>>().join(", ")
+}
+
+/// Who holds a socket, when it is no process: `not accepted` is a connection
+/// that waits in its listener's queue. What was closed is never in one of these
+/// two states (tcp_close_state()), so without an inode nobody has had it yet.
+pub fn owner(socket: &SocketState) -> &'static str {
+    match (socket.owned, socket.state.as_str()) {
+        (true, _) => "",
+        (false, "ESTABLISHED" | "CLOSE_WAIT") => "not accepted",
+        (false, _) => "orphan",
+    }
 }
 
 /// The fault that time counts from: the first that was one.

@@ -25,6 +25,8 @@ pub struct State {
     pub ready: bool,
     /// Its first listen() has returned.
     pub listening: bool,
+    /// A connect() of its has succeeded.
+    pub connected: bool,
     /// Its script is over.
     pub done: bool,
     /// Its own process has ended.
@@ -83,10 +85,12 @@ impl Collector {
             } => {
                 if let Some(call) = self.process(pid).calls.last_mut() {
                     let listening = call.call == "listen";
+                    let connected = call.call == "connect" && result == CallResult::Value(0);
                     call.start_ns = began;
                     call.end_ns = Some(at);
                     call.result = result;
                     self.state.listening |= listening;
+                    self.state.connected |= connected;
                 }
             }
             Report::Mark { mark, at, .. } => return Some((mark, at)),

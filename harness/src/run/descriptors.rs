@@ -3,7 +3,7 @@
 
 use super::marks::names_in;
 use crate::lab::error::LabError;
-use crate::scenario::case::{Case, Clock};
+use crate::scenario::case::{Case, Clock, Happening, Lane};
 use crate::sys::descriptors::raise_limit;
 
 /// What the program has open besides its cases: standard descriptors, the
@@ -38,6 +38,16 @@ pub fn for_all(cases: &[Case]) -> Result<usize, LabError> {
     Ok(left)
 }
 
+/// How often a lane is started again: what it said before is kept, and so is
+/// the end it said it by.
+fn restarts(case: &Case, name: &str) -> usize {
+    let times = case.events.iter().map(|event| match &event.happening {
+        Happening::Restart { lane, times, .. } if lane == name => *times as usize,
+        _ => 0,
+    });
+    times.sum()
+}
+
 /// How many descriptors a case has open at most.
 ///
 /// Measured: a case of two hosts and one mark has 22 at once, of four nodes 30;
@@ -48,7 +58,8 @@ pub fn of(case: &Case) -> usize {
     // Namespace, rtnetlink, sock_diag, nftables.
     let nodes = 4 * case.network.nodes.len();
     // Reports, keyboard, pidfd, the plan while it starts.
-    let lanes: usize = case.lanes.iter().map(|lane| 4 * lane.count as usize).sum();
+    let processes = |lane: &Lane| lane.count as usize * (1 + restarts(case, &lane.name));
+    let lanes: usize = case.lanes.iter().map(|lane| 4 * processes(lane)).sum();
     // Both ends of a pipe.
     let marks = 2 * names_in(case).len();
     lab + nodes + lanes + marks

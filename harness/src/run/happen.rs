@@ -7,6 +7,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 
 use super::life::{Booting, Later, Life, Running, base_name, listens, nanos};
+use super::restart::{self, Restarting};
 use crate::fault::{self, Took};
 use crate::lab::error::LabError;
 use crate::outcome::record::FaultRecord;
@@ -44,9 +45,19 @@ pub(super) fn do_later(life: &mut Life<'_>, due: Later) -> Result<(), LabError> 
             host,
             same_mac,
             mark,
+            restart,
             back_ns,
-        } => boot(life, Booting { host, mark, back_ns }, same_mac),
+        } => {
+            let booting = Booting {
+                host,
+                mark,
+                restart,
+                back_ns,
+            };
+            boot(life, booting, same_mac)
+        }
         Later::Back => life.bring_back(),
+        Later::Restart(what) => restart::once_more(life, what),
     }
 }
 
@@ -116,13 +127,32 @@ fn happen(life: &mut Life<'_>, event: &Event) -> Result<(), LabError> {
             let boot = Later::Boot {
                 host: host.clone(),
                 same_mac: *same_mac,
-                mark: event.name.clone(),
+                mark: Some(event.name.clone()),
+                restart: None,
                 back_ns,
             };
             life.schedule(Duration::ZERO, boot);
             life.schedule_at(back_ns, Later::Back);
             mark_now = false;
             took
+        }
+        Happening::Restart {
+            lane,
+            times,
+            every,
+            fin,
+        } => {
+            let what = Restarting {
+                event: event.name.clone(),
+                lane: lane.clone(),
+                number: 1,
+                times: *times,
+                every: *every,
+                fin: *fin,
+            };
+            // Set by the last restart.
+            mark_now = false;
+            restart::restart(life, what)?
         }
         Happening::Heal { what } => {
             let mut healed = now(asked_ns);
@@ -160,7 +190,7 @@ fn happen(life: &mut Life<'_>, event: &Event) -> Result<(), LabError> {
 /// SIGKILL has taken effect once the processes are gone: their descriptors are
 /// closed by then (do_exit() closes files before it notifies pidfds), so the
 /// FINs are out.
-fn wait_for_the_end(dying: &[OwnedFd]) -> Result<(), LabError> {
+pub(super) fn wait_for_the_end(dying: &[OwnedFd]) -> Result<(), LabError> {
     for pidfd in dying {
         let mut fds = [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
         poll(&mut fds, PollTimeout::from(DEATH))
@@ -170,7 +200,7 @@ fn wait_for_the_end(dying: &[OwnedFd]) -> Result<(), LabError> {
 }
 
 /// Silence first, then death.
-fn crash(life: &mut Life<'_>, host: &str) -> Result<Took, LabError> {
+pub(super) fn crash(life: &mut Life<'_>, host: &str) -> Result<Took, LabError> {
     life.forget_sockets(host);
     let running = &mut life.running;
     life.lab.crash(host, &mut || {
@@ -220,7 +250,10 @@ fn signal_lane(
 }
 
 /// The processes of a lane that are still there.
-fn lane_of<'l>(life: &'l mut Life<'_>, lane: &str) -> impl Iterator<Item = &'l mut Running> {
+pub(super) fn lane_of<'l>(
+    life: &'l mut Life<'_>,
+    lane: &str,
+) -> impl Iterator<Item = &'l mut Running> {
     life.running
         .iter_mut()
         .filter(move |r| base_name(&r.lane.name) == lane && !r.collector.state.ended)
@@ -232,7 +265,7 @@ fn signal_named(name: &str) -> Result<Signal, LabError> {
         .map_err(|_| LabError::Plan(format!("no signal is called {name}")))
 }
 
-fn now(asked_ns: i64) -> Took {
+pub(super) fn now(asked_ns: i64) -> Took {
     Took {
         asked_ns,
         took_ns: monotonic_ns(),

@@ -11,7 +11,8 @@ use nix::sys::time::TimeSpec;
 use super::collect::Collector;
 use super::finish::{self, Collected};
 use super::marks::{LISTENERS, Marks, OTHERS};
-use super::{Shared, happen, orphans};
+use super::restart::Restarting;
+use super::{Shared, happen, held, orphans};
 use crate::endpoint::protocol::Report;
 use crate::endpoint::{Endpoint, Spec, THIS_PROGRAM};
 use crate::fault::Undo;
@@ -56,11 +57,14 @@ pub(super) enum Later {
     Boot {
         host: String,
         same_mac: bool,
-        mark: String,
+        mark: Option<String>,
+        restart: Option<String>,
         back_ns: i64,
     },
     /// Hosts that were down for long enough come back.
     Back,
+    /// A lane is restarted once more.
+    Restart(Restarting),
 }
 
 /// A host that is being started again.
@@ -68,7 +72,9 @@ pub(super) enum Later {
 pub(super) struct Booting {
     pub host: String,
     /// Set when it is back and its servers listen.
-    pub mark: String,
+    pub mark: Option<String>,
+    /// A lane that is started once it is back.
+    pub restart: Option<String>,
     /// When it may be back.
     pub back_ns: i64,
 }
@@ -341,19 +347,26 @@ impl<'a> Life<'a> {
     /// and sets their marks.
     pub(super) fn bring_back(&mut self) -> Result<(), LabError> {
         let now = monotonic_ns();
-        let (back, still) = std::mem::take(&mut self.booting).into_iter().partition(|b| {
-            let boot = self.boots.get(&b.host).copied().unwrap_or(0);
-            let mut lanes = self
-                .running
-                .iter()
-                .filter(|r| r.lane.host == b.host && r.collector.boot() == boot);
-            b.back_ns <= now
-                && lanes.all(|r| r.collector.state.listening || r.collector.state.ended)
-        });
+        let (back, still) = std::mem::take(&mut self.booting)
+            .into_iter()
+            .partition(|b| {
+                let boot = self.boots.get(&b.host).copied().unwrap_or(0);
+                let mut lanes = self
+                    .running
+                    .iter()
+                    .filter(|r| r.lane.host == b.host && r.collector.boot() == boot);
+                b.back_ns <= now
+                    && lanes.all(|r| r.collector.state.listening || r.collector.state.ended)
+            });
         self.booting = still;
-        for Booting { host, mark, .. } in Vec::into_iter(back) {
-            let took = self.lab.end_silence(&host)?;
-            self.set_mark(&mark, took.took_ns);
+        for booted in Vec::into_iter(back) {
+            let took = self.lab.end_silence(&booted.host)?;
+            if let Some(lane) = &booted.restart {
+                self.start_again(lane)?;
+            }
+            if let Some(mark) = &booted.mark {
+                self.set_mark(mark, took.took_ns);
+            }
         }
         Ok(())
     }
@@ -385,6 +398,12 @@ impl<'a> Life<'a> {
     /// Looks at the sockets again once things have settled.
     pub(super) fn netstat_soon(&mut self, moment: String) {
         self.schedule(SETTLE, Later::Netstat(moment));
+    }
+
+    /// Whether a host that is off is about to be built again.
+    pub(super) fn boots_soon(&self, host: &str) -> bool {
+        let boots = |later: &Later| matches!(later, Later::Boot { host: h, .. } if h == host);
+        self.later.iter().any(|(_, later)| boots(later))
     }
 
     fn take_due(&mut self) -> Option<Later> {
@@ -426,6 +445,7 @@ impl<'a> Life<'a> {
             at_ns,
             moment: moment.to_owned(),
             sockets,
+            held: held::by_hosts(&self.running),
         });
         Ok(())
     }

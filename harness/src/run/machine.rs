@@ -53,6 +53,21 @@ pub fn qemu() -> Option<PathBuf> {
         })
 }
 
+/// The objects of an accepted connection and their sizes: the socket
+/// (sk_prot_alloc()), and what makes it a descriptor: sock_alloc_inode(),
+/// d_alloc_pseudo(), alloc_file_pseudo(). An IPv6 one is a TCPv6 instead.
+fn connection_objects() -> BTreeMap<String, u32> {
+    const OBJECTS: [&str; 5] = ["TCP", "TCPv6", "sock_inode_cache", "dentry", "filp"];
+    let slabs = std::fs::read_to_string("/proc/slabinfo").unwrap_or_default();
+    let sizes = slabs.lines().filter_map(|line| {
+        let mut words = line.split_whitespace();
+        let name = words.next().filter(|name| OBJECTS.contains(name))?;
+        // name, active objects, objects, object size: slabinfo(5).
+        Some((name.to_owned(), words.nth(2)?.parse().ok()?))
+    });
+    sizes.collect()
+}
+
 /// What a run's results depend on besides its cases.
 pub(super) fn environment(options: &Options) -> Environment {
     let pinned = pinned::TCP
@@ -71,6 +86,7 @@ pub(super) fn environment(options: &Options) -> Environment {
         privileges: options.privileges.clone(),
         sysctls,
         overrides: options.sysctls.clone(),
+        connection_objects: connection_objects(),
     }
 }
 

@@ -4,10 +4,12 @@ mod collect;
 mod descriptors;
 mod finish;
 mod happen;
+mod held;
 mod life;
 pub mod machine;
 mod marks;
 mod orphans;
+mod restart;
 mod schedule;
 
 use std::collections::BTreeMap;

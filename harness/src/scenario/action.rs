@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::case::{Action, DEFAULT_PORT, Family, NodeKind, Payload};
+use super::case::{Action, DEFAULT_PORT, Family, NodeKind, OnEof, Payload};
 use super::decode::Decoder;
 use super::error::{Problem, Span};
 use super::fields::Verb;
@@ -65,6 +65,7 @@ pub fn action<'a>(
             needed("a list of steps, or `{ fork: true, each: [...] }`")?,
             verb,
         )?,
+        "multiplex" => multiplex(dec, so_far, verb)?,
         "echo" => bare(Action::Echo)?,
         "connect" => connect(dec, scene, so_far, verb)?,
         "exchange" => Action::Exchange {
@@ -198,6 +199,46 @@ fn serve<'a>(
     })
 }
 
+fn multiplex<'a>(dec: &Decoder<'a, '_>, so_far: &mut Progress, verb: &Verb<'a>) -> Option<Action> {
+    if !so_far.listens {
+        dec.problem(
+            Problem::new(verb.span, "this lane does not listen yet").expected("`listen` before it"),
+        );
+    }
+    so_far.connected = true;
+    let mut plain = Action::Multiplex {
+        slots: None,
+        echo: true,
+        on_eof: OnEof::Close,
+    };
+    let (
+        Some(node),
+        Action::Multiplex {
+            slots,
+            echo,
+            on_eof,
+        },
+    ) = (verb.value, &mut plain)
+    else {
+        return Some(plain);
+    };
+    let fields = dec.fields(node, "`multiplex`", &["slots", "echo", "on_eof"])?;
+    if let Some(node) = fields.get("slots") {
+        let number = dec.scalar(node, "connections at a time, from 1 to 10000", |text| {
+            scalar::whole(text, 1, 10_000)
+        })?;
+        *slots = Some(number);
+    }
+    if let Some(node) = fields.get("echo") {
+        *echo = dec.scalar(node, "`true` or `false`", scalar::truth)?;
+    }
+    if let Some(node) = fields.get("on_eof") {
+        let words = [("close", OnEof::Close), ("ignore", OnEof::Ignore)];
+        *on_eof = dec.choose(node, "answer to end of file", &words)?;
+    }
+    Some(plain)
+}
+
 fn connect<'a>(
     dec: &Decoder<'a, '_>,
     scene: &Scene,
@@ -306,6 +347,10 @@ fn payload<'a>(dec: &Decoder<'a, '_>, node: &'a Node) -> Option<Payload> {
     dec.scalar(node, PAYLOAD, |text| {
         if text.is_empty() {
             Err(Refusal::new("there is nothing to send"))
+        } else if text.contains(['\u{5}', '\u{6}']) {
+            Err(Refusal::new(
+                "ENQ and ACK (bytes 5 and 6) are how heartbeats beat and answer",
+            ))
         } else {
             Ok(Payload::Text(text.to_owned()))
         }

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use super::heartbeat::{BeatWhen, Beater, Heartbeat, OnSilence, Reconnect};
+
 /// One scenario at one point of its matrix.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Case {
@@ -95,6 +97,8 @@ pub enum SignKind {
     Timeout,
     /// The process died of this signal: `SIGPIPE`.
     Signal(String),
+    /// The application's heartbeat stayed away for too long.
+    HeartbeatLost,
     /// Nobody noticed anything before the case gave up.
     Unnoticed,
 }
@@ -173,6 +177,8 @@ pub struct Detector {
     pub read_timeout: Option<Duration>,
     /// poll() with this limit before each read.
     pub poll: Option<Duration>,
+    /// The application's own heartbeat.
+    pub heartbeat: Option<Heartbeat>,
 }
 
 /// SO_KEEPALIVE and its values. A value that is `None` comes from the host's sysctls.
@@ -238,6 +244,16 @@ pub enum Action {
         fork: bool,
         /// The steps that serve one connection.
         each: Vec<Step>,
+    },
+    /// One process for all connections, by poll() on the listener and every
+    /// one of them (UNP 6.8): what comes is read as it comes.
+    Multiplex {
+        /// Connections it takes at a time; None: all.
+        slots: Option<u32>,
+        /// Write back what was read.
+        echo: bool,
+        /// What a read that returned 0 leads to.
+        on_eof: OnEof,
     },
     /// read() and write() the same bytes back until end of file or an error.
     Echo,
@@ -306,6 +322,17 @@ pub enum Action {
         /// What.
         steps: Vec<Step>,
     },
+}
+
+/// What a server does at the end of file of one of its connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnEof {
+    /// It closes the connection.
+    Close,
+    /// Nothing, as a program that takes 0 for "no data yet": the connection
+    /// stays in CLOSE_WAIT, and keeps its slot.
+    Ignore,
 }
 
 /// Bytes to send.
@@ -389,6 +416,18 @@ pub enum Happening {
         down_for: Duration,
         /// Keep the MAC address (a replacement machine has another one).
         same_mac: bool,
+    },
+    /// A lane ends and is started again, several times.
+    Restart {
+        /// The lane.
+        lane: String,
+        /// How often.
+        times: u32,
+        /// Time from one restart to the next.
+        every: Duration,
+        /// Its process is killed, and the kernel sends FIN for it; else its
+        /// host loses power, and nobody does.
+        fin: bool,
     },
     /// Nothing passes the cable.
     Cut {

@@ -4,7 +4,7 @@ use indexmap::IndexMap;
 
 use super::case::{Case, Detector};
 use super::decode::{Axes, Decoder, Point};
-use super::detector::{self, Known};
+use super::detector;
 use super::error::{InputErrors, Problem, Span};
 use super::expand::{self, Shelf};
 use super::findings::Findings;
@@ -161,13 +161,6 @@ fn catalogue(root: &Node) -> Result<Catalogue, Vec<Problem>> {
     if !problems.is_empty() {
         return Err(problems);
     }
-    catalogue.detectors = shelf
-        .detectors
-        .into_iter()
-        .filter_map(|(name, known)| match known {
-            Known::Usable(detector) => Some((name, detector)),
-            Known::Heartbeat => None,
-        })
-        .collect();
+    catalogue.detectors = shelf.detectors;
     Ok(catalogue)
 }

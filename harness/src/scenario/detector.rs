@@ -7,23 +7,15 @@ use indexmap::IndexMap;
 use super::case::{Detector, Keepalive, KeepaliveBy};
 use super::decode::Decoder;
 use super::error::Problem;
+use super::heartbeat::heartbeat;
 use super::name;
 use super::scalar::{self, Refusal};
 use super::tree::{Node, Value};
 
-/// A detector of a file.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Known {
-    /// One that lanes can have.
-    Usable(Detector),
-    /// One that is well formed, but that endpoints cannot do yet.
-    Heartbeat,
-}
-
 /// The detectors a file declares, and `none`.
-pub fn declared<'a>(dec: &Decoder<'a, '_>, node: Option<&'a Node>) -> IndexMap<String, Known> {
+pub fn declared<'a>(dec: &Decoder<'a, '_>, node: Option<&'a Node>) -> IndexMap<String, Detector> {
     let mut detectors = IndexMap::new();
-    detectors.insert("none".to_owned(), Known::Usable(Detector::default()));
+    detectors.insert("none".to_owned(), Detector::default());
     let Some(node) = node else { return detectors };
     let Some(entries) = dec.map(node, "a mapping from names to detectors") else {
         return detectors;
@@ -33,11 +25,7 @@ pub fn declared<'a>(dec: &Decoder<'a, '_>, node: Option<&'a Node>) -> IndexMap<S
             dec.problem(name::not_kebab(key.span, refusal));
         }
         let detector = one(dec, value);
-        if key.name == "none"
-            && detector
-                .as_ref()
-                .is_some_and(|d| *d != Known::Usable(Detector::default()))
-        {
+        if key.name == "none" && detector.as_ref().is_some_and(|d| *d != Detector::default()) {
             dec.problem(
                 Problem::new(
                     key.span,
@@ -49,15 +37,12 @@ pub fn declared<'a>(dec: &Decoder<'a, '_>, node: Option<&'a Node>) -> IndexMap<S
             continue;
         }
         // A detector with a mistake still has its name: its users are not wrong.
-        detectors.insert(
-            key.name.clone(),
-            detector.unwrap_or(Known::Usable(Detector::default())),
-        );
+        detectors.insert(key.name.clone(), detector.unwrap_or(Detector::default()));
     }
     detectors
 }
 
-fn one<'a>(dec: &Decoder<'a, '_>, node: &'a Node) -> Option<Known> {
+fn one<'a>(dec: &Decoder<'a, '_>, node: &'a Node) -> Option<Detector> {
     let keys = [
         "keepalive",
         "user_timeout",
@@ -86,16 +71,31 @@ fn one<'a>(dec: &Decoder<'a, '_>, node: &'a Node) -> Option<Known> {
         user_timeout: milliseconds("user_timeout")?,
         read_timeout: milliseconds("read_timeout")?,
         poll: milliseconds("poll")?,
+        heartbeat: match fields.get("heartbeat") {
+            None => None,
+            Some(node) => Some(heartbeat(dec, node)?),
+        },
     };
-    if let Some(node) = fields.get("heartbeat") {
-        heartbeat(dec, node)?;
-        return Some(Known::Heartbeat);
+    if detector.heartbeat.is_some()
+        && let Some((key, span)) = ["read_timeout", "poll"]
+            .into_iter()
+            .find_map(|key| Some((key, fields.key(key)?)))
+    {
+        dec.problem(
+            Problem::new(span, format!("`{key}` beside `heartbeat`"))
+                .expected("one of the two: a heartbeat waits by poll(), with limits of its own"),
+        );
+        return None;
     }
-    Some(Known::Usable(detector))
+    Some(detector)
 }
 
 /// TCP_USER_TIMEOUT and poll() count in int milliseconds (tcp(7), poll(2)).
-fn whole_milliseconds(text: &str) -> Result<Duration, Refusal> {
+///
+/// # Errors
+///
+/// 0, fractions of a millisecond, and what an int of them cannot hold.
+pub fn whole_milliseconds(text: &str) -> Result<Duration, Refusal> {
     let time = scalar::positive(text)?;
     if time.subsec_nanos() % 1_000_000 != 0 {
         return Err(Refusal::new(format!(
@@ -177,22 +177,10 @@ fn keepalive<'a>(dec: &Decoder<'a, '_>, node: &'a Node) -> Option<Keepalive> {
     Some(keepalive)
 }
 
-fn heartbeat<'a>(dec: &Decoder<'a, '_>, node: &'a Node) -> Option<()> {
-    let fields = dec.fields(node, "a heartbeat", &["every", "timeout", "answered"])?;
-    let every = dec.required(&fields, "a heartbeat", "every", "1s")?;
-    dec.scalar(every, scalar::DURATION, scalar::positive)?;
-    let timeout = dec.required(&fields, "a heartbeat", "timeout", "3s")?;
-    dec.scalar(timeout, scalar::DURATION, scalar::positive)?;
-    if let Some(answered) = fields.get("answered") {
-        dec.scalar(answered, "`true` or `false`", scalar::truth)?;
-    }
-    Some(())
-}
-
 /// A detector by its name: name and detector.
 pub fn named<'a>(
     dec: &Decoder<'a, '_>,
-    detectors: &IndexMap<String, Known>,
+    detectors: &IndexMap<String, Detector>,
     node: &'a Node,
 ) -> Option<(String, Detector)> {
     if let Value::Map(_) = &node.value {
@@ -204,16 +192,6 @@ pub fn named<'a>(
         return None;
     }
     let chosen = dec.known(node, "detector", detectors.keys().map(String::as_str))?;
-    match detectors.get(&chosen)? {
-        Known::Usable(detector) => Some((chosen, detector.clone())),
-        Known::Heartbeat => {
-            let place = dec.resolve(node)?;
-            dec.problem(
-                Problem::new(place.span, format!("`{chosen}` is a heartbeat, which endpoints cannot do yet"))
-                    .expected("a detector of the kernel's: keepalive, user_timeout, read_timeout, poll")
-                    .help("script it: `{ repeat: { times: 3, steps: [{ exchange: ping }, { sleep: 1s }] } }` with a read_timeout"),
-            );
-            None
-        }
-    }
+    let detector = detectors.get(&chosen)?.clone();
+    Some((chosen, detector))
 }

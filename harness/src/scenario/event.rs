@@ -14,13 +14,14 @@ use super::scalar;
 use super::tree::Node;
 
 /// The verbs of events.
-pub const VERBS: [&str; 16] = [
+pub const VERBS: [&str; 17] = [
     "kill",
     "freeze",
     "thaw",
     "shutdown",
     "crash",
     "reboot",
+    "restart",
     "cut",
     "heal",
     "drop",

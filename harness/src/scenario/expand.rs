@@ -6,11 +6,12 @@ use indexmap::IndexMap;
 
 use super::case::{Case, Clock, Detector, Family, Network};
 use super::decode::{Decoder, Point};
-use super::detector::{self, Known};
-use super::error::Problem;
+use super::detector;
+use super::error::{Problem, Span};
 use super::event;
 use super::fields::Fields;
 use super::findings::Findings;
+use super::heartbeat;
 use super::lane::{self, Declared, Scene};
 use super::mark::{self, Marks};
 use super::matrix;
@@ -48,7 +49,7 @@ const MAX_GIVE_UP: Duration = Duration::from_secs(24 * 3600);
 /// What scenarios refer to by name.
 pub struct Shelf {
     /// Detectors.
-    pub detectors: IndexMap<String, Known>,
+    pub detectors: IndexMap<String, Detector>,
     /// Networks; None where the file's own is not well formed.
     pub networks: IndexMap<String, Option<Network>>,
 }
@@ -216,6 +217,7 @@ fn case<'a>(dec: &Decoder<'a, '_>, shelf: &Shelf, key: &Key, fields: &Fields<'a>
         given.flatten(),
         given_to.as_deref().unwrap_or(&[]),
         declared,
+        fields.key("detector_on").unwrap_or(fields.span),
     );
     let events = event::events(dec, &mut scene, fields.get("faults"));
     scene.marks.check(dec);
@@ -258,6 +260,7 @@ fn lanes<'a>(
     given: Option<(String, Detector)>,
     given_to: &[String],
     declared: Vec<Declared<'a>>,
+    at: Span,
 ) -> Option<Vec<super::case::Lane>> {
     let mut lanes = Vec::new();
     let mut sound = true;
@@ -274,7 +277,9 @@ fn lanes<'a>(
         return None;
     }
     lane::find_peers(dec, &mut lanes);
-    Some(lanes.into_iter().map(|decoded| decoded.lane).collect())
+    let lanes: Vec<_> = lanes.into_iter().map(|decoded| decoded.lane).collect();
+    heartbeat::check_senders(dec, at, &lanes)?;
+    Some(lanes)
 }
 
 /// The lanes that get the scenario's detector.

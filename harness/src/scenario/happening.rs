@@ -107,6 +107,11 @@ pub fn happening<'a>(
                 same_mac: same_mac?,
             }
         }
+        "restart" => restart(
+            dec,
+            scene,
+            needed("`{ lane: client, times: 5, every: 300ms, fin: true }`")?,
+        )?,
         "cut" => cut(
             dec,
             scene,
@@ -223,6 +228,41 @@ pub fn happening<'a>(
             ));
             return None;
         }
+    })
+}
+
+/// How long a host is down that restarts its lane without a FIN: see `run`.
+const LEAST_EVERY: Duration = Duration::from_millis(200);
+
+fn restart<'a>(dec: &Decoder<'a, '_>, scene: &Scene, value: &'a Node) -> Option<Happening> {
+    let fields = dec.fields(value, "`restart`", &["lane", "times", "every", "fin"])?;
+    let lane = dec
+        .required(&fields, "`restart`", "lane", "client")
+        .and_then(|node| dec.known(node, "lane", scene.lanes.iter().map(String::as_str)));
+    let times = fields.get("times").map_or(Some(1), |node| {
+        dec.scalar(node, "how often, from 1 to 1000", |text| {
+            scalar::whole(text, 1, 1000)
+        })
+    });
+    let every = fields.get("every").map_or(Some(LEAST_EVERY), |node| {
+        dec.scalar(node, "a duration of at least 200ms", |text| {
+            let every = scalar::duration(text)?;
+            if every < LEAST_EVERY {
+                return Err(Refusal::new(format!(
+                    "{text} is too short: a host takes up to 200ms to be there again"
+                )));
+            }
+            Ok(every)
+        })
+    });
+    let fin = dec
+        .required(&fields, "`restart`", "fin", "true")
+        .and_then(|node| dec.scalar(node, "`true` or `false`", scalar::truth));
+    Some(Happening::Restart {
+        lane: lane?,
+        times: times?,
+        every: every?,
+        fin: fin?,
     })
 }
 

@@ -92,7 +92,7 @@ pub struct Decoded {
 pub fn lane<'a>(
     dec: &Decoder<'a, '_>,
     scene: &mut Scene,
-    detectors: &indexmap::IndexMap<String, detector::Known>,
+    detectors: &indexmap::IndexMap<String, Detector>,
     given: Option<(String, Detector)>,
     (name, span, node): Declared<'a>,
 ) -> Option<Decoded> {
@@ -260,9 +260,11 @@ fn point_at(steps: &mut [Step], host: &str) {
 pub fn watch_by_default(case: &Case) -> Vec<String> {
     let first = case.events.iter().find(|event| event.happening.is_fault());
     let victim = |lane: &Lane| match first.map(|event| &event.happening) {
-        Some(Happening::Kill { lane: name, .. } | Happening::Freeze { lane: name }) => {
-            *name == lane.name
-        }
+        Some(
+            Happening::Kill { lane: name, .. }
+            | Happening::Freeze { lane: name }
+            | Happening::Restart { lane: name, .. },
+        ) => *name == lane.name,
         Some(
             Happening::Shutdown { host, .. }
             | Happening::Crash { host }

@@ -19,6 +19,7 @@ mod expand;
 mod fields;
 mod findings;
 mod happening;
+mod heartbeat;
 mod lane;
 mod mark;
 mod matrix;

@@ -79,13 +79,28 @@ fn detector() -> Value {
             "by": { "enum": ["socket", "sysctl"], "description": "setsockopt() or the host's sysctls. Default: socket." },
         }),
     );
+    let reconnect = object(
+        "How a client connects again.",
+        &["delay"],
+        json!({
+            "delay": reference("duration", "Time before the first try."),
+            "backoff": { "type": "number", "minimum": 1, "maximum": 100, "description": "Each further wait is so many times the one before. Default: 1." },
+            "limit": reference("number", "Tries in a row that may fail. Default: no limit."),
+        }),
+    );
     let heartbeat = object(
-        "The application's own heartbeat.",
+        "The application's own heartbeat. It beats while the lane waits in any step but `poll`.",
         &["every", "timeout"],
         json!({
-            "every": reference("duration", "Time between heartbeats."),
-            "timeout": reference("duration", "Silence after which the peer is dead."),
-            "answered": { "type": "boolean", "description": "The peer answers each." },
+            "every": reference("duration", "Time between two beats."),
+            "timeout": reference("duration", "Silence that counts as a miss: since the last beat, or, when beats are answered, since the first beat without an answer."),
+            "check_every": reference("duration", "The checker looks only so often. Default: when it is time."),
+            "misses": reference("number", "Looks in a row that must find a miss before the peer is dead. Default: 1."),
+            "from": words("Who sends. Default: client.", &["client", "server", "both"]),
+            "answered": reference("truth", "Each beat is answered, and its sender checks; else its hearer does. Default: false."),
+            "when": words("Beats always, or only when nothing else was sent for as long; then any byte is a sign of life. Default: always.", &["always", "idle"]),
+            "on_silence": words("What is done with the connection. Default: close.", &["close", "half_close", "reset"]),
+            "reconnect": { "description": "A client connects again when its connection is over: the delay, or more. Default: it does not.", "anyOf": [{ "$ref": "#/$defs/duration" }, reconnect] },
         }),
     );
     object(
@@ -122,7 +137,7 @@ fn network() -> Value {
 fn sign() -> Value {
     let only = |description: &str| json!({ "const": true, "description": description });
     object(
-        "What a call shows: exactly one of errno, eof, hangup, timeout, signal, unnoticed.",
+        "What a call shows: exactly one of errno, eof, hangup, timeout, signal, heartbeat_lost, unnoticed.",
         &[],
         json!({
             "errno": { "type": "string", "pattern": "^E[A-Z0-9]+$", "description": "A call fails with this errno." },
@@ -130,6 +145,7 @@ fn sign() -> Value {
             "hangup": only("A poll reports hang-up, error or end of input."),
             "timeout": only("A read or a poll runs into the application's own time limit."),
             "signal": { "type": "string", "description": "The process dies of this signal." },
+            "heartbeat_lost": only("The application's heartbeat stays away for too long."),
             "unnoticed": only("Nobody notices before the case gives up."),
             "call": { "type": "string", "description": "The call that shows it." },
             "lane": { "type": "string", "description": "The lane that notices." },
@@ -159,6 +175,7 @@ fn step() -> Value {
     let bare = [
         "listen",
         "accept",
+        "multiplex",
         "echo",
         "connect",
         "read",
@@ -184,6 +201,14 @@ fn step() -> Value {
                 object("With or without a child per connection.", &["each"], json!({
                     "fork": reference("truth", "Fork a child per connection."),
                     "each": reference("steps", "The steps that serve one connection."),
+                })),
+            ] },
+            "multiplex": { "description": "One process for all connections, by poll(); for ever.", "anyOf": [
+                { "type": "null" },
+                object("How many, and what is done with them.", &[], json!({
+                    "slots": reference("number", "Connections at a time. Default: all."),
+                    "echo": reference("truth", "Write back what was read. Default: true."),
+                    "on_eof": words("What a read that returned 0 leads to. Default: close.", &["close", "ignore"]),
                 })),
             ] },
             "echo": nothing("read() and write() the same back until end of file or an error."),
@@ -291,6 +316,12 @@ fn event() -> Value {
                 "down_for": reference("duration", "Default: 500ms."),
                 "mac": words("Default: same.", &["same", "new"]),
             }))),
+            "restart": object("A lane ends and is started again.", &["lane", "fin"], json!({
+                "lane": text("The lane."),
+                "times": reference("number", "How often. Default: 1."),
+                "every": reference("duration", "Time from one restart to the next. Default and least: 200ms."),
+                "fin": reference("truth", "Its process is killed, and the kernel sends FIN; else its host loses power and comes back, and nobody does."),
+            })),
             "cut": or_text("Nothing passes the cable.", object("Which cable, and how.", &["cable"], json!({
                 "cable": cable,
                 "direction": words("Seen from the named end. Default: both.", &["both", "from", "to"]),

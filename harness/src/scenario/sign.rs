@@ -14,21 +14,30 @@ use super::scalar::{self, Refusal};
 use super::tree::{Node, Value};
 
 /// The kinds of sign; exactly one is given.
-const KINDS: [&str; 6] = ["errno", "eof", "hangup", "timeout", "signal", "unnoticed"];
-const KEYS: [&str; 10] = [
+const KINDS: [&str; 7] = [
     "errno",
     "eof",
     "hangup",
     "timeout",
     "signal",
+    "heartbeat_lost",
+    "unnoticed",
+];
+const KEYS: [&str; 11] = [
+    "errno",
+    "eof",
+    "hangup",
+    "timeout",
+    "signal",
+    "heartbeat_lost",
     "unnoticed",
     "call",
     "lane",
     "after",
     "when",
 ];
-/// Calls that endpoints make.
-const CALLS: [&str; 12] = [
+/// Calls that endpoints make; `heartbeat` is the wait for one, as reports name it.
+const CALLS: [&str; 13] = [
     "socket",
     "setsockopt",
     "getsockopt",
@@ -41,6 +50,7 @@ const CALLS: [&str; 12] = [
     "poll",
     "shutdown",
     "close",
+    "heartbeat",
 ];
 
 /// A sign, or the first of a list whose `when` holds. The outer None: a problem was noted.
@@ -122,6 +132,7 @@ fn one<'a>(dec: &Decoder<'a, '_>, fields: &Fields<'a>, lanes: &[String]) -> Opti
                 "eof" => SignKind::Eof,
                 "hangup" => SignKind::PollHangup,
                 "timeout" => SignKind::Timeout,
+                "heartbeat_lost" => SignKind::HeartbeatLost,
                 _ => SignKind::Unnoticed,
             }
         }

@@ -11,10 +11,11 @@ use super::name;
 use super::tree::Node;
 
 /// The verbs of steps.
-pub const VERBS: [&str; 17] = [
+pub const VERBS: [&str; 18] = [
     "listen",
     "accept",
     "serve",
+    "multiplex",
     "echo",
     "connect",
     "exchange",

@@ -188,6 +188,8 @@ faults:
 #[test]
 fn every_step_and_event_has_a_form() {
     let text = r#"version: 1
+detectors:
+  pulse: { heartbeat: { every: 1s, timeout: 3s, check_every: 2s, misses: 2, from: both, answered: true, when: idle, on_silence: half_close, reconnect: { delay: 1s, backoff: 1.5, limit: 3 } } }
 networks:
   office:
     hosts: [client, server, third]
@@ -221,6 +223,7 @@ scenarios:
         - { repeat: { times: 2, steps: [{ sleep: 1s }] } }
         - exit
     lanes:
+      hub: { on: server, detector: pulse, steps: [{ listen: { port: 82 } }, { multiplex: { slots: 8, echo: false, on_eof: ignore } }] }
       other: { on: third, count: 3, sigterm: ignore, steps: [{ listen: { port: 81 } }, { accept: 3 }] }
     faults:
       - { at: 1s, kill: other }
@@ -239,6 +242,7 @@ scenarios:
       - { at: 1s, type: { lane: client, text: hello } }
       - { at: 1s, netstat: }
       - { at: 1s, netstat: {} }
+      - { at: 1s, restart: { lane: other, times: 2, every: 1s, fin: false } }
       - { at: 3s, cut: { cable: [sw, gw], direction: from } }
       - { at: 3s, cut: { cable: client, carrier: lost }, name: unplugged }
       - { at: 3s, crash: gw }
@@ -246,7 +250,7 @@ scenarios:
       - { at: 3s, shutdown: { host: third, grace: 1s } }
 "#;
     let case = good(text).cases.remove(0);
-    assert_eq!(case.events.len(), 21);
+    assert_eq!(case.events.len(), 22);
     let names: Vec<&str> = case
         .events
         .iter()
@@ -261,9 +265,13 @@ scenarios:
             .iter()
             .map(|lane| lane.name.as_str())
             .collect::<Vec<_>>(),
-        ["server", "client", "other"]
+        ["server", "client", "hub", "other"]
     );
-    assert_eq!(case.lanes[2].count, 3);
+    assert_eq!(case.lanes[3].count, 3);
+    let heart = case.lanes[2].detector.heartbeat.as_ref().expect("pulse has one");
+    assert_eq!((heart.misses, heart.from, heart.when), (2, Beater::Both, BeatWhen::Idle));
+    let reconnect = heart.reconnect.as_ref().expect("it connects again");
+    assert_eq!((reconnect.backoff, reconnect.limit), (1.5, Some(3)));
     assert_eq!(case.lanes[1].sigpipe, Disposition::Ignore);
 }
 

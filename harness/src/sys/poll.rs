@@ -32,6 +32,11 @@ impl<'fd> Entry<'fd> {
         }
     }
 
+    /// Whether there are any events.
+    pub fn is_ready(&self) -> bool {
+        self.raw.revents != 0
+    }
+
     /// The events there are, in poll(2)'s words without their prefix: `IN|RDHUP`.
     /// Empty when there are none.
     pub fn words(&self) -> String {

@@ -2,6 +2,7 @@
 //! order of two events, what netstat says, what is on the wire and what is not.
 
 mod connections;
+mod heartbeats;
 mod hosts;
 mod keepalive;
 mod processes;

@@ -46,6 +46,9 @@ impl<'a> World<'a> {
         let mut mark_now = true;
         match &event.happening {
             Happening::Netstat => {}
+            Happening::Restart { .. } => {
+                return Err("a lane that is restarted: how long that takes is the machine's".into());
+            }
             Happening::Kill {
                 lane,
                 signal,

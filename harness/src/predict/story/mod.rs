@@ -89,6 +89,11 @@ struct World<'a> {
 
 /// Tells a case's story up to its first sign.
 pub(super) fn tell(case: &Case, kernel: KernelFacts) -> Result<Told, Unpredictable> {
+    if case.lanes.iter().any(|l| l.detector.heartbeat.is_some()) {
+        return Err(Unpredictable {
+            why: "a heartbeat is the application's own; the rules are the kernel's".into(),
+        });
+    }
     let mut world = World {
         case,
         kernel,

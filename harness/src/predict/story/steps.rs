@@ -80,6 +80,9 @@ impl<'a> World<'a> {
             }
             Action::Accept { count } => self.processes[p].wait = Wait::Accept(*count),
             Action::Serve { .. } => self.processes[p].wait = Wait::Accept(1),
+            Action::Multiplex { .. } => {
+                return Err("a server by poll(): the rules know one connection at a time".into());
+            }
             Action::Connect {
                 to,
                 address,
