@@ -4,7 +4,7 @@
 //! Needs QEMU and kernels (ci/setup, ci/kernels); no root.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use halfopen::outcome::record::{Outcome, Verdict};
@@ -136,7 +136,7 @@ fn without_veth() -> Result<(), Failed> {
     }
 }
 
-fn copy_index_without(from: &Path, to: &PathBuf, module: &str) -> std::io::Result<()> {
+fn copy_index_without(from: &Path, to: &Path, module: &str) -> std::io::Result<()> {
     std::fs::create_dir_all(to.join("kernel"))?;
     for entry in std::fs::read_dir(from)?.flatten() {
         let name = entry.file_name();
