@@ -311,8 +311,8 @@ mod tests {
 
     #[test]
     fn a_narrow_table_wraps_words_only() {
-        let text = table::render(&fixture::all(), 76);
-        assert!(text.lines().all(|line| line.len() <= 76), "{text}");
+        let text = table::render(&fixture::all(), 80);
+        assert!(text.lines().all(|line| line.len() <= 80), "{text}");
         insta::assert_snapshot!(text);
     }
 
