@@ -33,10 +33,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     for kernel in &found.kernels {
         let seconds = std::env::var("SECONDS_TO_SLEEP").unwrap_or("8000".into());
+        let settings = Settings {
+            // `APPEND=rdinit=/nowhere` shows what a panic looks like.
+            append: std::env::var("APPEND").unwrap_or_default(),
+            ..Settings::default()
+        };
         let life = boot(
             kernel,
             seconds.as_bytes(),
-            &Settings::default(),
+            &settings,
             None,
             &mut |heard| match heard {
                 Heard::Booted(booted) => println!("{booted:?}"),

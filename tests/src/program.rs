@@ -86,6 +86,10 @@ pub fn run<I: AsRef<OsStr>>(program: &Path, folder: &Path, words: &[I]) -> Ran {
 /// The same, not yet started.
 pub fn command(program: &Path, folder: &Path) -> Command {
     let mut command = Command::new(program);
-    command.current_dir(folder).stdin(Stdio::null()).env("NO_COLOR", "1").env_remove("COLUMNS");
+    command
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .env("NO_COLOR", "1")
+        .env_remove("COLUMNS");
     command
 }

@@ -25,18 +25,28 @@ struct Connected {
 
 impl Connected {
     fn new() -> Result<Self, Box<dyn std::error::Error>> {
-        let lab = Lab::builder().host("client").host("server").cable("client", "server").build()?;
+        let lab = Lab::builder()
+            .host("client")
+            .host("server")
+            .cable("client", "server")
+            .build()?;
         let address = SocketAddr::new(lab.address("server", Family::Ipv4)?, 7000);
         let listener = lab.enter("server", || TcpListener::bind(address))??;
         let client = lab.enter("client", || TcpStream::connect(address))??;
         let (accepted, _) = listener.accept()?;
-        Ok(Connected { lab, client, server: Some((listener, accepted)) })
+        Ok(Connected {
+            lab,
+            client,
+            server: Some((listener, accepted)),
+        })
     }
 
     /// The server's host loses power; its sockets go without a word.
     fn crash(&mut self) -> Result<(), LabError> {
         let server = &mut self.server;
-        self.lab.crash("server", &mut || drop(server.take())).map(drop)
+        self.lab
+            .crash("server", &mut || drop(server.take()))
+            .map(drop)
     }
 }
 
@@ -127,10 +137,19 @@ fn crash_of_one_host_leaves_the_others_on_a_switch_alone() -> Tested {
 #[test]
 fn packets_are_lost_on_the_wire_by_rule() -> Tested {
     let mut it = Connected::new()?;
-    let from_client = it.lab.ports().into_iter().find(|p| p.node == "client").ok_or("no port")?;
+    let from_client = it
+        .lab
+        .ports()
+        .into_iter()
+        .find(|p| p.node == "client")
+        .ok_or("no port")?;
     let wire = it.lab.filter_of("wire")?;
     // The data and its first retransmission; the second one passes.
-    let data = Match { tcp_flags_set: tcp_flag("PSH").ok_or("no flag")?, count: Some(2), ..Match::default() };
+    let data = Match {
+        tcp_flags_set: tcp_flag("PSH").ok_or("no flag")?,
+        count: Some(2),
+        ..Match::default()
+    };
     let rule = wire.add(Hook::Port(from_client.name), &data, Action::Drop)?;
 
     let (_, server) = it.server.as_mut().ok_or("it has not crashed")?;
@@ -148,16 +167,28 @@ fn packets_are_lost_on_the_wire_by_rule() -> Tested {
 #[test]
 fn what_a_lab_does_not_have_is_an_error() -> Tested {
     let mut it = Connected::new()?;
-    let unknown = it.lab.address("sever", Family::Ipv4).map_err(|e| e.to_string());
-    assert_eq!(unknown, Err("this lab has no node `sever`; it has client, server".into()));
+    let unknown = it
+        .lab
+        .address("sever", Family::Ipv4)
+        .map_err(|e| e.to_string());
+    assert_eq!(
+        unknown,
+        Err("this lab has no node `sever`; it has client, server".into())
+    );
     it.crash()?;
-    assert!(matches!(it.lab.enter("server", || ()), Err(LabError::Down { .. })));
+    assert!(matches!(
+        it.lab.enter("server", || ()),
+        Err(LabError::Down { .. })
+    ));
     Ok(())
 }
 
 /// Between so many seconds, as exactly as a machine under load can be.
 fn within(measured: Duration, earliest: f64, latest: f64) {
-    let (earliest, latest) = (Duration::from_secs_f64(earliest), Duration::from_secs_f64(latest));
+    let (earliest, latest) = (
+        Duration::from_secs_f64(earliest),
+        Duration::from_secs_f64(latest),
+    );
     assert!(
         REAL_TIME.within(measured, earliest, latest),
         "{measured:?} is not {earliest:?} to {latest:?}"

@@ -24,9 +24,11 @@ const QUIET: Duration = Duration::from_millis(80);
 /// Up, connect, down.
 type Round = [Duration; 3];
 
+type Arm = fn() -> Result<Round, Box<dyn Error>>;
+
 pub fn measure(rounds: usize, targets: &mut Targets) -> Result<(), Box<dyn Error>> {
     shell::prepare()?;
-    let arms: [(&str, fn() -> Result<Round, Box<dyn Error>>); 3] = [
+    let arms: [(&str, Arm); 3] = [
         ("bare netlink", by_netlink),
         ("halfopen", by_lab),
         ("ip and nft in a shell", by_shell),

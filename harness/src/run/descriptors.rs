@@ -21,7 +21,9 @@ pub fn for_all(cases: &[Case]) -> Result<usize, LabError> {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let left = limit.saturating_sub(OWN);
     let here = cases.iter().filter(|case| case.clock != Clock::Virtual);
-    let Some(largest) = here.max_by_key(|case| of(case)) else { return Ok(left) };
+    let Some(largest) = here.max_by_key(|case| of(case)) else {
+        return Ok(left);
+    };
     let needed = of(largest);
     if needed > left {
         return Err(LabError::Unsupported {

@@ -9,8 +9,13 @@ use crate::sys::process::exit_now;
 /// the cure, and ends the program with exit code 3.
 pub fn enter_or_exit() {
     if let Err(e) = enter() {
-        let source = e.source().map_or_else(String::new, |source| format!(": {source}"));
-        eprintln!("error: this program needs a sandbox: {e}{source}\n  cure: {}", why_refused());
+        let source = e
+            .source()
+            .map_or_else(String::new, |source| format!(": {source}"));
+        eprintln!(
+            "error: this program needs a sandbox: {e}{source}\n  cure: {}",
+            why_refused()
+        );
         exit_now(3);
     }
 }

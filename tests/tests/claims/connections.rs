@@ -37,14 +37,19 @@ fn f1_refused_connection_is_a_reset_with_ack() {
 
 #[test]
 fn e1_nonblocking_connect_is_in_progress_then_so_error_tells() {
-    for (port, so_error) in
-        [(7000, CallResult::Value(0)), (7001, CallResult::Errno("ECONNREFUSED".into()))]
-    {
+    for (port, so_error) in [
+        (7000, CallResult::Value(0)),
+        (7001, CallResult::Errno("ECONNREFUSED".into())),
+    ] {
         let seen = run(&format!("connect-in-progress/port={port}"));
         let calls: Vec<_> = seen.process("client", 0).calls.iter().take(4).collect();
         let names: Vec<_> = calls.iter().map(|c| c.call.as_str()).collect();
         assert_eq!(names, ["socket", "connect", "poll", "getsockopt"], "{seen}");
-        assert_eq!(calls[1].result, CallResult::Errno("EINPROGRESS".into()), "{seen}");
+        assert_eq!(
+            calls[1].result,
+            CallResult::Errno("EINPROGRESS".into()),
+            "{seen}"
+        );
         assert!(matches!(calls[2].result, CallResult::Ready(_)), "{seen}");
         assert_eq!(calls[3].result, so_error, "{seen}");
     }

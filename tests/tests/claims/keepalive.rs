@@ -5,7 +5,9 @@ use halfopen::outcome::record::Packet;
 use crate::see::{Seen, about, run};
 
 fn probes<'a>(seen: &'a Seen, from: &'a str) -> Vec<&'a Packet> {
-    seen.kind("keepalive-probe").filter(|p| p.from == from).collect()
+    seen.kind("keepalive-probe")
+        .filter(|p| p.from == from)
+        .collect()
 }
 
 #[test]
@@ -19,11 +21,16 @@ fn k1_k14_probe_is_one_before_the_next_byte_and_is_answered() {
     for probe in &probes {
         assert_eq!(probe.seq.map(|seq| seq + 1), next, "{seen}");
         assert_eq!((probe.len, probe.flags.as_str()), (0, "A"), "{seen}");
-        let answer = seen.packets().find(|p| p.sent_ns > probe.sent_ns && p.from == "server");
+        let answer = seen
+            .packets()
+            .find(|p| p.sent_ns > probe.sent_ns && p.from == "server");
         let answer = answer.unwrap_or_else(|| panic!("no answer{seen}"));
         assert_eq!((answer.ack, answer.len), (next, 0), "{seen}");
     }
-    assert!(about(probes[1].sent_ns - probes[0].sent_ns, 1.0), "the timer is set anew{seen}");
+    assert!(
+        about(probes[1].sent_ns - probes[0].sent_ns, 1.0),
+        "the timer is set anew{seen}"
+    );
 }
 
 #[test]
@@ -32,18 +39,29 @@ fn k2_crashed_peer_gets_two_probes_and_a_reset() {
     assert_eq!(probes(&seen, "client").len(), 2, "{seen}");
     // tcp_send_active_reset() in tcp_keepalive_timer().
     let last = seen.packets().last().unwrap_or_else(|| panic!("{seen}"));
-    assert_eq!((last.from.as_str(), last.flags.as_str()), ("client", "RA"), "{seen}");
+    assert_eq!(
+        (last.from.as_str(), last.flags.as_str()),
+        ("client", "RA"),
+        "{seen}"
+    );
 }
 
 #[test]
 fn k2_no_probe_is_on_the_wire_when_the_peer_does_not_resolve() {
     for (family, question) in [("ipv4", "arp-request"), ("ipv6", "neighbour-solicitation")] {
-        let seen = run(&format!("keepalive-peer-crashed-unresolved/family={family}"));
+        let seen = run(&format!(
+            "keepalive-peer-crashed-unresolved/family={family}"
+        ));
         let crashed = seen.fault("crash").took_ns;
         let since: Vec<_> = seen.packets().filter(|p| p.sent_ns > crashed).collect();
-        let asked = since.iter().filter(|p| p.kind == question && p.from == "client");
+        let asked = since
+            .iter()
+            .filter(|p| p.kind == question && p.from == "client");
         assert!(asked.count() >= 3, "{seen}");
-        assert!(since.iter().all(|p| p.flags.is_empty()), "no TCP at all{seen}");
+        assert!(
+            since.iter().all(|p| p.flags.is_empty()),
+            "no TCP at all{seen}"
+        );
         assert_eq!(seen.0.wire.counts.keepalive_probes, 0, "{seen}");
     }
 }

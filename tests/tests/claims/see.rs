@@ -23,7 +23,11 @@ pub fn run(id: &str) -> Seen {
     let case = case.unwrap_or_else(|| panic!("no case {id} in {}", file.display()));
     let results = run::run(&[case], &run::Options::default(), &mut |_| ())
         .unwrap_or_else(|e| panic!("{id}: {e}"));
-    let outcome = results.outcomes.into_iter().next().expect("one case, one outcome");
+    let outcome = results
+        .outcomes
+        .into_iter()
+        .next()
+        .expect("one case, one outcome");
     assert_eq!(outcome.status, Status::Ran, "{id}");
     Seen(outcome)
 }
@@ -61,7 +65,11 @@ impl Seen {
 
     /// The calls of this name of the lane's own process.
     pub fn calls<'a>(&'a self, lane: &str, name: &'a str) -> Vec<&'a Call> {
-        self.process(lane, 0).calls.iter().filter(|c| c.call == name).collect()
+        self.process(lane, 0)
+            .calls
+            .iter()
+            .filter(|c| c.call == name)
+            .collect()
     }
 
     /// The last call of the lane's own process.
@@ -75,7 +83,10 @@ impl Seen {
     pub fn states(&self, moment: &str, host: &str) -> Vec<&str> {
         let netstat = self.0.netstat.iter().find(|n| n.moment == moment);
         let netstat = netstat.unwrap_or_else(|| panic!("netstat was not called {moment}{self}"));
-        let sockets = netstat.sockets.iter().filter(|s| s.host == host && s.state != "LISTEN");
+        let sockets = netstat
+            .sockets
+            .iter()
+            .filter(|s| s.host == host && s.state != "LISTEN");
         sockets.map(|s| s.state.as_str()).collect()
     }
 }
@@ -83,7 +94,12 @@ impl Seen {
 /// The evidence, for a message of failure.
 impl std::fmt::Display for Seen {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "\n{}\n{}", self.0.id, report::ladder::render(&self.0, &report::ladder::WHOLE))
+        write!(
+            f,
+            "\n{}\n{}",
+            self.0.id,
+            report::ladder::render(&self.0, &report::ladder::WHOLE)
+        )
     }
 }
 
@@ -97,5 +113,6 @@ pub fn about(nanoseconds: i64, seconds: f64) -> bool {
 
 /// When a call returned.
 pub fn returned(call: &Call) -> i64 {
-    call.end_ns.unwrap_or_else(|| panic!("{call:?} never returned"))
+    call.end_ns
+        .unwrap_or_else(|| panic!("{call:?} never returned"))
 }

@@ -39,12 +39,24 @@ fn as_ordinary_user() -> &'static str {
 fn doctor_says_that_cases_can_be_run() {
     let ran = Place::empty().halfopen("doctor");
     assert_eq!(ran.code, Some(0), "{ran}");
-    for part in ["This machine", "Needed by every run", "Needed by some scenarios"] {
+    for part in [
+        "This machine",
+        "Needed by every run",
+        "Needed by some scenarios",
+    ] {
         assert!(ran.stdout.contains(part), "{ran}");
     }
     assert!(ran.stdout.contains("Cases can be run here."), "{ran}");
-    let lacks = ran.stdout.lines().filter(|l| l.trim_start().starts_with("CANNOT")).count();
-    let cures = ran.stdout.lines().filter(|l| l.trim_start().starts_with("cure ")).count();
+    let lacks = ran
+        .stdout
+        .lines()
+        .filter(|l| l.trim_start().starts_with("CANNOT"))
+        .count();
+    let cures = ran
+        .stdout
+        .lines()
+        .filter(|l| l.trim_start().starts_with("cure "))
+        .count();
     assert_eq!(lacks, cures, "{ran}");
 }
 
@@ -52,9 +64,19 @@ fn doctor_says_that_cases_can_be_run() {
 fn ordinary_user_runs_the_same() {
     let place = Place::with(QUICK);
     let program = program_for_everybody(&place);
-    let ran = shell(&place, &format!("{} {} run --format json", as_ordinary_user(), program.display()));
+    let ran = shell(
+        &place,
+        &format!(
+            "{} {} run --format json",
+            as_ordinary_user(),
+            program.display()
+        ),
+    );
     assert_eq!(ran.code, Some(0), "{ran}");
-    assert!(ran.stdout.contains(r#""privileges": "user namespace""#), "{ran}");
+    assert!(
+        ran.stdout.contains(r#""privileges": "user namespace""#),
+        "{ran}"
+    );
     assert!(ran.stderr.contains("3 as expected, 0 differ"), "{ran}");
 }
 
@@ -74,8 +96,14 @@ fn neither_root_nor_user_namespaces() {
         let ran = shell(&place, &script);
         assert_eq!(ran.code, Some(3), "{ran}");
         let said = format!("{}{}", ran.stdout, ran.stderr);
-        assert!(said.contains("forbids user namespaces to ordinary users"), "{ran}");
-        assert!(said.contains("sysctl user.max_user_namespaces=15000"), "the cure: {ran}");
+        assert!(
+            said.contains("forbids user namespaces to ordinary users"),
+            "{ran}"
+        );
+        assert!(
+            said.contains("sysctl user.max_user_namespaces=15000"),
+            "the cure: {ran}"
+        );
     }
 }
 
@@ -84,7 +112,11 @@ fn kernel_without_nftables() {
     let place = Place::with(QUICK);
     let program = halfopen();
     for words in ["run", "doctor"] {
-        let ran = run(&fixture("without-nftables"), place.path(), &[program.as_os_str(), words.as_ref()]);
+        let ran = run(
+            &fixture("without-nftables"),
+            place.path(),
+            &[program.as_os_str(), words.as_ref()],
+        );
         assert_eq!(ran.code, Some(3), "{ran}");
         let said = format!("{}{}", ran.stdout, ran.stderr);
         assert!(said.contains("by nftables (netdev fwd)"), "{ran}");
@@ -97,7 +129,11 @@ fn sysctl_that_this_kernel_lacks() {
     let place = Place::with(QUICK);
     let ran = place.halfopen("run refused --sysctl client:net.ipv4.tcp_retries9=3");
     assert_eq!(ran.code, Some(3), "{ran}");
-    assert!(ran.stdout.contains("set or read sysctl net.ipv4.tcp_retries9"), "{ran}");
+    assert!(
+        ran.stdout
+            .contains("set or read sysctl net.ipv4.tcp_retries9"),
+        "{ran}"
+    );
     assert!(ran.stdout.contains("2 not run"), "{ran}");
 }
 
@@ -106,7 +142,10 @@ fn sysctl_that_this_kernel_lacks() {
 fn low_soft_limit_of_descriptors_is_raised() {
     let place = Place::empty();
     let program = halfopen();
-    let ran = shell(&place, &format!("ulimit -Sn 256; {} run", program.display()));
+    let ran = shell(
+        &place,
+        &format!("ulimit -Sn 256; {} run", program.display()),
+    );
     assert!(matches!(ran.code, Some(0 | 1)), "{ran}");
     assert!(!ran.stdout.contains("FAILED"), "{ran}");
     assert!(!ran.stdout.contains("Too many open files"), "{ran}");
@@ -116,9 +155,15 @@ fn low_soft_limit_of_descriptors_is_raised() {
 fn low_hard_limit_of_descriptors_makes_cases_wait() {
     let place = Place::empty();
     let program = halfopen();
-    let ran = shell(&place, &format!("ulimit -n 128; {} run connect-", program.display()));
+    let ran = shell(
+        &place,
+        &format!("ulimit -n 128; {} run connect-", program.display()),
+    );
     assert_eq!(ran.code, Some(0), "{ran}");
-    let ran = shell(&place, &format!("ulimit -n 64; {} run connect-", program.display()));
+    let ran = shell(
+        &place,
+        &format!("ulimit -n 64; {} run connect-", program.display()),
+    );
     assert_eq!(ran.code, Some(3), "{ran}");
     assert!(ran.stderr.contains("cure: raise the hard limit"), "{ran}");
 }

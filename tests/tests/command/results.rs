@@ -20,18 +20,29 @@ fn built_in_catalogue_runs() {
 #[test]
 fn case_that_differs() {
     let wrong = "    expect: { errno: ETIMEDOUT, call: read, after: 2s }\n    server: [listen, accept, echo]";
-    let right = "    expect: { eof: true, call: read, after: 0s }\n    server: [listen, accept, echo]";
+    let right =
+        "    expect: { eof: true, call: read, after: 0s }\n    server: [listen, accept, echo]";
     assert!(QUICK.contains(right));
     let ran = Place::with(&QUICK.replace(right, wrong)).halfopen("run killed");
     assert_eq!(ran.code, Some(1), "{ran}");
     assert!(ran.stdout.contains("DIFFERS"), "{ran}");
-    assert!(ran.stdout.contains("expected ETIMEDOUT, saw end of file"), "{ran}");
+    assert!(
+        ran.stdout.contains("expected ETIMEDOUT, saw end of file"),
+        "{ran}"
+    );
 }
 
 #[test]
 fn ladder_shows_every_call_and_packet() {
     let ran = Place::with(QUICK).halfopen("run killed --ladder");
-    for word in ["connect() = 0", "SYN+ACK", "FIN", "read() = 0", "SIGKILL", "CLOSE_WAIT"] {
+    for word in [
+        "connect() = 0",
+        "SYN+ACK",
+        "FIN",
+        "read() = 0",
+        "SIGKILL",
+        "CLOSE_WAIT",
+    ] {
         assert!(ran.stdout.contains(word), "{word}: {ran}");
     }
 }
@@ -43,7 +54,10 @@ fn json_keeps_its_keys() {
     let json: Value = serde_json::from_str(&ran.stdout).unwrap_or_else(|e| panic!("{e}\n{ran}"));
     has(&json, &["schema", "environment", "cases"]);
     assert_eq!(json["schema"], 1);
-    has(&json["environment"], &["kernel", "hz", "time", "congestion_control", "halfopen"]);
+    has(
+        &json["environment"],
+        &["kernel", "hz", "time", "congestion_control", "halfopen"],
+    );
     assert_eq!(json["environment"]["congestion_control"], "reno");
     assert_eq!(json["environment"]["time"], "real");
 
@@ -51,21 +65,45 @@ fn json_keeps_its_keys() {
     has(
         case,
         &[
-            "id", "scenario", "axes", "book", "first_sign", "endpoints", "wire", "prediction",
-            "verdict", "surprises",
+            "id",
+            "scenario",
+            "axes",
+            "book",
+            "first_sign",
+            "endpoints",
+            "wire",
+            "prediction",
+            "verdict",
+            "surprises",
         ],
     );
     let sign = &case["first_sign"];
-    has(sign, &["endpoint", "call", "outcome", "errno", "since_fault_ns"]);
-    assert_eq!((&sign["endpoint"], &sign["call"]), (&"client".into(), &"read".into()));
+    has(
+        sign,
+        &["endpoint", "call", "outcome", "errno", "since_fault_ns"],
+    );
+    assert_eq!(
+        (&sign["endpoint"], &sign["call"]),
+        (&"client".into(), &"read".into())
+    );
     assert!(sign["since_fault_ns"].is_i64(), "{sign}");
     has(
         &case["wire"]["counts"],
-        &["keepalive_probes", "retransmissions", "syn", "fin", "rst", "icmp"],
+        &[
+            "keepalive_probes",
+            "retransmissions",
+            "syn",
+            "fin",
+            "rst",
+            "icmp",
+        ],
     );
     assert_eq!(case["wire"]["counts"]["fin"], 1);
     let calls = &case["endpoints"][0]["processes"][0]["calls"][0];
-    has(calls, &["call", "conn", "line", "start_ns", "end_ns", "result"]);
+    has(
+        calls,
+        &["call", "conn", "line", "start_ns", "end_ns", "result"],
+    );
     assert_eq!(case["verdict"], "as_expected");
 }
 
@@ -86,8 +124,15 @@ scenarios:
 ",
     );
     let ran = place.halfopen("run");
-    assert_eq!(ran.code, Some(1), "the pinned six retries take two minutes: {ran}");
-    assert!(ran.stdout.contains("expected ETIMEDOUT, saw unnoticed"), "{ran}");
+    assert_eq!(
+        ran.code,
+        Some(1),
+        "the pinned six retries take two minutes: {ran}"
+    );
+    assert!(
+        ran.stdout.contains("expected ETIMEDOUT, saw unnoticed"),
+        "{ran}"
+    );
     let set = "--sysctl client:net.ipv4.tcp_syn_retries=1";
     let ran = place.halfopen(&format!("run {set} --format json"));
     assert_eq!(ran.code, Some(0), "{ran}");

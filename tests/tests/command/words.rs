@@ -16,7 +16,10 @@ fn help_of_each_command() {
     let commands = said.lines().skip_while(|l| *l != "Commands:").skip(1);
     let commands = commands.map_while(|l| l.split_whitespace().next());
     for name in commands.filter(|name| *name != "help") {
-        assert_said(&format!("help-{name}"), &place.halfopen(&format!("{name} --help")));
+        assert_said(
+            &format!("help-{name}"),
+            &place.halfopen(&format!("{name} --help")),
+        );
     }
 }
 
@@ -40,19 +43,35 @@ fn list_and_check_a_file() {
     assert_said("check", &place.halfopen("check"));
     let json = place.halfopen("list --format json");
     let json: Value = serde_json::from_str(&json.stdout).unwrap_or_else(|e| panic!("{e}\n{json}"));
-    let ids: Vec<_> = json["cases"].as_array().expect("a list").iter().map(|c| &c["id"]).collect();
-    assert_eq!(ids, ["refused/network=link", "refused/network=routed", "killed"]);
+    let ids: Vec<_> = json["cases"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|c| &c["id"])
+        .collect();
+    assert_eq!(
+        ids,
+        ["refused/network=link", "refused/network=routed", "killed"]
+    );
 }
 
 #[test]
 fn without_a_file_there_is_the_built_in_catalogue() {
     let built_in = Place::empty().halfopen("list --format json");
     assert_eq!(built_in.code, Some(0), "{built_in}");
-    assert!(built_in.stderr.contains("there is no ./scenarios.yaml here"), "{built_in}");
+    assert!(
+        built_in
+            .stderr
+            .contains("there is no ./scenarios.yaml here"),
+        "{built_in}"
+    );
     let place = Place::empty();
     let shipped = std::fs::read_to_string(root().join("scenarios.yaml"));
     place.write("copy.yaml", &shipped.unwrap_or_else(|e| panic!("{e}")));
-    assert_eq!(built_in.stdout, place.halfopen("list copy.yaml --format json").stdout);
+    assert_eq!(
+        built_in.stdout,
+        place.halfopen("list copy.yaml --format json").stdout
+    );
 }
 
 #[test]
@@ -60,7 +79,10 @@ fn schema_is_a_json_schema() {
     let ran = Place::empty().halfopen("schema");
     let schema: Value = serde_json::from_str(&ran.stdout).unwrap_or_else(|e| panic!("{e}\n{ran}"));
     let dialect = schema["$schema"].as_str().unwrap_or_default();
-    assert!(dialect.starts_with("https://json-schema.org/draft/"), "{dialect}");
+    assert!(
+        dialect.starts_with("https://json-schema.org/draft/"),
+        "{dialect}"
+    );
     assert_eq!(schema["type"], "object");
     for key in ["version", "detectors", "scenarios"] {
         assert!(schema["properties"][key].is_object(), "{key}");

@@ -36,7 +36,12 @@ fn sysctl_of_no_host_or_in_no_form() {
 #[test]
 fn unknown_command_and_option() {
     let place = Place::with(QUICK);
-    for words in ["frobnicate", "run --frobnicate", "run --jobs 0", "run --ladder --format json"] {
+    for words in [
+        "frobnicate",
+        "run --frobnicate",
+        "run --jobs 0",
+        "run --ladder --format json",
+    ] {
         assert_eq!(place.halfopen(words).code, Some(2), "{words}");
     }
 }

@@ -43,8 +43,13 @@ impl Attempt {
         let pipe = || if heard { Stdio::piped() } else { Stdio::null() };
         let mut command = command(&halfopen(), &root());
         command.args(words).stdout(pipe()).stderr(pipe());
-        let supervisor = command.spawn().unwrap_or_else(|e| panic!("cannot start it: {e}"));
-        Attempt { supervisor, began: Instant::now() }
+        let supervisor = command
+            .spawn()
+            .unwrap_or_else(|e| panic!("cannot start it: {e}"));
+        Attempt {
+            supervisor,
+            began: Instant::now(),
+        }
     }
 
     /// Waits until so long after the start.
@@ -54,7 +59,9 @@ impl Attempt {
 
     /// Whether it is still under way.
     pub fn runs(&mut self) -> bool {
-        self.supervisor.try_wait().is_ok_and(|ended| ended.is_none())
+        self.supervisor
+            .try_wait()
+            .is_ok_and(|ended| ended.is_none())
     }
 
     /// Sends a signal; false: there is no such process, any more or yet.
@@ -89,7 +96,8 @@ fn only_child(pid: u32) -> Option<u32> {
 pub fn others() -> Vec<u32> {
     let all = std::fs::read_dir("/proc").expect("is mounted").flatten();
     let pids = all.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    pids.filter(|pid| *pid != 1 && *pid != std::process::id()).collect()
+    pids.filter(|pid| *pid != 1 && *pid != std::process::id())
+        .collect()
 }
 
 /// Waits until no process of a run is left, and gives how long that took. What
@@ -108,13 +116,20 @@ pub fn nothing_left(before: &Caller, how: &str) -> Duration {
         assert!(
             waited < GONE_WITHIN,
             "{how}: processes are left after {waited:?}: {:?}",
-            processes.iter().map(|pid| describe(*pid)).collect::<Vec<_>>()
+            processes
+                .iter()
+                .map(|pid| describe(*pid))
+                .collect::<Vec<_>>()
         );
         std::thread::sleep(Duration::from_millis(5));
     }
     let took = began.elapsed();
     let changes = before.changes(&Caller::now());
-    assert!(changes.is_empty(), "{how}: the caller's network has changed:\n{}", changes.join("\n"));
+    assert!(
+        changes.is_empty(),
+        "{how}: the caller's network has changed:\n{}",
+        changes.join("\n")
+    );
     took
 }
 

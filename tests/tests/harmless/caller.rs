@@ -102,7 +102,10 @@ fn settle() {
         if Caller::now() == before {
             return;
         }
-        assert!(Instant::now() < deadline, "the network does not come to rest");
+        assert!(
+            Instant::now() < deadline,
+            "the network does not come to rest"
+        );
     }
 }
 
@@ -116,7 +119,11 @@ impl Caller {
         for file in ["/proc/self/mountinfo", "/proc/thread-self/net/dev"] {
             let text = std::fs::read(file).unwrap_or_else(|e| panic!("{file}: {e}"));
             // Of the list of devices only the names: packets are counted.
-            let text = if file.ends_with("dev") { first_words(&text) } else { text };
+            let text = if file.ends_with("dev") {
+                first_words(&text)
+            } else {
+                text
+            };
             all.insert(file.into(), text);
         }
         sysctls(Path::new("/proc/sys/net"), &mut all);
@@ -126,19 +133,28 @@ impl Caller {
     /// What is not any more as it was, in words.
     pub fn changes(&self, later: &Caller) -> Vec<String> {
         let names = self.0.keys().chain(later.0.keys());
-        let mut names: Vec<_> = names.filter(|n| self.0.get(*n) != later.0.get(*n)).collect();
+        let mut names: Vec<_> = names
+            .filter(|n| self.0.get(*n) != later.0.get(*n))
+            .collect();
         names.sort_unstable();
         names.dedup();
         let text = |of: &Caller, name: &str| {
-            of.0.get(name).map_or("not there".into(), |b| String::from_utf8_lossy(b).into_owned())
+            of.0.get(name).map_or("not there".into(), |b| {
+                String::from_utf8_lossy(b).into_owned()
+            })
         };
-        names.into_iter().map(|n| format!("{n}\n- {}\n+ {}", text(self, n), text(later, n))).collect()
+        names
+            .into_iter()
+            .map(|n| format!("{n}\n- {}\n+ {}", text(self, n), text(later, n)))
+            .collect()
     }
 }
 
 fn first_words(text: &[u8]) -> Vec<u8> {
     let text = String::from_utf8_lossy(text);
-    let words = text.lines().filter_map(|line| line.split_whitespace().next());
+    let words = text
+        .lines()
+        .filter_map(|line| line.split_whitespace().next());
     words.collect::<Vec<_>>().join("\n").into_bytes()
 }
 
@@ -164,11 +180,18 @@ pub fn tell(words: &[&str], input: &str) -> Vec<u8> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn();
-    let mut child = child.unwrap_or_else(|e| panic!("cannot start {}: {e}: run ci/setup", words[0]));
+    let mut child =
+        child.unwrap_or_else(|e| panic!("cannot start {}: {e}: run ci/setup", words[0]));
     // Dropped at the end of the statement: the program sees the input's end.
-    let written = child.stdin.take().expect("is a pipe").write_all(input.as_bytes());
+    let written = child
+        .stdin
+        .take()
+        .expect("is a pipe")
+        .write_all(input.as_bytes());
     written.unwrap_or_else(|e| panic!("{words:?}: {e}"));
-    let output = child.wait_with_output().unwrap_or_else(|e| panic!("{words:?}: {e}"));
+    let output = child
+        .wait_with_output()
+        .unwrap_or_else(|e| panic!("{words:?}: {e}"));
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{words:?}: {errors}");
     output.stdout

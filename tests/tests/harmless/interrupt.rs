@@ -27,10 +27,12 @@ fn interrupted_run_tells_what_was_run_and_what_was_not() {
     for signal in [Signal::SIGINT, Signal::SIGTERM] {
         let attempt = Attempt::start_with(&["run"], true);
         attempt.wait_until(MID_RUN);
-        let watched = witness::place(12, &mut Random::seeded(signal.as_str()));
-        assert!(watched > 0, "no namespace was there to be watched");
+        witness::place_some(12, &mut Random::seeded(signal.as_str()));
         let asked = Instant::now();
-        assert!(attempt.signal(Who::Supervisor, signal), "it has ended already");
+        assert!(
+            attempt.signal(Who::Supervisor, signal),
+            "it has ended already"
+        );
         let ran = attempt.end();
         assert!(asked.elapsed() < ENDS_WITHIN, "{:?}", asked.elapsed());
         assert_interrupted(&ran);
@@ -46,7 +48,10 @@ fn interrupted_twice_it_stops_at_once() {
     let attempt = Attempt::start_with(&["run"], true);
     attempt.wait_until(MID_RUN);
     let asked = Instant::now();
-    assert!(attempt.signal(Who::Supervisor, Signal::SIGINT), "it has ended already");
+    assert!(
+        attempt.signal(Who::Supervisor, Signal::SIGINT),
+        "it has ended already"
+    );
     // Not yet another one: signals of one kind do not queue.
     std::thread::sleep(Duration::from_millis(20));
     attempt.signal(Who::Supervisor, Signal::SIGINT);
@@ -74,9 +79,12 @@ fn ctrl_c_on_a_terminal_is_one_interrupt() {
         .unwrap_or_else(|e| panic!("cannot start script: {e}: run ci/setup"));
     std::thread::sleep(MID_RUN);
     let mut keys = terminal.stdin.take().expect("is a pipe");
-    keys.write_all(b"\x03").unwrap_or_else(|e| panic!("cannot type: {e}"));
+    keys.write_all(b"\x03")
+        .unwrap_or_else(|e| panic!("cannot type: {e}"));
     // Kept until the end: `script` ends with its input.
-    let output = terminal.wait_with_output().unwrap_or_else(|e| panic!("{e}"));
+    let output = terminal
+        .wait_with_output()
+        .unwrap_or_else(|e| panic!("{e}"));
     drop(keys);
     assert_interrupted(&Ran::of(&output));
     nothing_left(&before, "Ctrl-C");
@@ -85,7 +93,11 @@ fn ctrl_c_on_a_terminal_is_one_interrupt() {
 fn assert_interrupted(ran: &Ran) {
     assert_eq!(ran.code, Some(130), "{ran}");
     let said = ran.stdout.replace('\r', "");
-    let rows = |verdict: &str| said.lines().filter(|line| line.trim_end().ends_with(verdict)).count();
+    let rows = |verdict: &str| {
+        said.lines()
+            .filter(|line| line.trim_end().ends_with(verdict))
+            .count()
+    };
     assert!(rows("as expected") > 0, "{ran}");
     assert!(rows("not run") > 0, "{ran}");
     assert!(said.contains("interrupted"), "{ran}");

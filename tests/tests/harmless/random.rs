@@ -8,7 +8,9 @@ pub struct Random(u64);
 impl Random {
     /// From HALFOPEN_SEED, or 1; and the test's name, so that tests differ.
     pub fn seeded(name: &str) -> Self {
-        let seed = std::env::var("HALFOPEN_SEED").ok().and_then(|s| s.parse().ok());
+        let seed = std::env::var("HALFOPEN_SEED")
+            .ok()
+            .and_then(|s| s.parse().ok());
         let mixed = name.bytes().fold(seed.unwrap_or(1), |seed: u64, byte| {
             seed.wrapping_mul(31).wrapping_add(byte.into())
         });

@@ -33,6 +33,21 @@ fn post() -> &'static Namespace {
     POST.get_or_init(|| Namespace::create("watch").unwrap_or_else(|e| panic!("{e}")))
 }
 
+/// As [`place`], but waits until there is a namespace to watch.
+///
+/// # Panics
+/// When there is none for long.
+pub fn place_some(most: usize, random: &mut Random) -> usize {
+    for _ in 0..80 {
+        let placed = place(most, random);
+        if placed > 0 {
+            return placed;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    panic!("there was no namespace to be watched");
+}
+
 /// Puts witnesses into at most so many namespaces of the processes that are
 /// there, and tells into how many. Some go away meanwhile.
 pub fn place(most: usize, random: &mut Random) -> usize {
@@ -41,13 +56,12 @@ pub fn place(most: usize, random: &mut Random) -> usize {
     while namespaces.len() > most {
         namespaces.swap_remove(random.below(namespaces.len()));
     }
-    let before = left().len();
+    let mut names = Vec::new();
     let mut requests = String::new();
     for namespace in &namespaces {
-        let number = PLACED.fetch_add(1, Ordering::Relaxed);
-        requests += &format!(
-            "link add {PREFIX}{number} type veth peer name {PREFIX} netns {namespace}\n"
-        );
+        let name = format!("{PREFIX}{}", PLACED.fetch_add(1, Ordering::Relaxed));
+        requests += &format!("link add {name} type veth peer name {PREFIX} netns {namespace}\n");
+        names.push(name);
     }
     // With -force one that is gone, or no network namespace, stops nothing.
     let start = || {
@@ -59,18 +73,30 @@ pub fn place(most: usize, random: &mut Random) -> usize {
     };
     let child = post().enter(start).unwrap_or_else(|e| panic!("{e}"));
     let mut child = child.unwrap_or_else(|e| panic!("cannot start ip: {e}: run ci/setup"));
-    let written = child.stdin.take().expect("is a pipe").write_all(requests.as_bytes());
-    written.and_then(|()| child.wait()).unwrap_or_else(|e| panic!("ip -batch: {e}"));
-    left().len() - before
+    let written = child
+        .stdin
+        .take()
+        .expect("is a pipe")
+        .write_all(requests.as_bytes());
+    written
+        .and_then(|()| child.wait())
+        .unwrap_or_else(|e| panic!("ip -batch: {e}"));
+    left().iter().filter(|name| names.contains(name)).count()
 }
 
 /// The witnesses whose namespaces are still there.
 fn left() -> Vec<String> {
     let file = "/proc/thread-self/net/dev";
-    let text = post().enter(|| std::fs::read_to_string(file)).unwrap_or_else(|e| panic!("{e}"));
+    let text = post()
+        .enter(|| std::fs::read_to_string(file))
+        .unwrap_or_else(|e| panic!("{e}"));
     let text = text.unwrap_or_else(|e| panic!("{file}: {e}"));
     let names = text.lines().filter_map(|line| line.split(':').next());
-    names.map(str::trim).filter(|name| name.starts_with(PREFIX)).map(str::to_owned).collect()
+    names
+        .map(str::trim)
+        .filter(|name| name.starts_with(PREFIX))
+        .map(str::to_owned)
+        .collect()
 }
 
 /// Waits until every namespace that is watched is gone, and gives how long
