@@ -4,7 +4,7 @@
 //! Needs QEMU and kernels (ci/setup, ci/kernels); no root.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use halfopen::outcome::record::{Outcome, Verdict};
@@ -65,7 +65,10 @@ fn whole_catalogue() -> Result<(), Failed> {
     let cases = cases(|_| true)?;
     let mut order: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for case in &cases {
-        order.entry(&case.scenario).or_default().push(case.id.clone());
+        order
+            .entry(&case.scenario)
+            .or_default()
+            .push(case.id.clone());
     }
     let outcomes = run(&cases, &kernel)?;
     let folder = root().join("tests/tests/snapshots/virtual");
@@ -76,12 +79,21 @@ fn whole_catalogue() -> Result<(), Failed> {
         std::fs::create_dir_all(&folder)?;
         std::fs::write(&build, format!("{}\n", kernel.release))?;
     }
-    let tolerance = if same_build || writing { VIRTUAL_TIME } else { REAL_TIME };
+    let tolerance = if same_build || writing {
+        VIRTUAL_TIME
+    } else {
+        REAL_TIME
+    };
     for outcome in &outcomes {
         if outcome.verdict != Verdict::AsExpected {
             return Err(format!("{}: {}", outcome.id, outcome.surprises.join("\n")).into());
         }
-        row::assert_row(&folder, outcome, &order[outcome.scenario.as_str()], tolerance);
+        row::assert_row(
+            &folder,
+            outcome,
+            &order[outcome.scenario.as_str()],
+            tolerance,
+        );
     }
     Ok(())
 }
@@ -124,15 +136,17 @@ fn without_veth() -> Result<(), Failed> {
     }
 }
 
-fn copy_index_without(from: &Path, to: &PathBuf, module: &str) -> std::io::Result<()> {
+fn copy_index_without(from: &Path, to: &Path, module: &str) -> std::io::Result<()> {
     std::fs::create_dir_all(to.join("kernel"))?;
     for entry in std::fs::read_dir(from)?.flatten() {
         let name = entry.file_name();
         if name.to_string_lossy().starts_with("modules.") {
             let text = std::fs::read(entry.path())?;
             let text = String::from_utf8_lossy(&text);
-            let kept: Vec<&str> =
-                text.lines().filter(|l| !l.contains(&format!("/{module}.ko"))).collect();
+            let kept: Vec<&str> = text
+                .lines()
+                .filter(|l| !l.contains(&format!("/{module}.ko")))
+                .collect();
             std::fs::write(to.join(name), kept.join("\n"))?;
         }
     }
@@ -142,7 +156,10 @@ fn copy_index_without(from: &Path, to: &PathBuf, module: &str) -> std::io::Resul
 fn panics() -> Result<(), Failed> {
     let kernel = kernel()?;
     // A kernel that is told to use another first process than ours has none.
-    let options = Options { append: "rdinit=/none init=/none".into(), ..Options::default() };
+    let options = Options {
+        append: "rdinit=/none init=/none".into(),
+        ..Options::default()
+    };
     let cases = cases(|case| case.scenario == "orderly-close")?;
     let runs = cases::run(&cases, &[kernel], &options, &mut |_, _| ())?;
     match &runs[0].ended {

@@ -93,7 +93,9 @@ fn tell(
         }
         (several, Format::Table) => {
             output::say(&kernels::render(several))?;
-            output::say("\n<- marks what is not the same on all kernels, (!) what differs from what was expected\n")?;
+            output::say(
+                "\n<- marks what is not the same on all kernels, (!) what differs from what was expected\n",
+            )?;
         }
     }
     for (kernel, run) in kernels.iter().zip(runs) {

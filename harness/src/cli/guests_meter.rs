@@ -95,7 +95,10 @@ impl Meter {
         let elapsed = human(Duration::from_secs(self.began.elapsed().as_secs()));
         let words = |guest: &Guest| {
             let clock = match guest.up {
-                true => format!("{} of guest time", human(Duration::from_secs(guest.clock.as_secs()))),
+                true => format!(
+                    "{} of guest time",
+                    human(Duration::from_secs(guest.clock.as_secs()))
+                ),
                 false => "boots".to_owned(),
             };
             format!("{}: {clock}", guest.release)

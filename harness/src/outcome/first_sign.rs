@@ -95,14 +95,18 @@ struct Seen {
 fn signs_of(endpoint: &EndpointRecord) -> impl Iterator<Item = Seen> {
     endpoint.processes.iter().flat_map(|process| {
         let calls = process.calls.iter().filter_map(|call| {
-            Some(Seen { began_ns: call.start_ns, at_ns: call.end_ns?,
+            Some(Seen {
+                began_ns: call.start_ns,
+                at_ns: call.end_ns?,
                 kind: sign_of(call)?,
                 call: call.call.clone(),
             })
         });
         let death = process.end.iter().filter_map(|end| match &end.how {
             // Other signals are the runner's or the machine's doing.
-            ExitKind::Killed(signal) if signal == "SIGPIPE" => Some(Seen { began_ns: end.at_ns, at_ns: end.at_ns,
+            ExitKind::Killed(signal) if signal == "SIGPIPE" => Some(Seen {
+                began_ns: end.at_ns,
+                at_ns: end.at_ns,
                 kind: SignKind::Signal(signal.clone()),
                 call: process
                     .calls
@@ -325,7 +329,10 @@ mod tests {
     fn evidence_of(result: CallResult, packets: Vec<Packet>) -> Option<i64> {
         let mut read = call("read", 900, result);
         read.start_ns = 400_000_000;
-        let wire = WireRecord { packets, ..WireRecord::default() };
+        let wire = WireRecord {
+            packets,
+            ..WireRecord::default()
+        };
         let lanes = [lane("client", vec![read])];
         let sign = first_sign(&["client".into()], &[crash(500)], &lanes, &wire);
         sign.wire_evidence_ns.map(|ns| ns / 1_000_000)
@@ -353,7 +360,10 @@ mod tests {
         let old = segment("client", "client-server", "R", 100);
         let last = segment("client", "client-server", "RA", 901);
         let timed_out = || CallResult::Errno("ETIMEDOUT".into());
-        assert_eq!(evidence_of(timed_out(), vec![old.clone(), last.clone()]), Some(401));
+        assert_eq!(
+            evidence_of(timed_out(), vec![old.clone(), last.clone()]),
+            Some(401)
+        );
         assert_eq!(evidence_of(timed_out(), vec![old.clone()]), None);
         let hangup = CallResult::Ready(vec!["socket:IN|ERR|HUP".into()]);
         assert_eq!(evidence_of(hangup, vec![old, last]), Some(401));

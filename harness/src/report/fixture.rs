@@ -260,8 +260,7 @@ pub(crate) fn all() -> Vec<Outcome> {
     differs
         .surprises
         .push("an RST reached the client although the host was silent".into());
-    differs.outside =
-        Some("ETIMEDOUT was predicted, ECONNRESET was seen".into());
+    differs.outside = Some("ETIMEDOUT was predicted, ECONNRESET was seen".into());
     let predicted = crate::predict::Prediction {
         sign: SignKind::Errno("ETIMEDOUT".into()),
         call: Some("read".into()),

@@ -125,7 +125,12 @@ fn hosts(outcome: &Outcome) -> Vec<String> {
     let mut waiting: Vec<&str> = cables.iter().flat_map(|(a, b)| [*a, *b]).collect();
     waiting.extend(outcome.endpoints.iter().map(|e| e.host.as_str()));
     // Ends of the path first, `client` before all.
-    let ends = |name: &str| cables.iter().filter(|(a, b)| *a == name || *b == name).count();
+    let ends = |name: &str| {
+        cables
+            .iter()
+            .filter(|(a, b)| *a == name || *b == name)
+            .count()
+    };
     waiting.sort_by_key(|name| (*name != "client", ends(name)));
     // Depth first along the cables.
     waiting.reverse();

@@ -8,9 +8,9 @@ use indexmap::IndexMap;
 use crate::outcome::record::{Outcome, Status, Verdict};
 
 use super::finished::{Finished, Totals, by_scenario, verdict};
-use super::{cost, held, ladder};
 use super::span::human;
 use super::words::{self, counted};
+use super::{cost, held, ladder};
 
 /// Everything that follows the table; sections without content are left out.
 pub fn render(run: &Finished<'_>, width: u16) -> String {

@@ -206,7 +206,9 @@ fn netstat(case: &Outcome) -> String {
             (state, "not accepted") => format!("{state} not accepted"),
             (state, _) => state.to_owned(),
         };
-        *states.entry(format!("{} {state}", socket.host)).or_default() += 1;
+        *states
+            .entry(format!("{} {state}", socket.host))
+            .or_default() += 1;
     }
     if states.is_empty() {
         return "-".into();

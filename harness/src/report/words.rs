@@ -239,4 +239,3 @@ pub fn wrapped(text: &mut String, paragraph: &str, first: &str, rest: &str) {
     text.push_str(&line);
     text.push('\n');
 }
-

@@ -32,6 +32,8 @@ const STARTING: Duration = Duration::from_secs(20);
 /// last step the wire is still watched: enough for a handshake's worth of
 /// segments on a veth, short against any timer.
 const SETTLE: Duration = Duration::from_millis(50);
+/// How long a case has the processor to itself in virtual time.
+const ALONE: Duration = Duration::from_millis(700);
 
 /// A lane's process and what it said.
 pub(super) struct Running {
@@ -103,16 +105,22 @@ pub(super) struct Life<'a> {
 
 /// Runs one case from nothing to nothing; the lowest turn is built first.
 pub(super) fn live(case: &Case, turn: usize, shared: &Shared<'_>) -> Result<Outcome, LabError> {
-    let mut life = {
-        let _busy = shared.busy.take(turn);
-        let mut life = Life::build(case, shared)?;
-        life.start(shared)?;
-        life
-    };
+    let busy = shared.busy.take(turn);
+    let mut life = Life::build(case, shared)?;
+    life.start(shared)?;
+    // In virtual time waiting is free, and the one processor is slow: a case
+    // has it to itself until its first faults have struck.
+    let mut busy = shared.options.virtual_time.then_some(busy);
+    let alone_until = life.t0_ns + nanos(ALONE);
     // Faults are to strike at their time, and to be stamped when they have.
     // Not while building, which is work and can wait its turn.
     wake_promptly(Prompt::Runner);
-    let ended = life.wait(shared)?;
+    let mut ended = true;
+    if busy.is_some() {
+        ended = life.wait(shared, Some(alone_until))?;
+        busy.take();
+    }
+    let ended = ended && life.wait(shared, None)?;
     if !ended {
         return Ok(finish::without_run(
             case,
@@ -249,8 +257,9 @@ impl<'a> Life<'a> {
         }
     }
 
-    /// Waits and does what is due, until the case is over. `false`: interrupted.
-    fn wait(&mut self, shared: &Shared<'_>) -> Result<bool, LabError> {
+    /// Waits and does what is due, until the case is over, or until `pause`
+    /// (absolute). `false`: interrupted.
+    fn wait(&mut self, shared: &Shared<'_>, pause: Option<i64>) -> Result<bool, LabError> {
         let give_up = self.t0_ns + nanos(self.case.give_up);
         let mut end = give_up;
         loop {
@@ -260,13 +269,14 @@ impl<'a> Life<'a> {
             if end == give_up && self.is_over() {
                 end = give_up.min(monotonic_ns() + nanos(SETTLE));
             }
-            if monotonic_ns() >= end {
+            if monotonic_ns() >= end || pause.is_some_and(|at| monotonic_ns() >= at) {
                 return Ok(true);
             }
             let next = self
                 .later
                 .iter()
                 .map(|(at, _)| *at)
+                .chain(pause)
                 .min()
                 .unwrap_or(end)
                 .min(end);
@@ -515,7 +525,11 @@ fn sysctls(case: &Case, shared: &Shared<'_>) -> Vec<(String, String, String)> {
         .collect();
     if let Some(retries) = orphans::retries(case.give_up) {
         for host in &hosts {
-            all.push(((*host).clone(), orphans::KEY.to_owned(), retries.to_string()));
+            all.push((
+                (*host).clone(),
+                orphans::KEY.to_owned(),
+                retries.to_string(),
+            ));
         }
     }
     for lane in &case.lanes {

@@ -77,7 +77,12 @@ pub(super) fn environment(options: &Options) -> Environment {
     Environment {
         kernel: kernel(),
         hz: hz(),
-        time: if options.virtual_time { "virtual" } else { "real" }.into(),
+        time: if options.virtual_time {
+            "virtual"
+        } else {
+            "real"
+        }
+        .into(),
         congestion_control: sysctls
             .get("net.ipv4.tcp_congestion_control")
             .cloned()

@@ -37,7 +37,7 @@ pub fn declared<'a>(dec: &Decoder<'a, '_>, node: Option<&'a Node>) -> IndexMap<S
             continue;
         }
         // A detector with a mistake still has its name: its users are not wrong.
-        detectors.insert(key.name.clone(), detector.unwrap_or(Detector::default()));
+        detectors.insert(key.name.clone(), detector.unwrap_or_default());
     }
     detectors
 }

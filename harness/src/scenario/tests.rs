@@ -268,8 +268,15 @@ scenarios:
         ["server", "client", "hub", "other"]
     );
     assert_eq!(case.lanes[3].count, 3);
-    let heart = case.lanes[2].detector.heartbeat.as_ref().expect("pulse has one");
-    assert_eq!((heart.misses, heart.from, heart.when), (2, Beater::Both, BeatWhen::Idle));
+    let heart = case.lanes[2]
+        .detector
+        .heartbeat
+        .as_ref()
+        .expect("pulse has one");
+    assert_eq!(
+        (heart.misses, heart.from, heart.when),
+        (2, Beater::Both, BeatWhen::Idle)
+    );
     let reconnect = heart.reconnect.as_ref().expect("it connects again");
     assert_eq!((reconnect.backoff, reconnect.limit), (1.5, Some(3)));
     assert_eq!(case.lanes[1].sigpipe, Disposition::Ignore);

@@ -47,7 +47,9 @@ impl<'a> World<'a> {
         match &event.happening {
             Happening::Netstat => {}
             Happening::Restart { .. } => {
-                return Err("a lane that is restarted: how long that takes is the machine's".into());
+                return Err(
+                    "a lane that is restarted: how long that takes is the machine's".into(),
+                );
             }
             Happening::Kill {
                 lane,
