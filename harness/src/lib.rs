@@ -14,6 +14,7 @@
 pub mod cli;
 pub mod endpoint;
 pub mod fault;
+pub mod grid;
 pub mod lab;
 pub mod observe;
 pub mod outcome;

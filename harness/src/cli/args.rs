@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
+use super::grid::GridArgs;
 use super::question::PredictArgs;
+use crate::vm::settings::GuestTime;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// What your sockets do when the peer dies: which call returns, with which
@@ -36,6 +38,9 @@ pub(super) enum Command {
     /// Say what each case's sockets will do and why, without running any
     #[command(after_help = PREDICT_EXAMPLES)]
     Predict(PredictArgs),
+    /// Run every detector against every fault: who notices what, after how long
+    #[command(after_help = GRID_HELP)]
+    Grid(GridArgs),
     /// Show the cases there are, without running any
     #[command(after_help = LIST_EXAMPLES)]
     List(ListArgs),
@@ -86,6 +91,26 @@ Examples:
   halfopen predict --format json | jq '.cases[] | {id, prediction}'
 
 Exit codes: 0 answered, 2 wrong input.";
+
+const GRID_HELP: &str = "\
+One case a cell; the client is the one who should notice. All cells run at the
+same time, so in real time it ends about a minute after its start. What takes
+longer than 45 s (keepalive's two hours, TCP's quarter of an hour) is not
+measured then: such cells show, in parentheses, what the kernel's rules say.
+In virtual time nothing is foretold: all of it is measured, up to three hours.
+
+Examples:
+  halfopen grid                              everything, here and now
+  halfopen grid --time virtual               the hours, too, in about a minute
+  halfopen grid --detector fast-pair --detector keepalive-default --while idle
+  halfopen grid --fault host-crash --file my.yaml
+                                             the detectors that a file declares
+  halfopen grid --time virtual --kernel all  and where other kernels differ
+  halfopen grid --format markdown            for a document or a pull request
+  halfopen grid --format yaml > grid.yaml    its scenarios, to be changed and run
+
+Exit codes: 0 done, 1 a cell is outside its prediction or failed, 2 wrong input,
+3 this machine cannot do it, 130 interrupted.";
 
 const LIST_EXAMPLES: &str = "\
 Examples:
@@ -187,6 +212,16 @@ pub(super) enum Time {
     Real,
     /// Two hours in seconds
     Virtual,
+}
+
+impl Time {
+    /// A guest's clock.
+    pub(super) fn guest(self) -> GuestTime {
+        match self {
+            Time::Real => GuestTime::Real,
+            Time::Virtual => GuestTime::Virtual,
+        }
+    }
 }
 
 /// One `--sysctl`.

@@ -28,6 +28,15 @@ impl Exit {
             Exit::Interrupted => 130,
         }
     }
+
+    /// The gravest of several.
+    pub(super) fn gravest(exits: &[Exit]) -> Exit {
+        let order = [Exit::Interrupted, Exit::Machine, Exit::Differs];
+        order
+            .into_iter()
+            .find(|exit| exits.contains(exit))
+            .unwrap_or(Exit::AsExpected)
+    }
 }
 
 impl From<Exit> for ExitCode {

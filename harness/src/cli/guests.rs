@@ -11,10 +11,9 @@ use crate::report::{json, kernels, notes};
 use crate::scenario::case::Case;
 use crate::vm::cases::{self, KernelRun, Options};
 use crate::vm::kernels as found;
-use crate::vm::settings::GuestTime;
 use crate::vm::{Kernel, VmError};
 
-use super::args::{Format, RunArgs, Time};
+use super::args::{Format, RunArgs};
 use super::error::{CliError, Exit};
 use super::guests_meter::Meter;
 use super::run::{Sysctls, exit, report};
@@ -27,10 +26,7 @@ const ALL: &str = "all";
 pub(super) fn run(args: &RunArgs, cases: &[Case], sysctls: Sysctls) -> Result<Exit, CliError> {
     let kernels = kernels_of(&args.kernel)?;
     let options = Options {
-        time: match args.time {
-            Time::Real => GuestTime::Real,
-            Time::Virtual => GuestTime::Virtual,
-        },
+        time: args.time.guest(),
         jobs: args.jobs.map(usize::from),
         sysctls,
         interrupt: interrupt::watch(),
@@ -117,17 +113,12 @@ fn tell(
         ));
     }
     exits.extend(finished.iter().map(exit));
-    // The gravest first.
-    let order = [Exit::Interrupted, Exit::Machine, Exit::Differs];
-    Ok(order
-        .into_iter()
-        .find(|exit| exits.contains(exit))
-        .unwrap_or(Exit::AsExpected))
+    Ok(Exit::gravest(&exits))
 }
 
 /// The kernels that `--kernel` names: paths, releases (or how they begin), or
 /// `all`; without any the newest that is found.
-fn kernels_of(named: &[String]) -> Result<Vec<Kernel>, CliError> {
+pub(super) fn kernels_of(named: &[String]) -> Result<Vec<Kernel>, CliError> {
     let found = found::find();
     let none = || {
         CliError::Vm(

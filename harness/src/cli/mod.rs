@@ -6,6 +6,7 @@ mod catalogue;
 pub mod doctor;
 mod error;
 mod foretell;
+mod grid;
 mod guests;
 mod guests_meter;
 mod interrupt;

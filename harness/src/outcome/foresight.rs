@@ -35,6 +35,15 @@ pub fn foresee(cases: &[Case], outcomes: &mut [Outcome], environment: &Environme
     }
 }
 
+/// What the rules say of a case that would be waited for until `give_up`.
+/// None when they do not decide, or nothing is known of the kernel.
+pub fn beyond(case: &Case, give_up: Duration, environment: &Environment) -> Option<Prediction> {
+    let version = Version::parse(&environment.kernel)?;
+    let mut patient = overridden(case, &environment.overrides);
+    patient.give_up = give_up;
+    predict(&patient, &KernelFacts::new(version, environment.hz?)).ok()
+}
+
 /// The case with the caller's sysctls, by host or for `all`, over its own.
 pub fn overridden(case: &Case, overrides: &BTreeMap<String, BTreeMap<String, String>>) -> Case {
     let mut case = case.clone();

@@ -218,7 +218,7 @@ impl<'a> PredictionView<'a> {
 }
 
 #[derive(Serialize)]
-struct FirstSignView<'a> {
+pub(crate) struct FirstSignView<'a> {
     endpoint: Option<&'a str>,
     call: Option<&'a str>,
     outcome: &'static str,
@@ -229,7 +229,7 @@ struct FirstSignView<'a> {
 }
 
 impl<'a> FirstSignView<'a> {
-    fn of(first: &'a FirstSign) -> Self {
+    pub(crate) fn of(first: &'a FirstSign) -> Self {
         let given = |text: &'a str| (!text.is_empty()).then_some(text);
         FirstSignView {
             endpoint: given(&first.endpoint),

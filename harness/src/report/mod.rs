@@ -4,6 +4,7 @@ pub mod cost;
 pub mod finished;
 #[cfg(test)]
 pub(crate) mod fixture;
+pub mod grid;
 pub mod held;
 pub mod json;
 pub mod kernels;

@@ -39,4 +39,6 @@ mod tests;
 pub use catalogue::{Catalogue, ScenarioInfo, parse};
 pub use error::{InputErrors, Problem};
 pub use load::load;
+pub use name::meant;
+pub use scalar::{positive, words};
 pub use schema::schema;

@@ -28,6 +28,9 @@ pub struct Options {
     pub guests: Option<usize>,
     /// How many cases of a guest; None: as [`run::Options::jobs`].
     pub jobs: Option<usize>,
+    /// A guest gets at most so many cases, and a kernel several guests; None:
+    /// one guest gets all of them.
+    pub batch: Option<usize>,
     /// As [`run::Options::sysctls`].
     pub sysctls: BTreeMap<String, BTreeMap<String, String>>,
     /// As [`run::Options::interrupt`]: guests are ended at once.
@@ -50,6 +53,7 @@ impl Default for Options {
             time,
             guests: None,
             jobs: None,
+            batch: None,
             sysctls: BTreeMap::new(),
             interrupt: None,
             silence,
@@ -81,6 +85,13 @@ pub struct KernelRun {
     pub outcomes: Vec<Outcome>,
     /// How the guest's life went, or why it failed.
     pub ended: Result<Life, VmError>,
+}
+
+/// One guest's work: a kernel by its number, and its cases.
+struct Job {
+    kernel: usize,
+    input: Vec<u8>,
+    settings: Settings,
 }
 
 /// What a guest is to do.
@@ -124,26 +135,12 @@ pub fn run(
     options: &Options,
     watch: &mut dyn FnMut(usize, Progress<'_>),
 ) -> Result<Vec<KernelRun>, VmError> {
-    let order = Order {
-        cases: cases.to_vec(),
-        jobs: options.jobs,
-        sysctls: options.sysctls.clone(),
-        virtual_time: options.time == GuestTime::Virtual,
-    };
-    let input = serde_json::to_vec(&order)
-        .map_err(|e| VmError::system("send the cases")(std::io::Error::other(e)))?;
-    let settings = Settings {
-        time: options.time,
-        memory_mib: memory_mib(cases.len()),
-        silence: options.silence,
-        append: options.append.clone(),
-        ..Settings::default()
-    };
+    let jobs = jobs(cases, kernels, options)?;
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let guests = options
         .guests
         .unwrap_or(processors)
-        .clamp(1, kernels.len().max(1));
+        .clamp(1, jobs.len().max(1));
     let mut runs: Vec<KernelRun> = kernels
         .iter()
         .map(|_| KernelRun {
@@ -152,20 +149,21 @@ pub fn run(
             ended: Err(VmError::Interrupted),
         })
         .collect();
+    let mut lives: Vec<Vec<Result<Life, VmError>>> = kernels.iter().map(|_| Vec::new()).collect();
     let next = Mutex::new(AtomicUsize::new(0));
     std::thread::scope(|scope| {
         let (send, events) = channel();
         for _ in 0..guests {
-            let (send, input, settings, next) = (send.clone(), &input, &settings, &next);
+            let (send, jobs, next) = (send.clone(), &jobs, &next);
             scope.spawn(move || {
                 loop {
                     let turn = next.lock().unwrap_or_else(PoisonError::into_inner);
                     let index = turn.fetch_add(1, Ordering::Relaxed);
                     drop(turn);
-                    let Some(kernel) = kernels.get(index) else {
+                    let Some(job) = jobs.get(index) else {
                         break;
                     };
-                    one(index, kernel, input, settings, options, &send);
+                    one(job, &kernels[job.kernel], options, &send);
                 }
             });
         }
@@ -180,7 +178,7 @@ pub fn run(
                     runs[index].outcomes.push(*outcome);
                 }
                 Event::Said(Said::Environment(e)) => runs[index].environment = Some(e),
-                Event::Ended(ended) => runs[index].ended = ended,
+                Event::Ended(ended) => lives[index].push(ended),
             }
         }
     });
@@ -189,7 +187,8 @@ pub fn run(
         .enumerate()
         .map(|(i, case)| (case.id.as_str(), i))
         .collect();
-    for run in &mut runs {
+    for (run, lives) in runs.iter_mut().zip(lives) {
+        run.ended = together(lives);
         run.outcomes
             .sort_by_key(|outcome| place.get(outcome.id.as_str()).copied());
         if let Some(environment) = &run.environment {
@@ -197,6 +196,54 @@ pub fn run(
         }
     }
     Ok(runs)
+}
+
+/// The guests' work: each kernel gets all cases, in as many guests as told.
+fn jobs(cases: &[Case], kernels: &[Kernel], options: &Options) -> Result<Vec<Job>, VmError> {
+    let most = options.batch.unwrap_or(cases.len()).max(1);
+    let batches: Vec<&[Case]> = match cases {
+        [] => vec![cases],
+        _ => cases.chunks(most).collect(),
+    };
+    let mut jobs = Vec::new();
+    for kernel in 0..kernels.len() {
+        for batch in &batches {
+            let order = Order {
+                cases: batch.to_vec(),
+                jobs: options.jobs,
+                sysctls: options.sysctls.clone(),
+                virtual_time: options.time == GuestTime::Virtual,
+            };
+            jobs.push(Job {
+                kernel,
+                input: serde_json::to_vec(&order)
+                    .map_err(|e| VmError::system("send the cases")(std::io::Error::other(e)))?,
+                settings: Settings {
+                    time: options.time,
+                    memory_mib: memory_mib(batch.len()),
+                    silence: options.silence,
+                    append: options.append.clone(),
+                    ..Settings::default()
+                },
+            });
+        }
+    }
+    Ok(jobs)
+}
+
+/// The lives of a kernel's guests as one: what is spent adds up. The first
+/// failure is the kernel's.
+fn together(lives: Vec<Result<Life, VmError>>) -> Result<Life, VmError> {
+    let mut whole: Option<Life> = None;
+    for life in lives {
+        let life = life?;
+        whole = Some(whole.map_or(life, |so_far| Life {
+            guest: so_far.guest + life.guest,
+            wall: so_far.wall + life.wall,
+            boot: so_far.boot + life.boot,
+        }));
+    }
+    whole.ok_or(VmError::Interrupted)
 }
 
 /// What a worker tells.
@@ -207,24 +254,17 @@ enum Event {
     Ended(Result<Life, VmError>),
 }
 
-fn one(
-    index: usize,
-    kernel: &Kernel,
-    input: &[u8],
-    settings: &Settings,
-    options: &Options,
-    send: &Sender<(usize, Event)>,
-) {
+fn one(job: &Job, kernel: &Kernel, options: &Options, send: &Sender<(usize, Event)>) {
     let mut misunderstood = None;
     let tell = |event| {
         // The receiver lives until every worker is gone.
-        let _ = send.send((index, event));
+        let _ = send.send((job.kernel, event));
     };
     let interrupt = options.interrupt.as_ref().map(|fd| fd.as_fd());
     let ended = boot(
         kernel,
-        input,
-        settings,
+        &job.input,
+        &job.settings,
         interrupt,
         &mut |heard| match heard {
             Heard::Booted(booted) => tell(Event::Booted(booted.clone())),
