@@ -23,6 +23,7 @@ mod heartbeat;
 mod lane;
 mod mark;
 mod matrix;
+mod middlebox;
 mod name;
 mod network;
 mod packet;
