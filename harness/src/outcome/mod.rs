@@ -5,5 +5,6 @@ pub mod environment;
 pub mod first_sign;
 pub mod foresight;
 pub mod record;
+pub mod recovery;
 pub mod tolerance;
 pub mod verdict;

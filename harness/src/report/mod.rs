@@ -10,6 +10,7 @@ pub mod kernels;
 pub mod ladder;
 pub mod netstat;
 pub mod notes;
+pub mod recovery;
 pub mod snapshot;
 pub mod span;
 pub mod table;

@@ -82,6 +82,9 @@ pub struct Sign {
     pub lane: Option<String>,
     /// Time since the fault: earliest and latest.
     pub after: Option<(Duration, Duration)>,
+    /// Time from the last heal until a byte got through: earliest and latest.
+    #[serde(default)]
+    pub first_byte: Option<(Duration, Duration)>,
 }
 
 /// The kinds of first sign.

@@ -23,7 +23,7 @@ const KINDS: [&str; 7] = [
     "heartbeat_lost",
     "unnoticed",
 ];
-const KEYS: [&str; 11] = [
+const KEYS: [&str; 12] = [
     "errno",
     "eof",
     "hangup",
@@ -34,6 +34,7 @@ const KEYS: [&str; 11] = [
     "call",
     "lane",
     "after",
+    "first_byte",
     "when",
 ];
 /// Calls that endpoints make; `heartbeat` is the wait for one, as reports name it.
@@ -167,11 +168,20 @@ fn one<'a>(dec: &Decoder<'a, '_>, fields: &Fields<'a>, lanes: &[String]) -> Opti
             scalar::interval,
         )?),
     };
+    let first_byte = match fields.get("first_byte") {
+        None => None,
+        Some(node) => Some(dec.scalar(
+            node,
+            "a duration or an interval: `1.3s` or `1s..1.5s`",
+            scalar::interval,
+        )?),
+    };
     Some(Sign {
         sign,
         call,
         lane,
         after,
+        first_byte,
     })
 }
 

@@ -21,7 +21,7 @@ use super::Unpredictable;
 use super::kernel::KernelFacts;
 use super::rule::RuleId;
 use super::span::{Span, Spans};
-use crate::scenario::case::{Action, Case, Happening, Lane, SignKind, When};
+use crate::scenario::case::{Action, Case, Event, Happening, Lane, SignKind, When};
 use paths::Paths;
 use process::{Process, Sock};
 
@@ -309,6 +309,10 @@ impl<'a> World<'a> {
                     quiet.because
                 );
             }
+        }
+        let heals = |e: &Event| matches!(e.happening, Happening::Heal { .. });
+        if self.case.events.iter().any(heals) {
+            return "the path was back before anything was given up".into();
         }
         let faulty =
             self.case.events.iter().any(|e| {

@@ -6,10 +6,11 @@ use super::paths::Kind;
 use super::process::{Failure, Outgoing, Sock};
 use super::{RTT, World};
 use crate::predict::facts::{Facts, Fate, InFlight};
+use crate::predict::neighbour;
 use crate::predict::rule::RuleId;
 use crate::predict::span::{Span, Spans};
 use crate::predict::sysctls::Sysctls;
-use crate::scenario::case::Lane;
+use crate::scenario::case::{Lane, NodeKind};
 
 /// A segment on a veth: more bytes than that are several.
 const SEGMENT: u64 = 1400;
@@ -279,6 +280,7 @@ impl<'a> World<'a> {
                 });
                 continue;
             }
+            self.check_reverts(&outgoing, change)?;
             let changed = match fate {
                 Fate::Arrives | Fate::Reset => Outgoing {
                     through: through(&outgoing, change),
@@ -300,6 +302,25 @@ impl<'a> World<'a> {
                 _ => return Err("a fault changes while data is under way".into()),
             };
             self.socks[sock].outgoing = Some(changed);
+        }
+        Ok(())
+    }
+}
+
+impl World<'_> {
+    /// A router whose neighbour entry fails meanwhile answers with ICMP errors,
+    /// and each takes back one back-off (RFC 6069): when the next try is due
+    /// depends on how the router's requests and the tries fall together.
+    fn check_reverts(&self, outgoing: &Outgoing, change: Span) -> Result<(), String> {
+        let nodes = &self.case.network.nodes;
+        let routed = nodes.iter().any(|n| n.kind == NodeKind::Router);
+        let fails = neighbour::confirmed_entry_fails().earliest;
+        if routed && outgoing.fate == Fate::Gone && change.latest > outgoing.since.latest + fails {
+            return Err(
+                "the path comes back after a router's neighbour entry may have failed: its ICMP \
+                 errors take back-off back at moments that are chance"
+                    .into(),
+            );
         }
         Ok(())
     }
