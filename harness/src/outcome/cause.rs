@@ -27,7 +27,7 @@ pub fn name_causes(compared: &mut [Compared], cases: &[Case], then: &Setting, no
         }
         let case = cases.get(compared.id.as_str());
         let case = case.filter(|case| super::baseline::definition(case) == new.definition);
-        compared.cause = case.and_then(|case| cause(case, old, new, then, now));
+        compared.cause = case.and_then(|case| cause(case, new, then, now));
     }
 }
 
@@ -130,7 +130,7 @@ impl Factor {
 
 type Foretold = Result<Prediction, Unpredictable>;
 
-fn cause(case: &Case, old: &Entry, new: &Entry, then: &Setting, now: &Setting) -> Option<String> {
+fn cause(case: &Case, new: &Entry, then: &Setting, now: &Setting) -> Option<String> {
     let factors = Factor::all(then, now);
     if factors.is_empty() {
         return Some(
@@ -161,14 +161,12 @@ fn cause(case: &Case, old: &Entry, new: &Entry, then: &Setting, now: &Setting) -
     } else {
         named.join(" and ")
     };
-    let fits =
-        |foretold: &Foretold, entry: &Entry| foretold.as_ref().is_ok_and(|told| fits(told, entry));
-    Some(if fits(&before, old) && fits(&after, new) {
-        format!("{named}: {}", after_told.because)
+    let because = &after_told.because;
+    Some(if fits(after_told, new) {
+        format!("{named}: {because}")
     } else {
         format!(
-            "perhaps {named}, but the rules predict something else: {}",
-            after_told.because
+            "perhaps {named}, but by the kernel's rules something else would be seen: {because}"
         )
     })
 }
