@@ -79,8 +79,9 @@ Examples:
   halfopen run --against base.yaml --format markdown
                                                   the same for a pull request's comment
 
-Exit codes: 0 as expected (--against: nothing changed), 1 a case differs or
-failed (--against: something changed), 2 wrong input, 3 this machine cannot do it (or could run none of the cases), 130 interrupted.";
+Exit codes: 0 as expected, 1 a case differs or failed (with --against: nothing
+has changed, something has), 2 wrong input, 3 this machine cannot do it (or
+could run none of the cases), 130 interrupted.";
 
 const DIFF_EXAMPLES: &str = "\
 Each run is compared with the one of the same kernel and clock, or of the same

@@ -1,6 +1,5 @@
 //! Baselines to YAML.
 
-use std::collections::BTreeMap;
 use std::fmt::{self, Display, Write as _};
 use std::time::Duration;
 
@@ -133,12 +132,8 @@ fn sign_map(sign: &Sign) -> String {
 fn known_map(known: &Known) -> String {
     let bug = known.bug.as_deref().map(|bug| ("bug", flow(bug)));
     let shows = known.shows.as_ref().map(|sign| ("shows", sign_map(sign)));
-    let keys: BTreeMap<&str, String> = [("reason", flow(&known.reason))]
-        .into_iter()
-        .chain(bug)
-        .chain(shows)
-        .collect();
-    map(keys.into_iter())
+    let reason = ("reason", flow(&known.reason));
+    map([reason].into_iter().chain(bug).chain(shows))
 }
 
 /// `397ms`, `3.052s`, `2h11m15.004113s`: as scenarios spell it, exactly.
