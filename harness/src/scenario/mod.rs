@@ -23,6 +23,7 @@ mod heartbeat;
 mod lane;
 mod mark;
 mod matrix;
+mod middlebox;
 pub(crate) mod name;
 mod network;
 mod packet;
