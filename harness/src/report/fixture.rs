@@ -31,6 +31,7 @@ fn sign(kind: SignKind, after: Option<(u64, u64)>) -> Sign {
         lane: None,
         after,
         first_byte: None,
+        known: None,
     }
 }
 
