@@ -20,6 +20,8 @@ mod fields;
 mod findings;
 mod happening;
 mod heartbeat;
+mod impair;
+mod impairment;
 mod lane;
 mod mark;
 mod matrix;

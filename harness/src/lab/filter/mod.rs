@@ -12,12 +12,14 @@ mod hook;
 mod message;
 mod netfilter;
 mod nft;
+pub mod qdisc;
 mod rule;
 mod socket;
 pub mod tc;
 
 pub use hook::{Action, Hook};
 pub use netfilter::{Filter, PortRef, RuleId};
+pub use qdisc::Qdiscs;
 pub use rule::{Match, tcp_flag};
 pub use socket::Refusal;
 pub use tc::{Clsact, Side, TcRuleId};
