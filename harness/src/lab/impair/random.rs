@@ -27,7 +27,7 @@ impl Random {
     /// A number below `bound`; None: there is none below 0.
     pub fn below(&mut self, bound: u64) -> Option<u64> {
         // The bias of a bound below 2^40 is below 2^-24.
-        (bound > 0).then(|| (u128::from(self.next()) * u128::from(bound) >> 64) as u64)
+        (bound > 0).then(|| ((u128::from(self.next()) * u128::from(bound)) >> 64) as u64)
     }
 }
 
