@@ -46,6 +46,7 @@ impl Lab {
                     ns,
                     socket,
                     filter: None,
+                    tracking: None,
                 }),
                 wanted,
                 pinned,
@@ -88,6 +89,7 @@ impl Lab {
         };
         lab.connect(&all)?;
         lab.configure(&all)?;
+        lab.track(&all)?;
         lab.settle(&all)?;
         Ok(lab)
     }
@@ -103,6 +105,7 @@ impl Lab {
             ns,
             socket,
             filter: None,
+            tracking: None,
         });
         state.refusals.clear();
         state.neighbours.clear();

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 pub use super::heartbeat::{BeatWhen, Beater, Heartbeat, OnSilence, Reconnect};
 pub use super::impairment::{Impair, ImpairBy, Impairment, Loss, Mtu, QUEUE};
+pub use super::middlebox::{Nat, OnForgotten};
 
 /// One scenario at one point of its matrix.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -113,6 +114,9 @@ pub struct Network {
     pub nodes: Vec<Node>,
     /// Cables by the names of the nodes at their two ends. Every cable passes the wire.
     pub cables: Vec<(String, String)>,
+    /// Routers that keep state, and of what.
+    #[serde(default)]
+    pub nats: Vec<Nat>,
 }
 
 /// A node of a network.
@@ -430,6 +434,9 @@ pub enum Happening {
         down_for: Duration,
         /// Keep the MAC address (a replacement machine has another one).
         same_mac: bool,
+        /// A router with NAT comes back knowing the connections it knew.
+        #[serde(default)]
+        keeps_state: bool,
     },
     /// A lane ends and is started again, several times.
     Restart {
@@ -495,6 +502,21 @@ pub enum Happening {
         host: String,
         /// What becomes of them.
         change: NeighbourChange,
+    },
+    /// A router with NAT forgets every connection.
+    Forget {
+        /// The router.
+        router: String,
+    },
+    /// A host's address moves to another host of its LAN.
+    Move {
+        /// Whose address it is, and which does without it from then on.
+        from: String,
+        /// Who has it from then on.
+        to: String,
+        /// The new owner says so to everybody: a gratuitous ARP, an
+        /// unsolicited neighbour advertisement.
+        announced: bool,
     },
     /// Text appears on a lane's keyboard. Not a fault.
     Type {

@@ -15,7 +15,7 @@ use super::scalar;
 use super::tree::Node;
 
 /// The verbs of events.
-pub const VERBS: [&str; 18] = [
+pub const VERBS: [&str; 20] = [
     "kill",
     "freeze",
     "thaw",
@@ -32,6 +32,8 @@ pub const VERBS: [&str; 18] = [
     "address_removed",
     "interface",
     "neighbour",
+    "forget",
+    "move",
     "type",
     "netstat",
 ];

@@ -25,6 +25,7 @@ mod impairment;
 mod lane;
 mod mark;
 mod matrix;
+mod middlebox;
 mod name;
 mod network;
 mod packet;

@@ -311,6 +311,7 @@ fn event() -> Value {
                 "host": text("The host."),
                 "down_for": reference("duration", "Default: 500ms."),
                 "mac": words("Default: same.", &["same", "new"]),
+                "state": words("What a router with `nat` knew of connections. Default: lost.", &["lost", "kept"]),
             }))),
             "restart": object("A lane ends and is started again.", &["lane", "fin"], json!({
                 "lane": text("The lane."),
@@ -331,6 +332,12 @@ fn event() -> Value {
             "address_removed": text("The host loses its addresses."),
             "interface": changed("A host's interface.", &["down", "deleted"]),
             "neighbour": changed("A host's ARP and NDP entries.", &["flushed", "pinned"]),
+            "forget": text("A router with `nat` forgets every connection."),
+            "move": object("A host's address moves to another host of its LAN.", &["from", "to", "announced"], json!({
+                "from": text("Whose address it is."),
+                "to": text("Who has it from then on."),
+                "announced": reference("truth", "The new owner says so to everybody: gratuitous ARP, unsolicited neighbour advertisement."),
+            })),
             "type": object("Text appears on a lane's keyboard.", &["lane", "text"], json!({
                 "lane": text("The lane."),
                 "text": { "type": ["string", "number"], "description": "A line." },
