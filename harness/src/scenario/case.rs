@@ -83,6 +83,22 @@ pub struct Sign {
     pub lane: Option<String>,
     /// Time since the fault: earliest and latest.
     pub after: Option<(Duration, Duration)>,
+    /// Why something else is seen until it is mended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known: Option<Box<Known>>,
+}
+
+/// A difference that is known and put up with: it is told, and does not fail a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Known {
+    /// Why it is put up with.
+    pub reason: String,
+    /// Where it is followed: a bug's number or address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bug: Option<String>,
+    /// What is seen meanwhile; anything else is no known difference.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shows: Option<Sign>,
 }
 
 /// The kinds of first sign.

@@ -198,8 +198,8 @@ fn case<'a>(dec: &Decoder<'a, '_>, shelf: &Shelf, key: &Key, fields: &Fields<'a>
         &names,
         matches!(&given, Some(Some((name, _))) if name != "none"),
     );
-    let book = sign::sign(dec, fields.get("book"), &names);
-    let expect = sign::sign(dec, fields.get("expect"), &names);
+    let book = sign::sign(dec, fields.get("book"), &names, sign::Said::ByBook);
+    let expect = sign::sign(dec, fields.get("expect"), &names, sign::Said::Expected);
     let watch = watch(dec, fields, &names);
     // Without its network, hosts are neither right nor wrong.
     let mut network = network?;

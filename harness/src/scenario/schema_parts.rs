@@ -43,6 +43,7 @@ pub fn definitions() -> Map<String, Value> {
         ("detector", detector()),
         ("network", network()),
         ("sign", sign()),
+        ("known", known()),
         (
             "signs",
             json!({ "anyOf": [{ "$ref": "#/$defs/sign" }, { "type": "array", "items": { "$ref": "#/$defs/sign" } }] }),
@@ -151,6 +152,19 @@ fn sign() -> Value {
             "lane": { "type": "string", "description": "The lane that notices." },
             "after": { "type": "string", "description": "Time since the fault: 9m, or earliest and latest, 5s..6.2s." },
             "when": reference("when", "In a list: the cases this sign is for. The first that matches counts."),
+            "known": reference("known", "Under `expect`: why something else is seen until it is mended."),
+        }),
+    )
+}
+
+fn known() -> Value {
+    object(
+        "A difference that is known and put up with: it is told, and does not fail a run.",
+        &["reason"],
+        json!({
+            "reason": { "type": "string", "description": "Why it is put up with." },
+            "bug": { "type": ["string", "number"], "description": "Where it is followed: a bug's number or address." },
+            "shows": reference("sign", "What is seen meanwhile; anything else is no known difference. Default: anything."),
         }),
     )
 }
