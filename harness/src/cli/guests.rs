@@ -21,7 +21,7 @@ use super::run::{Sysctls, exit, report};
 use super::{interrupt, output};
 
 /// Every kernel that is found.
-const ALL: &str = "all";
+pub(super) const ALL: &str = "all";
 
 /// Runs cases on the kernels that were asked for and reports them.
 pub(super) fn run(args: &RunArgs, cases: &[Case], sysctls: Sysctls) -> Result<Exit, CliError> {
@@ -127,7 +127,7 @@ fn tell(
 
 /// The kernels that `--kernel` names: paths, releases (or how they begin), or
 /// `all`; without any the newest that is found.
-fn kernels_of(named: &[String]) -> Result<Vec<Kernel>, CliError> {
+pub(super) fn kernels_of(named: &[String]) -> Result<Vec<Kernel>, CliError> {
     let found = found::find();
     let none = || {
         CliError::Vm(

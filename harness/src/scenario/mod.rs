@@ -26,7 +26,7 @@ mod matrix;
 mod name;
 mod network;
 mod packet;
-mod scalar;
+pub(crate) mod scalar;
 mod schema_parts;
 mod sign;
 mod step;

@@ -6,5 +6,6 @@
 mod machine;
 mod place;
 mod results;
+mod tune;
 mod words;
 mod wrong;
