@@ -27,6 +27,8 @@ pub enum Undo {
     Addresses(String),
     /// Set the host's interfaces up again.
     Interface(String),
+    /// It cannot be undone.
+    Nothing,
     /// Let the host's neighbour entries age again.
     Neighbours(String),
 }
@@ -72,6 +74,15 @@ pub fn apply(
             lab.neighbour(host, *change)?,
             Undo::Neighbours(host.clone()),
         ),
+        Happening::Forget { router } => (lab.forget(router)?, Undo::Nothing),
+        Happening::Move {
+            from,
+            to,
+            announced,
+        } => (
+            lab.move_address(from, to, family, *announced)?,
+            Undo::Nothing,
+        ),
         other => {
             return Err(LabError::Plan(format!(
                 "{} is not done to a network",
@@ -93,5 +104,6 @@ pub fn heal(lab: &mut Lab, undo: Undo) -> Result<Took, LabError> {
         Undo::Addresses(host) => lab.restore_addresses(&host),
         Undo::Interface(host) => lab.restore_interface(&host),
         Undo::Neighbours(host) => lab.restore_neighbours(&host),
+        Undo::Nothing => Took::around(|| Ok(())),
     }
 }

@@ -28,9 +28,11 @@ pub fn in_words(happening: &Happening) -> String {
             host,
             down_for,
             same_mac,
+            keeps_state,
         } => {
             let mac = if *same_mac { "" } else { ", new MAC" };
-            format!("reboot {host}, down for {down_for:?}{mac}")
+            let state = if *keeps_state { ", its state kept" } else { "" };
+            format!("reboot {host}, down for {down_for:?}{mac}{state}")
         }
         Happening::Restart {
             lane,
@@ -100,6 +102,19 @@ pub fn in_words(happening: &Happening) -> String {
                 NeighbourChange::Pinned => "pinned",
             };
             format!("{host}'s neighbour entries are {change}")
+        }
+        Happening::Forget { router } => format!("{router} forgets all connections"),
+        Happening::Move {
+            from,
+            to,
+            announced,
+        } => {
+            let said = if *announced {
+                "announced"
+            } else {
+                "unannounced"
+            };
+            format!("{from}'s address moves to {to}, {said}")
         }
         Happening::Type { lane, text } => format!("type `{text}` into {lane}"),
         Happening::Netstat => "netstat".into(),

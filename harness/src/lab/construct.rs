@@ -45,6 +45,7 @@ impl Lab {
                     ns,
                     socket,
                     filter: None,
+                    tracking: None,
                 }),
                 wanted,
                 pinned,
@@ -86,6 +87,7 @@ impl Lab {
         };
         lab.connect(&all)?;
         lab.configure(&all)?;
+        lab.track(&all)?;
         lab.settle(&all)?;
         Ok(lab)
     }
@@ -101,6 +103,7 @@ impl Lab {
             ns,
             socket,
             filter: None,
+            tracking: None,
         });
         state.refusals.clear();
         state.neighbours.clear();

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use super::builder::LabBuilder;
 use super::error::LabError;
-use super::filter::{Filter, PortRef};
+use super::filter::{Filter, PortRef, Tracking};
 use super::namespace::Namespace;
 use super::netlink::{Netlink, Socket};
 use super::sysctl;
@@ -77,6 +77,8 @@ pub(super) struct Running {
     pub ns: Namespace,
     pub socket: Socket,
     pub filter: Option<Filter>,
+    /// The connections a router knows of.
+    pub tracking: Option<Tracking>,
 }
 
 /// A cable: its two ports in the wire, in the plan's order.

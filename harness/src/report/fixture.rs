@@ -30,6 +30,7 @@ fn sign(kind: SignKind, after: Option<(u64, u64)>) -> Sign {
         call: None,
         lane: None,
         after,
+        known: None,
     }
 }
 

@@ -17,6 +17,7 @@ use crate::endpoint::protocol::Report;
 use crate::endpoint::{Endpoint, Spec, THIS_PROGRAM};
 use crate::fault::Undo;
 use crate::lab::error::LabError;
+use crate::lab::filter::Flow;
 use crate::lab::{Lab, LabBuilder};
 use crate::observe::capture::{Capture, Frame};
 use crate::observe::classify::{PortInfo, wire_record};
@@ -59,6 +60,8 @@ pub(super) enum Later {
     Boot {
         host: String,
         same_mac: bool,
+        /// The connections that a router knows again.
+        kept: Vec<Flow>,
         mark: Option<String>,
         restart: Option<String>,
         back_ns: i64,

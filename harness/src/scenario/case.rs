@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use super::heartbeat::{BeatWhen, Beater, Heartbeat, OnSilence, Reconnect};
+pub use super::middlebox::{Nat, OnForgotten};
 
 /// One scenario at one point of its matrix.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -81,6 +82,22 @@ pub struct Sign {
     pub lane: Option<String>,
     /// Time since the fault: earliest and latest.
     pub after: Option<(Duration, Duration)>,
+    /// Why something else is seen until it is mended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known: Option<Box<Known>>,
+}
+
+/// A difference that is known and put up with: it is told, and does not fail a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Known {
+    /// Why it is put up with.
+    pub reason: String,
+    /// Where it is followed: a bug's number or address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bug: Option<String>,
+    /// What is seen meanwhile; anything else is no known difference.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shows: Option<Sign>,
 }
 
 /// The kinds of first sign.
@@ -112,6 +129,9 @@ pub struct Network {
     pub nodes: Vec<Node>,
     /// Cables by the names of the nodes at their two ends. Every cable passes the wire.
     pub cables: Vec<(String, String)>,
+    /// Routers that keep state, and of what.
+    #[serde(default)]
+    pub nats: Vec<Nat>,
 }
 
 /// A node of a network.
@@ -416,6 +436,9 @@ pub enum Happening {
         down_for: Duration,
         /// Keep the MAC address (a replacement machine has another one).
         same_mac: bool,
+        /// A router with NAT comes back knowing the connections it knew.
+        #[serde(default)]
+        keeps_state: bool,
     },
     /// A lane ends and is started again, several times.
     Restart {
@@ -479,6 +502,21 @@ pub enum Happening {
         host: String,
         /// What becomes of them.
         change: NeighbourChange,
+    },
+    /// A router with NAT forgets every connection.
+    Forget {
+        /// The router.
+        router: String,
+    },
+    /// A host's address moves to another host of its LAN.
+    Move {
+        /// Whose address it is, and which does without it from then on.
+        from: String,
+        /// Who has it from then on.
+        to: String,
+        /// The new owner says so to everybody: a gratuitous ARP, an
+        /// unsolicited neighbour advertisement.
+        announced: bool,
     },
     /// Text appears on a lane's keyboard. Not a fault.
     Type {

@@ -14,7 +14,7 @@ use super::scalar;
 use super::tree::Node;
 
 /// The verbs of events.
-pub const VERBS: [&str; 17] = [
+pub const VERBS: [&str; 19] = [
     "kill",
     "freeze",
     "thaw",
@@ -30,6 +30,8 @@ pub const VERBS: [&str; 17] = [
     "address_removed",
     "interface",
     "neighbour",
+    "forget",
+    "move",
     "type",
     "netstat",
 ];

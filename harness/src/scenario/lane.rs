@@ -268,7 +268,8 @@ pub fn watch_by_default(case: &Case) -> Vec<String> {
         Some(
             Happening::Shutdown { host, .. }
             | Happening::Crash { host }
-            | Happening::Reboot { host, .. },
+            | Happening::Reboot { host, .. }
+            | Happening::Move { from: host, .. },
         ) => *host == lane.host,
         _ => false,
     };

@@ -43,6 +43,7 @@ pub fn definitions() -> Map<String, Value> {
         ("detector", detector()),
         ("network", network()),
         ("sign", sign()),
+        ("known", known()),
         (
             "signs",
             json!({ "anyOf": [{ "$ref": "#/$defs/sign" }, { "type": "array", "items": { "$ref": "#/$defs/sign" } }] }),
@@ -151,6 +152,19 @@ fn sign() -> Value {
             "lane": { "type": "string", "description": "The lane that notices." },
             "after": { "type": "string", "description": "Time since the fault: 9m, or earliest and latest, 5s..6.2s." },
             "when": reference("when", "In a list: the cases this sign is for. The first that matches counts."),
+            "known": reference("known", "Under `expect`: why something else is seen until it is mended."),
+        }),
+    )
+}
+
+fn known() -> Value {
+    object(
+        "A difference that is known and put up with: it is told, and does not fail a run.",
+        &["reason"],
+        json!({
+            "reason": { "type": "string", "description": "Why it is put up with." },
+            "bug": { "type": ["string", "number"], "description": "Where it is followed: a bug's number or address." },
+            "shows": reference("sign", "What is seen meanwhile; anything else is no known difference. Default: anything."),
         }),
     )
 }
@@ -315,6 +329,7 @@ fn event() -> Value {
                 "host": text("The host."),
                 "down_for": reference("duration", "Default: 500ms."),
                 "mac": words("Default: same.", &["same", "new"]),
+                "state": words("What a router with `nat` knew of connections. Default: lost.", &["lost", "kept"]),
             }))),
             "restart": object("A lane ends and is started again.", &["lane", "fin"], json!({
                 "lane": text("The lane."),
@@ -334,6 +349,12 @@ fn event() -> Value {
             "address_removed": text("The host loses its addresses."),
             "interface": changed("A host's interface.", &["down", "deleted"]),
             "neighbour": changed("A host's ARP and NDP entries.", &["flushed", "pinned"]),
+            "forget": text("A router with `nat` forgets every connection."),
+            "move": object("A host's address moves to another host of its LAN.", &["from", "to", "announced"], json!({
+                "from": text("Whose address it is."),
+                "to": text("Who has it from then on."),
+                "announced": reference("truth", "The new owner says so to everybody: gratuitous ARP, unsolicited neighbour advertisement."),
+            })),
             "type": object("Text appears on a lane's keyboard.", &["lane", "text"], json!({
                 "lane": text("The lane."),
                 "text": { "type": ["string", "number"], "description": "A line." },

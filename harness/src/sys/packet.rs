@@ -43,3 +43,31 @@ pub fn statistics(socket: impl AsFd) -> io::Result<Statistics> {
         drops: stats.tp_drops,
     })
 }
+
+/// sendto() of a whole frame, Ethernet header included, by one interface of the
+/// socket's namespace.
+///
+/// # Errors
+/// Of sendto(2) and packet(7): ENETDOWN when the interface is down.
+pub fn send_frame(socket: impl AsFd, ifindex: u32, frame: &[u8]) -> io::Result<()> {
+    // SAFETY: sockaddr_ll is plain integers, for which all zeros is a value.
+    let mut to: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
+    to.sll_family = libc::AF_PACKET as libc::sa_family_t;
+    to.sll_ifindex = ifindex as libc::c_int;
+    // SAFETY: the descriptor is open for the length of the call, and both
+    // pointers are to live memory of the lengths given.
+    let sent = unsafe {
+        libc::sendto(
+            socket.as_fd().as_raw_fd(),
+            frame.as_ptr().cast(),
+            frame.len(),
+            0,
+            (&raw const to).cast(),
+            size_of::<libc::sockaddr_ll>() as libc::socklen_t,
+        )
+    };
+    if sent < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}

@@ -110,6 +110,31 @@ impl<'a, 'b> Expressions<'a, 'b> {
         self.compare(Compare::Less, &limit.to_be_bytes());
     }
 
+    /// Matches if the packet's connection is in one of these states
+    /// (NF_CT_STATE_BIT).
+    pub fn connection_state(&mut self, states: u32) {
+        /// NFT_CT_STATE.
+        const STATE: u32 = 0;
+        self.push("ct", |a| {
+            a.be32(1, REGISTER);
+            a.be32(2, STATE);
+        });
+        // The kernel puts it there in this machine's byte order.
+        self.push("bitwise", |a| {
+            a.be32(1, REGISTER);
+            a.be32(2, REGISTER);
+            a.be32(3, 4);
+            a.nest(4, |a| a.ne32(DATA_VALUE, states));
+            a.nest(5, |a| a.ne32(DATA_VALUE, 0));
+        });
+        self.compare(Compare::NotEqual, &0u32.to_ne_bytes());
+    }
+
+    /// The source becomes the address of the device that the packet leaves by.
+    pub fn masquerade(&mut self) {
+        self.push("masq", |_| ());
+    }
+
     /// Counts the packets that come so far.
     pub fn counter(&mut self) {
         self.push("counter", |_| ());
@@ -132,6 +157,11 @@ impl<'a, 'b> Expressions<'a, 'b> {
     /// Goes on in another chain, for good.
     pub fn goto(&mut self, chain: &str) {
         self.verdict(libc::NFT_GOTO, Some(chain));
+    }
+
+    /// The packet goes on; no later rule of this hook sees it.
+    pub fn accept(&mut self) {
+        self.verdict(libc::NF_ACCEPT, None);
     }
 
     /// The packet vanishes.

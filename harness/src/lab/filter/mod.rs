@@ -7,7 +7,9 @@
 
 pub mod bpf;
 mod closer;
+mod conntrack;
 mod expression;
+mod flows;
 mod hook;
 mod message;
 mod netfilter;
@@ -16,6 +18,8 @@ mod rule;
 mod socket;
 pub mod tc;
 
+pub(crate) use conntrack::Tracking;
+pub use flows::Flow;
 pub use hook::{Action, Hook};
 pub use netfilter::{Filter, PortRef, RuleId};
 pub use rule::{Match, tcp_flag};

@@ -72,6 +72,7 @@ impl<'a> World<'a> {
                 host,
                 down_for,
                 same_mac,
+                ..
             } => {
                 self.crash(host)?;
                 let boot = Later::Boot {
@@ -85,6 +86,9 @@ impl<'a> World<'a> {
             Happening::Heal { what } => {
                 self.paths.heal(what.as_deref());
                 self.network_changed(now)?;
+            }
+            Happening::Move { .. } => {
+                return Err("an address that moves: no rule for it yet".into());
             }
             network => {
                 self.paths.add(&event.name, network);

@@ -94,6 +94,11 @@ pub(super) fn tell(case: &Case, kernel: KernelFacts) -> Result<Told, Unpredictab
             why: "a heartbeat is the application's own; the rules are the kernel's".into(),
         });
     }
+    if !case.network.nats.is_empty() {
+        return Err(Unpredictable {
+            why: "a router that keeps state of connections: no rule for it yet".into(),
+        });
+    }
     let mut world = World {
         case,
         kernel,
