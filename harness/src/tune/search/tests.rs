@@ -161,7 +161,7 @@ fn programs_without_the_option_get_what_holds_for_them() {
         panic!("there are settings");
     };
     let thirds = without.thirds.expect("a third of it is more than 5 s");
-    assert!(thirds >= 15 && thirds < 30, "{thirds}");
+    assert!((15..30).contains(&thirds), "{thirds}");
     let retries = without.retries2.expect("a number of them");
     let field = Field::new(&promises, RTO_MAX);
     let reach = field.reach(Limit::Retries(retries));
