@@ -32,8 +32,9 @@ fn beyond_the_rules(case: &Case) -> bool {
         Action::Connect { count, .. } => *count > 1,
         _ => false,
     };
-    // No rules for these yet.
-    let moves = |happening: &Happening| matches!(happening, Happening::Move { .. });
+    // No rules for these yet; and much of a bad line is chance.
+    let moves =
+        |happening: &Happening| matches!(happening, Happening::Move { .. } | Happening::Impair(_));
     if !case.network.nats.is_empty() || case.events.iter().any(|e| moves(&e.happening)) {
         return true;
     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use super::heartbeat::{BeatWhen, Beater, Heartbeat, OnSilence, Reconnect};
+pub use super::impairment::{Impair, ImpairBy, Impairment, Loss, Mtu, QUEUE};
 pub use super::middlebox::{Nat, OnForgotten};
 
 /// One scenario at one point of its matrix.
@@ -378,6 +379,19 @@ pub struct Event {
     pub line: u32,
 }
 
+impl Event {
+    /// Whether time counts from it.
+    pub fn is_fault(&self) -> bool {
+        self.happening.is_fault() && !self.is_condition()
+    }
+
+    /// Whether it is there before anything is sent, and so belongs to the
+    /// network: a line that is bad from the beginning.
+    pub fn is_condition(&self) -> bool {
+        self.when == When::At(Duration::ZERO) && matches!(self.happening, Happening::Impair(_))
+    }
+}
+
 /// When an event happens.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -461,7 +475,9 @@ pub enum Happening {
         /// What the ends see of it.
         carrier: Carrier,
     },
-    /// Undo a cut, drop, reject, route, address, interface or neighbour event, by its name; or all of them.
+    /// A cable goes bad: loss, delay, jitter and the like.
+    Impair(Box<Impair>),
+    /// Undo a cut, impair, drop, reject, route, address, interface or neighbour event, by its name; or all of them.
     Heal {
         /// The event's name; None: everything.
         what: Option<String>,

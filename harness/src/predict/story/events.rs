@@ -40,7 +40,7 @@ impl<'a> World<'a> {
 
     fn event(&mut self, event: &'a Event) -> Result<(), String> {
         let now = Span::at(self.now);
-        if event.happening.is_fault() {
+        if event.is_fault() {
             self.fault.get_or_insert(self.now);
         }
         let mut mark_now = true;

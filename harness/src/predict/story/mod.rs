@@ -234,7 +234,7 @@ impl<'a> World<'a> {
 
     /// Time counts from the first fault, or from the start of a case that has none.
     fn counts_from(&self) -> Option<Duration> {
-        let has_fault = self.case.events.iter().any(|e| e.happening.is_fault());
+        let has_fault = self.case.events.iter().any(|e| e.is_fault());
         if has_fault {
             self.fault
         } else {
@@ -310,10 +310,11 @@ impl<'a> World<'a> {
                 );
             }
         }
-        let faulty =
-            self.case.events.iter().any(|e| {
-                e.happening.is_fault() && !matches!(e.happening, Happening::Freeze { .. })
-            });
+        let faulty = self
+            .case
+            .events
+            .iter()
+            .any(|e| e.is_fault() && !matches!(e.happening, Happening::Freeze { .. }));
         if faulty {
             "nothing that was sent stays unacknowledged, and no timer runs that would notice".into()
         } else {
