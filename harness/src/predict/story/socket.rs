@@ -144,6 +144,8 @@ impl<'a> World<'a> {
             }
             self.paths.spend(from, to, Kind::Data);
         }
+        let dead = fall.as_ref().and_then(|f| f.dead.hull());
+        self.ages_meanwhile(sock, dead.map(|dead| dead.plus(at).latest))?;
         self.socks[sock].outgoing = Some(Outgoing {
             bytes,
             since: at,
@@ -178,6 +180,8 @@ impl<'a> World<'a> {
             }
             return self.outstanding(sock, bytes, at, Fate::Lost, false);
         }
+        let from = self.socks[sock].host;
+        self.router_hears(from, at);
         self.socks[peer].unread += bytes;
         self.socks[peer].unread_at = at;
         self.received(peer, at);
@@ -194,6 +198,9 @@ impl<'a> World<'a> {
 
     /// An RST reaches a socket: tcp_reset().
     pub(super) fn is_reset(&mut self, sock: usize, at: Span) {
+        /// See [`super::nat`].
+        const FORGOTTEN: &str =
+            "the router has forgotten the connection, and an RST answers the packet";
         let s = &mut self.socks[sock];
         let (errno, because) = if s.fin.is_some() {
             // CLOSE_WAIT: for writers only; read still says end of file.
@@ -202,7 +209,15 @@ impl<'a> World<'a> {
                 "an RST after the FIN, as data for a closed connection draws it",
             )
         } else {
-            ("ECONNRESET", "an RST comes back")
+            let forgotten = self.paths.memory.as_ref().is_some_and(|m| m.forgotten);
+            (
+                "ECONNRESET",
+                if forgotten {
+                    FORGOTTEN
+                } else {
+                    "an RST comes back"
+                },
+            )
         };
         s.error = Some(Failure::now(errno, at, because, RuleId::Reset));
         s.broken = true;
