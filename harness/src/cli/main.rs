@@ -6,7 +6,7 @@ use clap::Parser;
 
 use super::args::{Cli, Command};
 use super::error::{CliError, Exit};
-use super::{doctor, foretell, grid, guests, list, output, run};
+use super::{baseline, doctor, foretell, grid, guests, list, output, run, tune};
 use crate::{endpoint, scenario, vm};
 
 /// Runs the command with this process's arguments.
@@ -19,8 +19,10 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match &cli.command {
         Command::Run(args) => run::run(args),
+        Command::Diff(args) => baseline::diff(args),
         Command::Predict(args) => foretell::foretell(args),
         Command::Grid(args) => grid::grid(args),
+        Command::Tune(args) => tune::tune(args),
         Command::List(args) => list::list(args),
         Command::Check(args) => list::check(args),
         Command::Schema => schema(),

@@ -2,6 +2,7 @@
 //! went wrong and how it is cured.
 
 mod args;
+mod baseline;
 mod catalogue;
 pub mod doctor;
 mod error;
@@ -17,6 +18,7 @@ mod progress;
 mod question;
 mod run;
 mod select;
+mod tune;
 
 pub use error::Exit;
 pub use main::main;

@@ -3,25 +3,43 @@
 use std::time::Duration;
 
 use super::record::{FirstSign, Verdict};
+use super::recovery::{self, Recovery};
 use super::tolerance::Tolerance;
-use crate::scenario::case::{Sign, SignKind};
+use crate::scenario::case::{Known, Sign, SignKind};
 
 /// How `observed` compares with `expected`; the differences in words.
 pub fn judge(
     expected: Option<&Sign>,
     observed: &FirstSign,
+    recovery: Option<&Recovery>,
     tolerance: &Tolerance,
 ) -> (Verdict, Vec<String>) {
     let Some(expected) = expected else {
         return (Verdict::Observed, Vec::new());
     };
-    let differences = differences(expected, observed, tolerance);
+    let mut differences = differences(expected, observed, tolerance);
+    let byte = expected.first_byte;
+    differences.extend(byte.and_then(|byte| recovery::differs(byte, recovery, tolerance)));
     let verdict = if differences.is_empty() {
         Verdict::AsExpected
+    } else if expected
+        .known
+        .as_ref()
+        .is_some_and(|k| covers(k, observed, tolerance))
+    {
+        Verdict::Known
     } else {
         Verdict::Differs
     };
     (verdict, differences)
+}
+
+/// Whether a known difference is the one that was seen.
+pub fn covers(known: &Known, observed: &FirstSign, tolerance: &Tolerance) -> bool {
+    known
+        .shows
+        .as_ref()
+        .is_none_or(|sign| differences(sign, observed, tolerance).is_empty())
 }
 
 /// Whether a book that says `said` is right about `observed`: the sign itself
@@ -100,11 +118,13 @@ mod tests {
             call: Some("read".into()),
             lane: None,
             after: Some((after, after)),
+            first_byte: None,
+            known: None,
         }
     }
 
     fn verdict(expected: &Sign, observed: &FirstSign) -> Verdict {
-        judge(Some(expected), observed, &REAL_TIME).0
+        judge(Some(expected), observed, None, &REAL_TIME).0
     }
 
     #[test]
@@ -136,7 +156,7 @@ mod tests {
     #[test]
     fn nothing_expected_is_just_observed() {
         assert_eq!(
-            judge(None, &saw(SignKind::Eof, 1), &REAL_TIME).0,
+            judge(None, &saw(SignKind::Eof, 1), None, &REAL_TIME).0,
             Verdict::Observed
         );
     }

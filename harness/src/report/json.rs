@@ -10,8 +10,9 @@ use crate::outcome::environment::Environment;
 use crate::outcome::record::{
     EndpointRecord, FaultRecord, FirstSign, Netstat, Outcome, Status, Verdict, WireRecord,
 };
+use crate::outcome::recovery::Recovery;
 use crate::predict::{Prediction, RuleId};
-use crate::scenario::case::{Sign, SignKind};
+use crate::scenario::case::{Known, Sign, SignKind};
 
 use super::finished::{Finished, Totals, verdict};
 
@@ -80,6 +81,8 @@ struct CaseView<'a> {
     first_sign: Option<FirstSignView<'a>>,
     faults: &'a [FaultRecord],
     endpoints: &'a [EndpointRecord],
+    /// Null unless the case has a `heal`.
+    recovery: Option<&'a Recovery>,
     netstat: &'a [Netstat],
     wire: &'a WireRecord,
     /// Null unless nothing happened to the case, for long enough.
@@ -112,6 +115,7 @@ impl<'a> CaseView<'a> {
             first_sign: outcome.first_sign.as_ref().map(FirstSignView::of),
             faults: &outcome.faults,
             endpoints: &outcome.endpoints,
+            recovery: outcome.recovery.as_ref(),
             netstat: &outcome.netstat,
             wire: &outcome.wire,
             cost: cost(outcome).as_ref().map(CostView::of),
@@ -138,6 +142,9 @@ struct SignView<'a> {
     signal: Option<&'a str>,
     earliest_ns: Option<u64>,
     latest_ns: Option<u64>,
+    /// Why something else is put up with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    known: Option<&'a Known>,
 }
 
 impl<'a> SignView<'a> {
@@ -151,6 +158,7 @@ impl<'a> SignView<'a> {
             signal: signal(&sign.sign),
             earliest_ns: sign.after.map(|(earliest, _)| ns(earliest)),
             latest_ns: sign.after.map(|(_, latest)| ns(latest)),
+            known: sign.known.as_deref(),
         }
     }
 }

@@ -3,8 +3,10 @@
 //! Needs the programs (`cargo build -p halfopen -p halfopen-fixtures`), and
 //! root or user namespaces where cases are run.
 
+mod baseline;
 mod machine;
 mod place;
 mod results;
+mod tune;
 mod words;
 mod wrong;

@@ -7,6 +7,7 @@
 
 mod calls;
 mod events;
+mod nat;
 mod paths;
 mod process;
 mod socket;
@@ -21,7 +22,7 @@ use super::Unpredictable;
 use super::kernel::KernelFacts;
 use super::rule::RuleId;
 use super::span::{Span, Spans};
-use crate::scenario::case::{Action, Case, Happening, Lane, SignKind, When};
+use crate::scenario::case::{Action, Case, Event, Happening, Lane, SignKind, When};
 use paths::Paths;
 use process::{Process, Sock};
 
@@ -92,6 +93,11 @@ pub(super) fn tell(case: &Case, kernel: KernelFacts) -> Result<Told, Unpredictab
     if case.lanes.iter().any(|l| l.detector.heartbeat.is_some()) {
         return Err(Unpredictable {
             why: "a heartbeat is the application's own; the rules are the kernel's".into(),
+        });
+    }
+    if case.network.nats.len() > 1 {
+        return Err(Unpredictable {
+            why: "several routers that keep state of connections".into(),
         });
     }
     let mut world = World {
@@ -174,7 +180,7 @@ impl<'a> World<'a> {
     fn next_time(&mut self) -> Option<Duration> {
         self.refresh();
         let later = self.later.iter().map(|(at, _)| *at);
-        later.chain(self.timers()).min()
+        later.chain(self.timers()).chain(self.memory_due()).min()
     }
 
     /// Does everything whose time has come.
@@ -186,6 +192,9 @@ impl<'a> World<'a> {
         {
             let (_, what) = self.later.remove(first);
             self.happens(what)?;
+        }
+        if self.memory_due().is_some_and(|at| at <= now) {
+            self.memory_ends()?;
         }
         self.refresh();
         self.timers_fire()
@@ -229,7 +238,7 @@ impl<'a> World<'a> {
 
     /// Time counts from the first fault, or from the start of a case that has none.
     fn counts_from(&self) -> Option<Duration> {
-        let has_fault = self.case.events.iter().any(|e| e.happening.is_fault());
+        let has_fault = self.case.events.iter().any(|e| e.is_fault());
         if has_fault {
             self.fault
         } else {
@@ -305,10 +314,18 @@ impl<'a> World<'a> {
                 );
             }
         }
-        let faulty =
-            self.case.events.iter().any(|e| {
-                e.happening.is_fault() && !matches!(e.happening, Happening::Freeze { .. })
-            });
+        if let Some(why) = self.memory_is_quiet() {
+            return why;
+        }
+        let heals = |e: &Event| matches!(e.happening, Happening::Heal { .. });
+        if self.case.events.iter().any(heals) {
+            return "the path was back before anything was given up".into();
+        }
+        let faulty = self
+            .case
+            .events
+            .iter()
+            .any(|e| e.is_fault() && !matches!(e.happening, Happening::Freeze { .. }));
         if faulty {
             "nothing that was sent stays unacknowledged, and no timer runs that would notice".into()
         } else {
