@@ -11,6 +11,8 @@ pub struct Fault {
     pub network: &'static str,
     /// What happens, in the scenario language: all at once.
     pub events: &'static [&'static str],
+    /// What the scenario has besides.
+    pub besides: &'static [&'static str],
 }
 
 const fn routed(name: &'static str, title: &'static str, events: &'static [&'static str]) -> Fault {
@@ -19,6 +21,7 @@ const fn routed(name: &'static str, title: &'static str, events: &'static [&'sta
         title,
         network: "routed",
         events,
+        besides: &[],
     }
 }
 
@@ -29,9 +32,31 @@ const fn lan(name: &'static str, title: &'static str, events: &'static [&'static
     }
 }
 
+const fn standby(
+    name: &'static str,
+    title: &'static str,
+    events: &'static [&'static str],
+) -> Fault {
+    Fault {
+        network: WITH_STANDBY,
+        besides: &["lanes: { standby: [listen, accept, echo] }"],
+        ..routed(name, title, events)
+    }
+}
+
+const fn nat(name: &'static str, title: &'static str, besides: &'static [&'static str]) -> Fault {
+    Fault {
+        besides,
+        ..routed(name, title, &["forget: router"])
+    }
+}
+
+/// A network of the grid's own.
+pub const WITH_STANDBY: &str = "with-standby";
+
 /// All of them: the server's process and host, what lies between, the
 /// client's own host, and who answers for the server.
-pub const ALL: [Fault; 20] = [
+pub const ALL: [Fault; 24] = [
     routed(
         "process-killed",
         "the server's process is killed",
@@ -129,6 +154,26 @@ pub const ALL: [Fault; 20] = [
         "icmp-prohibited",
         "a firewall answers prohibited",
         &["reject: { to: server, at: router, with: admin-prohibited }"],
+    ),
+    nat(
+        "nat-silent",
+        "a NAT forgets, and drops in silence",
+        &["nat: { inside: client, on_forgotten: silence }"],
+    ),
+    nat(
+        "nat-resets",
+        "a NAT forgets, and answers RST",
+        &["nat: { inside: client, on_forgotten: reset }"],
+    ),
+    standby(
+        "address-moved",
+        "the address moves, announced",
+        &["move: { from: server, to: standby, announced: true }"],
+    ),
+    standby(
+        "moved-quietly",
+        "the address moves, nobody says so",
+        &["move: { from: server, to: standby, announced: false }"],
     ),
     routed(
         "reset",

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use super::fault::WITH_STANDBY;
 use super::{Detector, Ends, Fault};
 use crate::scenario::case::{self, BeatWhen, Beater, KeepaliveBy, OnSilence};
 use crate::scenario::words;
@@ -66,6 +67,18 @@ pub fn file(detectors: &[Detector], faults: &[Fault], limit: Duration, hours: bo
     for detector in detectors {
         let _ = writeln!(text, "  {}: {}", detector.name, detector.yaml);
     }
+    if faults.iter().any(|fault| fault.network == WITH_STANDBY) {
+        let _ = write!(
+            text,
+            "
+networks:
+  {WITH_STANDBY}:
+    hosts: [client, server, standby]
+    switches: [switch]
+    cables: [[client, switch], [server, switch], [standby, switch]]
+"
+        );
+    }
     text.push_str("\nscenarios:\n");
     let groups = groups(detectors);
     for fault in faults {
@@ -96,6 +109,9 @@ fn scenario(text: &mut String, fault: &Fault, group: &Group<'_>, limit: Duration
         names.join(", "),
         fault.network,
     );
+    for line in fault.besides {
+        let _ = writeln!(text, "    {line}");
+    }
     if !group.sysctls.is_empty() {
         let set: Vec<String> = group
             .sysctls
@@ -108,8 +124,9 @@ fn scenario(text: &mut String, fault: &Fault, group: &Group<'_>, limit: Duration
         text,
         "    server: [listen, accept, echo]
     client:
-      - connect
-      - {{ exchange: hello, mark: connected }}
+      - connect: server
+      - {{ write: hello, mark: connected }}
+      - read: 100
       - {{ wait_for: struck, when: {{ while: sending }} }}
       - {{ write: request, when: {{ while: sending }} }}
       - read
