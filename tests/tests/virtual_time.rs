@@ -5,7 +5,7 @@
 //! so they run when asked for: cargo test --test virtual_time -- --ignored
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use halfopen::outcome::record::{Outcome, Verdict};
@@ -14,7 +14,7 @@ use halfopen::scenario;
 use halfopen::scenario::case::Case;
 use halfopen::vm::cases::{self, Options};
 use halfopen::vm::{Kernel, VmError, kernels};
-use halfopen_tests::{catalogue, root, row};
+use halfopen_tests::{catalogue, page, program, root, row};
 use libtest_mimic::{Arguments, Failed, Trial};
 
 /// The kernel whose whole catalogue is under exact snapshots, by the beginning
@@ -33,6 +33,12 @@ fn main() -> ExitCode {
         Trial::test("a_file_that_is_no_kernel", no_kernel),
         Trial::test("a_kernel_without_veth", without_veth).with_ignored_flag(true),
         Trial::test("a_guest_that_panics", panics).with_ignored_flag(true),
+        Trial::test("the_readme_shows_what_grid_prints", || shows("README.md"))
+            .with_ignored_flag(true),
+        Trial::test("the_grids_page_shows_what_grid_prints", || {
+            shows("docs/grid.md")
+        })
+        .with_ignored_flag(true),
     ];
     libtest_mimic::run(&args, trials).exit_code()
 }
@@ -59,6 +65,15 @@ fn run(cases: &[Case], kernel: &Kernel) -> Result<Vec<Outcome>, Failed> {
     Ok(run.outcomes)
 }
 
+fn snapshots() -> PathBuf {
+    root().join("tests/tests/snapshots/virtual")
+}
+
+/// Whether the snapshots were made on this very build of the kernel.
+fn same_build(release: &str) -> bool {
+    std::fs::read_to_string(snapshots().join("kernel")).is_ok_and(|b| b.trim() == release)
+}
+
 /// Rows of another build of the kernel agree within the tolerance of real
 /// time: its timers are the same, its instructions are not.
 fn whole_catalogue() -> Result<(), Failed> {
@@ -72,9 +87,9 @@ fn whole_catalogue() -> Result<(), Failed> {
             .push(case.id.clone());
     }
     let outcomes = run(&cases, &kernel)?;
-    let folder = root().join("tests/tests/snapshots/virtual");
+    let folder = snapshots();
     let build = folder.join("kernel");
-    let same_build = std::fs::read_to_string(&build).is_ok_and(|b| b.trim() == kernel.release);
+    let same_build = same_build(&kernel.release);
     let writing = std::env::var("INSTA_UPDATE").is_ok_and(|v| v == "always");
     if writing {
         std::fs::create_dir_all(&folder)?;
@@ -167,4 +182,35 @@ fn panics() -> Result<(), Failed> {
         Err(VmError::Died { console, .. }) if console.contains("panic") => Ok(()),
         other => Err(format!("{other:?}").into()),
     }
+}
+
+/// Runs the command that a page names, by the real program, and holds the page
+/// to it. INSTA_UPDATE=always writes the page anew.
+fn shows(name: &str) -> Result<(), Failed> {
+    let release = kernel()?.release;
+    let file = root().join(name);
+    let block = page::block(&file)?;
+    let words = page::command(&block)?;
+    let ran = program::run(&program::halfopen(), &root(), &words);
+    if !matches!(ran.code, Some(0 | 1)) || ran.stdout.is_empty() {
+        return Err(ran.to_string().into());
+    }
+    if std::env::var("INSTA_UPDATE").is_ok_and(|v| v == "always") {
+        return Ok(page::replace(&file, &ran.stdout)?);
+    }
+    let tolerance = if same_build(&release) {
+        ANOTHER_PROGRAM
+    } else {
+        REAL_TIME
+    };
+    let differences = page::differences(&block, &ran.stdout, &tolerance);
+    if differences.is_empty() {
+        return Ok(());
+    }
+    Err(format!(
+        "{name} is not what `halfopen {}` prints; INSTA_UPDATE=always writes it anew\n{}",
+        words.join(" "),
+        differences.join("\n")
+    )
+    .into())
 }

@@ -121,18 +121,20 @@ const GRID_HELP: &str = "\
 One case a cell; the client is the one who should notice. All cells run at the
 same time, so in real time it ends about a minute after its start. What takes
 longer than 45 s (keepalive's two hours, TCP's quarter of an hour) is not
-measured then: such cells show, in parentheses, what the kernel's rules say.
-In virtual time nothing is foretold: all of it is measured, up to three hours.
+measured then: such a cell shows, in parentheses, what the kernel's rules say.
+In virtual time a cell is waited for three hours, and all of that is measured.
 
 Examples:
   halfopen grid                              everything, here and now
-  halfopen grid --time virtual               the hours, too, in about a minute
-  halfopen grid --detector fast-pair --detector keepalive-default --while idle
+  halfopen grid --time virtual               the hours, too, in minutes
+  halfopen grid --detector fast-pair,keepalive-default --while idle
   halfopen grid --fault host-crash --file my.yaml
                                              the detectors that a file declares
   halfopen grid --time virtual --kernel all  and where other kernels differ
   halfopen grid --format markdown            for a document or a pull request
   halfopen grid --format yaml > grid.yaml    its scenarios, to be changed and run
+
+A misspelt NAME is answered with all there are.
 
 Exit codes: 0 done, 1 a cell is outside its prediction or failed, 2 wrong input,
 3 this machine cannot do it, 130 interrupted.";

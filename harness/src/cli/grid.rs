@@ -40,11 +40,11 @@ const BATCH: usize = 260;
 
 #[derive(Debug, Args)]
 pub(super) struct GridArgs {
-    /// Only this detector; may be given several times [default: all]
-    #[arg(long, value_name = "NAME")]
+    /// Only these detectors, NAME,NAME... [default: all]
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
     detector: Vec<String>,
-    /// Only this fault; may be given several times [default: all]
-    #[arg(long, value_name = "NAME")]
+    /// Only these faults, NAME,NAME... [default: all]
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
     fault: Vec<String>,
     /// Only while the connection is idle, or while data is in flight [default: both]
     #[arg(long = "while", value_enum, value_name = "STATE")]

@@ -141,7 +141,7 @@ fn scenario(text: &mut String, fault: &Fault, group: &Group<'_>, limit: Duration
         };
         let _ = writeln!(
             text,
-            "      - {{ at: {}, {event}, name: {name} }}",
+            "      - {{ after: connected, by: {}, {event}, name: {name} }}",
             words(AT)
         );
     }

@@ -4,6 +4,7 @@
 //! root or user namespaces where cases are run.
 
 mod baseline;
+mod grid;
 mod machine;
 mod place;
 mod results;

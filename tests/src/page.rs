@@ -1,0 +1,126 @@
+//! Pages that show what a command prints: the block between two markers, the
+//! command that it names, and whether it is still so.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use halfopen::outcome::tolerance::Tolerance;
+use halfopen::report::grid::cell::rounding;
+use halfopen::report::span;
+
+const BEGIN: &str = "<!-- grid:begin -->\n";
+const END: &str = "<!-- grid:end -->";
+
+/// The block of a page, without its markers.
+///
+/// # Errors
+/// When the page is not there, or has no such block.
+pub fn block(page: &Path) -> Result<String, String> {
+    let text = fs::read_to_string(page).map_err(|e| format!("{}: {e}", page.display()))?;
+    let (_, after) = text.split_once(BEGIN).ok_or("there is no grid:begin")?;
+    let (block, _) = after.split_once(END).ok_or("there is no grid:end")?;
+    Ok(block.to_owned())
+}
+
+/// Puts another block into a page.
+///
+/// # Errors
+/// As [`block`], and when the page cannot be written.
+pub fn replace(page: &Path, with: &str) -> Result<(), String> {
+    let before = block(page)?;
+    let text = fs::read_to_string(page).map_err(|e| e.to_string())?;
+    let text = text.replace(
+        &format!("{BEGIN}{before}{END}"),
+        &format!("{BEGIN}{with}{END}"),
+    );
+    fs::write(page, text).map_err(|e| e.to_string())
+}
+
+/// The words of the `halfopen` command that a block says it was made by.
+///
+/// # Errors
+/// When it names none.
+pub fn command(block: &str) -> Result<Vec<String>, String> {
+    let (_, after) = block
+        .split_once("`halfopen ")
+        .ok_or("the block names no command")?;
+    let (words, _) = after.split_once('`').ok_or("the command has no end")?;
+    Ok(words.split_whitespace().map(str::to_owned).collect())
+}
+
+/// The lines of `printed` that are not what `page` says, with the page's own.
+/// Times may differ by the tolerance and by what they are rounded to.
+pub fn differences(page: &str, printed: &str, tolerance: &Tolerance) -> Vec<String> {
+    let (mut ours, mut theirs) = (page.trim().lines(), printed.trim().lines());
+    let mut found = Vec::new();
+    loop {
+        match (ours.next(), theirs.next()) {
+            (None, None) => return found,
+            (Some(a), Some(b)) if same_line(a, b, tolerance) => {}
+            (a, b) => found.push(format!(
+                "the page:    {}\nthe command: {}",
+                a.unwrap_or("(nothing)"),
+                b.unwrap_or("(nothing)")
+            )),
+        }
+    }
+}
+
+fn same_line(a: &str, b: &str, tolerance: &Tolerance) -> bool {
+    let (a, b): (Vec<&str>, Vec<&str>) = (a.split('|').collect(), b.split('|').collect());
+    a.len() == b.len()
+        && a.iter()
+            .zip(&b)
+            .all(|(a, b)| same_cell(a.trim(), b.trim(), tolerance))
+}
+
+fn same_cell(a: &str, b: &str, tolerance: &Tolerance) -> bool {
+    if a == b {
+        return true;
+    }
+    let (Some((sign, time)), Some((other, another))) = (timed(a), timed(b)) else {
+        return false;
+    };
+    let allowed = rounding(time.max(another)) + tolerance.around(time.max(another));
+    sign == other && time.abs_diff(another) <= allowed
+}
+
+/// `ETIMEDOUT 15 m` as its sign and its time.
+fn timed(cell: &str) -> Option<(&str, Duration)> {
+    cell.match_indices(' ')
+        .find_map(|(at, _)| Some((&cell[..at], span::parse(&cell[at + 1..])?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use halfopen::outcome::tolerance::ANOTHER_PROGRAM;
+
+    use super::*;
+
+    #[test]
+    fn times_may_differ_a_little_and_words_not_at_all() {
+        let differ = |a: &str, b: &str| !differences(a, b, &ANOTHER_PROGRAM).is_empty();
+        assert!(!differ("| x | ETIMEDOUT 29 s |", "| x | ETIMEDOUT 30 s |"));
+        assert!(!differ(
+            "| heartbeat lost 2 h 12 m |",
+            "| heartbeat lost 2 h 13 m |"
+        ));
+        assert!(differ("| x | ETIMEDOUT 29 s |", "| x | ETIMEDOUT 35 s |"));
+        assert!(differ("| x | ETIMEDOUT 29 s |", "| x | ECONNRESET 29 s |"));
+        assert!(differ("| x | **unnoticed** |", "| x | ETIMEDOUT 29 s |"));
+        assert!(differ(
+            "| x | EOF 0 s |",
+            "| x | EOF 0 s |\n| y | EOF 0 s |"
+        ));
+    }
+
+    #[test]
+    fn the_command_is_what_stands_in_backquotes() {
+        let words = command("Measured by `halfopen grid --time virtual`; more.");
+        assert_eq!(
+            words,
+            Ok(["grid", "--time", "virtual"].map(str::to_owned).to_vec())
+        );
+    }
+}
