@@ -59,6 +59,7 @@ fn outcomes(plan: &Plan) -> (Vec<Outcome>, BTreeMap<&str, Prediction>) {
                         branches: vec![],
                         because: "idle 2 h + 9 probes x 75 s".into(),
                         rules: vec![RuleId::Retransmission],
+                        first_byte: None,
                     },
                 );
                 outcome(id, SignKind::Unnoticed, 0)
