@@ -142,7 +142,7 @@ fn tell(
 
 /// The kernels that `--kernel` names: paths, releases (or how they begin), or
 /// `all`; without any the newest that is found.
-fn kernels_of(named: &[String]) -> Result<Vec<Kernel>, CliError> {
+pub(super) fn kernels_of(named: &[String]) -> Result<Vec<Kernel>, CliError> {
     let found = found::find();
     let none = || {
         CliError::Vm(

@@ -26,6 +26,8 @@ pub struct Compared {
     pub known: Option<Known>,
     /// The likeliest cause, when one can be named.
     pub cause: Option<String>,
+    /// It was run twice with nothing changed, and was not the same.
+    pub unsteady: bool,
 }
 
 /// What became of a case.
@@ -198,6 +200,7 @@ pub fn case(
         new: new.cloned(),
         known,
         cause: None,
+        unsteady: false,
     }
 }
 
@@ -309,7 +312,9 @@ pub fn settings(old: &Setting, new: &Setting) -> Vec<Difference> {
     for (host, key) in overrides(old, new) {
         let value = |setting: &Setting| {
             let set = setting.overrides.get(&host);
+            // What nobody set is as it is pinned, where no case sets it.
             let value = set.and_then(|set| set.get(&key));
+            let value = value.or_else(|| setting.sysctls.get(&key));
             value.map_or("not set".to_owned(), Clone::clone)
         };
         text(&of_host(&host, &key), &value(old), &value(new));

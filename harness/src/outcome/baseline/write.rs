@@ -118,14 +118,10 @@ fn sign_map(sign: &Sign) -> String {
     let mut keys = vec![(kind, value)];
     keys.extend(sign.call.as_deref().map(|call| ("call", flow(call))));
     keys.extend(sign.lane.as_deref().map(|lane| ("lane", flow(lane))));
-    keys.extend(sign.after.map(|(earliest, latest)| {
-        let both = if earliest == latest {
-            spelled(earliest)
-        } else {
-            format!("{}..{}", spelled(earliest), spelled(latest))
-        };
-        ("after", both)
-    }));
+    keys.extend(
+        sign.after
+            .map(|(earliest, latest)| ("after", interval(earliest, latest))),
+    );
     map(keys.into_iter())
 }
 
@@ -134,6 +130,15 @@ fn known_map(known: &Known) -> String {
     let shows = known.shows.as_ref().map(|sign| ("shows", sign_map(sign)));
     let reason = ("reason", flow(&known.reason));
     map([reason].into_iter().chain(bug).chain(shows))
+}
+
+/// `3.052s`, or `3.052s..3.3s`.
+pub fn interval(earliest: Duration, latest: Duration) -> String {
+    if earliest == latest {
+        spelled(earliest)
+    } else {
+        format!("{}..{}", spelled(earliest), spelled(latest))
+    }
 }
 
 /// `397ms`, `3.052s`, `2h11m15.004113s`: as scenarios spell it, exactly.
