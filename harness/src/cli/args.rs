@@ -99,9 +99,9 @@ Examples:
 Exit codes: 0 nothing changed, 1 something did, 2 a file is wrong.";
 
 const IMPACT_EXAMPLES: &str = "\
-Every case is run in virtual time, twice before the change and once after it, in
-one guest: what it varies in by itself is not put down to the change. It needs
-QEMU and a kernel (halfopen kernels). Sysctls are set over the
+Every case is run in virtual time, before and after the change, in one guest; it
+needs QEMU and a kernel (halfopen kernels). What changes and is not explained by
+the kernel's rules is run again: what a case varies in by itself is no change. Sysctls are set over the
 scenarios' own. A case that would give up too soon to see what the kernel does
 is given the time it takes.
 

@@ -273,7 +273,9 @@ fn measured(args: &ImpactArgs, wanted: &Wanted, cases: &[Case]) -> Result<Answer
             output::error(&format!("{}: {}", kernel.release, chain(e)));
         }
         if let (Ok(_), Some(environment)) = (&run.ended, &run.environment) {
-            comparisons.push(change.compare(environment, &cases, &run.outcomes));
+            let mut comparison = change.compare(environment, &cases, &run.outcomes);
+            interrupted |= confirm(&change, &mut comparison, kernel, &cases, &options)?;
+            comparisons.push(comparison);
         }
     }
     output::remark(&format!(
@@ -282,6 +284,42 @@ fn measured(args: &ImpactArgs, wanted: &Wanted, cases: &[Case]) -> Result<Answer
         began.elapsed().as_secs_f64()
     ));
     Ok((comparisons, ignored, interrupted))
+}
+
+/// Runs again what changed and is not explained; true when it was interrupted,
+/// and the comparison is as it was.
+fn confirm(
+    change: &Change,
+    comparison: &mut Comparison,
+    kernel: &Kernel,
+    cases: &[Case],
+    options: &Options,
+) -> Result<bool, CliError> {
+    let again = change.doubtful(comparison, cases);
+    if again.is_empty() {
+        return Ok(false);
+    }
+    let mut meter = Meter::new(&[&kernel.release], again.len());
+    let runs = cases::run(
+        &again,
+        std::slice::from_ref(kernel),
+        options,
+        &mut |at, event| {
+            meter.see(at, &event);
+        },
+    );
+    meter.finish();
+    for run in runs.map_err(|e| CliError::Vm(chain(&e)))? {
+        match (&run.ended, &run.environment) {
+            (Ok(_), Some(environment)) => {
+                change.confirm(comparison, environment, cases, &run.outcomes);
+            }
+            (Err(VmError::Interrupted), _) => return Ok(true),
+            (Err(e), _) => output::error(&format!("{}: {}", kernel.release, chain(e))),
+            (Ok(_), None) => {}
+        }
+    }
+    Ok(false)
 }
 
 fn version(kernel: &Kernel) -> Option<Version> {

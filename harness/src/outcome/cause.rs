@@ -33,7 +33,11 @@ pub fn name_causes(compared: &mut [Compared], cases: &[Case], then: &Setting, no
             compared.differences.clear();
         }
         compared.cause = match compared.what {
-            What::Changed | What::Known => cause(case, &new, then, now),
+            What::Changed | What::Known => {
+                let (words, explained) = cause(case, &new, then, now).unzip();
+                compared.explained = explained.unwrap_or(false);
+                words
+            }
             What::Unchanged => unseen(case, then, now),
             What::New | What::Gone | What::NotRun => None,
         };
@@ -43,6 +47,7 @@ pub fn name_causes(compared: &mut [Compared], cases: &[Case], then: &Setting, no
 /// Whether only the time differs, and both times lie where the same rules
 /// allow any: where the timer wheel stands when a timer is armed follows from
 /// everything that ran before it (calc_wheel_index() in kernel/time/timer.c).
+/// Where the rules do not decide, the tolerance of real time allows for that.
 fn by_phase(compared: &Compared, case: &Case, then: &Setting, now: &Setting) -> bool {
     let only = compared
         .differences
@@ -51,12 +56,13 @@ fn by_phase(compared: &Compared, case: &Case, then: &Setting, now: &Setting) -> 
     if !only || compared.differences.is_empty() {
         return false;
     }
+    let at = |entry: &Option<Entry>| entry.as_ref().and_then(Entry::ran).and_then(Ran::after);
     let Some((Ok(before), Ok(after))) = foretold(case, then, now) else {
-        return false;
+        let both = at(&compared.old).zip(at(&compared.new));
+        return both.is_some_and(|(old, new)| REAL_TIME.agree(old, new));
     };
     let inside = |told: &Prediction, entry: &Option<Entry>| {
-        let at = entry.as_ref().and_then(Entry::ran).and_then(Ran::after);
-        at.is_some_and(|at| {
+        at(entry).is_some_and(|at| {
             told.intervals()
                 .any(|span| WAKING.allows(at, span.earliest, span.latest))
         })
@@ -89,33 +95,37 @@ pub(super) fn foretold(case: &Case, then: &Setting, now: &Setting) -> Option<(Fo
 
 pub(super) type Foretold = Result<Prediction, Unpredictable>;
 
-fn cause(case: &Case, new: &Entry, then: &Setting, now: &Setting) -> Option<String> {
+/// The cause in words, and whether it explains what is seen.
+fn cause(case: &Case, new: &Entry, then: &Setting, now: &Setting) -> Option<(String, bool)> {
     let factors = Factor::all(then, now);
     if factors.is_empty() {
-        return Some(
-            "the environment is the same: neither the kernel nor a sysctl explains it".into(),
-        );
+        let words = "the environment is the same: neither the kernel nor a sysctl explains it";
+        return Some((words.into(), false));
     }
     let (before, after) = foretold(case, then, now)?;
     let case = &with_pinned(case, &factors);
     let after_told = match (&before, &after) {
         (Err(e), _) | (_, Err(e)) => {
-            return Some(format!("the kernel's rules do not decide: {}", e.why));
+            let words = format!("the kernel's rules do not decide: {}", e.why);
+            return Some((words, false));
         }
         (Ok(before), Ok(after)) if same(before, after) => {
-            return Some("the kernel's rules predict the same in both environments".into());
+            let words = "the kernel's rules predict the same in both environments";
+            return Some((words.into(), false));
         }
         (Ok(_), Ok(after)) => after,
     };
     let named = named(case, &factors, after_told, then, now);
     let because = &after_told.because;
-    Some(if fits(after_told, new) {
+    let explained = fits(after_told, new);
+    let words = if explained {
         format!("{named}: {because}")
     } else {
         format!(
             "perhaps {named}, but by the kernel's rules something else would be seen: {because}"
         )
-    })
+    };
+    Some((words, explained))
 }
 
 /// Why the prediction is another one, or that it is none.

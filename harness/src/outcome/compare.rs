@@ -26,7 +26,9 @@ pub struct Compared {
     pub known: Option<Known>,
     /// The likeliest cause, when one can be named.
     pub cause: Option<String>,
-    /// It was run twice with nothing changed, and was not the same.
+    /// The rules predict what is seen, and something else for what was seen.
+    pub explained: bool,
+    /// It was run again, and is not the same from one run to the next.
     pub unsteady: bool,
 }
 
@@ -200,6 +202,7 @@ pub fn case(
         new: new.cloned(),
         known,
         cause: None,
+        explained: false,
         unsteady: false,
     }
 }

@@ -77,7 +77,7 @@ fn section(text: &mut String, comparison: &Comparison, evidence: Evidence<'_>) {
     }
     let unsteady: Vec<_> = comparison.cases.iter().filter(|c| c.unsteady).collect();
     if !unsteady.is_empty() {
-        text.push_str("\nNot the same from one run to the next, with nothing changed\n\n");
+        text.push_str("\nNot the same from one run to the next, whatever is set\n\n");
     }
     for case in unsteady {
         let _ = writeln!(text, "  {}", case.id);

@@ -98,7 +98,7 @@ struct CaseView<'a> {
     differences: &'a [Difference],
     known: Option<&'a Known>,
     no_longer_differs: bool,
-    /// It was not the same twice, with nothing changed.
+    /// It is not the same from one run to the next.
     unsteady: bool,
     cause: Option<&'a str>,
 }

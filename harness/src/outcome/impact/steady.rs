@@ -1,110 +1,89 @@
-//! What a case varies in by itself.
+//! What a case varies in by itself is no change.
 
-use std::time::Duration;
+use super::super::baseline::{Entry, Setting};
+use super::super::compare::{self, Compared, Difference, What};
 
-use super::super::baseline::{Entry, Ran, Setting};
-use super::super::compare::{self, Compared, Difference, Field, What};
-use super::super::tolerance;
-
-/// Takes from the differences of a case what differs between two runs of it
-/// with nothing changed.
-pub fn take_away(case: &mut Compared, again: Option<&Entry>, setting: &Setting) {
-    let Some(old) = &case.old else { return };
-    let control = compare::case(&case.id, Some(old), again, setting, setting);
-    if control.what != What::Changed {
+/// Keeps the differences of a case that every pair of runs shows, one from
+/// either side; the case's own two runs are among them.
+pub fn keep_steady(
+    case: &mut Compared,
+    mut before: Vec<Entry>,
+    mut after: Vec<Entry>,
+    then: &Setting,
+    now: &Setting,
+) {
+    if before.is_empty() || after.is_empty() {
         return;
     }
-    case.unsteady = true;
-    let times = |entry: Option<&Entry>| entry.and_then(Entry::ran).and_then(Ran::after);
-    let (then, once_more, now) = (times(Some(old)), times(again), times(case.new.as_ref()));
-    let by_itself = |found: &Difference| {
-        let Some(varies) = control.differences.iter().find(|d| d.what == found.what) else {
-            return false;
-        };
-        match (then, once_more, now) {
-            (Some(a), Some(b), Some(now)) if found.what == Field::After.name() => {
-                let wide = a.abs_diff(b);
-                let allowed = wide + tolerance::between(true, true).around(a.max(b));
-                within(now, a.min(b), a.max(b), allowed)
-            }
-            _ => counts_within(found, varies).unwrap_or(found.new == varies.new),
+    before.extend(case.old.clone());
+    after.extend(case.new.clone());
+    let mut always: Vec<String> = names(&case.differences);
+    for a in &before {
+        for b in &after {
+            let pair = compare::case(&case.id, Some(a), Some(b), then, now);
+            let here = names(&pair.differences);
+            always.retain(|what| here.contains(what));
         }
-    };
-    case.differences.retain(|found| !by_itself(found));
-    if case.differences.is_empty() && case.what == What::Changed {
+    }
+    let found = case.differences.len();
+    case.differences.retain(|d| always.contains(&d.what));
+    case.unsteady = case.differences.len() < found;
+    if case.differences.is_empty() {
         case.what = What::Unchanged;
+        case.cause = None;
     }
 }
 
-fn within(now: Duration, least: Duration, most: Duration, allowed: Duration) -> bool {
-    now + allowed >= least && now <= most + allowed
-}
-
-/// Whether a count lies no further from two others than they lie apart. None:
-/// they are no counts.
-fn counts_within(found: &Difference, varies: &Difference) -> Option<bool> {
-    let count = |text: &str| text.parse::<u32>().ok();
-    let (a, b) = (count(&varies.old)?, count(&varies.new)?);
-    let (now, wide) = (count(&found.new)?, a.abs_diff(b));
-    Some(now + wide >= a.min(b) && now <= a.max(b) + wide)
+fn names(differences: &[Difference]) -> Vec<String> {
+    differences.iter().map(|d| d.what.clone()).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::outcome::baseline::Showed;
     use crate::outcome::baseline::tests::kept;
-    use crate::scenario::case::SignKind;
 
-    /// A case's entry with this time in milliseconds, retransmissions, and errno.
-    fn entry(ms: u64, again: u32, errno: &str) -> Entry {
+    /// A case's entry with this time in milliseconds and so many retransmissions.
+    fn entry(ms: u64, again: u32) -> Entry {
         let run = kept();
         let mut entry = run.cases["host-crash-while-writing/detector=none,network=lan"].clone();
         if let Showed::Ran(ran) = &mut entry.showed {
             let at = Duration::from_millis(ms);
             ran.sign.after = Some((at, at));
-            ran.sign.sign = SignKind::Errno(errno.into());
             let wire = ran.wire.as_mut().expect("nothing was lost");
             wire.insert("retransmissions".into(), again);
         }
         entry
     }
 
-    fn left(then: &Entry, again: &Entry, now: &Entry) -> (What, String) {
+    fn left(before: [Entry; 3], after: [Entry; 3]) -> (What, String, bool) {
         let mut setting = kept().setting;
         setting.clock = "virtual".into();
-        let mut case = compare::case("c", Some(then), Some(now), &setting, &setting);
-        take_away(&mut case, Some(again), &setting);
-        let left: Vec<_> = case.differences.into_iter().map(|d| d.what).collect();
-        (case.what, left.join(" "))
+        let [then, before @ ..] = before;
+        let [now, after @ ..] = after;
+        let mut case = compare::case("c", Some(&then), Some(&now), &setting, &setting);
+        keep_steady(&mut case, before.into(), after.into(), &setting, &setting);
+        (case.what, names(&case.differences).join(" "), case.unsteady)
     }
 
     #[test]
-    fn a_steady_case_keeps_its_differences() {
-        let then = entry(3_000, 4, "ETIMEDOUT");
-        let now = entry(6_000, 5, "ETIMEDOUT");
+    fn what_every_pair_shows_is_a_change() {
+        let before = [entry(3_000, 4), entry(3_010, 4), entry(3_000, 4)];
+        let after = [entry(6_000, 5), entry(6_500, 6), entry(6_000, 5)];
         let all = "after retransmissions".to_owned();
-        assert_eq!(left(&then, &then, &now), (What::Changed, all));
+        assert_eq!(left(before, after), (What::Changed, all, false));
     }
 
     #[test]
-    fn what_a_case_varies_in_by_itself_is_no_change_unless_it_is_far_more() {
-        let (then, again) = (entry(3_000, 4, "ETIMEDOUT"), entry(3_500, 5, "ETIMEDOUT"));
-        let near = entry(3_800, 6, "ETIMEDOUT");
-        assert_eq!(left(&then, &again, &near), (What::Unchanged, String::new()));
-        let far = entry(9_000, 6, "ETIMEDOUT");
-        assert_eq!(left(&then, &again, &far), (What::Changed, "after".into()));
-        let many = entry(3_800, 9, "ETIMEDOUT");
-        assert_eq!(
-            left(&then, &again, &many),
-            (What::Changed, "retransmissions".into())
-        );
-        let other = entry(3_100, 4, "EHOSTUNREACH");
-        assert_eq!(left(&then, &again, &other), (What::Changed, "sign".into()));
-        let varies = entry(3_500, 5, "EHOSTUNREACH");
-        assert_eq!(
-            left(&then, &varies, &other),
-            (What::Unchanged, String::new())
-        );
+    fn what_one_pair_does_not_show_is_none() {
+        let before = [entry(3_000, 4), entry(3_500, 5), entry(3_000, 4)];
+        let after = [entry(9_000, 5), entry(9_000, 5), entry(9_000, 6)];
+        let left_over = (What::Changed, "after".to_owned(), true);
+        assert_eq!(left(before.clone(), after), left_over);
+        let after = [entry(3_500, 5), entry(3_000, 4), entry(3_500, 5)];
+        assert_eq!(left(before, after), (What::Unchanged, String::new(), true));
     }
 }
