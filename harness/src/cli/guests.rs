@@ -22,7 +22,7 @@ use super::select::Picked;
 use super::{interrupt, output};
 
 /// Every kernel that is found.
-const ALL: &str = "all";
+pub(super) const ALL: &str = "all";
 
 /// Runs cases on the kernels that were asked for and reports them.
 pub(super) fn run(

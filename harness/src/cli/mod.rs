@@ -18,6 +18,7 @@ mod progress;
 mod question;
 mod run;
 mod select;
+mod tune;
 
 pub use error::Exit;
 pub use main::main;

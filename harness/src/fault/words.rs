@@ -67,6 +67,22 @@ pub fn in_words(happening: &Happening) -> String {
             };
             format!("cut the cable {}{far}{way}{carrier}", cable.near)
         }
+        Happening::Impair(impair) => {
+            let near = &impair.cable.near;
+            let far = impair
+                .cable
+                .far
+                .as_ref()
+                .map(|f| format!("-{f}"))
+                .unwrap_or_default();
+            let way = match impair.direction {
+                Direction::Both => String::new(),
+                Direction::From => format!(", what comes from {near}"),
+                Direction::To => format!(", what goes to {near}"),
+            };
+            let line = impair.line.in_words();
+            format!("impair the cable {near}{far}{way}: {line}")
+        }
         Happening::Heal { what } => match what {
             Some(what) => format!("heal {what}"),
             None => "heal everything".into(),

@@ -9,6 +9,7 @@ use netlink_packet_route::RouteNetlinkMessage as Message;
 use super::environment::prepare;
 use super::error::LabError;
 use super::filter::{Filter, PortRef};
+use super::impair::Impaired;
 use super::live::{CableState, Lab, NodeState, PortState, Running};
 use super::message::{self, Born};
 use super::namespace::Namespace;
@@ -81,6 +82,7 @@ impl Lab {
             joint,
             nodes,
             cables,
+            impaired: Impaired::default(),
             // 1 is `lo`.
             next_port: 2,
             netlink,
@@ -149,7 +151,8 @@ impl Lab {
         self.netlink.run(batch)?;
         touched.sort_unstable();
         touched.dedup();
-        self.join(&touched)
+        self.join(&touched)?;
+        self.impair_again(&touched)
     }
 
     /// Joins the ports of these cables, and blocks them again as they were.

@@ -44,6 +44,7 @@ mod crash;
 mod environment;
 pub mod error;
 pub mod filter;
+pub mod impair;
 mod interface;
 pub mod live;
 mod message;
@@ -66,6 +67,7 @@ mod tests;
 
 pub use builder::LabBuilder;
 pub use error::LabError;
+pub use impair::BadLine;
 pub use live::{Lab, Port};
 pub use namespace::Namespace;
 pub use took::Took;

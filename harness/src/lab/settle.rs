@@ -165,7 +165,7 @@ fn is_forwarding(message: &Message) -> bool {
     })
 }
 
-fn settle_interfaces<'a>(
+pub(super) fn settle_interfaces<'a>(
     ns: &Namespace,
     names: impl IntoIterator<Item = &'a str>,
 ) -> Result<(), LabError> {

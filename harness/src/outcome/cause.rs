@@ -205,7 +205,9 @@ fn with_pinned(case: &Case, factors: &[Factor]) -> Case {
 
 /// Whether two predictions are one.
 pub(super) fn same(a: &Prediction, b: &Prediction) -> bool {
-    (&a.sign, &a.call, &a.lane) == (&b.sign, &b.call, &b.lane) && a.intervals().eq(b.intervals())
+    a.first_byte == b.first_byte
+        && (&a.sign, &a.call, &a.lane) == (&b.sign, &b.call, &b.lane)
+        && a.intervals().eq(b.intervals())
 }
 
 /// Whether a prediction is right about what was seen, by the tolerance of

@@ -72,6 +72,8 @@ pub enum Field {
     Lane,
     /// When it comes.
     After,
+    /// When, after a heal, the first byte got through.
+    FirstByte,
     /// The connections' states.
     States,
     /// Whether it ran.
@@ -86,6 +88,7 @@ impl Field {
             Field::Call => "call",
             Field::Lane => "lane",
             Field::After => "after",
+            Field::FirstByte => "first_byte",
             Field::States => "states",
             Field::Status => "status",
         }
@@ -251,17 +254,19 @@ fn differences(old: &Ran, new: &Ran, then: &Setting, now: &Setting) -> Vec<Diffe
     text(Field::Lane, &given(&a.lane), &given(&b.lane));
     text(Field::States, &listed(&old.states), &listed(&new.states));
     let tolerance = tolerance_of(then, now);
-    let same_time = match (old.after(), new.after()) {
-        (Some(old), Some(new)) => tolerance.agree(old, new),
-        (None, None) => true,
-        _ => false,
-    };
-    if !same_time {
-        found.push(Difference::of(
-            Field::After.name(),
-            at(old.after()),
-            at(new.after()),
-        ));
+    let times = [
+        (Field::After, old.after(), new.after()),
+        (Field::FirstByte, old.first_byte(), new.first_byte()),
+    ];
+    for (field, old, new) in times {
+        let same = match (old, new) {
+            (Some(old), Some(new)) => tolerance.agree(old, new),
+            (None, None) => true,
+            _ => false,
+        };
+        if !same {
+            found.push(Difference::of(field.name(), at(old), at(new)));
+        }
     }
     if let (Some(a), Some(b)) = (&old.wire, &new.wire) {
         let exact = then.is_virtual() && now.is_virtual();

@@ -11,6 +11,7 @@ pub mod first_sign;
 pub mod foresight;
 pub mod impact;
 pub mod record;
+pub mod recovery;
 pub mod states;
 pub mod tolerance;
 pub mod verdict;

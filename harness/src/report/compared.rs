@@ -198,14 +198,21 @@ pub(super) fn showed(showed: &Showed) -> String {
 fn sign(sign: &Sign) -> String {
     let by = Sign {
         after: None,
+        first_byte: None,
         ..sign.clone()
     };
-    match sign.after {
-        Some((earliest, latest)) => {
-            format!("{} after {}", words::sign(&by), interval(earliest, latest))
-        }
-        None => words::sign(&by),
+    let mut text = words::sign(&by);
+    if let Some((earliest, latest)) = sign.after {
+        let _ = write!(text, " after {}", interval(earliest, latest));
     }
+    if let Some((earliest, latest)) = sign.first_byte {
+        let _ = write!(
+            text,
+            ", the first byte {} after the heal",
+            interval(earliest, latest)
+        );
+    }
+    text
 }
 
 /// `118 unchanged, 1 changed, 2 not run`.

@@ -30,6 +30,7 @@ fn sign(kind: SignKind, after: Option<(u64, u64)>) -> Sign {
         call: None,
         lane: None,
         after,
+        first_byte: None,
         known: None,
     }
 }
@@ -178,6 +179,7 @@ pub(crate) fn crash(detector: &str, errno: &str, after_ms: i64, verdict: Verdict
         prediction: None,
         unpredictable: None,
         outside: None,
+        recovery: None,
     }
 }
 
@@ -270,6 +272,7 @@ pub(crate) fn all() -> Vec<Outcome> {
         latest: Duration::from_millis(3_080),
         branches: vec![],
         because: "retransmissions until 1.4 s have passed since the first".into(),
+        first_byte: None,
         rules: vec![crate::predict::RuleId::Retransmission],
     };
     differs.prediction = Some(predicted.clone());

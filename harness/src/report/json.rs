@@ -10,6 +10,7 @@ use crate::outcome::environment::Environment;
 use crate::outcome::record::{
     EndpointRecord, FaultRecord, FirstSign, Netstat, Outcome, Status, Verdict, WireRecord,
 };
+use crate::outcome::recovery::Recovery;
 use crate::predict::{Prediction, RuleId};
 use crate::scenario::case::{Known, Sign, SignKind};
 
@@ -80,6 +81,8 @@ struct CaseView<'a> {
     first_sign: Option<FirstSignView<'a>>,
     faults: &'a [FaultRecord],
     endpoints: &'a [EndpointRecord],
+    /// Null unless the case has a `heal`.
+    recovery: Option<&'a Recovery>,
     netstat: &'a [Netstat],
     wire: &'a WireRecord,
     /// Null unless nothing happened to the case, for long enough.
@@ -112,6 +115,7 @@ impl<'a> CaseView<'a> {
             first_sign: outcome.first_sign.as_ref().map(FirstSignView::of),
             faults: &outcome.faults,
             endpoints: &outcome.endpoints,
+            recovery: outcome.recovery.as_ref(),
             netstat: &outcome.netstat,
             wire: &outcome.wire,
             cost: cost(outcome).as_ref().map(CostView::of),
@@ -192,6 +196,8 @@ pub(crate) struct PredictionView<'a> {
     earliest_ns: Option<u64>,
     latest_ns: Option<u64>,
     branches_ns: Vec<(u64, u64)>,
+    /// From the last heal on.
+    first_byte_ns: Option<(u64, u64)>,
     because: &'a str,
     rules: &'a [RuleId],
     outside: Option<&'a str>,
@@ -214,6 +220,7 @@ impl<'a> PredictionView<'a> {
                 .iter()
                 .map(|b| (ns(b.earliest), ns(b.latest)))
                 .collect(),
+            first_byte_ns: p.first_byte.map(|b| (ns(b.earliest), ns(b.latest))),
             because: &p.because,
             rules: &p.rules,
             outside,

@@ -33,6 +33,10 @@ pub fn sign(sign: &Sign) -> String {
     if let Some((earliest, latest)) = sign.after {
         words = format!("{words} after {}", human_interval(earliest, latest));
     }
+    if let Some((earliest, latest)) = sign.first_byte {
+        let time = human_interval(earliest, latest);
+        words = format!("{words}, first byte {time} after the heal");
+    }
     words
 }
 
@@ -53,6 +57,10 @@ pub fn prediction(p: &Prediction) -> String {
     let mut words = kind(&p.sign);
     if let Some(by) = by(p.lane.as_deref(), p.call.as_deref()) {
         words = format!("{words} by {by} after {}", interval(p));
+    }
+    if let Some(byte) = p.first_byte {
+        let time = human_interval(byte.earliest, byte.latest);
+        words = format!("{words}, first byte {time} after the heal");
     }
     words
 }

@@ -63,12 +63,13 @@ pub(super) fn do_later(life: &mut Life<'_>, due: Later) -> Result<(), LabError> 
     }
 }
 
-fn happen(life: &mut Life<'_>, event: &Event) -> Result<(), LabError> {
-    if event.happening.is_fault() {
+pub(super) fn happen(life: &mut Life<'_>, event: &Event) -> Result<(), LabError> {
+    if event.is_fault() {
         life.look(&format!("before {}", event.name))?;
     }
     let asked_ns = monotonic_ns();
     let mut mark_now = true;
+    let mut what = fault::in_words(&event.happening);
     let took = match &event.happening {
         Happening::Netstat => {
             life.look(&event.name)?;
@@ -175,21 +176,24 @@ fn happen(life: &mut Life<'_>, event: &Event) -> Result<(), LabError> {
         }
         network => {
             let (took, undo) = fault::apply(&mut life.lab, life.case.family, network)?;
+            if let Some(mechanism) = undo.mechanism() {
+                what = format!("{what}, by {mechanism}");
+            }
             life.undo.push((event.name.clone(), undo));
             took
         }
     };
     life.faults.push(FaultRecord {
         name: event.name.clone(),
-        what: fault::in_words(&event.happening),
-        is_fault: event.happening.is_fault(),
+        what,
+        is_fault: event.is_fault(),
         asked_ns: took.asked_ns - life.t0_ns,
         took_ns: took.took_ns - life.t0_ns,
     });
     if mark_now {
         life.set_mark(&event.name, took.took_ns);
     }
-    if event.happening.is_fault() {
+    if event.is_fault() {
         life.netstat_soon(format!("after {}", event.name));
     }
     Ok(())

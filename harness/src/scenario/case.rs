@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use super::heartbeat::{BeatWhen, Beater, Heartbeat, OnSilence, Reconnect};
+pub use super::impairment::{Impair, ImpairBy, Impairment, Loss, Mtu, QUEUE};
 pub use super::middlebox::{Nat, OnForgotten};
 
 /// One scenario at one point of its matrix.
@@ -82,6 +83,9 @@ pub struct Sign {
     pub lane: Option<String>,
     /// Time since the fault: earliest and latest.
     pub after: Option<(Duration, Duration)>,
+    /// Time from the last heal until a byte got through: earliest and latest.
+    #[serde(default)]
+    pub first_byte: Option<(Duration, Duration)>,
     /// Why something else is seen until it is mended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub known: Option<Box<Known>>,
@@ -378,6 +382,19 @@ pub struct Event {
     pub line: u32,
 }
 
+impl Event {
+    /// Whether time counts from it.
+    pub fn is_fault(&self) -> bool {
+        self.happening.is_fault() && !self.is_condition()
+    }
+
+    /// Whether it is there before anything is sent, and so belongs to the
+    /// network: a line that is bad from the beginning.
+    pub fn is_condition(&self) -> bool {
+        self.when == When::At(Duration::ZERO) && matches!(self.happening, Happening::Impair(_))
+    }
+}
+
 /// When an event happens.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -461,7 +478,9 @@ pub enum Happening {
         /// What the ends see of it.
         carrier: Carrier,
     },
-    /// Undo a cut, drop, reject, route, address, interface or neighbour event, by its name; or all of them.
+    /// A cable goes bad: loss, delay, jitter and the like.
+    Impair(Box<Impair>),
+    /// Undo a cut, impair, drop, reject, route, address, interface or neighbour event, by its name; or all of them.
     Heal {
         /// The event's name; None: everything.
         what: Option<String>,

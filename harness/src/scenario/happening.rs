@@ -9,6 +9,7 @@ use super::case::{
 use super::decode::Decoder;
 use super::error::{Problem, Span};
 use super::fields::{Fields, Verb};
+use super::impair;
 use super::lane::Scene;
 use super::middlebox;
 use super::name;
@@ -120,6 +121,12 @@ pub fn happening<'a>(
             dec,
             scene,
             needed("a host, or `{ cable: [client, switch] }`")?,
+        )?,
+        "impair" => impair::impair(
+            dec,
+            scene,
+            needed("`{ cable: client, delay: 80ms, jitter: 20ms, loss: 5% }`")?,
+            verb.span,
         )?,
         "heal" => {
             let node = dec.resolve(needed("the name of an event, or `all`")?)?;
@@ -389,7 +396,7 @@ fn cut<'a>(dec: &Decoder<'a, '_>, scene: &Scene, value: &'a Node) -> Option<Happ
 }
 
 /// A cable by the node at one end, or by both.
-fn cable<'a>(dec: &Decoder<'a, '_>, scene: &Scene, place: &'a Node) -> Option<CableRef> {
+pub(super) fn cable<'a>(dec: &Decoder<'a, '_>, scene: &Scene, place: &'a Node) -> Option<CableRef> {
     let every = [NodeKind::Host, NodeKind::Router, NodeKind::Switch];
     let names = || network::names(&scene.network, &every);
     let place = dec.resolve(place)?;

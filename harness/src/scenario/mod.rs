@@ -21,6 +21,8 @@ pub(crate) mod fields;
 pub(crate) mod findings;
 mod happening;
 mod heartbeat;
+mod impair;
+mod impairment;
 mod lane;
 mod mark;
 mod matrix;

@@ -23,7 +23,7 @@ const KINDS: [&str; 7] = [
     "heartbeat_lost",
     "unnoticed",
 ];
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 13] = [
     "errno",
     "eof",
     "hangup",
@@ -34,11 +34,12 @@ const KEYS: [&str; 12] = [
     "call",
     "lane",
     "after",
+    "first_byte",
     "when",
     "known",
 ];
 /// The keys of a sign that stands for what was seen: no `when`, no `known`.
-const SEEN: usize = 10;
+const SEEN: usize = 11;
 /// Calls that endpoints make; `heartbeat` is the wait for one, as reports name it.
 const CALLS: [&str; 13] = [
     "socket",
@@ -227,11 +228,20 @@ fn one<'a>(
             scalar::interval,
         )?),
     };
+    let first_byte = match fields.get("first_byte") {
+        None => None,
+        Some(node) => Some(dec.scalar(
+            node,
+            "a duration or an interval: `1.3s` or `1s..1.5s`",
+            scalar::interval,
+        )?),
+    };
     Some(Sign {
         sign,
         call,
         lane,
         after,
+        first_byte,
         known,
     })
 }

@@ -8,5 +8,6 @@ mod impact;
 mod machine;
 mod place;
 mod results;
+mod tune;
 mod words;
 mod wrong;

@@ -40,6 +40,8 @@ pub(super) enum Compare {
     NotEqual = 1,
     /// NFT_CMP_LT: as memcmp() does, so numbers must be in network order.
     Less = 2,
+    /// NFT_CMP_GT: the same.
+    Greater = 4,
 }
 
 /// Where numgen's numbers come from.
@@ -99,7 +101,21 @@ impl<'a, 'b> Expressions<'a, 'b> {
             a.be32(2, modulus);
             a.be32(3, numbers as u32);
         });
-        // The number is in this machine's order; Less needs network order.
+        self.number(Compare::Less, limit);
+    }
+
+    /// Matches packets of more bytes than this, from the IP header on: at a
+    /// device's ingress the Ethernet header is off already (eth_type_trans()).
+    pub fn longer_than(&mut self, size: u32) {
+        self.push("meta", |a| {
+            a.be32(1, REGISTER);
+            a.be32(2, libc::NFT_META_LEN as u32);
+        });
+        self.number(Compare::Greater, size);
+    }
+
+    /// Compares a number in this machine's order; memcmp() needs network order.
+    fn number(&mut self, compare: Compare, limit: u32) {
         self.push("byteorder", |a| {
             a.be32(1, REGISTER);
             a.be32(2, REGISTER);
@@ -107,7 +123,7 @@ impl<'a, 'b> Expressions<'a, 'b> {
             a.be32(4, 4);
             a.be32(5, 4);
         });
-        self.compare(Compare::Less, &limit.to_be_bytes());
+        self.compare(compare, &limit.to_be_bytes());
     }
 
     /// Matches if the packet's connection is in one of these states

@@ -161,6 +161,13 @@ impl Entry {
                         after: after
                             .map(|t| (t, t))
                             .filter(|_| first.outcome != SignKind::Unnoticed),
+                        first_byte: outcome
+                            .recovery
+                            .as_ref()
+                            .filter(|recovery| recovery.lived)
+                            .and_then(|recovery| recovery.since_heal_ns)
+                            .map(|ns| kept_time(ns, virtual_time))
+                            .map(|t| (t, t)),
                         known: None,
                     },
                     states: states(outcome),
@@ -188,6 +195,11 @@ impl Ran {
     /// When the sign came.
     pub fn after(&self) -> Option<Duration> {
         self.sign.after.map(|(at, _)| at)
+    }
+
+    /// When, after the last heal, the first byte got through.
+    pub fn first_byte(&self) -> Option<Duration> {
+        self.sign.first_byte.map(|(at, _)| at)
     }
 }
 

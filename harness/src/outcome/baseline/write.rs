@@ -122,6 +122,8 @@ fn sign_map(sign: &Sign) -> String {
         sign.after
             .map(|(earliest, latest)| ("after", interval(earliest, latest))),
     );
+    let byte = sign.first_byte;
+    keys.extend(byte.map(|(earliest, latest)| ("first_byte", interval(earliest, latest))));
     map(keys.into_iter())
 }
 

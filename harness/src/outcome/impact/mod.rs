@@ -265,6 +265,7 @@ fn shows(told: &Prediction) -> Showed {
             call: told.call.clone(),
             lane: told.lane.clone(),
             after: (told.sign != SignKind::Unnoticed).then_some((told.earliest, told.latest)),
+            first_byte: told.first_byte.map(|byte| (byte.earliest, byte.latest)),
             known: None,
         },
         states: Vec::new(),
@@ -286,7 +287,12 @@ fn differences(before: &Prediction, after: &Prediction) -> Vec<Difference> {
         }
     };
     let name = |name: &Option<String>| name.clone().unwrap_or_else(none);
+    let byte = |told: &Prediction| {
+        told.first_byte
+            .map_or_else(none, |b| super::baseline::interval(b.earliest, b.latest))
+    };
     let all = [
+        (Field::FirstByte, byte(before), byte(after)),
         (Field::Sign, in_words(&before.sign), in_words(&after.sign)),
         (Field::Call, name(&before.call), name(&after.call)),
         (Field::Lane, name(&before.lane), name(&after.lane)),

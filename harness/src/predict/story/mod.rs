@@ -7,6 +7,7 @@
 
 mod calls;
 mod events;
+mod nat;
 mod paths;
 mod process;
 mod socket;
@@ -21,7 +22,7 @@ use super::Unpredictable;
 use super::kernel::KernelFacts;
 use super::rule::RuleId;
 use super::span::{Span, Spans};
-use crate::scenario::case::{Action, Case, Happening, Lane, SignKind, When};
+use crate::scenario::case::{Action, Case, Event, Happening, Lane, SignKind, When};
 use paths::Paths;
 use process::{Process, Sock};
 
@@ -56,6 +57,8 @@ pub(super) struct Told {
     pub reference: Duration,
     /// Why nobody would notice anything.
     pub quiet: String,
+    /// From the last heal until a byte gets through.
+    pub first_byte: Option<Span>,
 }
 
 /// What happens at a time of its own.
@@ -84,6 +87,8 @@ struct World<'a> {
     marks: BTreeMap<String, Span>,
     later: Vec<(Duration, Later<'a>)>,
     fault: Option<Duration>,
+    /// The last heal, and until when a byte got through after it.
+    healed: Option<(Duration, Option<Span>)>,
     signs: Vec<Seen>,
 }
 
@@ -94,9 +99,9 @@ pub(super) fn tell(case: &Case, kernel: KernelFacts) -> Result<Told, Unpredictab
             why: "a heartbeat is the application's own; the rules are the kernel's".into(),
         });
     }
-    if !case.network.nats.is_empty() {
+    if case.network.nats.len() > 1 {
         return Err(Unpredictable {
-            why: "a router that keeps state of connections: no rule for it yet".into(),
+            why: "several routers that keep state of connections".into(),
         });
     }
     let mut world = World {
@@ -110,6 +115,7 @@ pub(super) fn tell(case: &Case, kernel: KernelFacts) -> Result<Told, Unpredictab
         marks: BTreeMap::new(),
         later: Vec::new(),
         fault: None,
+        healed: None,
         signs: Vec::new(),
     };
     world.begin();
@@ -179,7 +185,7 @@ impl<'a> World<'a> {
     fn next_time(&mut self) -> Option<Duration> {
         self.refresh();
         let later = self.later.iter().map(|(at, _)| *at);
-        later.chain(self.timers()).min()
+        later.chain(self.timers()).chain(self.memory_due()).min()
     }
 
     /// Does everything whose time has come.
@@ -191,6 +197,9 @@ impl<'a> World<'a> {
         {
             let (_, what) = self.later.remove(first);
             self.happens(what)?;
+        }
+        if self.memory_due().is_some_and(|at| at <= now) {
+            self.memory_ends()?;
         }
         self.refresh();
         self.timers_fire()
@@ -234,7 +243,7 @@ impl<'a> World<'a> {
 
     /// Time counts from the first fault, or from the start of a case that has none.
     fn counts_from(&self) -> Option<Duration> {
-        let has_fault = self.case.events.iter().any(|e| e.happening.is_fault());
+        let has_fault = self.case.events.iter().any(|e| e.is_fault());
         if has_fault {
             self.fault
         } else {
@@ -269,10 +278,12 @@ impl<'a> World<'a> {
             ));
         }
         let quiet = self.why_quiet();
+        let first_byte = self.healed.and_then(|(_, byte)| byte);
         Ok(Told {
             sign,
             reference,
             quiet,
+            first_byte,
         })
     }
 
@@ -310,10 +321,18 @@ impl<'a> World<'a> {
                 );
             }
         }
-        let faulty =
-            self.case.events.iter().any(|e| {
-                e.happening.is_fault() && !matches!(e.happening, Happening::Freeze { .. })
-            });
+        if let Some(why) = self.memory_is_quiet() {
+            return why;
+        }
+        let heals = |e: &Event| matches!(e.happening, Happening::Heal { .. });
+        if self.case.events.iter().any(heals) {
+            return "the path was back before anything was given up".into();
+        }
+        let faulty = self
+            .case
+            .events
+            .iter()
+            .any(|e| e.is_fault() && !matches!(e.happening, Happening::Freeze { .. }));
         if faulty {
             "nothing that was sent stays unacknowledged, and no timer runs that would notice".into()
         } else {
