@@ -142,8 +142,8 @@ fn own(case: &Case, host: &str, key: &str) -> Option<String> {
     let set = case.sysctls.get(host).and_then(|set| set.get(key));
     set.cloned().or_else(|| {
         let lanes = case.lanes.iter().filter(|lane| lane.host == host);
-        let keepalive = lanes.filter_map(|lane| lane.detector.keepalive.as_ref());
-        let by_sysctl = keepalive.filter(|k| k.by == KeepaliveBy::Sysctl).last()?;
+        let mut keepalive = lanes.filter_map(|lane| lane.detector.keepalive.as_ref());
+        let by_sysctl = keepalive.rfind(|k| k.by == KeepaliveBy::Sysctl)?;
         match key.strip_prefix("net.ipv4.tcp_keepalive_")? {
             "time" => by_sysctl.idle.map(|d| d.as_secs().to_string()),
             "intvl" => by_sysctl.interval.map(|d| d.as_secs().to_string()),
