@@ -72,7 +72,7 @@ pub enum Field {
     Lane,
     /// When it comes.
     After,
-    /// When, after a heal, the first byte got through.
+    /// When a byte gets through after a heal.
     FirstByte,
     /// The connections' states.
     States,
@@ -88,7 +88,7 @@ impl Field {
             Field::Call => "call",
             Field::Lane => "lane",
             Field::After => "after",
-            Field::FirstByte => "first_byte",
+            Field::FirstByte => "first byte",
             Field::States => "states",
             Field::Status => "status",
         }
@@ -262,7 +262,9 @@ fn differences(old: &Ran, new: &Ran, then: &Setting, now: &Setting) -> Vec<Diffe
         let same = match (old, new) {
             (Some(old), Some(new)) => tolerance.agree(old, new),
             (None, None) => true,
-            _ => false,
+            // Then nobody looked for it.
+            (None, Some(_)) => field == Field::FirstByte,
+            (Some(_), None) => false,
         };
         if !same {
             found.push(Difference::of(field.name(), at(old), at(new)));

@@ -153,6 +153,8 @@ impl Entry {
             (Status::Ran, Some(first)) => {
                 let given = |text: &String| (!text.is_empty()).then(|| text.clone());
                 let after = first.since_fault_ns.map(|ns| kept_time(ns, virtual_time));
+                let byte = outcome.recovery.as_ref().and_then(|r| r.since_heal_ns);
+                let byte = byte.map(|ns| kept_time(ns, virtual_time));
                 Showed::Ran(Box::new(Ran {
                     sign: Sign {
                         sign: first.outcome.clone(),
@@ -161,14 +163,8 @@ impl Entry {
                         after: after
                             .map(|t| (t, t))
                             .filter(|_| first.outcome != SignKind::Unnoticed),
-                        first_byte: outcome
-                            .recovery
-                            .as_ref()
-                            .filter(|recovery| recovery.lived)
-                            .and_then(|recovery| recovery.since_heal_ns)
-                            .map(|ns| kept_time(ns, virtual_time))
-                            .map(|t| (t, t)),
                         known: None,
+                        first_byte: byte.map(|t| (t, t)),
                     },
                     states: states(outcome),
                     wire: repeatable(case, &outcome.wire).then(|| counted(&outcome.wire.counts)),
@@ -197,7 +193,7 @@ impl Ran {
         self.sign.after.map(|(at, _)| at)
     }
 
-    /// When, after the last heal, the first byte got through.
+    /// How long after the last heal the first byte got through.
     pub fn first_byte(&self) -> Option<Duration> {
         self.sign.first_byte.map(|(at, _)| at)
     }
