@@ -10,6 +10,7 @@ mod foretell;
 mod grid;
 mod guests;
 mod guests_meter;
+mod impact;
 mod interrupt;
 mod list;
 mod main;

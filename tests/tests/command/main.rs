@@ -5,6 +5,7 @@
 
 mod baseline;
 mod grid;
+mod impact;
 mod machine;
 mod place;
 mod results;
