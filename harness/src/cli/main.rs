@@ -6,9 +6,7 @@ use clap::Parser;
 
 use super::args::{Cli, Command};
 use super::error::{CliError, Exit};
-use super::{
-    baseline, doctor, foretell, grid, guests, impact, list, output, run, tune,
-};
+use super::{baseline, doctor, foretell, grid, guests, impact, list, output, run, tune};
 use crate::{endpoint, scenario, vm};
 
 /// Runs the command with this process's arguments.

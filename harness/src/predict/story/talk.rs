@@ -1,5 +1,7 @@
 //! Reading, writing and polling: what a call shows.
 
+use std::time::Duration;
+
 use super::process::{Failure, Wait, Want};
 use super::{Evidence, World};
 use crate::predict::rule::RuleId;
@@ -15,10 +17,21 @@ const SURELY_FULL: u64 = 8 << 20;
 impl World<'_> {
     /// read() begins, after poll() if the detector says so.
     pub(super) fn begin_read(&mut self, p: usize, sock: usize, want: Want) {
+        let wheel = self.kernel.wheel();
         let process = &mut self.processes[p];
         let detector = &process.lane.detector;
+        // poll() waits by an hrtimer; SO_RCVTIMEO by schedule_timeout(), whose
+        // timer is the wheel's (sk_wait_data()): up to 2 s late in 30 s.
+        let late = match detector.poll {
+            Some(_) => Duration::ZERO,
+            None => detector.read_timeout.map_or(Duration::ZERO, |limit| {
+                wheel.span(wheel.granule(wheel.ticks(limit)) + 1)
+            }),
+        };
         let limit = detector.poll.or(detector.read_timeout);
-        let deadline = limit.filter(|l| !l.is_zero()).map(|l| process.at.after(l));
+        let deadline = limit
+            .filter(|l| !l.is_zero())
+            .map(|l| process.at.plus(Span::new(l, l + late)));
         process.wait = Wait::Read {
             sock,
             want,

@@ -101,6 +101,14 @@ impl<'a> Content<'a> {
         }
     }
 
+    /// Whether it was predicted otherwise.
+    pub fn is_outside(&self) -> bool {
+        matches!(
+            self,
+            Content::Seen { outside: true, .. } | Content::Unnoticed { outside: true }
+        )
+    }
+
     /// The sign it shows or foretells.
     pub fn sign(&self) -> Option<&'a SignKind> {
         match self {

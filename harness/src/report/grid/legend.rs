@@ -42,12 +42,7 @@ pub fn signs(grid: &Grid<'_>, letters: bool) -> String {
             "( )  not measured: nothing within {limit}, and then, by the kernel's rules, not before this"
         );
     }
-    if has(|c| {
-        matches!(
-            c,
-            Content::Seen { outside: true, .. } | Content::Unnoticed { outside: true }
-        )
-    }) {
+    if has(|c| c.is_outside()) {
         text.push_str("!  measured, but not as the kernel's rules say\n");
     }
     text

@@ -79,5 +79,8 @@ fn origin(grid: &Grid<'_>, command: &str) -> String {
              kernel's rules say when, at the earliest, it would have.",
         );
     }
+    if grid.contents().any(|(_, content)| content.is_outside()) {
+        text.push_str(" `!`: measured, but not as the kernel's rules say.");
+    }
     text
 }
