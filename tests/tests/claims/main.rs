@@ -5,6 +5,7 @@ mod connections;
 mod heartbeats;
 mod hosts;
 mod keepalive;
+mod lines;
 mod processes;
 mod see;
 
