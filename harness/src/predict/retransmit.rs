@@ -86,9 +86,13 @@ pub struct Course {
     pub dead: Spans,
 }
 
-struct Run {
-    attempts: Vec<Jiffies>,
-    dead: Vec<Jiffies>,
+/// One course, in ticks.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Run {
+    /// The loss probe and the retransmissions.
+    pub attempts: Vec<Jiffies>,
+    /// Given up: several moments when an expiry is too close to the budget to call.
+    pub dead: Vec<Jiffies>,
 }
 
 impl Flight {
@@ -133,9 +137,9 @@ impl Flight {
         }
     }
 
-    /// One course; more than one end when an expiry is too close to the budget
-    /// to call.
-    fn run(&self, wheel: Wheel, began: Jiffies, rto: u64) -> Run {
+    /// One course, from a moment and with an RTO that are known; more than one
+    /// end when an expiry is too close to the budget to call.
+    pub fn run(&self, wheel: Wheel, began: Jiffies, rto: u64) -> Run {
         let mut run = Run {
             attempts: Vec::new(),
             dead: Vec::new(),
