@@ -7,6 +7,7 @@
 
 mod calls;
 mod events;
+mod nat;
 mod paths;
 mod process;
 mod socket;
@@ -21,7 +22,7 @@ use super::Unpredictable;
 use super::kernel::KernelFacts;
 use super::rule::RuleId;
 use super::span::{Span, Spans};
-use crate::scenario::case::{Action, Case, Happening, Lane, SignKind, When};
+use crate::scenario::case::{Action, Case, Event, Happening, Lane, SignKind, When};
 use paths::Paths;
 use process::{Process, Sock};
 
@@ -94,9 +95,9 @@ pub(super) fn tell(case: &Case, kernel: KernelFacts) -> Result<Told, Unpredictab
             why: "a heartbeat is the application's own; the rules are the kernel's".into(),
         });
     }
-    if !case.network.nats.is_empty() {
+    if case.network.nats.len() > 1 {
         return Err(Unpredictable {
-            why: "a router that keeps state of connections: no rule for it yet".into(),
+            why: "several routers that keep state of connections".into(),
         });
     }
     let mut world = World {
@@ -179,7 +180,7 @@ impl<'a> World<'a> {
     fn next_time(&mut self) -> Option<Duration> {
         self.refresh();
         let later = self.later.iter().map(|(at, _)| *at);
-        later.chain(self.timers()).min()
+        later.chain(self.timers()).chain(self.memory_due()).min()
     }
 
     /// Does everything whose time has come.
@@ -191,6 +192,9 @@ impl<'a> World<'a> {
         {
             let (_, what) = self.later.remove(first);
             self.happens(what)?;
+        }
+        if self.memory_due().is_some_and(|at| at <= now) {
+            self.memory_ends()?;
         }
         self.refresh();
         self.timers_fire()
@@ -309,6 +313,13 @@ impl<'a> World<'a> {
                     quiet.because
                 );
             }
+        }
+        if let Some(why) = self.memory_is_quiet() {
+            return why;
+        }
+        let heals = |e: &Event| matches!(e.happening, Happening::Heal { .. });
+        if self.case.events.iter().any(heals) {
+            return "the path was back before anything was given up".into();
         }
         let faulty = self
             .case

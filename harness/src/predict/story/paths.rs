@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use super::nat::Memory;
 use crate::predict::errno;
 use crate::predict::facts::Fate;
 use crate::scenario::case::{
@@ -54,6 +55,10 @@ pub(super) struct Paths<'a> {
     replaced: BTreeSet<&'a str>,
     /// Nodes whose neighbour entries are gone.
     forgetful: BTreeSet<&'a str>,
+    /// Hosts whose address moved, and whether its new owner said so.
+    moved: BTreeMap<&'a str, bool>,
+    /// What a router knows of connections.
+    pub memory: Option<Memory<'a>>,
 }
 
 impl<'a> Paths<'a> {
@@ -64,6 +69,8 @@ impl<'a> Paths<'a> {
             down: BTreeSet::new(),
             replaced: BTreeSet::new(),
             forgetful: BTreeSet::new(),
+            moved: BTreeMap::new(),
+            memory: Memory::of(case),
         }
     }
 
@@ -78,6 +85,11 @@ impl<'a> Paths<'a> {
                 if *change == NeighbourChange::Flushed {
                     self.forgetful.insert(host);
                 }
+            }
+            Happening::Move {
+                from, announced, ..
+            } => {
+                self.moved.insert(from, *announced);
             }
             _ => self.active.push(Active { name, what, left }),
         }
@@ -116,7 +128,7 @@ impl<'a> Paths<'a> {
         if there != Fate::Arrives {
             return Ok(there);
         }
-        Ok(match self.one_way(to, from, answer)? {
+        Ok(match self.way(to, from, answer, true)? {
             Fate::Arrives => Fate::Arrives,
             _ => Fate::Unanswered,
         })
@@ -145,6 +157,11 @@ impl<'a> Paths<'a> {
 
     /// What becomes of one packet.
     pub fn one_way(&self, from: &str, to: &str, kind: Kind) -> Result<Fate, String> {
+        self.way(from, to, kind, false)
+    }
+
+    /// The same; `told`: routers have just let its counterpart through.
+    fn way(&self, from: &str, to: &str, kind: Kind, told: bool) -> Result<Fate, String> {
         let Some(path) = self.path(from, to) else {
             return Err(format!("there is no way from {from} to {to}"));
         };
@@ -179,12 +196,20 @@ impl<'a> Paths<'a> {
             match self.kind_of(b) {
                 Some(NodeKind::Router) => {
                     asks = b;
+                    let memory = self.memory.as_ref();
+                    if let Some(fate) = memory.and_then(|m| m.fate(b, from, kind, told)) {
+                        return Ok(fate);
+                    }
                     if let Some(fate) = self.at_router(b, from, to, kind)? {
                         return Ok(fate);
                     }
                 }
                 Some(NodeKind::Switch) => {}
                 Some(NodeKind::Host) | None => {
+                    if let Some(announced) = self.moved.get(b) {
+                        return self
+                            .at_new_owner(*announced || self.forgetful.contains(asks), kind);
+                    }
                     if self.replaced.contains(b) && !self.forgetful.contains(asks) {
                         return Ok(Fate::Gone);
                     }
@@ -195,6 +220,24 @@ impl<'a> Paths<'a> {
             return Ok(fate);
         }
         Ok(Fate::Arrives)
+    }
+
+    /// What becomes of a packet for an address that has moved: its new owner
+    /// knows no such connection; the old one drops what is not for it.
+    fn at_new_owner(&self, known: bool, kind: Kind) -> Result<Fate, String> {
+        match (known, kind) {
+            (_, Kind::Syn | Kind::SynAck) => {
+                Err("a new connection to an address that moved".into())
+            }
+            (true, Kind::Rst) => Ok(Fate::Lost),
+            (true, _) => Ok(Fate::Reset),
+            (false, _) => Ok(Fate::Gone),
+        }
+    }
+
+    /// Whether the host's address has moved and nobody said so.
+    pub fn moved_in_silence(&self, host: &str) -> bool {
+        self.moved.get(host) == Some(&false)
     }
 
     /// What the sender's own routes, addresses and interfaces do.
