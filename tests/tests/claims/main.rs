@@ -5,7 +5,6 @@ mod connections;
 mod heartbeats;
 mod hosts;
 mod keepalive;
-mod lines;
 mod processes;
 mod see;
 

@@ -125,7 +125,7 @@ fn a_delay_with_jitter_is_what_it_says() {
     let (least, median) = (ms[0], ms[ms.len() / 2]);
     println!("delay: from {least:.2} ms, median {median:.2} ms");
     // This program's threads may be late to read, and are never early. The
-    // spread is measured on the wire (tests/claims/lines.rs).
+    // spread is measured on the wire (tests/lines.rs).
     assert!((60.0..65.0).contains(&least), "{least}");
     assert!((74.0..90.0).contains(&median), "{median}");
     assert!(got.windows(2).any(|w| w[0].0 > w[1].0), "jitter overtakes");
