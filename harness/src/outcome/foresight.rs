@@ -27,7 +27,8 @@ pub fn foresee(cases: &[Case], outcomes: &mut [Outcome], environment: &Environme
         match predict(&told, &KernelFacts::new(version, hz)) {
             Ok(prediction) => {
                 outcome.outside = observed(outcome)
-                    .and_then(|seen| outside(&prediction, seen, fault_late(case, &outcome.faults)));
+                    .and_then(|seen| outside(&prediction, seen, fault_late(case, &outcome.faults)))
+                    .or_else(|| first_byte_outside(&prediction, case, outcome));
                 outcome.prediction = Some(prediction);
             }
             Err(e) => outcome.unpredictable = Some(e.why),
@@ -71,6 +72,43 @@ fn fault_late(case: &Case, faults: &[FaultRecord]) -> Duration {
         _ => first.asked_ns,
     };
     Duration::from_nanos((first.took_ns - planned).max(0).unsigned_abs())
+}
+
+/// How the first byte after a heal came outside its prediction, in words.
+fn first_byte_outside(prediction: &Prediction, case: &Case, outcome: &Outcome) -> Option<String> {
+    let recovery = outcome.recovery.as_ref()?;
+    let said = prediction.first_byte?;
+    let since = Duration::from_nanos(recovery.since_heal_ns?.unsigned_abs());
+    // Tries count from the write; a heal that came late is that much nearer to
+    // the next.
+    let late = heal_late(case, &outcome.faults, &recovery.heal);
+    let inside = since + late + WAKING.early >= said.earliest && since <= said.latest + WAKING.late;
+    (!inside).then(|| {
+        format!(
+            "a first byte was predicted {:.3} to {:.3} s after the heal, it came after {:.3} s",
+            said.earliest.as_secs_f64(),
+            said.latest.as_secs_f64(),
+            since.as_secs_f64()
+        )
+    })
+}
+
+/// How long after its time a heal took effect.
+fn heal_late(case: &Case, faults: &[FaultRecord], heal: &str) -> Duration {
+    let took = |name: &str| faults.iter().find(|f| f.name == name).map(|f| f.took_ns);
+    let event = case.events.iter().find(|e| e.name == heal);
+    let planned = match event.map(|e| &e.when) {
+        Some(When::At(at)) => i64::try_from(at.as_nanos()).ok(),
+        Some(When::After { mark, by }) => {
+            let by = i64::try_from(by.as_nanos()).ok();
+            took(mark).zip(by).map(|(at, by)| at + by)
+        }
+        None => None,
+    };
+    let late = took(heal)
+        .zip(planned)
+        .map_or(0, |(took, planned)| took - planned);
+    Duration::from_nanos(late.max(0).unsigned_abs())
 }
 
 /// How an observation lies outside its prediction, in words.
@@ -129,6 +167,7 @@ mod tests {
             earliest: Duration::from_millis(earliest),
             latest: Duration::from_millis(latest),
             branches: Vec::new(),
+            first_byte: None,
             because: String::new(),
             rules: Vec::new(),
         }

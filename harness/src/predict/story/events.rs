@@ -87,6 +87,7 @@ impl<'a> World<'a> {
             Happening::Heal { what } => {
                 self.path_changes()?;
                 self.paths.heal(what.as_deref());
+                self.healed = Some((self.now, None));
                 self.network_changed(now)?;
             }
             Happening::Forget { .. } => self.router_forgets()?,

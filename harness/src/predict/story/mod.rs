@@ -57,6 +57,8 @@ pub(super) struct Told {
     pub reference: Duration,
     /// Why nobody would notice anything.
     pub quiet: String,
+    /// From the last heal until a byte gets through.
+    pub first_byte: Option<Span>,
 }
 
 /// What happens at a time of its own.
@@ -85,6 +87,8 @@ struct World<'a> {
     marks: BTreeMap<String, Span>,
     later: Vec<(Duration, Later<'a>)>,
     fault: Option<Duration>,
+    /// The last heal, and until when a byte got through after it.
+    healed: Option<(Duration, Option<Span>)>,
     signs: Vec<Seen>,
 }
 
@@ -111,6 +115,7 @@ pub(super) fn tell(case: &Case, kernel: KernelFacts) -> Result<Told, Unpredictab
         marks: BTreeMap::new(),
         later: Vec::new(),
         fault: None,
+        healed: None,
         signs: Vec::new(),
     };
     world.begin();
@@ -273,10 +278,12 @@ impl<'a> World<'a> {
             ));
         }
         let quiet = self.why_quiet();
+        let first_byte = self.healed.and_then(|(_, byte)| byte);
         Ok(Told {
             sign,
             reference,
             quiet,
+            first_byte,
         })
     }
 

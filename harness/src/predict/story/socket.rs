@@ -165,6 +165,7 @@ impl<'a> World<'a> {
         at: Span,
         answered: bool,
     ) -> Result<(), String> {
+        self.gets_through(sock, at);
         let peer = self.socks[sock].peer;
         let known = self.socks[peer].exists;
         // An orphan in FIN-WAIT answers data by RST, as a kernel that knows no
@@ -191,6 +192,20 @@ impl<'a> World<'a> {
         Ok(())
     }
 
+    /// Notes when a byte gets through after a heal, by a connection that is
+    /// older than the fault: of several tries the first one counts.
+    fn gets_through(&mut self, sock: usize, at: Span) {
+        let older = self
+            .fault
+            .is_some_and(|f| self.socks[sock].since.earliest < f);
+        if let Some((healed, byte)) = self.healed.as_mut().filter(|_| older) {
+            let at = at.since(*healed);
+            *byte = Some(byte.map_or(at, |b| {
+                Span::new(b.earliest.min(at.earliest), b.latest.min(at.latest))
+            }));
+        }
+    }
+
     fn received(&mut self, sock: usize, at: Span) {
         self.socks[sock].received.push(at);
         self.socks[sock].quiet_end = None;
@@ -198,28 +213,22 @@ impl<'a> World<'a> {
 
     /// An RST reaches a socket: tcp_reset().
     pub(super) fn is_reset(&mut self, sock: usize, at: Span) {
-        /// See [`super::nat`].
-        const FORGOTTEN: &str =
-            "the router has forgotten the connection, and an RST answers the packet";
+        let forgotten = self.paths.memory.as_ref().is_some_and(|m| m.forgotten);
         let s = &mut self.socks[sock];
-        let (errno, because) = if s.fin.is_some() {
+        let (errno, because, rule) = if s.fin.is_some() {
             // CLOSE_WAIT: for writers only; read still says end of file.
             (
                 "EPIPE",
                 "an RST after the FIN, as data for a closed connection draws it",
+                RuleId::Reset,
             )
+        } else if forgotten {
+            let because = "the router has forgotten the connection, and an RST answers the packet";
+            ("ECONNRESET", because, RuleId::RouterMemory)
         } else {
-            let forgotten = self.paths.memory.as_ref().is_some_and(|m| m.forgotten);
-            (
-                "ECONNRESET",
-                if forgotten {
-                    FORGOTTEN
-                } else {
-                    "an RST comes back"
-                },
-            )
+            ("ECONNRESET", "an RST comes back", RuleId::Reset)
         };
-        s.error = Some(Failure::now(errno, at, because, RuleId::Reset));
+        s.error = Some(Failure::now(errno, at, because, rule));
         s.broken = true;
         s.exists = false;
         s.outgoing = None;

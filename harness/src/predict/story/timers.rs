@@ -76,7 +76,17 @@ impl World<'_> {
             }
             let from = s.since;
             let shift = |spans: Spans| spans.map(|span| span.plus(from));
-            self.socks[sock].quiet_end = failure(end, &settings, self.kernel.hz, shift);
+            let forgotten = self.paths.memory.as_ref().is_some_and(|m| m.forgotten);
+            let mut quiet_end = failure(end, &settings, self.kernel.hz, shift);
+            if let Some(end) = quiet_end.as_mut().filter(|_| forgotten) {
+                end.rules.push(RuleId::RouterMemory);
+                if end.errno == "ECONNRESET" {
+                    end.because = "the router has forgotten the connection, and the first probe \
+                                   draws an RST"
+                        .into();
+                }
+            }
+            self.socks[sock].quiet_end = quiet_end;
         }
     }
 
