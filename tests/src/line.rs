@@ -98,7 +98,7 @@ pub fn check(outcome: &Outcome) -> Result<String, String> {
             let at = |p: Option<&&&Packet>| p.and_then(|p| p.delivered_ns).unwrap_or(0) as f64;
             // A full bucket lets some pass at once; then what was delivered
             // after a frame, at the moment it was.
-            let bucket = 10;
+            let bucket = 20;
             let (first, last) = (at(data.get(bucket)), at(data.last()));
             let after = data.iter().skip(bucket + 1);
             let bytes: u64 = after.map(|p| u64::from(p.frame)).sum();

@@ -183,8 +183,9 @@ fn a_rate_is_what_it_says() {
         // 1448 bytes of data in a frame of 1514.
         let expected = BYTES as f64 * 8.0 * (1514.0 / 1448.0) / 8e6;
         println!("{name}: {took:.3} s, {expected:.3} s expected");
-        // Never faster, but for a full bucket; slower only when this reader is.
-        assert!((0.98..1.2).contains(&(took / expected)), "{name}: {took}");
+        // Never faster, but for a full bucket; how exact it is on a machine
+        // that is not busy with other tests tests/lines.rs measures.
+        assert!(took / expected > 0.95, "{name}: {took}");
     }
 }
 
