@@ -132,7 +132,8 @@ fn outside(prediction: &Prediction, seen: &FirstSign, fault_late: Duration) -> O
     }
     let after = Duration::from_nanos(seen.since_fault_ns?.max(0).unsigned_abs());
     let inside = prediction.intervals().any(|span| {
-        after + fault_late + WAKING.early >= span.earliest && after <= span.latest + WAKING.late
+        let (earliest, latest) = (span.earliest.saturating_sub(fault_late), span.latest);
+        WAKING.allows(after, earliest, latest)
     });
     (!inside).then(|| {
         format!(
