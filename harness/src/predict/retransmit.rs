@@ -21,8 +21,8 @@ pub const RTO_MIN: Duration = Duration::from_millis(200);
 const BLUR: Duration = Duration::from_millis(1);
 /// TCP_THIN_LINEAR_RETRIES.
 const THIN_LINEAR: u32 = 6;
-/// No sane budget has more expiries: 924.6 s of them every 200 ms.
-const MOST: u32 = 5_000;
+/// No sane budget has more expiries.
+const MOST: u32 = 600;
 
 /// The time tcp_model_timeout() allows for `n` retransmissions: doubling from
 /// `base` until `max`.
