@@ -1,0 +1,95 @@
+//! Plans to cases, cases to outcomes, outcomes against their predictions.
+
+use std::time::Duration;
+
+use halfopen::outcome::record::{Outcome, Status};
+use halfopen::scenario;
+use halfopen::scenario::case::{Case, SignKind};
+use halfopen::vm::Kernel;
+use halfopen::vm::cases::{self, Options};
+
+use super::plan::Plan;
+
+/// Cases of one guest: its memory is bounded.
+const BATCH: usize = 250;
+
+/// What a prediction came to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Finding {
+    /// The sign came when and as predicted; how wide the interval was, if it
+    /// is one of the kernel's timers.
+    Inside(Option<Duration>),
+    /// It did not: how.
+    Outside(String),
+    /// The rules decide nothing: why.
+    Undecided(String),
+    /// The case could not be run: why.
+    Failed(String),
+}
+
+/// The scenario file of these plans, named by their numbers.
+pub fn document<'a>(plans: impl Iterator<Item = (&'a str, &'a Plan)> + Clone) -> String {
+    let mut text = "version: 1\ndetectors:\n".to_owned();
+    for (name, plan) in plans.clone() {
+        text.push_str(&plan.detector(name));
+    }
+    text.push_str("scenarios:\n");
+    for (name, plan) in plans {
+        text.push_str(&plan.text(name));
+    }
+    text
+}
+
+/// The cases of these plans, in their order.
+///
+/// # Errors
+/// What the parser says: the generator is wrong then.
+pub fn cases_of(plans: &[(String, Plan)]) -> Result<Vec<Case>, String> {
+    let text = document(plans.iter().map(|(name, plan)| (name.as_str(), plan)));
+    let parsed = scenario::parse("oracle", &text).map_err(|e| format!("{e}"))?;
+    Ok(parsed.cases)
+}
+
+/// Runs cases in virtual time, some hundred in a guest.
+///
+/// # Errors
+/// When a guest does not come to its end.
+pub fn outcomes(
+    cases: &[Case],
+    kernel: &Kernel,
+    tell: &mut dyn FnMut(usize),
+) -> Result<Vec<Outcome>, String> {
+    let mut all = Vec::new();
+    for batch in cases.chunks(BATCH) {
+        let kernels = [kernel.clone()];
+        let mut runs = cases::run(batch, &kernels, &Options::default(), &mut |_, _| ())
+            .map_err(|e| e.to_string())?;
+        let run = runs.pop().ok_or("one kernel, one run")?;
+        if let Err(e) = run.ended {
+            return Err(e.to_string());
+        }
+        all.extend(run.outcomes);
+        tell(all.len());
+    }
+    Ok(all)
+}
+
+/// How an outcome compares with its prediction.
+pub fn judge(outcome: &Outcome) -> Finding {
+    match &outcome.status {
+        Status::Ran => {}
+        Status::NotRun(why) | Status::Failed(why) => return Finding::Failed(why.clone()),
+    }
+    if let Some(why) = &outcome.unpredictable {
+        return Finding::Undecided(why.clone());
+    }
+    if let Some(how) = &outcome.outside {
+        return Finding::Outside(how.clone());
+    }
+    let Some(prediction) = &outcome.prediction else {
+        return Finding::Failed("nobody predicted it".into());
+    };
+    let width = prediction.intervals().map(|span| span.width()).sum();
+    let timed = prediction.sign != SignKind::Unnoticed && width > Duration::ZERO;
+    Finding::Inside(timed.then_some(width))
+}
