@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use super::keepalive::LOCAL_DROP_RETRY;
 use super::retransmit::budget;
 use super::span::Spans;
 use super::wheel::{Arms, Jiffies, Phase, Wheel};
@@ -24,6 +25,9 @@ pub struct Calling {
     pub linear: u32,
     /// TCP_USER_TIMEOUT.
     pub user_timeout: Option<Duration>,
+    /// The own qdisc drops each SYN: again after half a second, without
+    /// back-off (TCP_RESOURCE_PROBE_INTERVAL, 5.1).
+    pub by_own_qdisc: bool,
 }
 
 impl Calling {
@@ -60,6 +64,11 @@ impl Calling {
                 let wait = self.user_timeout.map_or(rto, |limit| {
                     rto.min(wheel.ticks(limit.saturating_sub(elapsed)).max(1))
                 });
+                let wait = if self.by_own_qdisc {
+                    wheel.ticks(LOCAL_DROP_RETRY)
+                } else {
+                    wait
+                };
                 now = wheel.fires(now, wait, Arms::Timer);
             }
             dead.push((began, now));
@@ -78,6 +87,7 @@ mod tests {
             syn_retries,
             linear,
             user_timeout: None,
+            by_own_qdisc: false,
         };
         let hull = calling.course(Wheel::new(250), Phase::Unknown).1.hull();
         let hull = hull.expect("every connect() ends");

@@ -11,7 +11,7 @@ use super::retransmit::{Attempt, Course, Flight};
 use super::rule::RuleId;
 use super::span::{Span, Spans};
 use super::sysctls::Sysctls;
-use super::unresolved;
+use super::unresolved::{self, Asks, First};
 use super::words;
 use crate::scenario::case::{Detector, Family, RejectWith};
 
@@ -22,6 +22,9 @@ pub enum Fate {
     Arrives,
     /// It arrives, but no answer comes back.
     Unanswered,
+    /// The same, and nothing at all comes back over one of the cables: the
+    /// neighbour entry of whoever sends into it fails later, as for `Gone`.
+    Unheard,
     /// Nobody hears of it, though neighbours still answer (a packet filter).
     Lost,
     /// Nobody hears of it, and the next hop does not answer ARP or NDP any
@@ -47,6 +50,13 @@ pub enum Fate {
         /// The sender itself has to; else a router.
         by_own_host: bool,
     },
+}
+
+impl Fate {
+    /// Whether the packet gets there, whatever becomes of its answer.
+    pub fn gets_there(self) -> bool {
+        matches!(self, Fate::Arrives | Fate::Unheard)
+    }
 }
 
 /// Whether data was under way already when it began to fare like that.
@@ -134,7 +144,7 @@ impl Facts {
         Some(match (self.fate, self.in_flight) {
             (Fate::Arrives | Fate::Reset, _) => return None,
             (Fate::Unanswered | Fate::Lost, _) => self.flies(Attempt::Lost, false, timed_out),
-            (Fate::Gone, _) => self.gone(),
+            (Fate::Gone | Fate::Unheard, _) => self.gone(),
             (Fate::OwnQdisc, InFlight::After) => self.waits(true, timed_out),
             (Fate::OwnQdisc, InFlight::Before) => {
                 self.flies(Attempt::DroppedByOwnQdisc, false, timed_out)
@@ -158,7 +168,9 @@ impl Facts {
                 let soft = errno::of_icmp(with, self.family).unwrap_or(timed_out);
                 self.flies(attempt, false, soft)
             }
-            (Fate::Unresolved { by_own_host }, _) => self.unresolved(by_own_host),
+            (Fate::Unresolved { by_own_host }, in_flight) => {
+                self.unresolved(by_own_host, in_flight)
+            }
         })
     }
 
@@ -258,11 +270,37 @@ impl Facts {
         }
     }
 
+    /// connect() to a neighbour that nobody answers for; TCP may give up before.
+    fn connect_unresolved(&self, silence: Fall) -> Fall {
+        let fails = neighbour::given_up(self.kernel.wheel(), self.kernel.phase);
+        let (Some(resolving), Some(end)) = (fails.hull(), silence.dead.hull()) else {
+            return silence;
+        };
+        if end.latest < resolving.earliest {
+            return silence;
+        }
+        let sooner = end.earliest <= resolving.latest;
+        Fall {
+            dead: fails,
+            attempts: Vec::new(),
+            errno: "EHOSTUNREACH",
+            because: "nobody answers three address requests a second apart".into(),
+            rules: vec![RuleId::Neighbour, RuleId::ConnectAnswer],
+            open: sooner.then(|| {
+                "whether TCP or the neighbour's entry gives up first depends on where the timer \
+                 wheel stands"
+                    .into()
+            }),
+        }
+    }
+
     /// Like silence at first; after three seconds host unreachables arrive.
-    fn unresolved(&self, by_own_host: bool) -> Fall {
+    fn unresolved(&self, by_own_host: bool, in_flight: InFlight) -> Fall {
+        // What left before the entry was gone did leave.
+        let stuck = by_own_host && in_flight == InFlight::After;
         let resolving = neighbour::given_up(self.kernel.wheel(), self.kernel.phase).hull();
         let resolving = resolving.unwrap_or(Span::at(Duration::ZERO));
-        let timed_out = self.flies(Attempt::Lost, by_own_host, errno::TIMED_OUT);
+        let timed_out = self.flies(Attempt::Lost, stuck, errno::TIMED_OUT);
         let end = timed_out.dead.hull().unwrap_or(Span::at(Duration::ZERO));
         if end.latest < resolving.earliest {
             return timed_out;
@@ -272,7 +310,7 @@ impl Facts {
             "{}; the next hop's address is asked for in vain, three requests a second apart, and \
              each packet that waited for it draws a host unreachable",
             words::flight(
-                &self.flight(Attempt::Lost, by_own_host),
+                &self.flight(Attempt::Lost, stuck),
                 unreachable,
                 self.kernel.hz
             )
@@ -292,11 +330,6 @@ impl Facts {
             open: Some(why.into()),
             ..fall.clone()
         };
-        if by_own_host {
-            return cannot_tell(
-                "what TCP does when its own host drops the packet that waited for a neighbour",
-            );
-        }
         if self.family == Family::Ipv6 {
             // No back-off is taken back: the course is that of silence.
             return if end.earliest > resolving.latest {
@@ -306,7 +339,17 @@ impl Facts {
             };
         }
         let (wheel, phase) = (self.kernel.wheel(), self.kernel.phase);
-        let ends = unresolved::ends(&self.flight(Attempt::Lost, false), wheel, phase);
+        let first = match in_flight {
+            InFlight::After => First::Waits,
+            InFlight::Before => First::Gone,
+        };
+        let asks = if by_own_host {
+            Asks::OwnHost
+        } else {
+            Asks::Router
+        };
+        let flight = self.flight(Attempt::Lost, stuck);
+        let ends = unresolved::ends(&flight, asks, first, wheel, phase);
         match (ends.timed_out.is_empty(), ends.unreachable.is_empty()) {
             (true, _) => Fall {
                 dead: ends.unreachable,
@@ -333,6 +376,7 @@ impl Facts {
             syn_retries: self.sysctls.syn_retries,
             linear: self.sysctls.syn_linear_timeouts,
             user_timeout: self.user_timeout(),
+            by_own_qdisc: self.fate == Fate::OwnQdisc,
         };
         let (again, dead) = calling.course(wheel, phase);
         let silence = Fall {
@@ -344,17 +388,14 @@ impl Facts {
             open: None,
         };
         match self.fate {
-            Fate::Arrives | Fate::Reset | Fate::OwnHost { .. } => None,
+            Fate::Arrives | Fate::Reset | Fate::OwnHost { soft: Some(_), .. } => None,
+            // Dropped by its own nft: tcp_connect() does not look, and goes on.
+            Fate::OwnHost { soft: None, .. } => Some(silence),
             // A lost SYN+ACK is a lost SYN to the caller.
-            Fate::Lost | Fate::Gone | Fate::Unanswered | Fate::OwnQdisc => Some(silence),
-            Fate::Unresolved { .. } => Some(Fall {
-                dead: neighbour::given_up(wheel, phase),
-                attempts: Vec::new(),
-                errno: "EHOSTUNREACH",
-                because: "nobody answers three address requests a second apart".into(),
-                rules: vec![RuleId::Neighbour, RuleId::ConnectAnswer],
-                open: None,
-            }),
+            Fate::Lost | Fate::Gone | Fate::Unanswered | Fate::Unheard | Fate::OwnQdisc => {
+                Some(silence)
+            }
+            Fate::Unresolved { .. } => Some(self.connect_unresolved(silence)),
             Fate::Refused(with) => {
                 let second = silence.attempts.first().cloned().unwrap_or_default();
                 Some(Fall {

@@ -11,6 +11,7 @@ pub mod errno;
 pub mod facts;
 pub mod keepalive;
 pub mod kernel;
+pub mod limits;
 pub mod neighbour;
 pub mod persist;
 pub mod retransmit;
@@ -20,6 +21,7 @@ mod story;
 pub mod sysctls;
 pub mod unresolved;
 pub mod wheel;
+pub mod window;
 pub mod words;
 
 use std::time::Duration;

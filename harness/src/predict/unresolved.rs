@@ -21,12 +21,31 @@ pub struct Ends {
     pub unreachable: Spans,
 }
 
-/// Data that a router cannot deliver, in IPv4.
-pub fn ends(flight: &Flight, wheel: Wheel, phase: Phase) -> Ends {
+/// What became of the first packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum First {
+    /// It waits for the address.
+    Waits,
+    /// It left before the address was forgotten, and is lost.
+    Gone,
+}
+
+/// Who asks in vain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asks {
+    /// A router on the way.
+    Router,
+    /// The sender's own host: while a packet waits there, tries fail
+    /// (skb_still_in_host_queue()) and nothing more is queued.
+    OwnHost,
+}
+
+/// Data whose next hop's address nobody tells, in IPv4.
+pub fn ends(flight: &Flight, asks: Asks, first: First, wheel: Wheel, phase: Phase) -> Ends {
     let mut ends = (Vec::new(), Vec::new());
     for began in wheel.beginnings(wheel.ticks(flight.rto_max), phase) {
         for rto in flight.rtos(wheel) {
-            let mut sender = Sender::new(flight, wheel, began, rto);
+            let mut sender = Sender::new(flight, asks, first, wheel, began, rto);
             sender.goes_on();
             let kept = sender.kept;
             let end = if kept { &mut ends.1 } else { &mut ends.0 };
@@ -41,6 +60,7 @@ pub fn ends(flight: &Flight, wheel: Wheel, phase: Phase) -> Ends {
 
 struct Sender<'a> {
     flight: &'a Flight,
+    asks: Asks,
     wheel: Wheel,
     base: u64,
     now: Jiffies,
@@ -51,6 +71,8 @@ struct Sender<'a> {
     /// The last try's time stamp.
     sent: Jiffies,
     expires: Jiffies,
+    /// icsk_retransmits is not 0.
+    tried: bool,
     /// The loss probe is still to come.
     probe: bool,
     /// Packets that wait on the router, and until when.
@@ -61,18 +83,33 @@ struct Sender<'a> {
 }
 
 impl<'a> Sender<'a> {
-    fn new(flight: &'a Flight, wheel: Wheel, began: Jiffies, rto: u64) -> Self {
+    fn new(
+        flight: &'a Flight,
+        asks: Asks,
+        first: First,
+        wheel: Wheel,
+        began: Jiffies,
+        rto: u64,
+    ) -> Self {
+        let stuck = asks == Asks::OwnHost && first == First::Waits;
+        let mut expires = wheel.fires(began, rto, Arms::Anyone);
+        if stuck && flight.tail_loss_probe {
+            // The loss probe cannot leave: tcp_rearm_rto(), one tick at least.
+            expires = wheel.fires(expires, 1, Arms::Timer);
+        }
         Sender {
             flight,
+            asks,
             wheel,
             base: rto,
             now: began,
             backoff: 0,
             first: None,
             sent: began,
-            expires: wheel.fires(began, rto, Arms::Anyone),
-            probe: flight.tail_loss_probe,
-            waiting: 1,
+            expires,
+            tried: false,
+            probe: flight.tail_loss_probe && !stuck,
+            waiting: u32::from(first == First::Waits),
             fails: neighbour::fails(wheel, began),
             kept: false,
         }
@@ -87,10 +124,18 @@ impl<'a> Sender<'a> {
     fn is_over(&self) -> bool {
         let budget = self.flight.budget();
         self.first
-            .is_some_and(|first| self.wheel.span(self.now - first) >= budget)
+            .is_some_and(|first| self.wheel.span(self.now - first) >= budget && self.tried)
+    }
+
+    /// A packet in the own host's queue cannot be sent again.
+    fn stays(&self) -> bool {
+        self.asks == Asks::OwnHost && self.waiting > 0
     }
 
     fn send(&mut self) {
+        if self.stays() {
+            return;
+        }
         self.sent = self.now;
         if self.waiting == 0 {
             self.fails = neighbour::fails(self.wheel, self.now);
@@ -110,7 +155,10 @@ impl<'a> Sender<'a> {
         if self.is_over() {
             return true;
         }
-        self.first.get_or_insert(self.now);
+        // The stamp is the packet's own when it could not be sent again.
+        let stamp = if self.stays() { self.sent } else { self.now };
+        self.first.get_or_insert(stamp);
+        self.tried = true;
         self.send();
         self.backoff += 1;
         self.arm(self.rto(), arms);
@@ -183,7 +231,13 @@ mod tests {
     /// because the first error that arrives ends it before it is kept.
     #[test]
     fn the_first_error_ends_it_without_being_kept() {
-        let ends = ends(&flight(2), Wheel::new(250), Phase::Unknown);
+        let ends = ends(
+            &flight(2),
+            Asks::Router,
+            First::Waits,
+            Wheel::new(250),
+            Phase::Unknown,
+        );
         assert!(ends.unreachable.is_empty());
         let hull = ends.timed_out.hull().expect("it ends");
         assert!(hull.contains(Duration::from_millis(3_052)), "{hull:?}");
@@ -192,7 +246,13 @@ mod tests {
     /// Measured on 6.18 at HZ=250: 13.76 s after the write, EHOSTUNREACH.
     #[test]
     fn later_it_reports_the_error() {
-        let ends = ends(&flight(5), Wheel::new(250), Phase::Unknown);
+        let ends = ends(
+            &flight(5),
+            Asks::Router,
+            First::Waits,
+            Wheel::new(250),
+            Phase::Unknown,
+        );
         assert!(ends.timed_out.is_empty());
         let moment = Duration::from_millis(13_764);
         assert!(

@@ -119,6 +119,24 @@ pub fn held(held: &Held, errno: &str) -> String {
     format!("{how}; {limit}, with {errno}")
 }
 
+/// Data that waits for room at the peer.
+pub fn closed(closed: &super::window::Closed) -> String {
+    let limit = match closed.user_timeout {
+        Some(limit) => format!(
+            "the user timeout of {} counts from the first of them, answered or not",
+            time(limit)
+        ),
+        None => format!(
+            "answered ones keep the connection for ever, {} unanswered ones (tcp_retries2) end it",
+            closed.retries2
+        ),
+    };
+    format!(
+        "the peer has no room: window probes, doubling their distance from about {}; {limit}",
+        time(closed.rto_min.max(super::retransmit::RTO_MIN))
+    )
+}
+
 /// connect() into silence.
 pub fn calling(calling: &Calling) -> String {
     let linear = match calling.linear {

@@ -200,6 +200,16 @@ impl Plan {
         if matches!(self.flying, Flying::Polls | Flying::Full) {
             self.limit = None;
         }
+        // The window has to be full by then.
+        if self.flying == Flying::Full && self.at < 1_000 {
+            self.at += 1_000;
+        }
+        // Nobody asked yet, so that nobody can forget.
+        if matches!(self.flying, Flying::Calling { .. })
+            && matches!(self.fault, Fault::CrashForgotten(_))
+        {
+            self.fault = Fault::Crash;
+        }
     }
 
     fn can_heal(&self) -> bool {
@@ -265,7 +275,7 @@ fn fault(dice: &mut Dice, routed: bool) -> Fault {
     let ours = dice.percent(50);
     match dice.from(1..=if routed { 110 } else { 90 }) {
         1..=14 => Fault::Crash,
-        15..=19 => Fault::CrashForgotten(dice.magnitude(1..=3_000)),
+        15..=19 => Fault::CrashForgotten(dice.magnitude(100..=3_000)),
         20..=33 => Fault::Silence {
             back: dice.percent(30),
             at: dice.one_of(&["wire", "wire", "receiver"]),

@@ -35,7 +35,7 @@ impl Kind {
 }
 
 /// A fault in force.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Active<'a> {
     name: &'a str,
     what: &'a Happening,
@@ -44,7 +44,7 @@ struct Active<'a> {
 }
 
 /// The network as faults left it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Paths<'a> {
     case: &'a Case,
     active: Vec<Active<'a>>,
@@ -54,6 +54,8 @@ pub(super) struct Paths<'a> {
     replaced: BTreeSet<&'a str>,
     /// Nodes whose neighbour entries are gone.
     forgetful: BTreeSet<&'a str>,
+    /// Hosts and routers that know each other's address: who asks, of whom.
+    met: BTreeSet<(&'a str, &'a str)>,
 }
 
 impl<'a> Paths<'a> {
@@ -64,6 +66,7 @@ impl<'a> Paths<'a> {
             down: BTreeSet::new(),
             replaced: BTreeSet::new(),
             forgetful: BTreeSet::new(),
+            met: BTreeSet::new(),
         }
     }
 
@@ -116,6 +119,7 @@ impl<'a> Paths<'a> {
         if there != Fate::Arrives {
             return Ok(there);
         }
+        // What comes back finds its way by what the packet there has taught.
         Ok(match self.one_way(to, from, answer)? {
             Fate::Arrives => Fate::Arrives,
             _ => Fate::Unanswered,
@@ -159,19 +163,25 @@ impl<'a> Paths<'a> {
         }
         // The node that has to find the next hop's address: hosts and routers.
         let mut asks = from;
-        for hop in path.windows(2) {
+        let mut unheard = false;
+        for (at, hop) in path.windows(2).enumerate() {
             let (a, b) = (hop[0], hop[1]);
             let lost = self.hop_is_dead(a, b, to);
-            if lost.is_some() {
-                let forgot =
-                    self.forgetful.contains(asks) || lost == Some(Carrier::Lost) && asks == a;
-                return Ok(if forgot {
-                    Fate::Unresolved {
+            let deaf = self.hop_is_dead(b, a, from).is_some();
+            if lost.is_some() || deaf {
+                let of = self.next_to_ask(&path[at + 1..]);
+                let forgot = self.forgetful.contains(asks)
+                    || !self.met.contains(&(asks, of))
+                    || lost == Some(Carrier::Lost) && asks == a;
+                if forgot {
+                    return Ok(Fate::Unresolved {
                         by_own_host: asks == from,
-                    }
-                } else {
-                    Fate::Gone
-                });
+                    });
+                }
+                if lost.is_some() {
+                    return Ok(Fate::Gone);
+                }
+                unheard = true;
             }
             if let Some(fate) = self.on_the_wire(from, to, kind, a, b)? {
                 return Ok(fate);
@@ -194,7 +204,32 @@ impl<'a> Paths<'a> {
         if let Some(fate) = self.filtered(from, to, kind, Place::Receiver)? {
             return Ok(fate);
         }
-        Ok(Fate::Arrives)
+        Ok(if unheard {
+            Fate::Unheard
+        } else {
+            Fate::Arrives
+        })
+    }
+
+    /// The first of these nodes that has an address.
+    fn next_to_ask(&self, path: &[&'a str]) -> &'a str {
+        let has = |node: &&&str| self.kind_of(node) != Some(NodeKind::Switch);
+        path.iter().find(has).copied().unwrap_or_default()
+    }
+
+    /// Packets have passed both ways: everybody between them knows the next one.
+    pub fn meet(&mut self, from: &str, to: &str) {
+        let Some(path) = self.path(from, to) else {
+            return;
+        };
+        let asking: Vec<&'a str> = path
+            .into_iter()
+            .filter(|node| self.kind_of(node) != Some(NodeKind::Switch))
+            .collect();
+        for pair in asking.windows(2) {
+            self.met.insert((pair[0], pair[1]));
+            self.met.insert((pair[1], pair[0]));
+        }
     }
 
     /// What the sender's own routes, addresses and interfaces do.

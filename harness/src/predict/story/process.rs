@@ -155,6 +155,10 @@ pub(super) struct Sock<'a> {
     pub received: Vec<Span>,
     pub probes: Vec<(Span, ProbeFate)>,
     pub outgoing: Option<Outgoing>,
+    /// The peer has no room for what was written since then.
+    pub closed: Option<Span>,
+    /// What a probe that its own host could not send has left (IPv6 only).
+    pub soft: Option<&'static str>,
     /// The end that keepalive will bring, if nothing changes.
     pub quiet_end: Option<Failure>,
 }

@@ -13,6 +13,8 @@ use crate::scenario::case::Lane;
 
 /// A segment on a veth: more bytes than that are several.
 const SEGMENT: u64 = 1400;
+/// A window is full after this.
+const FILLING: Duration = Duration::from_millis(700);
 
 impl<'a> World<'a> {
     /// A connection stands: two ends, one of them waits for accept().
@@ -26,6 +28,7 @@ impl<'a> World<'a> {
     ) {
         let client = self.socks.len();
         let server = client + 1;
+        self.paths.meet(self.processes[p].host, to);
         let process = &self.processes[p];
         let lane = process.lane;
         let listener = self
@@ -53,6 +56,8 @@ impl<'a> World<'a> {
                 received: vec![at],
                 probes: Vec::new(),
                 outgoing: None,
+                closed: None,
+                soft: None,
                 quiet_end: None,
             });
         }
@@ -101,7 +106,7 @@ impl<'a> World<'a> {
         let fate = self.paths.there_and_back(from, to, Kind::Data, Kind::Ack)?;
         match fate {
             Fate::Arrives => self.arrives(sock, bytes, at, true),
-            Fate::Unanswered => {
+            Fate::Unanswered | Fate::Unheard => {
                 self.arrives(sock, bytes, at, false)?;
                 self.outstanding(sock, bytes, at, fate, true)
             }
@@ -129,29 +134,54 @@ impl<'a> World<'a> {
             self.socks[sock].host,
             self.socks[self.socks[sock].peer].host,
         );
-        self.paths.spend(from, to, Kind::Data);
-        // A filter that takes only so many packets lets a later try through.
-        let mut through = None;
-        for attempt in fall.iter().flat_map(|f| &f.attempts) {
-            let now = self.paths.there_and_back(from, to, Kind::Data, Kind::Ack)?;
-            if now == Fate::Arrives {
-                through = attempt.hull().map(|span| span.plus(at));
-                break;
-            }
-            if !self.paths.is_counted(from, to, Kind::Data) {
-                break;
-            }
-            self.paths.spend(from, to, Kind::Data);
+        if bytes > SEGMENT && self.paths.is_counted(from, to, Kind::Data) {
+            return Err("which of several segments a filter takes that takes only so many".into());
         }
-        self.socks[sock].outgoing = Some(Outgoing {
+        self.paths.spend(from, to, Kind::Data);
+        let outgoing = Outgoing {
             bytes,
             since: at,
             arrived,
             fate,
             fall,
+            through: None,
+        };
+        let through = self.first_through(sock, &outgoing, at.earliest)?;
+        self.socks[sock].outgoing = Some(Outgoing {
             through,
+            ..outgoing
         });
         Ok(())
+    }
+
+    /// A filter that takes only so many packets lets a later try through: the
+    /// first one after `from_then` that is not taken, if TCP lives so long.
+    fn first_through(
+        &self,
+        sock: usize,
+        outgoing: &Outgoing,
+        from_then: Duration,
+    ) -> Result<Option<Span>, String> {
+        let (from, to) = (
+            self.socks[sock].host,
+            self.socks[self.socks[sock].peer].host,
+        );
+        let mut paths = self.paths.clone();
+        let tries = outgoing.fall.iter().flat_map(|f| &f.attempts);
+        for at in tries
+            .filter_map(Spans::hull)
+            .map(|span| span.plus(outgoing.since))
+            .filter(|at| at.earliest >= from_then)
+        {
+            if paths.there_and_back(from, to, Kind::Data, Kind::Ack)? == Fate::Arrives {
+                return Ok(Some(at));
+            }
+            if !paths.is_counted(from, to, Kind::Data) {
+                break;
+            }
+            paths.spend(from, to, Kind::Data);
+        }
+        Ok(None)
     }
 
     /// Bytes reach the peer's host.
@@ -171,7 +201,7 @@ impl<'a> World<'a> {
             let back =
                 self.paths
                     .one_way(self.socks[peer].host, self.socks[sock].host, Kind::Rst)?;
-            if back == Fate::Arrives {
+            if back.gets_there() {
                 self.is_reset(sock, at);
                 return Ok(());
             }
@@ -218,7 +248,7 @@ impl<'a> World<'a> {
         self.socks[sock].fin_sent = true;
         let peer = self.socks[sock].peer;
         let (from, to) = (self.socks[sock].host, self.socks[peer].host);
-        if self.paths.one_way(from, to, Kind::Fin)? == Fate::Arrives && self.socks[peer].exists {
+        if self.paths.one_way(from, to, Kind::Fin)?.gets_there() && self.socks[peer].exists {
             self.socks[peer].fin = Some(at);
             self.received(peer, at);
         }
@@ -237,7 +267,7 @@ impl<'a> World<'a> {
             let peer = self.socks[sock].peer;
             let (from, to) = (self.socks[sock].host, self.socks[peer].host);
             let way = self.paths.one_way(from, to, Kind::Rst)?;
-            if way == Fate::Arrives && self.socks[peer].exists {
+            if way.gets_there() && self.socks[peer].exists {
                 self.is_reset(peer, at);
             }
             return Ok(());
@@ -262,6 +292,10 @@ impl<'a> World<'a> {
                 continue;
             }
             self.note_probes(sock, change)?;
+            let filling = |since: Span| change.earliest < since.latest + FILLING;
+            if self.socks[sock].closed.is_some_and(filling) {
+                return Err("a fault while the peer's window fills".into());
+            }
             let Some(outgoing) = self.socks[sock].outgoing.clone() else {
                 continue;
             };
@@ -270,11 +304,31 @@ impl<'a> World<'a> {
                 self.socks[self.socks[sock].peer].host,
             );
             let fate = self.paths.there_and_back(from, to, Kind::Data, Kind::Ack)?;
-            let silent = |f| matches!(f, Fate::Lost | Fate::Gone | Fate::Unanswered);
+            let silent = |f| {
+                matches!(
+                    f,
+                    Fate::Lost | Fate::Gone | Fate::Unanswered | Fate::Unheard
+                )
+            };
+            let fails = |f| matches!(f, Fate::Gone | Fate::Unheard);
             if fate == outgoing.fate || (silent(fate) && silent(outgoing.fate)) {
-                // Even a filter that was about to let it through.
+                // Even a filter that was about to let it through; or does so
+                // after some packets.
+                let through = self.first_through(sock, &outgoing, change.latest)?;
+                let fall = match &outgoing.fall {
+                    Some(fall) if fails(fate) && !fails(outgoing.fate) => {
+                        // Neighbour entries fail, too, from now on.
+                        let several = outgoing.bytes > SEGMENT;
+                        let lane = self.socks[sock].lane;
+                        let facts = self.facts_of(lane, fate, InFlight::Before, several);
+                        facts.data_falls().or(Some(fall.clone()))
+                    }
+                    other => other.clone(),
+                };
                 self.socks[sock].outgoing = Some(Outgoing {
-                    through: None,
+                    through,
+                    fate,
+                    fall,
                     ..outgoing
                 });
                 continue;

@@ -3,6 +3,7 @@
 use super::process::{After, Frame, Wait, Want};
 use super::{World, listens};
 use crate::predict::facts::{Facts, Fate, InFlight};
+use crate::predict::limits;
 use crate::predict::span::Span;
 use crate::scenario::case::{Action, Payload, Step};
 
@@ -22,7 +23,14 @@ impl<'a> World<'a> {
             Wait::Accept(left) => self.accepts(p, left),
             Wait::Read { sock, want, .. } => self.reads(p, sock, want),
             Wait::Poll { sock, keyboard, .. } => Ok(self.polls(p, sock, keyboard)),
-            Wait::Full(sock) => Ok(self.fails(p, sock, "write")),
+            Wait::Full(sock) => {
+                let s = &self.socks[sock];
+                if s.exists && s.closed.is_none() && s.outgoing.is_none() {
+                    let read = self.socks[s.peer].unread_at;
+                    return Ok(self.wakes(p, Some(read)));
+                }
+                Ok(self.fails(p, sock, "write"))
+            }
             Wait::Until(_) | Wait::Connect(_) | Wait::Over => Ok(false),
         }
     }
@@ -133,7 +141,7 @@ impl<'a> World<'a> {
                 if sock.is_none() && !*keyboard {
                     return self.over(p);
                 }
-                let deadline = timeout.map(|t| at.after(t));
+                let deadline = timeout.map(|t| at.plus(limits::poll(t)));
                 self.processes[p].wait = Wait::Poll {
                     sock,
                     keyboard: *keyboard,

@@ -6,13 +6,15 @@ use super::paths::Kind;
 use super::process::{Failure, Wait};
 use super::talk::own_limit;
 use super::{World, process};
+use crate::predict::errno;
 use crate::predict::facts::Fate;
 use crate::predict::keepalive::{End, ProbeFate, Quiet};
 use crate::predict::rule::RuleId;
 use crate::predict::span::{Span, Spans};
 use crate::predict::sysctls::Sysctls;
+use crate::predict::window::Closed;
 use crate::predict::words;
-use crate::scenario::case::SignKind;
+use crate::scenario::case::{Family, SignKind};
 
 impl World<'_> {
     /// Notes how keepalive's probes fare from now on.
@@ -27,7 +29,13 @@ impl World<'_> {
             // ignored (OutOfWindowIcmps).
             _ => ProbeFate::Lost,
         };
+        let soft = match self.paths.one_way(from, to, Kind::Ack)? {
+            // inet6_csk_xmit() keeps what routing says, ip_queue_xmit() does not.
+            Fate::OwnHost { soft, .. } if self.case.family == Family::Ipv6 => soft,
+            _ => None,
+        };
         let s = &mut self.socks[sock];
+        s.soft = soft;
         let before = s.probes.last().map_or(ProbeFate::Answered, |(_, f)| *f);
         if fate != before {
             s.probes.push((change.since(s.since.earliest), fate));
@@ -44,7 +52,14 @@ impl World<'_> {
                 .probes
                 .last()
                 .is_none_or(|(_, f)| *f == ProbeFate::Answered);
-            if !s.exists || !s.held || s.outgoing.is_some() || s.quiet_end.is_some() || harmless {
+            if !s.exists || !s.held || s.outgoing.is_some() || s.quiet_end.is_some() {
+                continue;
+            }
+            if let Some(since) = s.closed {
+                self.socks[sock].quiet_end = self.closed_window(sock, since);
+                continue;
+            }
+            if harmless {
                 continue;
             }
             let sysctls = Sysctls::of(self.case, s.host, self.kernel);
@@ -76,8 +91,62 @@ impl World<'_> {
             }
             let from = s.since;
             let shift = |spans: Spans| spans.map(|span| span.plus(from));
-            self.socks[sock].quiet_end = failure(end, &settings, self.kernel.hz, shift);
+            let mut ends = failure(end, &settings, self.kernel.hz, shift);
+            if let (Some(failure), Some(soft)) = (&mut ends, self.socks[sock].soft)
+                && failure.errno == errno::TIMED_OUT
+            {
+                failure.errno = soft;
+                failure
+                    .because
+                    .push_str("; the own host's routing left its error");
+                failure.rules.push(RuleId::SoftError);
+            }
+            self.socks[sock].quiet_end = ends;
         }
+    }
+
+    /// The end of a connection whose peer has no room, if it comes.
+    fn closed_window(&self, sock: usize, since: Span) -> Option<Failure> {
+        let s = &self.socks[sock];
+        let sysctls = Sysctls::of(self.case, s.host, self.kernel);
+        let user_timeout = s.lane.detector.user_timeout.filter(|t| !t.is_zero());
+        let closed = Closed {
+            rto_min: sysctls.rto_min,
+            rto_max: sysctls.rto_max,
+            retries2: sysctls.retries2,
+            user_timeout,
+            probes: s
+                .probes
+                .iter()
+                .map(|(at, fate)| (at.since(since.earliest).earliest, *fate))
+                .collect(),
+        };
+        let end = closed.end(self.kernel.wheel());
+        let open = |why: &str| Some(why.to_owned());
+        let (errno, at, open) = match (end.dead.is_empty(), end.reset.is_empty()) {
+            (true, true) => return None,
+            (false, true) => (errno::TIMED_OUT, end.dead, None),
+            (true, false) => ("ECONNRESET", end.reset, None),
+            (false, false) => (
+                errno::TIMED_OUT,
+                end.dead.and(end.reset),
+                open("whether the host is back before the last window probe"),
+            ),
+        };
+        let open = open.or_else(|| {
+            let why = "whether a window probe meets the fault depends on when the window was full";
+            end.may_live.then(|| why.to_owned())
+        });
+        Some(Failure {
+            errno: s
+                .soft
+                .filter(|_| errno == errno::TIMED_OUT)
+                .unwrap_or(errno),
+            at: at.map(|span| span.plus(since)),
+            because: words::closed(&closed),
+            rules: vec![RuleId::ClosedWindow, RuleId::TimerWheel],
+            open,
+        })
     }
 
     /// When the next of them is due.
