@@ -83,6 +83,8 @@ pub struct Facts {
     pub fate: Fate,
     /// When the data was written.
     pub in_flight: InFlight,
+    /// How long after that it began to fare like that.
+    pub changed: Duration,
     /// More than one segment.
     pub several: bool,
     /// The smoothed RTT, at least and at most.
@@ -341,7 +343,7 @@ impl Facts {
         let (wheel, phase) = (self.kernel.wheel(), self.kernel.phase);
         let first = match in_flight {
             InFlight::After => First::Waits,
-            InFlight::Before => First::Gone,
+            InFlight::Before => First::Gone(self.changed),
         };
         let asks = if by_own_host {
             Asks::OwnHost

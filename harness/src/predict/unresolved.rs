@@ -7,10 +7,15 @@
 //! up, there and then (tcp_ld_RTO_revert()), *before* the error is kept: a
 //! connection that the first of them ends reports ETIMEDOUT.
 
+use std::time::Duration;
+
 use super::neighbour;
 use super::retransmit::Flight;
-use super::span::Spans;
+use super::span::{Span, Spans};
 use super::wheel::{Arms, Jiffies, Phase, Wheel};
+
+const ROUND: Duration = Duration::from_millis(3_100);
+const A_FEW_ROUNDS: Duration = Duration::from_secs(30);
 
 /// How it ends, counted from the write.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -26,8 +31,9 @@ pub struct Ends {
 pub enum First {
     /// It waits for the address.
     Waits,
-    /// It left before the address was forgotten, and is lost.
-    Gone,
+    /// It left before the address was forgotten, and is lost; so is what
+    /// leaves until then, counted from the write.
+    Gone(Duration),
 }
 
 /// Who asks in vain.
@@ -54,7 +60,20 @@ pub fn ends(flight: &Flight, asks: Asks, first: First, wheel: Wheel, phase: Phas
     }
     Ends {
         timed_out: Spans::of_ticks(&ends.0, wheel, phase),
-        unreachable: Spans::of_ticks(&ends.1, wheel, phase),
+        unreachable: within_a_round(Spans::of_ticks(&ends.1, wheel, phase)),
+    }
+}
+
+/// A round: three requests a second apart. How many packets wait in one depends
+/// on the last one, so that after many of them only this is sure: at its end
+/// TCP looks at its budget.
+fn within_a_round(told: Spans) -> Spans {
+    match told.hull() {
+        Some(hull) if hull.latest > A_FEW_ROUNDS => Spans::one(Span::new(
+            hull.earliest.saturating_sub(ROUND),
+            hull.latest.saturating_add(ROUND),
+        )),
+        _ => told,
     }
 }
 
@@ -78,6 +97,8 @@ struct Sender<'a> {
     /// Packets that wait on the router, and until when.
     waiting: u32,
     fails: Jiffies,
+    /// What leaves before then is lost.
+    forgotten: Jiffies,
     /// An error is in sk_err_soft.
     kept: bool,
 }
@@ -111,6 +132,10 @@ impl<'a> Sender<'a> {
             probe: flight.tail_loss_probe && !stuck,
             waiting: u32::from(first == First::Waits),
             fails: neighbour::fails(wheel, began),
+            forgotten: match first {
+                First::Waits => began,
+                First::Gone(after) => began + wheel.ticks(after),
+            },
             kept: false,
         }
     }
@@ -137,6 +162,9 @@ impl<'a> Sender<'a> {
             return;
         }
         self.sent = self.now;
+        if self.now < self.forgotten {
+            return;
+        }
         if self.waiting == 0 {
             self.fails = neighbour::fails(self.wheel, self.now);
         }
@@ -207,8 +235,6 @@ impl<'a> Sender<'a> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::super::retransmit::{Attempt, RTO_MIN};
     use super::*;
 

@@ -5,7 +5,11 @@
 //! doubling, up to 2^10 times or TCP_RTO_MAX, whether it is answered or not
 //! (tcp_ack_probe() keeps the back-off as long as the window is closed). An
 //! answer starts the count of unanswered ones again; tcp_retries2 of them are
-//! the end. TCP_USER_TIMEOUT counts from the first probe and ends even a
+//! the end. The peer answers no sooner than tcp_invalid_ratelimit (500 ms)
+//! after its last answer (tcp_oow_rate_limited()), and the second probe comes
+//! 0.4 s after the first: it stays unanswered even by a peer that is well, so
+//! that tcp_retries2 = 1 ends every connection whose window stays closed for
+//! two seconds. TCP_USER_TIMEOUT counts from the first probe and ends even a
 //! connection whose peer answers every one (5.11, and stable kernels since).
 
 use std::time::Duration;
@@ -21,6 +25,8 @@ use super::wheel::{Arms, Jiffies, Phase, Wheel};
 const FILLING: Duration = Duration::from_millis(400);
 /// The smoothed RTT by then.
 const RTT: Duration = Duration::from_millis(60);
+/// tcp_invalid_ratelimit, of the peer's host.
+const RATE_LIMIT: Duration = Duration::from_millis(500);
 /// The doublings that tcp_probe0_when() allows: ilog2(TCP_RTO_MAX / TCP_RTO_MIN) + 1.
 const DOUBLINGS: u32 = 10;
 /// Moments of the filling and RTOs that are tried.
@@ -90,6 +96,7 @@ impl Closed {
         let most = wheel.ticks(self.rto_max);
         let mut now = wheel.fires(filled, base.min(most), Arms::Anyone);
         let (mut first, mut unanswered, mut backoff) = (None, 0, 0);
+        let mut answered: Option<Jiffies> = None;
         for _ in 0..MOST {
             let stamp = *first.get_or_insert(now);
             let over = limit.is_some_and(|limit| now - stamp >= limit && now > stamp);
@@ -97,7 +104,11 @@ impl Closed {
                 return Fate::Dead(now);
             }
             let at = wheel.span(now - began);
-            let fate = self.fate(at);
+            let mut fate = self.fate(at);
+            let limited = answered.is_some_and(|last| now - last < wheel.ticks(RATE_LIMIT));
+            if fate == ProbeFate::Answered && limited {
+                fate = ProbeFate::Lost;
+            }
             unanswered += 1;
             let mut arms = Arms::Timer;
             let mut wait = 0;
@@ -112,8 +123,12 @@ impl Closed {
             }
             if fate == ProbeFate::Answered {
                 unanswered = 0;
+                let again = answered.replace(now).is_some();
                 arms = Arms::Anyone;
-                if limit.is_none() && self.probes.last().is_none_or(|(from, _)| *from <= at) {
+                if again
+                    && limit.is_none()
+                    && self.probes.last().is_none_or(|(from, _)| *from <= at)
+                {
                     return Fate::Lives;
                 }
             }

@@ -40,10 +40,7 @@ impl<'a> World<'a> {
                 )
             }
             (Fate::Reset, _) => refused("ECONNREFUSED", "an RST answers the SYN"),
-            (Fate::OwnHost { now: "EPERM", .. }, _) => {
-                return Err("a SYN that the own host drops by nft".into());
-            }
-            (Fate::OwnHost { now, .. }, _) => {
+            (Fate::OwnHost { soft: Some(_), now }, _) => {
                 refused(now, "the own host's routing refuses at once")
             }
             _ => {

@@ -88,6 +88,7 @@ impl<'a> World<'a> {
             family: self.case.family,
             fate,
             in_flight,
+            changed: Duration::ZERO,
             several,
             rtt: RTT,
         }
@@ -338,12 +339,14 @@ impl<'a> World<'a> {
                     through: through(&outgoing, change),
                     ..outgoing
                 },
-                _ if change.earliest <= outgoing.since.latest + Duration::from_millis(200) => {
+                _ if change.earliest <= outgoing.since.latest + Duration::from_millis(200)
+                    || (silent(outgoing.fate) && matches!(fate, Fate::Unresolved { .. })) =>
+                {
                     let lane = self.socks[sock].lane;
                     let several = outgoing.bytes > SEGMENT;
-                    let fall = self
-                        .facts_of(lane, fate, InFlight::Before, several)
-                        .data_falls();
+                    let mut facts = self.facts_of(lane, fate, InFlight::Before, several);
+                    facts.changed = change.since(outgoing.since.earliest).earliest;
+                    let fall = facts.data_falls();
                     Outgoing {
                         fate,
                         fall,
