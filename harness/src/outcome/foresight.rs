@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::environment::Environment;
-use super::record::{FaultRecord, FirstSign, Outcome, Status};
-use super::tolerance::WAKING;
+use super::environment::{Environment, WheelAt};
+use super::record::{Call, CallResult, FaultRecord, FirstSign, Outcome, Status};
+use super::tolerance::{WAKING, WAKING_IN_TURNS, Waking};
 use super::verdict::in_words;
-use crate::predict::{KernelFacts, Prediction, Version, predict};
+use crate::predict::moments::{Act, Moments};
+use crate::predict::span::Span;
+use crate::predict::wheel::Phase;
+use crate::predict::{KernelFacts, Prediction, Unpredictable, Version, predict, predict_given};
 use crate::scenario::case::{Case, SignKind, When};
 
 /// Predicts every case from what it says and where it ran, and holds the
@@ -26,13 +29,88 @@ pub fn foresee(cases: &[Case], outcomes: &mut [Outcome], environment: &Environme
         let told = overridden(case, &environment.overrides);
         match predict(&told, &KernelFacts::new(version, hz)) {
             Ok(prediction) => {
-                outcome.outside = observed(outcome)
-                    .and_then(|seen| outside(&prediction, seen, fault_late(case, &outcome.faults)));
+                outcome.outside = observed(outcome).and_then(|seen| {
+                    let late = fault_late(case, &outcome.faults);
+                    let sharp = sharp(&told, outcome, environment);
+                    match sharp {
+                        Some(Ok(sharp)) => outside(&sharp, seen, Duration::ZERO, &WAKING_IN_TURNS),
+                        _ => outside(&prediction, seen, late, &WAKING),
+                    }
+                });
                 outcome.prediction = Some(prediction);
             }
             Err(e) => outcome.unpredictable = Some(e.why),
         }
     }
+}
+
+/// In virtual time, what was to come once it is known where the timer wheel
+/// stood and when the programs acted by themselves. None in real time, where
+/// nobody knows the first.
+pub fn sharp(
+    case: &Case,
+    outcome: &Outcome,
+    environment: &Environment,
+) -> Option<Result<Prediction, Unpredictable>> {
+    let (wheel, started) = (environment.wheel?, outcome.started_ns?);
+    let version = Version::parse(&environment.kernel)?;
+    let facts = KernelFacts {
+        phase: phase(wheel, started, environment.hz?),
+        ..KernelFacts::new(version, environment.hz?)
+    };
+    Some(predict_given(case, &facts, &moments(outcome)))
+}
+
+/// Where the wheel stands at a moment.
+fn phase(wheel: WheelAt, at_ns: i64, hz: u32) -> Phase {
+    let tick = 1_000_000_000 / i128::from(hz.max(1));
+    let since = i128::from(at_ns) - i128::from(wheel.tick_ns);
+    let jiffies = i128::from(wheel.jiffies) + since.div_euclid(tick);
+    Phase::Known {
+        jiffies: u64::try_from(jiffies).unwrap_or(0),
+        into_tick: Duration::from_nanos(u64::try_from(since.rem_euclid(tick)).unwrap_or(0)),
+    }
+}
+
+/// A call that lasted longer waited for something.
+const AT_ONCE: Duration = Duration::from_millis(20);
+
+/// When programs and faults did what they did. What calls returned, and when
+/// those returned that waited, is the kernel's doing and stays out of it.
+fn moments(outcome: &Outcome) -> Moments {
+    let mut moments = Moments::default();
+    for fault in &outcome.faults {
+        moments.event(&fault.name, since_start(fault.took_ns));
+    }
+    for lane in &outcome.endpoints {
+        for process in &lane.processes {
+            let acts = process.calls.iter().map(act).collect();
+            moments.process(&lane.lane, lane.boot, process.number, acts);
+        }
+    }
+    moments
+}
+
+fn act(call: &Call) -> Act {
+    let start = since_start(call.start_ns);
+    let end = call.end_ns.map(since_start);
+    let worked = matches!(call.result, CallResult::Value(_));
+    let at = match (call.call.as_str(), end) {
+        // Somebody called; that it was taken is the program's own doing.
+        ("accept", Some(end)) => Span::at(end),
+        ("connect" | "write" | "setsockopt", Some(end)) if worked && end <= start + AT_ONCE => {
+            Span::new(start, end)
+        }
+        _ => Span::at(start),
+    };
+    Act {
+        call: call.call.clone(),
+        at,
+    }
+}
+
+fn since_start(ns: i64) -> Duration {
+    Duration::from_nanos(ns.max(0).unsigned_abs())
 }
 
 /// The case with the caller's sysctls, by host or for `all`, over its own.
@@ -74,7 +152,12 @@ fn fault_late(case: &Case, faults: &[FaultRecord]) -> Duration {
 }
 
 /// How an observation lies outside its prediction, in words.
-fn outside(prediction: &Prediction, seen: &FirstSign, fault_late: Duration) -> Option<String> {
+fn outside(
+    prediction: &Prediction,
+    seen: &FirstSign,
+    fault_late: Duration,
+    waking: &Waking,
+) -> Option<String> {
     let said = in_words(&prediction.sign);
     if prediction.sign != seen.outcome {
         return Some(format!(
@@ -94,7 +177,7 @@ fn outside(prediction: &Prediction, seen: &FirstSign, fault_late: Duration) -> O
     }
     let after = Duration::from_nanos(seen.since_fault_ns?.max(0).unsigned_abs());
     let inside = prediction.intervals().any(|span| {
-        after + fault_late + WAKING.early >= span.earliest && after <= span.latest + WAKING.late
+        after + fault_late + waking.early >= span.earliest && after <= span.latest + waking.late
     });
     (!inside).then(|| {
         format!(
@@ -137,17 +220,25 @@ mod tests {
     #[test]
     fn a_late_process_is_inside_and_an_early_one_is_not() {
         let prediction = predicted(3_000, 3_100);
-        let late = |ms| outside(&prediction, &seen(ms), Duration::ZERO).is_some();
+        let late = |ms| outside(&prediction, &seen(ms), Duration::ZERO, &WAKING).is_some();
         assert!(!late(3_050) && !late(3_140));
         assert!(late(2_900) && late(3_600));
-        assert!(outside(&prediction, &seen(2_980), Duration::from_millis(30)).is_none());
+        assert!(
+            outside(
+                &prediction,
+                &seen(2_980),
+                Duration::from_millis(30),
+                &WAKING
+            )
+            .is_none()
+        );
     }
 
     #[test]
     fn another_errno_is_outside_whenever_it_comes() {
         let mut reset = seen(3_050);
         reset.outcome = SignKind::Errno("ECONNRESET".into());
-        let words = outside(&predicted(3_000, 3_100), &reset, Duration::ZERO);
+        let words = outside(&predicted(3_000, 3_100), &reset, Duration::ZERO, &WAKING);
         assert!(words.is_some_and(|w| w.contains("ETIMEDOUT was predicted")));
     }
 }

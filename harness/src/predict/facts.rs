@@ -108,7 +108,56 @@ pub struct Fall {
     pub open: Option<String>,
 }
 
+impl Fall {
+    /// The same, so much later.
+    pub fn later(self, by: Duration) -> Fall {
+        Fall {
+            dead: self.dead.map(|span| span.after(by)),
+            attempts: self
+                .attempts
+                .iter()
+                .map(|at| at.map(|span| span.after(by)))
+                .collect(),
+            ..self
+        }
+    }
+
+    /// This one or that one: both are possible.
+    pub fn or(self, other: Fall) -> Fall {
+        let most = self.attempts.len().max(other.attempts.len());
+        let nth = |all: &[Spans], n: usize| all.get(n).cloned().unwrap_or_default();
+        let agree = self.errno == other.errno;
+        let differ = || Some("two errors are as likely, by where the timer wheel stands".into());
+        Fall {
+            attempts: (0..most)
+                .map(|n| nth(&self.attempts, n).and(nth(&other.attempts, n)))
+                .collect(),
+            dead: self.dead.and(other.dead),
+            open: self
+                .open
+                .or(other.open)
+                .or_else(|| if agree { None } else { differ() }),
+            ..self
+        }
+    }
+}
+
 impl Facts {
+    /// How something ends that begins within `at`, counted from `at.earliest`:
+    /// in each phase the wheel may be in by then. `self.kernel.phase` is that
+    /// of the story's beginning.
+    pub fn armed(&self, at: Span, ends: impl Fn(&Facts) -> Option<Fall>) -> Option<Fall> {
+        let wheel = self.kernel.wheel();
+        let begins = self.kernel.phase.later(at.earliest, wheel);
+        let each = begins.within(at.width(), wheel).into_iter();
+        each.filter_map(|(late, phase)| {
+            let mut facts = self.clone();
+            facts.kernel.phase = phase;
+            Some(ends(&facts)?.later(late))
+        })
+        .reduce(Fall::or)
+    }
+
     fn user_timeout(&self) -> Option<Duration> {
         self.detector.user_timeout.filter(|t| !t.is_zero())
     }

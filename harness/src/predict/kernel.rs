@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::span::Span;
 use super::wheel::{Phase, Wheel};
 
 /// A kernel's version: 6.12.
@@ -53,6 +54,16 @@ impl KernelFacts {
             version,
             hz,
             phase: Phase::Unknown,
+        }
+    }
+
+    /// What times count from that belong to something begun within `at`: where
+    /// the wheel's phase is known, its beginning, and what comes is told for
+    /// the whole of it ([`super::facts::Facts::armed`]).
+    pub fn anchor(self, at: Span) -> Span {
+        match self.phase {
+            Phase::Unknown => at,
+            Phase::Known { .. } => Span::at(at.earliest),
         }
     }
 

@@ -6,13 +6,13 @@ use super::span::{Span, Spans};
 use super::wheel::{Arms, Phase, Wheel};
 
 /// SO_RCVTIMEO: schedule_timeout() in sk_wait_data(), a timer of the wheel.
-pub fn read(limit: Duration, wheel: Wheel) -> Span {
+pub fn read(limit: Duration, wheel: Wheel, phase: Phase) -> Span {
     let ticks = wheel.ticks(limit);
     let all: Vec<_> = wheel
-        .beginnings(ticks, Phase::Unknown)
+        .beginnings(ticks, phase)
         .map(|began| (began, wheel.fires(began, ticks, Arms::Anyone)))
         .collect();
-    let hull = Spans::of_ticks(&all, wheel, Phase::Unknown).hull();
+    let hull = Spans::of_ticks(&all, wheel, phase).hull();
     hull.unwrap_or(Span::at(limit))
 }
 
@@ -30,7 +30,11 @@ mod tests {
     /// Measured in virtual time on 6.12: 34.384 s took 34.896 s.
     #[test]
     fn a_read_timeout_is_rounded_up_by_the_wheel() {
-        let span = read(Duration::from_millis(34_384), Wheel::new(250));
+        let span = read(
+            Duration::from_millis(34_384),
+            Wheel::new(250),
+            Phase::Unknown,
+        );
         assert!(span.contains(Duration::from_millis(34_896)), "{span:?}");
         assert!(span.earliest >= Duration::from_millis(34_384));
         assert!(span.width() <= Duration::from_millis(2_052), "{span:?}");

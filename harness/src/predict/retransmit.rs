@@ -107,14 +107,29 @@ impl Flight {
         rto(self.rtt.0)..=rto(self.rtt.1)
     }
 
+    /// The RTO with the times the loss probe may come after: tcp_schedule_loss_probe().
+    fn probes(&self, wheel: Wheel, rto: u64) -> impl Iterator<Item = (u64, u64)> {
+        let probe = |rtt: Duration| {
+            let ticks = wheel.ticks(rtt * 2);
+            let more = if self.several {
+                // TCP_TIMEOUT_MIN
+                2
+            } else {
+                wheel.ticks(self.rto_min)
+            };
+            (ticks + more).min(rto)
+        };
+        (probe(self.rtt.0)..=probe(self.rtt.1)).map(move |probe| (rto, probe))
+    }
+
     /// Everything that may happen, over all that is unknown.
     pub fn course(&self, wheel: Wheel, phase: Phase) -> Course {
         let mut attempts: Vec<Vec<(Jiffies, Jiffies)>> = Vec::new();
         let mut dead = Vec::new();
         let longest = wheel.ticks(self.rto_max.min(self.budget().saturating_mul(2)));
         for began in wheel.beginnings(longest, phase) {
-            for rto in self.rtos(wheel) {
-                let run = self.run(wheel, began, rto);
+            for (rto, probe) in self.rtos(wheel).flat_map(|rto| self.probes(wheel, rto)) {
+                let run = self.run(wheel, began, rto, probe);
                 for (n, at) in run.attempts.into_iter().enumerate() {
                     if attempts.len() <= n {
                         attempts.push(Vec::new());
@@ -135,7 +150,7 @@ impl Flight {
 
     /// One course; more than one end when an expiry is too close to the budget
     /// to call.
-    fn run(&self, wheel: Wheel, began: Jiffies, rto: u64) -> Run {
+    fn run(&self, wheel: Wheel, began: Jiffies, rto: u64, probe: u64) -> Run {
         let mut run = Run {
             attempts: Vec::new(),
             dead: Vec::new(),
@@ -145,12 +160,7 @@ impl Flight {
         let mut wait = rto;
         let mut arms = Arms::Anyone;
         if self.tail_loss_probe {
-            let probe = if self.several {
-                wheel.ticks(self.rtt.1 * 2) + 2
-            } else {
-                wheel.ticks(self.rtt.1 * 2 + self.rto_min)
-            };
-            now = wheel.fires(now, probe.min(rto), Arms::Anyone);
+            now = wheel.fires(now, probe, Arms::Anyone);
             arms = Arms::Timer;
             if self.never_leaves {
                 // tcp_rearm_rto(): what is left of the RTO, one tick at least.

@@ -73,7 +73,7 @@ impl Span {
 }
 
 /// Gaps below this are no branches of their own.
-const GAP: Duration = Duration::from_millis(250);
+const GAP: Duration = Duration::from_millis(40);
 
 /// Intervals that do not touch, in order: the branches of what may happen.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -16,6 +16,7 @@ pub struct Collected {
     pub netstat: Vec<Netstat>,
     pub wire: WireRecord,
     pub surprises: Vec<String>,
+    pub started_ns: Option<i64>,
 }
 
 /// The outcome of a case that ran.
@@ -26,6 +27,7 @@ pub fn outcome(case: &Case, collected: Collected) -> Outcome {
         netstat,
         wire,
         mut surprises,
+        started_ns,
     } = collected;
     let sign = first_sign(&case.watch, &faults, &endpoints, &wire);
     let (verdict, differences) = judge(case.expect.as_ref(), &sign, &REAL_TIME);
@@ -38,6 +40,7 @@ pub fn outcome(case: &Case, collected: Collected) -> Outcome {
     }
     Outcome {
         status: Status::Ran,
+        started_ns,
         first_sign: Some(sign),
         faults,
         endpoints,
@@ -72,6 +75,7 @@ fn blank(case: &Case) -> Outcome {
         expect: case.expect.clone(),
         notes: case.notes.clone(),
         status: Status::Ran,
+        started_ns: None,
         first_sign: None,
         faults: Vec::new(),
         endpoints: Vec::new(),

@@ -4,9 +4,11 @@
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
+use halfopen::outcome::environment::Environment;
 use halfopen::outcome::record::Outcome;
 use halfopen::predict::Version;
 use halfopen::scenario;
+use halfopen::scenario::case::Case;
 use halfopen::vm::cases;
 use halfopen::vm::{Kernel, kernels};
 use halfopen_tests::catalogue;
@@ -124,8 +126,9 @@ fn check(args: &Args) -> Result<bool, String> {
             keep(dir, kernel, &outcomes)?;
         }
         let (mut shipped, mut made) = (Count::default(), Count::default());
-        for outcome in &outcomes {
-            let finding = trial::judge(outcome);
+        let cases: BTreeMap<&str, &Case> = told.iter().map(|c| (c.id.as_str(), c)).collect();
+        for (outcome, environment) in &outcomes {
+            let finding = trial::judge(cases[outcome.id.as_str()], outcome, environment);
             let plan = generated.get(outcome.id.as_str());
             let count = if plan.is_some() {
                 &mut made
@@ -152,9 +155,9 @@ fn check(args: &Args) -> Result<bool, String> {
             "{}: catalogue {}, median {:?}; generated {}, median {:?}",
             kernel.release,
             shipped.words(),
-            shipped.median(),
+            shipped.medians(),
             made.words(),
-            made.median()
+            made.medians()
         );
         for (why, n) in &made.undecided {
             println!("  open {n}: {why}");
@@ -163,8 +166,13 @@ fn check(args: &Args) -> Result<bool, String> {
     Ok(good)
 }
 
-fn keep(dir: &std::path::Path, kernel: &Kernel, outcomes: &[Outcome]) -> Result<(), String> {
+fn keep(
+    dir: &std::path::Path,
+    kernel: &Kernel,
+    outcomes: &[(Outcome, Environment)],
+) -> Result<(), String> {
     std::fs::create_dir_all(dir).map_err(|e| e.to_string())?;
-    let text = serde_json::to_string_pretty(outcomes).map_err(|e| e.to_string())?;
+    let outcomes: Vec<&Outcome> = outcomes.iter().map(|(o, _)| o).collect();
+    let text = serde_json::to_string_pretty(&outcomes).map_err(|e| e.to_string())?;
     std::fs::write(dir.join(format!("{}.json", kernel.release)), text).map_err(|e| e.to_string())
 }

@@ -19,7 +19,7 @@ pub struct Count {
     pub undecided: BTreeMap<String, usize>,
     /// Not run, by the reason.
     pub failed: BTreeMap<String, usize>,
-    widths: Vec<Duration>,
+    widths: Vec<(Duration, Duration)>,
 }
 
 impl Count {
@@ -42,11 +42,15 @@ impl Count {
         self.inside + self.outside
     }
 
-    /// The width in the middle, of intervals that a timer of the kernel ends.
-    pub fn median(&self) -> Option<Duration> {
-        let mut widths = self.widths.clone();
-        widths.sort_unstable();
-        widths.get(widths.len() / 2).copied()
+    /// The width in the middle, of intervals that a timer of the kernel ends:
+    /// before the run, and once programs and faults had acted.
+    pub fn medians(&self) -> Option<(Duration, Duration)> {
+        let middle = |of: fn(&(Duration, Duration)) -> Duration| {
+            let mut widths: Vec<Duration> = self.widths.iter().map(of).collect();
+            widths.sort_unstable();
+            widths.get(widths.len() / 2).copied()
+        };
+        Some((middle(|w| w.0)?, middle(|w| w.1)?))
     }
 
     /// `196 of 196`, with what the rules leave open.

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
+use halfopen::outcome::environment::Environment;
+use halfopen::outcome::foresight;
 use halfopen::outcome::record::{Outcome, Status};
+use halfopen::predict::Prediction;
 use halfopen::scenario;
 use halfopen::scenario::case::{Case, SignKind};
 use halfopen::vm::Kernel;
@@ -16,9 +19,10 @@ const BATCH: usize = 250;
 /// What a prediction came to.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Finding {
-    /// The sign came when and as predicted; how wide the interval was, if it
-    /// is one of the kernel's timers.
-    Inside(Option<Duration>),
+    /// The sign came when and as predicted; how wide the interval was before
+    /// the run, and once programs and faults had acted, if a timer of the
+    /// kernel decides.
+    Inside(Option<(Duration, Duration)>),
     /// It did not: how.
     Outside(String),
     /// The rules decide nothing: why.
@@ -58,7 +62,7 @@ pub fn outcomes(
     cases: &[Case],
     kernel: &Kernel,
     tell: &mut dyn FnMut(usize),
-) -> Result<Vec<Outcome>, String> {
+) -> Result<Vec<(Outcome, Environment)>, String> {
     let mut all = Vec::new();
     for batch in cases.chunks(BATCH) {
         let kernels = [kernel.clone()];
@@ -68,14 +72,17 @@ pub fn outcomes(
         if let Err(e) = run.ended {
             return Err(e.to_string());
         }
-        all.extend(run.outcomes);
+        let environment = run
+            .environment
+            .ok_or("a guest that ended tells where it was")?;
+        all.extend(run.outcomes.into_iter().map(|o| (o, environment.clone())));
         tell(all.len());
     }
     Ok(all)
 }
 
 /// How an outcome compares with its prediction.
-pub fn judge(outcome: &Outcome) -> Finding {
+pub fn judge(case: &Case, outcome: &Outcome, environment: &Environment) -> Finding {
     match &outcome.status {
         Status::Ran => {}
         Status::NotRun(why) | Status::Failed(why) => return Finding::Failed(why.clone()),
@@ -89,7 +96,13 @@ pub fn judge(outcome: &Outcome) -> Finding {
     let Some(prediction) = &outcome.prediction else {
         return Finding::Failed("nobody predicted it".into());
     };
-    let width = prediction.intervals().map(|span| span.width()).sum();
-    let timed = prediction.sign != SignKind::Unnoticed && width > Duration::ZERO;
-    Finding::Inside(timed.then_some(width))
+    let width = |p: &Prediction| p.intervals().map(|span| span.width()).sum();
+    let before: Duration = width(prediction);
+    let after = match foresight::sharp(case, outcome, environment) {
+        Some(Ok(sharp)) => width(&sharp),
+        Some(Err(e)) => return Finding::Undecided(e.why),
+        None => before,
+    };
+    let timed = prediction.sign != SignKind::Unnoticed && before > Duration::ZERO;
+    Finding::Inside(timed.then_some((before, after)))
 }

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::World;
 use super::paths::Kind;
 use super::process::{After, Calling, Failure, Frame, Process, Wait};
-use crate::predict::facts::{Fate, InFlight};
+use crate::predict::facts::{Facts, Fate, InFlight};
 use crate::predict::rule::RuleId;
 use crate::scenario::case::{Action, SignKind, Step};
 
@@ -19,6 +19,7 @@ impl<'a> World<'a> {
         port: u16,
         nonblocking: bool,
     ) -> Result<(), String> {
+        self.processes[p].acted("connect");
         let own = self.processes[p].host;
         let fate = match host {
             Some(host) => self
@@ -45,9 +46,10 @@ impl<'a> World<'a> {
             }
             _ => {
                 let facts = self.facts(p, fate, InFlight::After, false);
+                let fall = facts.armed(at, Facts::connect_falls);
                 self.processes[p].wait = Wait::Connect(Calling {
-                    began: at,
-                    fall: facts.connect_falls().ok_or("a SYN without an end")?,
+                    began: self.kernel.anchor(at),
+                    fall: fall.ok_or("a SYN without an end")?,
                     nonblocking,
                 });
                 return Ok(());
@@ -80,6 +82,7 @@ impl<'a> World<'a> {
         };
         let came = self.socks[sock].since;
         self.wakes(p, Some(came));
+        self.processes[p].acted("accept");
         if left > 1 {
             self.processes[p].wait = Wait::Accept(left - 1);
         }
@@ -91,6 +94,7 @@ impl<'a> World<'a> {
             _ => None,
         };
         self.socks[sock].held = true;
+        let at = self.processes[p].options_set(at);
         self.adopt(sock, lane, at);
         let Some((fork, steps)) = serving else {
             let name = self.name(p, None);
@@ -109,8 +113,16 @@ impl<'a> World<'a> {
             after,
         };
         if fork {
+            self.processes[p].children += 1;
+            let (label, number) = (
+                process_label(&self.processes[p]),
+                self.processes[p].children,
+            );
+            let acts = self.moments.acts(&label.0, label.1, number).to_vec();
             self.processes.push(Process {
                 parent: Some(p),
+                label,
+                acts: acts.into(),
                 frames: vec![frame],
                 open: vec![(None, sock)],
                 unnamed: 1,
@@ -131,4 +143,8 @@ impl<'a> World<'a> {
             (process.unnamed > 1).then(|| format!("#{}", process.unnamed))
         })
     }
+}
+
+fn process_label(process: &Process<'_>) -> (String, u32) {
+    process.label.clone()
 }

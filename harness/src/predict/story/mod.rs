@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use super::Unpredictable;
 use super::kernel::KernelFacts;
+use super::moments::Moments;
 use super::rule::RuleId;
 use super::span::{Span, Spans};
 use crate::scenario::case::{Action, Case, Happening, Lane, SignKind, When};
@@ -30,7 +31,7 @@ use process::{Process, Sock};
 const LAST_WORDS: Duration = Duration::from_millis(200);
 /// RTTs of a lab: a veth's are below a tenth of a millisecond; a busy machine's
 /// scheduler is what remains.
-const RTT: (Duration, Duration) = (Duration::ZERO, Duration::from_millis(4));
+const RTT: (Duration, Duration) = (Duration::from_micros(10), Duration::from_millis(4));
 /// No story has more turns, unless it goes round in circles.
 const MOST_TURNS: usize = 100_000;
 
@@ -75,6 +76,7 @@ enum Later<'a> {
 struct World<'a> {
     case: &'a Case,
     kernel: KernelFacts,
+    moments: &'a Moments,
     now: Duration,
     processes: Vec<Process<'a>>,
     socks: Vec<Sock<'a>>,
@@ -88,7 +90,11 @@ struct World<'a> {
 }
 
 /// Tells a case's story up to its first sign.
-pub(super) fn tell(case: &Case, kernel: KernelFacts) -> Result<Told, Unpredictable> {
+pub(super) fn tell(
+    case: &Case,
+    kernel: KernelFacts,
+    moments: &Moments,
+) -> Result<Told, Unpredictable> {
     if case.lanes.iter().any(|l| l.detector.heartbeat.is_some()) {
         return Err(Unpredictable {
             why: "a heartbeat is the application's own; the rules are the kernel's".into(),
@@ -97,6 +103,7 @@ pub(super) fn tell(case: &Case, kernel: KernelFacts) -> Result<Told, Unpredictab
     let mut world = World {
         case,
         kernel,
+        moments,
         now: Duration::ZERO,
         processes: Vec::new(),
         socks: Vec::new(),
@@ -128,14 +135,25 @@ impl<'a> World<'a> {
         }
         for (index, event) in case.events.iter().enumerate() {
             if let When::At(at) = event.when {
+                let at = self.moments.of_event(&event.name).unwrap_or(at);
                 self.later.push((at, Later::Event(index)));
             }
         }
     }
 
     fn spawn(&mut self, lane: &'a Lane, at: Span) {
-        for _ in 0..lane.count.max(1) {
-            self.processes.push(Process::new(lane, at));
+        for copy in 1..=lane.count.max(1) {
+            let mut process = Process::new(lane, at);
+            if lane.count > 1 {
+                process.label.0 = format!("{}.{copy}", lane.name);
+            }
+            let label = &process.label.0;
+            let boots = self.processes.iter().filter(|p| p.label.0 == *label);
+            let boot = boots.filter(|p| p.parent.is_none()).count();
+            process.label.1 = u32::try_from(boot).unwrap_or(0);
+            let (label, boot) = (&process.label.0, process.label.1);
+            process.acts = self.moments.acts(label, boot, 0).to_vec().into();
+            self.processes.push(process);
         }
     }
 
@@ -200,7 +218,11 @@ impl<'a> World<'a> {
             if let When::After { mark: wanted, by } = &event.when
                 && wanted == mark
             {
-                self.later.push((at.earliest + *by, Later::Event(index)));
+                let at = self
+                    .moments
+                    .of_event(&event.name)
+                    .unwrap_or(at.earliest + *by);
+                self.later.push((at, Later::Event(index)));
             }
         }
     }

@@ -128,9 +128,11 @@ impl<'a> World<'a> {
         arrived: bool,
     ) -> Result<(), String> {
         let lane = self.socks[sock].lane;
+        let sent = at;
         let fall = self
             .facts_of(lane, fate, InFlight::After, bytes > SEGMENT)
-            .data_falls();
+            .armed(at, Facts::data_falls);
+        let at = self.kernel.anchor(at);
         let (from, to) = (
             self.socks[sock].host,
             self.socks[self.socks[sock].peer].host,
@@ -141,6 +143,7 @@ impl<'a> World<'a> {
         self.paths.spend(from, to, Kind::Data);
         let outgoing = Outgoing {
             bytes,
+            sent,
             since: at,
             arrived,
             fate,
@@ -322,7 +325,9 @@ impl<'a> World<'a> {
                         let several = outgoing.bytes > SEGMENT;
                         let lane = self.socks[sock].lane;
                         let facts = self.facts_of(lane, fate, InFlight::Before, several);
-                        facts.data_falls().or(Some(fall.clone()))
+                        facts
+                            .armed(outgoing.sent, Facts::data_falls)
+                            .or(Some(fall.clone()))
                     }
                     other => other.clone(),
                 };
@@ -346,7 +351,7 @@ impl<'a> World<'a> {
                     let several = outgoing.bytes > SEGMENT;
                     let mut facts = self.facts_of(lane, fate, InFlight::Before, several);
                     facts.changed = change.since(outgoing.since.earliest).earliest;
-                    let fall = facts.data_falls();
+                    let fall = facts.armed(outgoing.sent, Facts::data_falls);
                     Outgoing {
                         fate,
                         fall,

@@ -64,7 +64,17 @@ impl<'a> World<'a> {
             }
             return Ok(());
         };
-        if !matches!(step.action, Action::Serve { .. }) {
+        // Not before its time, where that is known.
+        let process = &self.processes[p];
+        let acts = first_call(&step.action, process.lane.detector.poll.is_some())
+            .and_then(|call| process.next_act(call));
+        if let Some(at) = acts.filter(|at| at.earliest > self.now) {
+            self.processes[p].wait = Wait::Until(Span::at(at.earliest));
+            return Ok(());
+        }
+        if !matches!(step.action, Action::Serve { .. })
+            && let Some(frame) = self.processes[p].frames.last_mut()
+        {
             frame.next += 1;
         }
         self.act(p, step)?;
@@ -141,6 +151,8 @@ impl<'a> World<'a> {
                 if sock.is_none() && !*keyboard {
                     return self.over(p);
                 }
+                self.processes[p].acted("poll");
+                let at = self.processes[p].at;
                 let deadline = timeout.map(|t| at.plus(limits::poll(t)));
                 self.processes[p].wait = Wait::Poll {
                     sock,
@@ -151,12 +163,16 @@ impl<'a> World<'a> {
             Action::Keyboard => self.processes[p].wait = Wait::Keyboard,
             Action::HalfClose => {
                 if let Some(sock) = self.conn(p, step) {
+                    self.processes[p].acted("shutdown");
+                    let at = self.processes[p].at;
                     self.send_fin(sock, at)?;
                 }
             }
             Action::Close { linger } => {
                 if let Some(sock) = self.conn(p, step) {
                     self.processes[p].open.retain(|(_, s)| *s != sock);
+                    self.processes[p].acted("close");
+                    let at = self.processes[p].at;
                     self.close(sock, at, linger.is_some_and(|l| l.is_zero()))?;
                 }
             }
@@ -235,6 +251,20 @@ impl<'a> World<'a> {
     pub(super) fn facts(&self, p: usize, fate: Fate, in_flight: InFlight, several: bool) -> Facts {
         self.facts_of(self.processes[p].lane, fate, in_flight, several)
     }
+}
+
+/// The call a step begins with.
+fn first_call(action: &Action, polls: bool) -> Option<&'static str> {
+    Some(match action {
+        Action::Connect { .. } => "connect",
+        Action::Exchange { .. } | Action::Write { .. } => "write",
+        Action::Read { .. } | Action::Drain | Action::Echo if polls => "poll",
+        Action::Read { .. } | Action::Drain | Action::Echo => "read",
+        Action::Poll { .. } => "poll",
+        Action::HalfClose => "shutdown",
+        Action::Close { .. } => "close",
+        _ => return None,
+    })
 }
 
 fn size(data: &Payload) -> u64 {

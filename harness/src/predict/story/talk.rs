@@ -16,12 +16,17 @@ const SURELY_FULL: u64 = 8 << 20;
 impl World<'_> {
     /// read() begins, after poll() if the detector says so.
     pub(super) fn begin_read(&mut self, p: usize, sock: usize, want: Want) {
+        let polls = self.processes[p].lane.detector.poll.is_some();
+        self.processes[p].acted(if polls { "poll" } else { "read" });
         let process = &mut self.processes[p];
         let detector = &process.lane.detector;
         let wheel = self.kernel.wheel();
         let deadline = match (detector.poll, detector.read_timeout) {
             (Some(limit), _) => Some(limits::poll(limit)),
-            (None, Some(limit)) if !limit.is_zero() => Some(limits::read(limit, wheel)),
+            (None, Some(limit)) if !limit.is_zero() => {
+                let began = self.kernel.phase.later(process.at.earliest, wheel);
+                Some(limits::read(limit, wheel, began))
+            }
             _ => None,
         };
         let deadline = deadline.map(|limit| process.at.plus(limit));
@@ -131,6 +136,7 @@ impl World<'_> {
         if self.fails(p, sock, "write") {
             return Ok(false);
         }
+        self.processes[p].acted("write");
         let at = self.processes[p].at;
         if self.socks[sock].broken || self.socks[sock].fin_sent {
             let because = "the connection is gone for writing (after an RST, or a half-close)";

@@ -38,7 +38,7 @@ impl World<'_> {
         s.soft = soft;
         let before = s.probes.last().map_or(ProbeFate::Answered, |(_, f)| *f);
         if fate != before {
-            s.probes.push((change.since(s.since.earliest), fate));
+            s.probes.push((change, fate));
             s.quiet_end = None;
         }
         Ok(())
@@ -66,30 +66,34 @@ impl World<'_> {
             let Some(settings) = sysctls.keepalive(&s.lane.detector) else {
                 continue;
             };
-            let life = |when: fn(&Span) -> Duration| Quiet {
-                settings,
-                received: s
-                    .received
-                    .iter()
-                    .map(|at| at.since(s.since.earliest))
-                    .collect(),
-                probes: s
-                    .probes
-                    .iter()
-                    .map(|(at, fate)| (when(at), *fate))
-                    .collect(),
-            };
-            let (wheel, phase) = (self.kernel.wheel(), self.kernel.phase);
-            let mut end = life(|at| at.earliest).end(wheel, phase);
-            if s.probes.iter().any(|(at, _)| !at.width().is_zero()) {
-                let other = life(|at| at.latest).end(wheel, phase);
-                end = End {
-                    dead: end.dead.and(other.dead),
-                    reset: end.reset.and(other.reset),
-                    may_live: end.may_live || other.may_live,
+            let wheel = self.kernel.wheel();
+            let begins = self.kernel.phase.later(s.since.earliest, wheel);
+            let mut end = End::default();
+            for (late, phase) in begins.within(s.since.width(), wheel) {
+                let zero = s.since.earliest + late;
+                let life = |when: fn(Span) -> Duration| Quiet {
+                    settings,
+                    received: s.received.iter().map(|at| at.since(zero)).collect(),
+                    probes: s
+                        .probes
+                        .iter()
+                        .map(|(at, fate)| (when(at.since(zero)), *fate))
+                        .collect(),
                 };
+                let mut ends = vec![life(|at| at.earliest).end(wheel, phase)];
+                if s.probes.iter().any(|(at, _)| !at.width().is_zero()) {
+                    ends.push(life(|at| at.latest).end(wheel, phase));
+                }
+                for one in ends {
+                    let later = |spans: Spans| spans.map(|span| span.after(late));
+                    end = End {
+                        dead: end.dead.and(later(one.dead)),
+                        reset: end.reset.and(later(one.reset)),
+                        may_live: end.may_live || one.may_live,
+                    };
+                }
             }
-            let from = s.since;
+            let from = self.kernel.anchor(s.since);
             let shift = |spans: Spans| spans.map(|span| span.plus(from));
             let mut ends = failure(end, &settings, self.kernel.hz, shift);
             if let (Some(failure), Some(soft)) = (&mut ends, self.socks[sock].soft)
