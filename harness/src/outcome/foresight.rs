@@ -80,7 +80,8 @@ const AT_ONCE: Duration = Duration::from_millis(20);
 fn moments(outcome: &Outcome) -> Moments {
     let mut moments = Moments::default();
     for fault in &outcome.faults {
-        moments.event(&fault.name, since_start(fault.took_ns));
+        let (asked, took) = (since_start(fault.asked_ns), since_start(fault.took_ns));
+        moments.event(&fault.name, Span::new(asked, took));
     }
     for lane in &outcome.endpoints {
         for process in &lane.processes {

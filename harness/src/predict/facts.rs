@@ -68,6 +68,9 @@ pub enum InFlight {
     After,
 }
 
+const WHETHER_IT_FAILS: &str = "whether the neighbour entry fails before TCP gives up depends on \
+    its random reachable time (neigh_rand_reach_time())";
+
 /// All that decides how long data goes unacknowledged.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Facts {
@@ -279,11 +282,7 @@ impl Facts {
             Some(end) if end.latest < fails.earliest => silent,
             Some(end) if end.earliest > fails.latest => self.gone_for_long(silent, end),
             _ => Fall {
-                open: Some(
-                    "whether the neighbour entry fails before TCP gives up depends on its random \
-                     reachable time (neigh_rand_reach_time())"
-                        .into(),
-                ),
+                open: Some(WHETHER_IT_FAILS.into()),
                 ..silent
             },
         }
@@ -322,7 +321,11 @@ impl Facts {
     }
 
     /// connect() to a neighbour that nobody answers for; TCP may give up before.
-    fn connect_unresolved(&self, silence: Fall) -> Fall {
+    ///
+    /// The SYN of the own host waits there meanwhile, so that in IPv4 the error
+    /// makes it be sent again at once (tcp_ld_RTO_revert()), or given up when
+    /// that has been tried `most` times.
+    fn connect_unresolved(&self, silence: Fall, most: Option<u32>) -> Fall {
         let fails = neighbour::given_up(self.kernel.wheel(), self.kernel.phase);
         let (Some(resolving), Some(end)) = (fails.hull(), silence.dead.hull()) else {
             return silence;
@@ -330,7 +333,22 @@ impl Facts {
         if end.latest < resolving.earliest {
             return silence;
         }
-        let sooner = end.earliest <= resolving.latest;
+        let last =
+            most.and_then(|most| silence.attempts.get(most.checked_sub(1)? as usize)?.hull());
+        if last.is_some_and(|last| last.latest < resolving.earliest) {
+            return Fall {
+                dead: fails,
+                because: format!(
+                    "{}; the address is given up before that, and the error ends a SYN that was \
+                     tried often enough",
+                    silence.because
+                ),
+                rules: vec![RuleId::ConnectSilence, RuleId::Neighbour],
+                ..silence
+            };
+        }
+        let sooner = end.earliest <= resolving.latest
+            || last.is_some_and(|last| last.earliest <= resolving.latest);
         Fall {
             dead: fails,
             attempts: Vec::new(),
@@ -443,15 +461,25 @@ impl Facts {
             // Dropped by its own nft: tcp_connect() does not look, and goes on.
             Fate::OwnHost { soft: None, .. } => Some(silence),
             // A lost SYN+ACK is a lost SYN to the caller.
-            Fate::Lost | Fate::Gone | Fate::Unanswered | Fate::Unheard | Fate::OwnQdisc => {
-                Some(silence)
+            Fate::Gone | Fate::Unheard => {
+                let fails = neighbour::confirmed_entry_fails().earliest;
+                let late = silence.dead.hull().is_some_and(|end| end.latest > fails);
+                Some(Fall {
+                    open: late.then(|| WHETHER_IT_FAILS.into()),
+                    ..silence
+                })
             }
-            Fate::Unresolved { .. } => Some(self.connect_unresolved(silence)),
+            Fate::Lost | Fate::Unanswered | Fate::OwnQdisc => Some(silence),
+            Fate::Unresolved { by_own_host } => {
+                let most = calling.syn_retries;
+                let stuck = by_own_host && self.family == Family::Ipv4 && calling.linear == 0;
+                Some(self.connect_unresolved(silence, stuck.then_some(most)))
+            }
             Fate::Refused(with) => {
                 let second = silence.attempts.first().cloned().unwrap_or_default();
                 Some(Fall {
                     dead: Spans::one(Span::at(Duration::ZERO)).and(second),
-                    attempts: Vec::new(),
+                    attempts: silence.attempts,
                     errno: errno::of_icmp(with, self.family).unwrap_or(errno::TIMED_OUT),
                     because: "an ICMP error ends connect() at once, or, when it comes back while \
                               the call still holds its socket, with the next SYN a second later"

@@ -5,7 +5,6 @@
 //! to be told. Nothing here says what a call returned.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use super::span::Span;
 
@@ -25,7 +24,7 @@ pub struct Moments {
     /// The acts of each process, by its lane's label, its boot and its number.
     acts: BTreeMap<(String, u32, u32), Vec<Act>>,
     /// When events took effect, by name.
-    events: BTreeMap<String, Duration>,
+    events: BTreeMap<String, Span>,
 }
 
 impl Moments {
@@ -34,8 +33,8 @@ impl Moments {
         self.acts.insert((label.to_owned(), boot, number), acts);
     }
 
-    /// Notes when an event took effect.
-    pub fn event(&mut self, name: &str, at: Duration) {
+    /// Notes when an event took effect: between asking for it and being told so.
+    pub fn event(&mut self, name: &str, at: Span) {
         self.events.insert(name.to_owned(), at);
     }
 
@@ -47,7 +46,7 @@ impl Moments {
     }
 
     /// When an event took effect.
-    pub fn of_event(&self, name: &str) -> Option<Duration> {
+    pub fn of_event(&self, name: &str) -> Option<Span> {
         self.events.get(name).copied()
     }
 }

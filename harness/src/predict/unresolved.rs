@@ -208,7 +208,11 @@ impl<'a> Sender<'a> {
             }
             self.now = self.expires;
             if std::mem::take(&mut self.probe) {
-                self.send();
+                // Of several segments it sends the last; only errors about the
+                // first one count.
+                if !self.flight.several {
+                    self.send();
+                }
                 self.arm(self.base, Arms::Timer);
             } else if self.retransmits(Arms::Timer) {
                 return;

@@ -79,8 +79,13 @@ impl Closed {
                 }
             }
         }
-        end.dead = Spans::of_ticks(&dead, wheel, Phase::Unknown);
-        end.reset = Spans::of_ticks(&reset, wheel, Phase::Unknown);
+        // Only some of what may be is tried: what lies between may be, too.
+        let whole = |ticks: &[_]| {
+            let hull = Spans::of_ticks(ticks, wheel, Phase::Unknown).hull();
+            hull.map(Spans::one).unwrap_or_default()
+        };
+        end.dead = whole(&dead);
+        end.reset = whole(&reset);
         end
     }
 

@@ -7,6 +7,7 @@ use super::paths::Kind;
 use super::process::{After, Calling, Failure, Frame, Process, Wait};
 use crate::predict::facts::{Facts, Fate, InFlight};
 use crate::predict::rule::RuleId;
+use crate::predict::span::{Span, Spans};
 use crate::scenario::case::{Action, SignKind, Step};
 
 impl<'a> World<'a> {
@@ -51,12 +52,59 @@ impl<'a> World<'a> {
                     began: self.kernel.anchor(at),
                     fall: fall.ok_or("a SYN without an end")?,
                     nonblocking,
+                    name: step.conn.clone(),
+                    host,
+                    port,
+                    through: None,
                 });
                 return Ok(());
             }
         };
         self.connect_fails(p, failure, nonblocking);
         Ok(())
+    }
+
+    /// The network has changed: a SYN that was lost may get through later.
+    pub(super) fn calls_again(&mut self, change: Span) -> Result<(), String> {
+        for p in 0..self.processes.len() {
+            let Wait::Connect(calling) = self.processes[p].wait.clone() else {
+                continue;
+            };
+            let (own, Some(to)) = (self.processes[p].host, calling.host) else {
+                continue;
+            };
+            let fate = self
+                .paths
+                .there_and_back(own, to, Kind::Syn, Kind::SynAck)?;
+            let tries = calling.fall.attempts.iter().filter_map(Spans::hull);
+            let next = tries
+                .map(|at| at.plus(calling.began))
+                .find(|at| at.latest >= change.earliest);
+            let through = match (fate, next) {
+                (Fate::Arrives, Some(next)) if next.earliest >= change.latest => Some(next),
+                (Fate::Arrives, _) => {
+                    return Err("whether the SYN that gets through is sent".into());
+                }
+                _ => None,
+            };
+            self.processes[p].wait = Wait::Connect(Calling { through, ..calling });
+        }
+        Ok(())
+    }
+
+    /// A SYN of a connect() that waited gets through.
+    pub(super) fn answers(&mut self, p: usize, calling: Calling<'a>, at: Span) {
+        self.wakes(p, Some(at));
+        match calling.host {
+            Some(host) if self.backlog.contains_key(&(host, calling.port)) => {
+                self.established(p, calling.name, host, calling.port, at);
+            }
+            _ => {
+                let because = "nobody listens on the port, and the host says so by RST";
+                let failure = Failure::now("ECONNREFUSED", at, because, RuleId::ConnectAnswer);
+                self.connect_fails(p, failure, calling.nonblocking);
+            }
+        }
     }
 
     /// connect() has failed; a non-blocking one shows it by poll().

@@ -39,9 +39,11 @@ impl<'a> World<'a> {
     }
 
     fn event(&mut self, event: &'a Event) -> Result<(), String> {
-        let now = Span::at(self.now);
+        let now = self.moments.of_event(&event.name);
+        let now = now.unwrap_or(Span::at(self.now));
+        self.moment = now;
         if event.happening.is_fault() {
-            self.fault.get_or_insert(self.now);
+            self.fault.get_or_insert(now);
         }
         let mut mark_now = true;
         match &event.happening {
@@ -109,7 +111,7 @@ impl<'a> World<'a> {
             s.exists = false;
         }
         self.backlog.retain(|(on, _), _| *on != host);
-        self.network_changed(Span::at(self.now))
+        self.network_changed(Span::at(self.now).both(self.moment))
     }
 
     /// SIGTERM or SIGKILL to every process of a host.
@@ -145,7 +147,7 @@ impl<'a> World<'a> {
     }
 
     fn freeze(&mut self, lane: &str, frozen: bool) {
-        let now = Span::at(self.now);
+        let now = Span::at(self.now).both(self.moment);
         for p in self.processes.iter_mut().filter(|p| p.lane.name == lane) {
             p.frozen = frozen;
             // It goes on where it was, no sooner than now.

@@ -85,7 +85,10 @@ struct World<'a> {
     paths: Paths<'a>,
     marks: BTreeMap<String, Span>,
     later: Vec<(Duration, Later<'a>)>,
-    fault: Option<Duration>,
+    /// The last event, as above.
+    moment: Span,
+    /// The first fault, from asking for it until it had taken effect.
+    fault: Option<Span>,
     signs: Vec<Seen>,
 }
 
@@ -111,6 +114,7 @@ pub(super) fn tell(
         paths: Paths::new(case),
         marks: BTreeMap::new(),
         later: Vec::new(),
+        moment: Span::at(Duration::ZERO),
         fault: None,
         signs: Vec::new(),
     };
@@ -135,7 +139,10 @@ impl<'a> World<'a> {
         }
         for (index, event) in case.events.iter().enumerate() {
             if let When::At(at) = event.when {
-                let at = self.moments.of_event(&event.name).unwrap_or(at);
+                let at = self
+                    .moments
+                    .of_event(&event.name)
+                    .map_or(at, |at| at.earliest);
                 self.later.push((at, Later::Event(index)));
             }
         }
@@ -221,7 +228,7 @@ impl<'a> World<'a> {
                 let at = self
                     .moments
                     .of_event(&event.name)
-                    .unwrap_or(at.earliest + *by);
+                    .map_or(at.earliest + *by, |at| at.earliest);
                 self.later.push((at, Later::Event(index)));
             }
         }
@@ -250,12 +257,12 @@ impl<'a> World<'a> {
     }
 
     /// Time counts from the first fault, or from the start of a case that has none.
-    fn counts_from(&self) -> Option<Duration> {
+    fn counts_from(&self) -> Option<Span> {
         let has_fault = self.case.events.iter().any(|e| e.happening.is_fault());
         if has_fault {
             self.fault
         } else {
-            Some(Duration::ZERO)
+            Some(Span::at(Duration::ZERO))
         }
     }
 
@@ -265,13 +272,13 @@ impl<'a> World<'a> {
             .iter()
             .filter(|s| self.is_watched(&s.lane))
             .filter_map(|s| Some((s.at.hull()?, s)))
-            .filter(|(at, _)| at.earliest >= from)
+            .filter(|(at, _)| at.latest >= from.earliest)
             .min_by_key(|(at, _)| at.earliest)
             .map(|(_, s)| s)
     }
 
     fn told(self) -> Result<Told, String> {
-        let reference = self.counts_from().unwrap_or_default();
+        let reference = self.counts_from().map_or(Duration::ZERO, |at| at.latest);
         let sign = self.first_sign().cloned();
         if let Some(why) = sign.as_ref().and_then(|s| s.open.clone()) {
             return Err(why);

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use crate::predict::errno;
 use crate::predict::facts::Fate;
 use crate::scenario::case::{
-    Carrier, Case, Direction, Happening, Mechanism, NeighbourChange, NodeKind, PacketRule, Place,
-    RejectWith, RouteChange,
+    Carrier, Case, Direction, Family, Happening, Mechanism, NeighbourChange, NodeKind, PacketRule,
+    Place, RejectWith, RouteChange,
 };
 
 /// The kinds of packet that filters tell apart.
@@ -149,6 +149,38 @@ impl<'a> Paths<'a> {
 
     /// What becomes of one packet.
     pub fn one_way(&self, from: &str, to: &str, kind: Kind) -> Result<Fate, String> {
+        let fate = self.passes(from, to, kind)?;
+        // NDP is IPv6: a filter by addresses takes what confirms a neighbour, too.
+        let entry_fails = fate == Fate::Lost && self.takes_ndp(from, to);
+        Ok(if entry_fails { Fate::Gone } else { fate })
+    }
+
+    /// Whether a filter on the way takes neighbours' NDP from one to the other.
+    fn takes_ndp(&self, from: &str, to: &str) -> bool {
+        let plain = |rule: &PacketRule| {
+            rule.flags.is_empty()
+                && rule.without.is_empty()
+                && rule.sport.is_none()
+                && rule.dport.is_none()
+                && rule.place != Place::Sender
+        };
+        self.case.family == Family::Ipv6
+            && self.are_neighbours(from, to)
+            && self.active.iter().any(|a| match a.what {
+                Happening::Drop(rule) => plain(rule) && matches(rule, from, to, Kind::Data),
+                _ => false,
+            })
+    }
+
+    /// Whether no router is between them.
+    fn are_neighbours(&self, from: &str, to: &str) -> bool {
+        let path = self.path(from, to).unwrap_or_default();
+        !path
+            .iter()
+            .any(|node| self.kind_of(node) == Some(NodeKind::Router))
+    }
+
+    fn passes(&self, from: &str, to: &str, kind: Kind) -> Result<Fate, String> {
         let Some(path) = self.path(from, to) else {
             return Err(format!("there is no way from {from} to {to}"));
         };
@@ -167,7 +199,7 @@ impl<'a> Paths<'a> {
         for (at, hop) in path.windows(2).enumerate() {
             let (a, b) = (hop[0], hop[1]);
             let lost = self.hop_is_dead(a, b, to);
-            let deaf = self.hop_is_dead(b, a, from).is_some();
+            let deaf = self.hop_is_dead(b, a, "").is_some() || self.takes_ndp(to, from);
             if lost.is_some() || deaf {
                 let of = self.next_to_ask(&path[at + 1..]);
                 let forgot = self.forgetful.contains(asks)
@@ -250,7 +282,12 @@ impl<'a> Paths<'a> {
                 } if h == host && target.as_ref().is_none_or(|t| t == to) => {
                     return Some(route(*change));
                 }
-                Happening::AddressRemoved { host: h } if h == host => {
+                // The route goes with the address; but what leads to a router in
+                // IPv6 is the router's own.
+                Happening::AddressRemoved { host: h }
+                    if h == host
+                        && (self.case.family == Family::Ipv4 || self.are_neighbours(host, to)) =>
+                {
                     return Some(route(RouteChange::Removed));
                 }
                 Happening::Interface { host: h, .. } if h == host => {

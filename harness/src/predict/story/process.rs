@@ -61,7 +61,7 @@ pub(super) enum Wait<'a> {
         deadline: Option<Span>,
     },
     /// connect() that nobody answers.
-    Connect(Calling),
+    Connect(Calling<'a>),
     /// write() into a full buffer.
     Full(usize),
     /// Its script is over; its sockets stay open.
@@ -70,10 +70,16 @@ pub(super) enum Wait<'a> {
 
 /// A connect() under way.
 #[derive(Debug, Clone)]
-pub(super) struct Calling {
+pub(super) struct Calling<'a> {
     pub began: Span,
     pub fall: Fall,
     pub nonblocking: bool,
+    /// What the connection is called, and where it leads.
+    pub name: Option<String>,
+    pub host: Option<&'a str>,
+    pub port: u16,
+    /// A SYN gets through then.
+    pub through: Option<Span>,
 }
 
 /// A process.

@@ -291,6 +291,7 @@ impl<'a> World<'a> {
 
     /// The network has changed: what is under way fares differently from now on.
     pub(super) fn network_changed(&mut self, change: Span) -> Result<(), String> {
+        self.calls_again(change)?;
         for sock in 0..self.socks.len() {
             if !self.socks[sock].exists {
                 continue;

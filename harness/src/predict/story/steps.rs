@@ -236,7 +236,8 @@ impl<'a> World<'a> {
 
     /// A process ends; its descriptors close.
     pub(super) fn ends(&mut self, p: usize) -> Result<(), String> {
-        let at = self.processes[p].at.both(Span::at(self.now));
+        let now = Span::at(self.now).both(self.moment);
+        let at = self.processes[p].at.both(now);
         self.processes[p].alive = false;
         for (_, sock) in std::mem::take(&mut self.processes[p].open) {
             self.close(sock, at, false)?;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::paths::Kind;
-use super::process::{Failure, Wait};
+use super::process::{Calling, Failure, Wait};
 use super::talk::own_limit;
 use super::{World, process};
 use crate::predict::errno;
@@ -16,7 +16,7 @@ use crate::predict::window::Closed;
 use crate::predict::words;
 use crate::scenario::case::{Family, SignKind};
 
-impl World<'_> {
+impl<'a> World<'a> {
     /// Notes how keepalive's probes fare from now on.
     pub(super) fn note_probes(&mut self, sock: usize, change: Span) -> Result<(), String> {
         let s = &self.socks[sock];
@@ -164,6 +164,9 @@ impl World<'_> {
                 Wait::Read { deadline, .. } | Wait::Poll { deadline, .. } if !p.frozen => {
                     deadline.map(|d| d.earliest)
                 }
+                Wait::Connect(Calling {
+                    through: Some(at), ..
+                }) => Some(at.earliest),
                 Wait::Connect(calling) => {
                     Some(calling.fall.dead.hull()?.plus(calling.began).earliest)
                 }
@@ -253,6 +256,11 @@ impl World<'_> {
             Wait::Poll { deadline, .. } => {
                 if let Some(at) = due(deadline) {
                     self.shows(p, "poll", SignKind::Timeout, own_limit(at));
+                }
+            }
+            Wait::Connect(calling) if calling.through.is_some() => {
+                if let Some(at) = due(calling.through) {
+                    self.answers(p, calling, at);
                 }
             }
             Wait::Connect(calling) => {
