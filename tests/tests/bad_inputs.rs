@@ -1,9 +1,11 @@
-//! Every file of `fixtures/bad` is refused with a message a person can act on:
-//! file, line, the line itself, what was expected. The snapshots are the messages.
+//! Every file of `fixtures/bad` and `fixtures/bad-baselines` is refused with a
+//! message a person can act on: file, line, the line itself, what was expected.
+//! The snapshots are the messages.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use halfopen::outcome::baseline;
 use halfopen::scenario::{InputErrors, load};
 
 fn directory() -> PathBuf {
@@ -29,31 +31,27 @@ fn message(errors: &InputErrors, path: &Path) -> String {
 }
 
 fn snapshot(name: &str, text: &str) {
+    snapshot_in("bad_inputs", name, text);
+}
+
+fn snapshot_in(folder: &str, name: &str, text: &str) {
     let mut settings = insta::Settings::clone_current();
     settings.set_prepend_module_to_snapshot(false);
-    settings.set_snapshot_path("snapshots/bad_inputs");
+    settings.set_snapshot_path(format!("snapshots/{folder}"));
     settings.set_omit_expression(true);
     settings.bind(|| insta::assert_snapshot!(name, text));
 }
 
 #[test]
 fn every_bad_file_is_refused_with_its_line() {
-    let mut files: Vec<PathBuf> = fs::read_dir(directory())
-        .expect("fixtures/bad is in the repository")
-        .map(|entry| entry.expect("a readable directory").path())
-        .collect();
-    files.sort();
+    let files = files_of(&directory());
     assert!(
         files.len() >= 40,
         "only {} files in fixtures/bad",
         files.len()
     );
     for path in files {
-        let name = path
-            .file_stem()
-            .expect("a file has a name")
-            .to_string_lossy()
-            .into_owned();
+        let name = stem(&path);
         let errors = refused(&path);
         assert!(!errors.problems().is_empty(), "{name}: no problem");
         for problem in errors.problems() {
@@ -74,6 +72,39 @@ fn every_bad_file_is_refused_with_its_line() {
             "{name}: a control character reaches the terminal"
         );
         snapshot(&name, &text);
+    }
+}
+
+fn files_of(directory: &Path) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = fs::read_dir(directory)
+        .expect("the fixtures are in the repository")
+        .map(|entry| entry.expect("a readable directory").path())
+        .collect();
+    files.sort();
+    files
+}
+
+fn stem(path: &Path) -> String {
+    let stem = path.file_stem().expect("a file has a name");
+    stem.to_string_lossy().into_owned()
+}
+
+#[test]
+fn every_bad_baseline_is_refused_with_its_line() {
+    let directory = directory().with_file_name("bad-baselines");
+    let files = files_of(&directory);
+    assert!(files.len() >= 20, "only {} files", files.len());
+    for path in files {
+        let name = stem(&path);
+        let text = fs::read_to_string(&path).expect("the file is there");
+        let Err(errors) = baseline::read(&path, &text) else {
+            panic!("{name} was accepted");
+        };
+        for problem in errors.problems() {
+            assert!(problem.span.line > 0, "{name}: no line in {problem:?}");
+            assert!(problem.expected.is_some(), "{name}: nothing expected");
+        }
+        snapshot_in("bad_baselines", &name, &message(&errors, &path));
     }
 }
 

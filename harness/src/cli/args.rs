@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::baseline::{BaselineArgs, DiffArgs};
 use super::question::PredictArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -33,6 +34,9 @@ pub(super) enum Command {
     /// Run cases and show what each one's sockets did
     #[command(after_help = RUN_EXAMPLES)]
     Run(RunArgs),
+    /// Compare two files of `run --save`: what is not the same any more
+    #[command(after_help = DIFF_EXAMPLES)]
+    Diff(DiffArgs),
     /// Say what each case's sockets will do and why, without running any
     #[command(after_help = PREDICT_EXAMPLES)]
     Predict(PredictArgs),
@@ -70,9 +74,25 @@ Examples:
   halfopen run --time virtual                     the two-hour defaults, in seconds
   halfopen run --time virtual --kernel all        on every kernel, side by side
   halfopen run --format json | jq '.cases[] | {id, first_sign}'
+  halfopen run --save base.yaml                   keep what they showed
+  halfopen run --against base.yaml                what has changed since, and why
+  halfopen run --against base.yaml --format markdown
+                                                  the same for a pull request's comment
 
-Exit codes: 0 as expected, 1 a case differs or failed, 2 wrong input,
-3 this machine cannot do it (or could run none of the cases), 130 interrupted.";
+Exit codes: 0 as expected, 1 a case differs or failed (with --against: nothing
+has changed, something has), 2 wrong input, 3 this machine cannot do it (or
+could run none of the cases), 130 interrupted.";
+
+const DIFF_EXAMPLES: &str = "\
+Each run is compared with the one of the same kernel and clock, or of the same
+series (6.12); what differs between their environments comes first. A change is
+given its likeliest cause when the kernel's rules predict it.
+
+Examples:
+  halfopen diff before.yaml now.yaml
+  halfopen diff before.yaml now.yaml --format markdown
+
+Exit codes: 0 nothing changed, 1 something did, 2 a file is wrong.";
 
 const PREDICT_EXAMPLES: &str = "\
 Nothing is run and no privileges are needed. With any of --keepalive,
@@ -141,9 +161,11 @@ pub(super) struct RunArgs {
     /// may be given several times
     #[arg(long, value_name = "HOST:KEY=VALUE", value_parser = sysctl)]
     pub(super) sysctl: Vec<Sysctl>,
-    /// For people, or for programs
-    #[arg(long, value_enum, default_value_t = Format::Table, value_name = "FORM")]
-    pub(super) format: Format,
+    /// For people, for a pull request's comment, or for programs
+    #[arg(long, value_enum, default_value_t = ReportFormat::Table, value_name = "FORM")]
+    pub(super) format: ReportFormat,
+    #[command(flatten)]
+    pub(super) baseline: BaselineArgs,
     /// On this machine's clock, or on a guest's that jumps over idle time
     #[arg(long, value_enum, default_value_t = Time::Real, value_name = "CLOCK")]
     pub(super) time: Time,
@@ -177,6 +199,17 @@ pub(super) struct CheckArgs {
 pub(super) enum Format {
     /// Aligned text
     Table,
+    /// One JSON object with everything that was recorded
+    Json,
+}
+
+/// The forms of what was run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum ReportFormat {
+    /// Aligned text
+    Table,
+    /// What needs a look in tables, the rest folded
+    Markdown,
     /// One JSON object with everything that was recorded
     Json,
 }

@@ -29,6 +29,17 @@ pub(super) fn open(file: Option<&Path>) -> Result<(String, Catalogue), CliError>
     Ok((path.display().to_string(), catalogue))
 }
 
+/// The same without a word on standard error.
+pub(super) fn quietly(file: Option<&Path>) -> Result<Catalogue, CliError> {
+    let path = file.unwrap_or(Path::new(DEFAULT_FILE));
+    let read = if file.is_some() || path.symlink_metadata().is_ok() {
+        scenario::load(path)
+    } else {
+        scenario::parse("the built-in scenarios.yaml", BUILT_IN)
+    };
+    read.map_err(|e| CliError::Scenarios(e.to_string()))
+}
+
 fn built_in() -> Result<(String, Catalogue), CliError> {
     output::remark("there is no ./scenarios.yaml here: using the catalogue built into halfopen");
     let name = "the built-in scenarios.yaml";

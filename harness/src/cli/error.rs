@@ -54,6 +54,14 @@ pub(super) enum CliError {
     /// A guest cannot be run: no QEMU, no kernel, not a kernel.
     #[error("{0}")]
     Vm(String),
+    /// A baseline could not be written.
+    #[error("failed to save {}: {source}", path.display())]
+    Save {
+        /// Where.
+        path: std::path::PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// The report could not be written.
     #[error("failed to write the report: {0}")]
     Output(std::io::Error),
@@ -64,7 +72,7 @@ impl CliError {
         match self {
             CliError::Scenarios(_) | CliError::Usage(_) => Exit::Input,
             CliError::Missing(_) | CliError::Run(_) | CliError::Vm(_) => Exit::Machine,
-            CliError::Output(_) => Exit::Machine,
+            CliError::Save { .. } | CliError::Output(_) => Exit::Machine,
         }
     }
 }

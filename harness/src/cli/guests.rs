@@ -7,24 +7,31 @@ use crate::outcome::environment::Environment;
 use crate::outcome::record::Outcome;
 use crate::report::finished::Finished;
 use crate::report::words::chain;
-use crate::report::{json, kernels, notes};
-use crate::scenario::case::Case;
+use crate::report::{json, kernels, markdown, notes};
 use crate::vm::cases::{self, KernelRun, Options};
 use crate::vm::kernels as found;
 use crate::vm::settings::GuestTime;
 use crate::vm::{Kernel, VmError};
 
-use super::args::{Format, RunArgs, Time};
+use super::args::{ReportFormat, RunArgs, Time};
+use super::baseline::Plan;
 use super::error::{CliError, Exit};
 use super::guests_meter::Meter;
 use super::run::{Sysctls, exit, report};
+use super::select::Picked;
 use super::{interrupt, output};
 
 /// Every kernel that is found.
 const ALL: &str = "all";
 
 /// Runs cases on the kernels that were asked for and reports them.
-pub(super) fn run(args: &RunArgs, cases: &[Case], sysctls: Sysctls) -> Result<Exit, CliError> {
+pub(super) fn run(
+    args: &RunArgs,
+    picked: &Picked<'_>,
+    sysctls: Sysctls,
+    plan: Plan,
+) -> Result<Exit, CliError> {
+    let cases = picked.cases;
     let kernels = kernels_of(&args.kernel)?;
     let options = Options {
         time: match args.time {
@@ -44,7 +51,7 @@ pub(super) fn run(args: &RunArgs, cases: &[Case], sysctls: Sysctls) -> Result<Ex
     });
     meter.finish();
     let runs = runs.map_err(|e| CliError::Vm(chain(&e)))?;
-    tell(args, &kernels, &runs, began.elapsed())
+    tell(args, &kernels, &runs, began.elapsed(), picked, plan)
 }
 
 fn tell(
@@ -52,6 +59,8 @@ fn tell(
     kernels: &[Kernel],
     runs: &[KernelRun],
     elapsed: Duration,
+    picked: &Picked<'_>,
+    plan: Plan,
 ) -> Result<Exit, CliError> {
     let mut exits = Vec::new();
     for (kernel, run) in kernels.iter().zip(runs) {
@@ -85,13 +94,16 @@ fn tell(
             elapsed: *elapsed,
         })
         .collect();
+    let compares = plan.compares();
     match (finished.as_slice(), args.format) {
         ([], _) => {}
+        _ if compares => {}
         ([one], _) => report(one, args)?,
-        (several, Format::Json) => {
+        (several, ReportFormat::Markdown) => output::say(&markdown::runs(several))?,
+        (several, ReportFormat::Json) => {
             output::write_with(|out| json::write_several(several, out))?;
         }
-        (several, Format::Table) => {
+        (several, ReportFormat::Table) => {
             output::say(&kernels::render(several))?;
             output::say(
                 "\n<- marks what is not the same on all kernels, (!) what differs from what was expected\n",
@@ -116,7 +128,10 @@ fn tell(
             life.boot.as_secs_f64(),
         ));
     }
-    exits.extend(finished.iter().map(exit));
+    match plan.carry_out(&finished, picked, args.format)? {
+        Some(compared) => exits.push(compared),
+        None => exits.extend(finished.iter().map(exit)),
+    }
     // The gravest first.
     let order = [Exit::Interrupted, Exit::Machine, Exit::Differs];
     Ok(order

@@ -2,6 +2,7 @@
 //! went wrong and how it is cured.
 
 mod args;
+mod baseline;
 mod catalogue;
 pub mod doctor;
 mod error;

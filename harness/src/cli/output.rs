@@ -59,6 +59,7 @@ pub(super) fn painted(table: &str) -> String {
         ("DIFFERS", colour(AnsiColor::Red).bold()),
         ("FAILED", colour(AnsiColor::Red).bold()),
         ("not run", colour(AnsiColor::Yellow)),
+        ("known", colour(AnsiColor::Yellow)),
         ("observed", colour(AnsiColor::Cyan)),
     ];
     let mut painted = String::with_capacity(table.len() * 2);

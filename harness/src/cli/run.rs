@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::report::finished::{Finished, Totals};
-use crate::report::{json, ladder, netstat, notes, table};
+use crate::report::{json, ladder, markdown, netstat, notes, table};
 use crate::scenario::case::Case;
 
-use super::args::{Format, RunArgs, Sysctl, Time};
+use super::args::{ReportFormat, RunArgs, Sysctl, Time};
+use super::baseline::Plan;
 use super::error::{CliError, Exit};
 use super::progress::Meter;
 use super::{catalogue, doctor, guests, interrupt, output, select};
@@ -21,10 +22,10 @@ const EVERY_HOST: &str = "all";
 
 /// Runs cases and reports them.
 pub(super) fn run(args: &RunArgs) -> Result<Exit, CliError> {
-    if args.ladder && args.format == Format::Json {
+    if args.ladder && args.format != ReportFormat::Table {
         return Err(CliError::Usage(
-            "--ladder is a drawing for people; with --format json every call and packet is in \
-             the output already"
+            "--ladder is a drawing for people: it goes with --format table; with --format json \
+             every call and packet is in the output already"
                 .into(),
         ));
     }
@@ -32,8 +33,10 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit, CliError> {
     let (from, catalogue) = catalogue::open(file.as_deref())?;
     let cases = select::pick(catalogue.cases, &filters, &from)?;
     let sysctls = sysctls(&args.sysctl, &cases)?;
+    let plan = Plan::of(&args.baseline)?;
+    let picked = select::Picked::new(&cases, &filters);
     if args.time == Time::Virtual || !args.kernel.is_empty() {
-        return guests::run(args, &cases, sysctls);
+        return guests::run(args, &picked, sysctls, plan);
     }
     // Before any thread is started: see privileges.
     let privileges = doctor::needed_for_run()?;
@@ -54,12 +57,20 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit, CliError> {
         interrupted: results.interrupted,
         elapsed,
     };
-    report(&finished, args)?;
-    Ok(exit(&finished))
+    if !plan.compares() {
+        report(&finished, args)?;
+    }
+    let runs = [finished];
+    let compared = plan.carry_out(&runs, &picked, args.format)?;
+    let own = exit(&finished);
+    Ok(compared.filter(|_| !finished.interrupted).unwrap_or(own))
 }
 
 pub(super) fn report(finished: &Finished<'_>, args: &RunArgs) -> Result<(), CliError> {
-    if args.format == Format::Json {
+    if args.format == ReportFormat::Markdown {
+        return output::say(&markdown::runs(std::slice::from_ref(finished)));
+    }
+    if args.format == ReportFormat::Json {
         output::write_with(|out| json::write(finished, out))?;
         output::remark(&notes::totals(finished));
         return Ok(());

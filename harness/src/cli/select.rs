@@ -23,6 +23,24 @@ pub(super) fn file_and_filters(what: &What) -> (Option<PathBuf>, Vec<&str>) {
     )
 }
 
+/// The cases that were picked, and the words that picked them.
+pub(super) struct Picked<'a> {
+    pub(super) cases: &'a [Case],
+    filters: Vec<Filter>,
+}
+
+impl<'a> Picked<'a> {
+    pub(super) fn new(cases: &'a [Case], filters: &[&str]) -> Self {
+        let filters = filters.iter().map(|text| Filter::new(text)).collect();
+        Picked { cases, filters }
+    }
+
+    /// Whether a case of this id would have been picked.
+    pub(super) fn picks(&self, id: &str) -> bool {
+        self.filters.is_empty() || self.filters.iter().any(|f| f.picks(id))
+    }
+}
+
 /// A directory is no FILE: a filter may well have the name of one.
 fn is_file(word: &str) -> bool {
     word.ends_with(".yaml") || word.ends_with(".yml") || {

@@ -5,6 +5,7 @@
 mod rule;
 mod words;
 
+use crate::lab::BadLine;
 pub use crate::lab::Took;
 pub use words::in_words;
 
@@ -19,6 +20,8 @@ use rule::Rules;
 pub enum Undo {
     /// Mend the cable.
     Cut(CableRef),
+    /// Make the line good again.
+    Impair(BadLine),
     /// Remove rules of nft and tc.
     Rules(Rules),
     /// Put the host's routes back.
@@ -27,8 +30,33 @@ pub enum Undo {
     Addresses(String),
     /// Set the host's interfaces up again.
     Interface(String),
+    /// It cannot be undone.
+    Nothing,
     /// Let the host's neighbour entries age again.
     Neighbours(String),
+}
+
+impl Undo {
+    /// What does it, where that was for the lab to choose.
+    pub fn mechanism(&self) -> Option<&str> {
+        match self {
+            Undo::Impair(line) => Some(&line.mechanism),
+            _ => None,
+        }
+    }
+}
+
+/// Puts in place what will happen later, where that takes time or may turn out
+/// to be impossible on this machine.
+///
+/// # Errors
+/// When the kernel lacks what it needs, or refuses.
+pub fn prepare(lab: &mut Lab, happening: &Happening) -> Result<(), LabError> {
+    let Happening::Impair(impair) = happening else {
+        return Ok(());
+    };
+    let (near, far) = (&impair.cable.near, impair.cable.far.as_deref());
+    lab.prepare_impairment(near, far, impair.direction, &impair.line, impair.by)
 }
 
 /// Does what `happening` says. Signals, typing and looking are not for here.
@@ -49,6 +77,11 @@ pub fn apply(
             lab.cut(&cable.near, cable.far.as_deref(), *direction, *carrier)?,
             Undo::Cut(cable.clone()),
         ),
+        Happening::Impair(impair) => {
+            let (near, far) = (&impair.cable.near, impair.cable.far.as_deref());
+            let (took, line) = lab.impair(near, far, impair.direction, &impair.line, impair.by)?;
+            (took, Undo::Impair(line))
+        }
         Happening::Drop(packets) => {
             let (took, rules) = Rules::add(lab, family, packets, None)?;
             (took, Undo::Rules(rules))
@@ -72,6 +105,15 @@ pub fn apply(
             lab.neighbour(host, *change)?,
             Undo::Neighbours(host.clone()),
         ),
+        Happening::Forget { router } => (lab.forget(router)?, Undo::Nothing),
+        Happening::Move {
+            from,
+            to,
+            announced,
+        } => (
+            lab.move_address(from, to, family, *announced)?,
+            Undo::Nothing,
+        ),
         other => {
             return Err(LabError::Plan(format!(
                 "{} is not done to a network",
@@ -88,10 +130,12 @@ pub fn apply(
 pub fn heal(lab: &mut Lab, undo: Undo) -> Result<Took, LabError> {
     match undo {
         Undo::Cut(cable) => lab.mend(&cable.near, cable.far.as_deref()),
+        Undo::Impair(line) => lab.heal_impairment(&line),
         Undo::Rules(rules) => rules.remove(lab),
         Undo::Routes(host) => lab.restore_routes(&host),
         Undo::Addresses(host) => lab.restore_addresses(&host),
         Undo::Interface(host) => lab.restore_interface(&host),
         Undo::Neighbours(host) => lab.restore_neighbours(&host),
+        Undo::Nothing => Took::around(|| Ok(())),
     }
 }

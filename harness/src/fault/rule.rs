@@ -128,6 +128,7 @@ fn matching(lab: &Lab, family: Family, packets: &PacketRule) -> Result<Match, La
         sport: packets.sport,
         dport: packets.dport,
         tcp: false,
+        longer_than: None,
         count: packets.count,
         probability: packets.probability,
     })

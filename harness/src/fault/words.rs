@@ -28,9 +28,11 @@ pub fn in_words(happening: &Happening) -> String {
             host,
             down_for,
             same_mac,
+            keeps_state,
         } => {
             let mac = if *same_mac { "" } else { ", new MAC" };
-            format!("reboot {host}, down for {down_for:?}{mac}")
+            let state = if *keeps_state { ", its state kept" } else { "" };
+            format!("reboot {host}, down for {down_for:?}{mac}{state}")
         }
         Happening::Restart {
             lane,
@@ -64,6 +66,22 @@ pub fn in_words(happening: &Happening) -> String {
                 Carrier::Lost => ", carrier lost",
             };
             format!("cut the cable {}{far}{way}{carrier}", cable.near)
+        }
+        Happening::Impair(impair) => {
+            let near = &impair.cable.near;
+            let far = impair
+                .cable
+                .far
+                .as_ref()
+                .map(|f| format!("-{f}"))
+                .unwrap_or_default();
+            let way = match impair.direction {
+                Direction::Both => String::new(),
+                Direction::From => format!(", what comes from {near}"),
+                Direction::To => format!(", what goes to {near}"),
+            };
+            let line = impair.line.in_words();
+            format!("impair the cable {near}{far}{way}: {line}")
         }
         Happening::Heal { what } => match what {
             Some(what) => format!("heal {what}"),
@@ -100,6 +118,19 @@ pub fn in_words(happening: &Happening) -> String {
                 NeighbourChange::Pinned => "pinned",
             };
             format!("{host}'s neighbour entries are {change}")
+        }
+        Happening::Forget { router } => format!("{router} forgets all connections"),
+        Happening::Move {
+            from,
+            to,
+            announced,
+        } => {
+            let said = if *announced {
+                "announced"
+            } else {
+                "unannounced"
+            };
+            format!("{from}'s address moves to {to}, {said}")
         }
         Happening::Type { lane, text } => format!("type `{text}` into {lane}"),
         Happening::Netstat => "netstat".into(),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::error::LabError;
 use super::live::Lab;
 use super::topology::Topology;
-use crate::scenario::case::{Family, Network, Node, NodeKind};
+use crate::scenario::case::{Family, Nat, Network, Node, NodeKind};
 
 /// Collects the plan of a [`Lab`]. Nothing is checked or built before
 /// [`LabBuilder::build`].
@@ -22,6 +22,7 @@ impl LabBuilder {
             name: "lab".into(),
             nodes: Vec::new(),
             cables: Vec::new(),
+            nats: Vec::new(),
         };
         LabBuilder::from_plan(&network)
     }
@@ -65,6 +66,13 @@ impl LabBuilder {
     #[must_use]
     pub fn cable(mut self, a: &str, b: &str) -> Self {
         self.network.cables.push((a.to_owned(), b.to_owned()));
+        self
+    }
+
+    /// Lets a router keep state of connections from its inside.
+    #[must_use]
+    pub fn nat(mut self, nat: Nat) -> Self {
+        self.network.nats.push(nat);
         self
     }
 

@@ -9,6 +9,7 @@ use netlink_packet_route::RouteNetlinkMessage as Message;
 use super::environment::prepare;
 use super::error::LabError;
 use super::filter::{Filter, PortRef};
+use super::impair::Impaired;
 use super::live::{CableState, Lab, NodeState, PortState, Running};
 use super::message::{self, Born};
 use super::namespace::Namespace;
@@ -45,6 +46,7 @@ impl Lab {
                     ns,
                     socket,
                     filter: None,
+                    tracking: None,
                 }),
                 wanted,
                 pinned,
@@ -80,12 +82,14 @@ impl Lab {
             joint,
             nodes,
             cables,
+            impaired: Impaired::default(),
             // 1 is `lo`.
             next_port: 2,
             netlink,
         };
         lab.connect(&all)?;
         lab.configure(&all)?;
+        lab.track(&all)?;
         lab.settle(&all)?;
         Ok(lab)
     }
@@ -101,6 +105,7 @@ impl Lab {
             ns,
             socket,
             filter: None,
+            tracking: None,
         });
         state.refusals.clear();
         state.neighbours.clear();
@@ -146,7 +151,8 @@ impl Lab {
         self.netlink.run(batch)?;
         touched.sort_unstable();
         touched.dedup();
-        self.join(&touched)
+        self.join(&touched)?;
+        self.impair_again(&touched)
     }
 
     /// Joins the ports of these cables, and blocks them again as they were.

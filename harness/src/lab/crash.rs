@@ -117,6 +117,7 @@ impl Lab {
             self.start(index)?;
             self.connect(&[index])?;
             self.configure(&[index])?;
+            self.track(&[index])?;
             self.settle(&[index])
         })
     }

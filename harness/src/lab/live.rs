@@ -5,7 +5,8 @@ use std::net::IpAddr;
 
 use super::builder::LabBuilder;
 use super::error::LabError;
-use super::filter::{Filter, PortRef};
+use super::filter::{Filter, PortRef, Tracking};
+use super::impair::Impaired;
 use super::namespace::Namespace;
 use super::netlink::{Netlink, Socket};
 use super::sysctl;
@@ -47,6 +48,8 @@ pub struct Lab {
     pub(super) joint: Filter,
     pub(super) nodes: Vec<NodeState>,
     pub(super) cables: Vec<CableState>,
+    /// What makes cables bad.
+    pub(super) impaired: Impaired,
     /// Next unused interface index in the wire. Indexes are never used twice,
     /// so that a capture can tell a port from the one it replaces.
     pub(super) next_port: u32,
@@ -77,6 +80,8 @@ pub(super) struct Running {
     pub ns: Namespace,
     pub socket: Socket,
     pub filter: Option<Filter>,
+    /// The connections a router knows of.
+    pub tracking: Option<Tracking>,
 }
 
 /// A cable: its two ports in the wire, in the plan's order.

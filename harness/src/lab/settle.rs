@@ -67,17 +67,27 @@ impl Lab {
     /// detection (addrconf_dad_work()), and a solicitation that came before
     /// would cost its sender a second.
     fn wait_heard(&self, node: usize) -> Result<(), LabError> {
-        let ns = &self.running(node)?.ns;
-        let plan = &self.topology.nodes[node];
-        let what = || format!("see the IPv6 addresses of {} ready", plan.name);
         let mut groups = Vec::new();
-        for interface in &plan.interfaces {
+        for interface in &self.topology.nodes[node].interfaces {
             let v6 = interface.addresses.iter().filter_map(|(a, _)| match a {
                 IpAddr::V6(v6) => Some(v6.octets()),
                 IpAddr::V4(_) => None,
             });
             groups.extend(v6.map(|octets| (interface.name.as_str(), octets)));
         }
+        self.wait_joined(node, &groups)
+    }
+
+    /// Waits until solicitations for these addresses are heard on these
+    /// interfaces.
+    pub(super) fn wait_joined(
+        &self,
+        node: usize,
+        groups: &[(&str, [u8; 16])],
+    ) -> Result<(), LabError> {
+        let ns = &self.running(node)?.ns;
+        let name = &self.topology.nodes[node].name;
+        let what = || format!("see the IPv6 addresses of {name} ready");
         let start = Instant::now();
         loop {
             let read = |file| std::fs::read_to_string(format!("/proc/thread-self/net/{file}"));
@@ -155,7 +165,7 @@ fn is_forwarding(message: &Message) -> bool {
     })
 }
 
-fn settle_interfaces<'a>(
+pub(super) fn settle_interfaces<'a>(
     ns: &Namespace,
     names: impl IntoIterator<Item = &'a str>,
 ) -> Result<(), LabError> {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::error::LabError;
+use super::nat::{self, NatPlan};
 use crate::scenario::case::{Family, Network, NodeKind};
 
 /// The name by which the wire is addressed next to the nodes.
@@ -24,6 +25,8 @@ pub(crate) struct NodePlan {
     pub kind: NodeKind,
     pub interfaces: Vec<InterfacePlan>,
     pub routes: Vec<RoutePlan>,
+    /// The state of connections it keeps.
+    pub nat: Option<NatPlan>,
 }
 
 impl NodePlan {
@@ -81,6 +84,7 @@ impl Topology {
                 kind: n.kind,
                 interfaces: Vec::new(),
                 routes: Vec::new(),
+                nat: None,
             })
             .collect();
         let mut cables = Vec::new();
@@ -111,6 +115,7 @@ impl Topology {
         topology.find_segments()?;
         topology.give_addresses(families);
         topology.find_routes(families);
+        nat::plan(network, &mut topology.nodes)?;
         Ok(topology)
     }
 

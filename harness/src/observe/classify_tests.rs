@@ -241,13 +241,29 @@ fn a_segment_cut_on_the_wire_is_delivered_with_its_last_piece() {
 }
 
 #[test]
-fn a_duplicate_made_by_the_wire_is_not_a_packet() {
+fn a_duplicate_made_by_the_wire_is_shown_and_not_counted() {
     let mut story = Story::direct();
     let segment = c("PA", 1, 1).len(5).build();
     story.passes(0, "client", "server", &segment);
     story.seen(50_000, 2, true, &segment);
-    assert_eq!(story.record().packets.len(), 1);
-    assert_eq!(story.record().counts.data, 1);
+    let record = story.record();
+    let senders: Vec<&str> = record.packets.iter().map(|p| p.from.as_str()).collect();
+    assert_eq!(senders, ["client", "wire"]);
+    assert!(record.packets.iter().all(|p| !p.retransmission));
+    assert_eq!((record.counts.data, record.counts.retransmissions), (1, 0));
+}
+
+/// Whoever gets it drops it: that is a loss, and no packet of the wire's own.
+#[test]
+fn a_flipped_bit_is_a_loss() {
+    let mut story = Story::direct();
+    let mut segment = c("PA", 1, 1).len(5).build();
+    story.enters(0, "client", "server", &segment);
+    segment[14 + 20 + 7] ^= 0x04;
+    story.seen(9_000, 2, true, &segment);
+    let record = story.record();
+    assert_eq!(record.packets.len(), 1);
+    assert_eq!(record.packets[0].delivered_ns, None);
 }
 
 #[test]

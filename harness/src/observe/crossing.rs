@@ -24,6 +24,8 @@ pub(super) struct Crossing<'a> {
     /// See [`identity`].
     pub(super) bytes: Vec<u8>,
     pub(super) wire_len: u32,
+    /// The wire's own second copy of a packet that it delivered already.
+    pub(super) copy: bool,
 }
 
 /// A cable and the node that sends.
@@ -35,7 +37,8 @@ type Direction<'a> = (&'a str, &'a str);
 /// left by the other port of the cable and looks the same is the same packet,
 /// delivered. Where several look the same (ARP requests; over IPv6, probes
 /// without timestamps) it is the latest: the others were lost, a wire does not
-/// hold a packet for as long as it takes to send it again.
+/// hold a packet for as long as it takes to send it again. One that left though
+/// none is under way is a copy, put there by the wire.
 pub(super) fn crossings<'a>(frames: &[Frame], ports: &'a [PortInfo]) -> Vec<Crossing<'a>> {
     let ports: HashMap<u32, &PortInfo> = ports.iter().map(|p| (p.ifindex, p)).collect();
     let mut in_time: Vec<&Frame> = frames.iter().collect();
@@ -57,18 +60,25 @@ pub(super) fn crossings<'a>(frames: &[Frame], ports: &'a [PortInfo]) -> Vec<Cros
         let bytes = identity(&frame.bytes);
         let key = (direction, frame.wire_len, bytes);
 
+        let mut copy = false;
         if frame.outgoing
             && let Some(same) = whole.get(&key)
         {
-            // The latest that is still under way; when none is, this is a copy
-            // of one that was delivered already (a rule that duplicates).
-            if let Some(&i) = same.iter().rev().find(|&&i| all[i].delivered.is_none()) {
+            // The latest that is still under way. When none is, this is a copy of
+            // one that was delivered already: the wire's own doing.
+            let under_way = same.iter().rev().find(|&&i| all[i].delivered.is_none());
+            if let Some(&i) = under_way {
                 all[i].delivered = Some(frame.at_ns);
+                continue;
             }
-            continue;
+            copy = true;
         }
         let packet = decode(&frame.bytes, frame.wire_len);
+        if frame.outgoing && !copy && is_damaged(&all, direction, &key.2, frame.wire_len) {
+            continue;
+        }
         if frame.outgoing
+            && !copy
             && let Some(i) = cut_from(&all, &segments, direction, &packet)
         {
             all[i].delivered = Some(frame.at_ns);
@@ -83,6 +93,7 @@ pub(super) fn crossings<'a>(frames: &[Frame], ports: &'a [PortInfo]) -> Vec<Cros
             packet,
             bytes: key.2.clone(),
             wire_len: frame.wire_len,
+            copy,
         };
         if !frame.outgoing {
             if let Kind::Tcp(tcp) = &crossing.packet.kind
@@ -98,6 +109,23 @@ pub(super) fn crossings<'a>(frames: &[Frame], ports: &'a [PortInfo]) -> Vec<Cros
         all.push(crossing);
     }
     all
+}
+
+/// Whether this is a frame under way of which one bit was flipped: whoever gets
+/// it drops it, by IP's checksum or TCP's, and so it counts as lost.
+fn is_damaged(all: &[Crossing<'_>], direction: Direction<'_>, bytes: &[u8], length: u32) -> bool {
+    const RECENT: usize = 256;
+    let flipped = |other: &[u8]| -> u32 {
+        let differing = other.iter().zip(bytes).map(|(a, b)| (a ^ b).count_ones());
+        differing.sum()
+    };
+    let mut recent = all.iter().rev().take(RECENT);
+    recent.any(|other| {
+        (other.cable, other.from) == direction
+            && other.wire_len == length
+            && other.delivered.is_none()
+            && flipped(&other.bytes) == 1
+    })
 }
 
 /// The segment that this one was cut from: a queueing discipline cuts what is

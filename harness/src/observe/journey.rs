@@ -120,7 +120,7 @@ pub(super) fn journeys(
         known.entry(key).or_default().push(journeys.len());
         journeys.push(Journey {
             hops: vec![i],
-            original: !(foreign && forwarder),
+            original: !(crossing.copy || foreign && forwarder),
             arrived: false,
         });
     }

@@ -43,6 +43,8 @@ pub fn cost(outcome: &Outcome) -> Option<Cost> {
     let quiet = outcome.status == Status::Ran
         && outcome.first_sign.as_ref()?.outcome == SignKind::Unnoticed
         && outcome.faults.iter().all(|fault| !fault.is_fault)
+        // On a line that is bad from the beginning nothing is quiet.
+        && outcome.faults.iter().all(|fault| fault.took_ns >= 0)
         && outcome.wire.lost_by_capture == 0;
     if !quiet {
         return None;

@@ -1,9 +1,14 @@
 //! What a case showed, and how two of them compare. Pure.
 
+pub mod baseline;
+pub mod cause;
+pub mod compare;
+pub mod comparison;
 pub mod cost;
 pub mod environment;
 pub mod first_sign;
 pub mod foresight;
 pub mod record;
+pub mod states;
 pub mod tolerance;
 pub mod verdict;

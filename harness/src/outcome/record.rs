@@ -77,6 +77,8 @@ pub enum Verdict {
     AsExpected,
     /// Not as expected.
     Differs,
+    /// Not as expected, and known to be so.
+    Known,
     /// Nothing was expected; the observation stands alone.
     Observed,
     /// Not run.

@@ -56,6 +56,17 @@ pub const ANOTHER_PROGRAM: Tolerance = Tolerance {
     share: 0.01,
 };
 
+/// For the times of two runs of the same cases. Virtual time repeats to the
+/// nanosecond only for the same cases under the same build; whoever compares
+/// with a file may have another of either.
+pub fn between(both_virtual: bool, same_kernel: bool) -> Tolerance {
+    if both_virtual && same_kernel {
+        ANOTHER_PROGRAM
+    } else {
+        REAL_TIME
+    }
+}
+
 impl Tolerance {
     /// How far a measured time may be from `expected`.
     pub fn around(&self, expected: Duration) -> Duration {

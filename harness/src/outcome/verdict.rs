@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::record::{FirstSign, Verdict};
 use super::tolerance::Tolerance;
-use crate::scenario::case::{Sign, SignKind};
+use crate::scenario::case::{Known, Sign, SignKind};
 
 /// How `observed` compares with `expected`; the differences in words.
 pub fn judge(
@@ -18,10 +18,24 @@ pub fn judge(
     let differences = differences(expected, observed, tolerance);
     let verdict = if differences.is_empty() {
         Verdict::AsExpected
+    } else if expected
+        .known
+        .as_ref()
+        .is_some_and(|k| covers(k, observed, tolerance))
+    {
+        Verdict::Known
     } else {
         Verdict::Differs
     };
     (verdict, differences)
+}
+
+/// Whether a known difference is the one that was seen.
+pub fn covers(known: &Known, observed: &FirstSign, tolerance: &Tolerance) -> bool {
+    known
+        .shows
+        .as_ref()
+        .is_none_or(|sign| differences(sign, observed, tolerance).is_empty())
 }
 
 /// Whether a book that says `said` is right about `observed`: the sign itself
@@ -100,6 +114,7 @@ mod tests {
             call: Some("read".into()),
             lane: None,
             after: Some((after, after)),
+            known: None,
         }
     }
 

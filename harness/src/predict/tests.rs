@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{KernelFacts, Prediction, Version, predict};
-use crate::scenario::case::{Action, Case, SignKind};
+use crate::scenario::case::{Action, Case, Happening, SignKind};
 
 const CATALOGUE: &str = include_str!("../../../scenarios.yaml");
 
@@ -32,6 +32,12 @@ fn beyond_the_rules(case: &Case) -> bool {
         Action::Connect { count, .. } => *count > 1,
         _ => false,
     };
+    // No rules for these yet; and much of a bad line is chance.
+    let moves =
+        |happening: &Happening| matches!(happening, Happening::Move { .. } | Happening::Impair(_));
+    if !case.network.nats.is_empty() || case.events.iter().any(|e| moves(&e.happening)) {
+        return true;
+    }
     case.lanes.iter().any(|lane| {
         lane.detector.heartbeat.is_some() || lane.steps.iter().any(|step| more(&step.action))
     })

@@ -29,6 +29,8 @@ pub struct Totals {
     pub observed: usize,
     /// Not as expected.
     pub differ: usize,
+    /// Not as expected, and known to be so.
+    pub known: usize,
     /// The harness failed.
     pub failed: usize,
     /// Not run.
@@ -45,11 +47,15 @@ impl Totals {
             ..Totals::default()
         };
         for outcome in outcomes {
-            totals.outside += usize::from(outcome.outside.is_some());
-            *match verdict(outcome) {
+            let verdict = verdict(outcome);
+            // What is known to be otherwise need not be predicted.
+            let outside = outcome.outside.is_some() && verdict != Verdict::Known;
+            totals.outside += usize::from(outside);
+            *match verdict {
                 Verdict::AsExpected => &mut totals.as_expected,
                 Verdict::Observed => &mut totals.observed,
                 Verdict::Differs => &mut totals.differ,
+                Verdict::Known => &mut totals.known,
                 Verdict::Failed => &mut totals.failed,
                 Verdict::NotRun => &mut totals.not_run,
             } += 1;

@@ -31,6 +31,7 @@ fn sign(kind: SignKind, after: Option<(u64, u64)>) -> Sign {
         call: None,
         lane: None,
         after,
+        known: None,
     }
 }
 

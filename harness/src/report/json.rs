@@ -11,7 +11,7 @@ use crate::outcome::record::{
     EndpointRecord, FaultRecord, FirstSign, Netstat, Outcome, Status, Verdict, WireRecord,
 };
 use crate::predict::{Prediction, RuleId};
-use crate::scenario::case::{Sign, SignKind};
+use crate::scenario::case::{Known, Sign, SignKind};
 
 use super::finished::{Finished, Totals, verdict};
 
@@ -138,6 +138,9 @@ struct SignView<'a> {
     signal: Option<&'a str>,
     earliest_ns: Option<u64>,
     latest_ns: Option<u64>,
+    /// Why something else is put up with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    known: Option<&'a Known>,
 }
 
 impl<'a> SignView<'a> {
@@ -151,6 +154,7 @@ impl<'a> SignView<'a> {
             signal: signal(&sign.sign),
             earliest_ns: sign.after.map(|(earliest, _)| ns(earliest)),
             latest_ns: sign.after.map(|(_, latest)| ns(latest)),
+            known: sign.known.as_deref(),
         }
     }
 }

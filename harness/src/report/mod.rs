@@ -1,5 +1,7 @@
 //! Outcomes for people and machines. Pure: takes outcomes, gives text.
 
+pub mod compared;
+pub mod compared_json;
 pub mod cost;
 pub mod finished;
 #[cfg(test)]
@@ -8,6 +10,7 @@ pub mod held;
 pub mod json;
 pub mod kernels;
 pub mod ladder;
+pub mod markdown;
 pub mod netstat;
 pub mod notes;
 pub mod snapshot;

@@ -17,6 +17,7 @@ pub fn render(run: &Finished<'_>, width: u16) -> String {
     let mut text = String::new();
     differences(&mut text, run.outcomes);
     unforeseen(&mut text, run.outcomes);
+    known(&mut text, run.outcomes);
     failures(&mut text, run.outcomes);
     beside_the_book(&mut text, run.outcomes, usize::from(width));
     text.push_str(&held::render(run.environment, run.outcomes));
@@ -47,6 +48,9 @@ pub fn totals(run: &Finished<'_>) -> String {
             "{} observed, with nothing expected",
             totals.observed
         ));
+    }
+    if totals.known > 0 {
+        words.push(format!("{} known", totals.known));
     }
     if totals.failed > 0 {
         words.push(format!("{} failed", totals.failed));
@@ -112,7 +116,10 @@ fn differences(text: &mut String, outcomes: &[Outcome]) {
 fn unforeseen(text: &mut String, outcomes: &[Outcome]) {
     let cases: Vec<_> = outcomes
         .iter()
-        .filter(|case| case.outside.is_some() && verdict(case) != Verdict::Differs)
+        .filter(|case| {
+            let elsewhere = matches!(verdict(case), Verdict::Differs | Verdict::Known);
+            case.outside.is_some() && !elsewhere
+        })
         .collect();
     if cases.is_empty() {
         return;
@@ -153,6 +160,42 @@ fn evidence(text: &mut String, case: &Outcome) {
             "packets are",
         );
         let _ = writeln!(text, "    the capture was too slow: {lost} missing above");
+    }
+}
+
+/// Known differences, each with its reason; and those that are none any more.
+fn known(text: &mut String, outcomes: &[Outcome]) {
+    let known = |case: &Outcome| case.expect.as_ref()?.known.clone();
+    let cases = with_verdict(outcomes, Verdict::Known);
+    if !cases.is_empty() {
+        let _ = writeln!(
+            text,
+            "\n{}",
+            counted(cases.len(), "known difference", "known differences")
+        );
+    }
+    for case in cases {
+        let _ = writeln!(text, "\n  {}", case.id);
+        if let Some(expect) = &case.expect {
+            let _ = writeln!(text, "    expected  {}", words::sign(expect));
+        }
+        let _ = writeln!(text, "    observed  {}", words::observed(case));
+        if let Some(known) = known(case) {
+            let _ = writeln!(text, "    known     {}", words::known(&known));
+        }
+    }
+    let gone: Vec<_> = with_verdict(outcomes, Verdict::AsExpected)
+        .into_iter()
+        .filter(|case| known(case).is_some())
+        .collect();
+    if !gone.is_empty() {
+        let _ = writeln!(
+            text,
+            "\nNo longer differs: remove `known` from its scenario"
+        );
+    }
+    for case in gone {
+        let _ = writeln!(text, "  {}", case.id);
     }
 }
 
@@ -234,7 +277,10 @@ fn beside_the_book(text: &mut String, outcomes: &[Outcome], width: usize) {
 
 fn surprises(text: &mut String, outcomes: &[Outcome]) {
     // Those of cases that differ are told with their evidence.
-    let told = |case: &&Outcome| !case.surprises.is_empty() && verdict(case) != Verdict::Differs;
+    let told = |case: &&Outcome| {
+        let elsewhere = matches!(verdict(case), Verdict::Differs | Verdict::Known);
+        !case.surprises.is_empty() && !elsewhere
+    };
     let cases: Vec<_> = outcomes.iter().filter(told).collect();
     if cases.is_empty() {
         return;

@@ -1,10 +1,9 @@
 //! Tables for snapshots: a scenario's matrix and what each case showed, as
 //! aligned text that reads well in a review, and how two of them compare.
 
-use std::collections::BTreeMap;
-
 use crate::outcome::first_sign::asked_ns;
 use crate::outcome::record::{Outcome, Status};
+use crate::outcome::states::states;
 use crate::outcome::tolerance::Tolerance;
 use crate::scenario::case::SignKind;
 
@@ -185,42 +184,13 @@ fn wire(case: &Outcome) -> String {
     }
 }
 
-/// The connections' states, as netstat shows them: at the last moment that the
-/// scenario names by an event of its own, else shortly after the first fault.
 fn netstat(case: &Outcome) -> String {
-    let fault = case.faults.iter().find(|f| f.is_fault);
-    let moment = fault.map_or("end".to_owned(), |f| format!("after {}", f.name));
-    let named = case.netstat.iter().rfind(|n| {
-        case.faults
-            .iter()
-            .any(|f| f.what == "netstat" && f.name == n.moment)
-    });
-    let Some(look) = named.or_else(|| case.netstat.iter().find(|n| n.moment == moment)) else {
-        return "-".into();
-    };
-    let mut states: BTreeMap<String, usize> = BTreeMap::new();
-    for socket in &look.sockets {
-        let state = match (socket.state.as_str(), words::owner(socket)) {
-            ("LISTEN", _) if socket.recv_q == 0 => continue,
-            ("LISTEN", _) => format!("LISTEN {} waiting", socket.recv_q),
-            (state, "not accepted") => format!("{state} not accepted"),
-            (state, _) => state.to_owned(),
-        };
-        *states
-            .entry(format!("{} {state}", socket.host))
-            .or_default() += 1;
-    }
+    let states = states(case);
     if states.is_empty() {
-        return "-".into();
+        "-".into()
+    } else {
+        states.join(", ")
     }
-    let states: Vec<String> = states
-        .into_iter()
-        .map(|(state, n)| match n {
-            1 => state,
-            n => format!("{n} {state}"),
-        })
-        .collect();
-    states.join(", ")
 }
 
 /// Below a millisecond only the order of size repeats from run to run.

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use crate::outcome::record::{
-    Call, CallResult, FaultRecord, FirstSign, Outcome, Packet, SocketState, Status, Verdict,
-    WireCounts,
+    Call, CallResult, FaultRecord, FirstSign, Outcome, Packet, Status, Verdict, WireCounts,
 };
+pub use crate::outcome::states::owner;
 use crate::outcome::tolerance::Tolerance;
 use crate::predict::Prediction;
-use crate::scenario::case::{Sign, SignKind};
+use crate::scenario::case::{Known, Sign, SignKind};
 
 use super::span::{human_interval, human_ns};
 
@@ -82,9 +82,18 @@ pub fn verdict(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::AsExpected => "as expected",
         Verdict::Differs => "DIFFERS",
+        Verdict::Known => "known",
         Verdict::Observed => "observed",
         Verdict::NotRun => "not run",
         Verdict::Failed => "FAILED",
+    }
+}
+
+/// Why a difference is put up with: `the book is too old (bug 12)`.
+pub fn known(known: &Known) -> String {
+    match &known.bug {
+        Some(bug) => format!("{} ({bug})", known.reason),
+        None => known.reason.clone(),
     }
 }
 
@@ -148,17 +157,6 @@ pub fn counts(counts: &WireCounts) -> String {
         .filter(|(n, _)| *n > 0)
         .map(|(n, kind)| format!("{n} {kind}"));
     seen.chain(icmp).collect::<Vec<_>>().join(", ")
-}
-
-/// Who holds a socket, when it is no process: `not accepted` is a connection
-/// that waits in its listener's queue. What was closed is never in one of these
-/// two states (tcp_close_state()), so without an inode nobody has had it yet.
-pub fn owner(socket: &SocketState) -> &'static str {
-    match (socket.owned, socket.state.as_str()) {
-        (true, _) => "",
-        (false, "ESTABLISHED" | "CLOSE_WAIT") => "not accepted",
-        (false, _) => "orphan",
-    }
 }
 
 /// The fault that time counts from: the first that was one.

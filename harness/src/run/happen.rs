@@ -10,6 +10,7 @@ use super::life::{Booting, Later, Life, Running, base_name, listens, nanos};
 use super::restart::{self, Restarting};
 use crate::fault::{self, Took};
 use crate::lab::error::LabError;
+use crate::lab::filter::Flow;
 use crate::outcome::record::FaultRecord;
 use crate::scenario::case::{Event, Happening};
 use crate::sys::clock::monotonic_ns;
@@ -44,6 +45,7 @@ pub(super) fn do_later(life: &mut Life<'_>, due: Later) -> Result<(), LabError> 
         Later::Boot {
             host,
             same_mac,
+            kept,
             mark,
             restart,
             back_ns,
@@ -54,19 +56,20 @@ pub(super) fn do_later(life: &mut Life<'_>, due: Later) -> Result<(), LabError> 
                 restart,
                 back_ns,
             };
-            boot(life, booting, same_mac)
+            boot(life, booting, same_mac, &kept)
         }
         Later::Back => life.bring_back(),
         Later::Restart(what) => restart::once_more(life, what),
     }
 }
 
-fn happen(life: &mut Life<'_>, event: &Event) -> Result<(), LabError> {
-    if event.happening.is_fault() {
+pub(super) fn happen(life: &mut Life<'_>, event: &Event) -> Result<(), LabError> {
+    if event.is_fault() {
         life.look(&format!("before {}", event.name))?;
     }
     let asked_ns = monotonic_ns();
     let mut mark_now = true;
+    let mut what = fault::in_words(&event.happening);
     let took = match &event.happening {
         Happening::Netstat => {
             life.look(&event.name)?;
@@ -121,12 +124,18 @@ fn happen(life: &mut Life<'_>, event: &Event) -> Result<(), LabError> {
             host,
             down_for,
             same_mac,
+            keeps_state,
         } => {
+            let kept = match keeps_state {
+                true => life.lab.flows(host)?,
+                false => Vec::new(),
+            };
             let took = crash(life, host)?;
             let back_ns = took.took_ns + nanos(*down_for);
             let boot = Later::Boot {
                 host: host.clone(),
                 same_mac: *same_mac,
+                kept,
                 mark: Some(event.name.clone()),
                 restart: None,
                 back_ns,
@@ -167,21 +176,24 @@ fn happen(life: &mut Life<'_>, event: &Event) -> Result<(), LabError> {
         }
         network => {
             let (took, undo) = fault::apply(&mut life.lab, life.case.family, network)?;
+            if let Some(mechanism) = undo.mechanism() {
+                what = format!("{what}, by {mechanism}");
+            }
             life.undo.push((event.name.clone(), undo));
             took
         }
     };
     life.faults.push(FaultRecord {
         name: event.name.clone(),
-        what: fault::in_words(&event.happening),
-        is_fault: event.happening.is_fault(),
+        what,
+        is_fault: event.is_fault(),
         asked_ns: took.asked_ns - life.t0_ns,
         took_ns: took.took_ns - life.t0_ns,
     });
     if mark_now {
         life.set_mark(&event.name, took.took_ns);
     }
-    if event.happening.is_fault() {
+    if event.is_fault() {
         life.netstat_soon(format!("after {}", event.name));
     }
     Ok(())
@@ -213,9 +225,17 @@ pub(super) fn crash(life: &mut Life<'_>, host: &str) -> Result<Took, LabError> {
 
 /// Builds the host again while it is still silent, so that what that costs
 /// does not add to the time it is down.
-fn boot(life: &mut Life<'_>, booting: Booting, same_mac: bool) -> Result<(), LabError> {
+fn boot(
+    life: &mut Life<'_>,
+    booting: Booting,
+    same_mac: bool,
+    kept: &[Flow],
+) -> Result<(), LabError> {
     let host = booting.host.clone();
     life.lab.boot(&host, same_mac)?;
+    if !kept.is_empty() {
+        life.lab.know(&host, kept)?;
+    }
     life.note_ports();
     let boot = life.boots.entry(host.clone()).or_insert(0);
     *boot += 1;

@@ -15,8 +15,9 @@ use super::restart::Restarting;
 use super::{Shared, happen, held, orphans};
 use crate::endpoint::protocol::Report;
 use crate::endpoint::{Endpoint, Spec, THIS_PROGRAM};
-use crate::fault::Undo;
+use crate::fault::{self, Undo};
 use crate::lab::error::LabError;
+use crate::lab::filter::Flow;
 use crate::lab::{Lab, LabBuilder};
 use crate::observe::capture::{Capture, Frame};
 use crate::observe::classify::{PortInfo, wire_record};
@@ -59,6 +60,8 @@ pub(super) enum Later {
     Boot {
         host: String,
         same_mac: bool,
+        /// The connections that a router knows again.
+        kept: Vec<Flow>,
         mark: Option<String>,
         restart: Option<String>,
         back_ns: i64,
@@ -161,6 +164,9 @@ impl<'a> Life<'a> {
             sockets: BTreeMap::new(),
         };
         life.note_ports();
+        for event in &case.events {
+            fault::prepare(&mut life.lab, &event.happening)?;
+        }
         Ok(life)
     }
 
@@ -174,10 +180,24 @@ impl<'a> Life<'a> {
         self.wait_until(shared, "listen", |r| {
             !listens(&r.lane) || r.collector.state.listening || r.collector.state.done
         })?;
+        let case = self.case;
+        for (index, event) in case.events.iter().enumerate() {
+            if event.is_condition() {
+                self.fired[index] = true;
+                happen::happen(self, event)?;
+            }
+        }
+        let built_ns = self.t0_ns;
         self.t0_ns = monotonic_ns();
+        for condition in &mut self.faults {
+            condition.asked_ns -= self.t0_ns - built_ns;
+            condition.took_ns -= self.t0_ns - built_ns;
+        }
         self.marks.set(OTHERS, self.t0_ns);
-        for (index, event) in self.case.events.iter().enumerate() {
-            if let When::At(at) = event.when {
+        for (index, event) in case.events.iter().enumerate() {
+            if let When::At(at) = event.when
+                && !self.fired[index]
+            {
                 self.later
                     .push((self.t0_ns + nanos(at), Later::Event(index)));
             }
@@ -494,7 +514,7 @@ impl<'a> Life<'a> {
         }
         let lost = self.capture.lost();
         let wire = wire_record(&self.frames, &self.ports, &node_of, self.t0_ns, lost);
-        let mut surprises = Vec::new();
+        let mut surprises = self.lab.impairment_troubles();
         for r in &self.running {
             if let Some(why) = &r.collector.state.broken {
                 surprises.push(format!("lane {}: {why}", r.lane.name));

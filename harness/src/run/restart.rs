@@ -104,6 +104,7 @@ fn power_cycle(life: &mut Life<'_>, lane: &str, mark: Option<String>) -> Result<
     let boot = Later::Boot {
         host: planned.host.clone(),
         same_mac: true,
+        kept: Vec::new(),
         mark,
         // A host that boots starts those that listen by itself.
         restart: (!listens(planned)).then(|| lane.to_owned()),

@@ -9,6 +9,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use super::heartbeat::{BeatWhen, Beater, Heartbeat, OnSilence, Reconnect};
+pub use super::impairment::{Impair, ImpairBy, Impairment, Loss, Mtu, QUEUE};
+pub use super::middlebox::{Nat, OnForgotten};
 
 /// One scenario at one point of its matrix.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -81,6 +83,22 @@ pub struct Sign {
     pub lane: Option<String>,
     /// Time since the fault: earliest and latest.
     pub after: Option<(Duration, Duration)>,
+    /// Why something else is seen until it is mended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known: Option<Box<Known>>,
+}
+
+/// A difference that is known and put up with: it is told, and does not fail a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Known {
+    /// Why it is put up with.
+    pub reason: String,
+    /// Where it is followed: a bug's number or address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bug: Option<String>,
+    /// What is seen meanwhile; anything else is no known difference.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shows: Option<Sign>,
 }
 
 /// The kinds of first sign.
@@ -112,6 +130,9 @@ pub struct Network {
     pub nodes: Vec<Node>,
     /// Cables by the names of the nodes at their two ends. Every cable passes the wire.
     pub cables: Vec<(String, String)>,
+    /// Routers that keep state, and of what.
+    #[serde(default)]
+    pub nats: Vec<Nat>,
 }
 
 /// A node of a network.
@@ -358,6 +379,19 @@ pub struct Event {
     pub line: u32,
 }
 
+impl Event {
+    /// Whether time counts from it.
+    pub fn is_fault(&self) -> bool {
+        self.happening.is_fault() && !self.is_condition()
+    }
+
+    /// Whether it is there before anything is sent, and so belongs to the
+    /// network: a line that is bad from the beginning.
+    pub fn is_condition(&self) -> bool {
+        self.when == When::At(Duration::ZERO) && matches!(self.happening, Happening::Impair(_))
+    }
+}
+
 /// When an event happens.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -416,6 +450,9 @@ pub enum Happening {
         down_for: Duration,
         /// Keep the MAC address (a replacement machine has another one).
         same_mac: bool,
+        /// A router with NAT comes back knowing the connections it knew.
+        #[serde(default)]
+        keeps_state: bool,
     },
     /// A lane ends and is started again, several times.
     Restart {
@@ -438,7 +475,9 @@ pub enum Happening {
         /// What the ends see of it.
         carrier: Carrier,
     },
-    /// Undo a cut, drop, reject, route, address, interface or neighbour event, by its name; or all of them.
+    /// A cable goes bad: loss, delay, jitter and the like.
+    Impair(Box<Impair>),
+    /// Undo a cut, impair, drop, reject, route, address, interface or neighbour event, by its name; or all of them.
     Heal {
         /// The event's name; None: everything.
         what: Option<String>,
@@ -479,6 +518,21 @@ pub enum Happening {
         host: String,
         /// What becomes of them.
         change: NeighbourChange,
+    },
+    /// A router with NAT forgets every connection.
+    Forget {
+        /// The router.
+        router: String,
+    },
+    /// A host's address moves to another host of its LAN.
+    Move {
+        /// Whose address it is, and which does without it from then on.
+        from: String,
+        /// Who has it from then on.
+        to: String,
+        /// The new owner says so to everybody: a gratuitous ARP, an
+        /// unsolicited neighbour advertisement.
+        announced: bool,
     },
     /// Text appears on a lane's keyboard. Not a fault.
     Type {

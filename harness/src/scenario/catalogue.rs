@@ -51,11 +51,21 @@ pub fn parse(name: &str, text: &str) -> Result<Catalogue, InputErrors> {
     if text.len() as u64 > MAX_BYTES {
         return Err(InputErrors::whole(
             name,
-            super::load::too_large(text.len() as u64),
+            super::load::too_many_scenarios(text.len() as u64),
         ));
     }
     // A byte order mark would shift the first line's columns.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let root = document(name, text, empty)?;
+    catalogue(&root).map_err(|problems| InputErrors::new(name, text, problems))
+}
+
+/// One YAML document, which is not empty.
+pub(crate) fn document(
+    name: &str,
+    text: &str,
+    empty: impl FnOnce() -> Problem,
+) -> Result<Node, InputErrors> {
     let wrong = |problems| InputErrors::new(name, text, problems);
     if let Some((index, line)) = text
         .lines()
@@ -69,8 +79,7 @@ pub fn parse(name: &str, text: &str) -> Result<Catalogue, InputErrors> {
     if text.lines().all(blank) {
         return Err(wrong(vec![empty()]));
     }
-    let root = tree::read(text).map_err(wrong)?;
-    catalogue(&root).map_err(wrong)
+    tree::read(text).map_err(wrong)
 }
 
 fn empty() -> Problem {

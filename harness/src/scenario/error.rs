@@ -33,7 +33,7 @@ pub struct Problem {
 
 impl Problem {
     /// Something is wrong at a place.
-    pub(super) fn new(span: Span, message: impl Into<String>) -> Self {
+    pub(crate) fn new(span: Span, message: impl Into<String>) -> Self {
         Problem {
             message: message.into(),
             span,
@@ -45,25 +45,25 @@ impl Problem {
     }
 
     /// Says what was expected there.
-    pub(super) fn expected(mut self, what: impl Into<String>) -> Self {
+    pub(crate) fn expected(mut self, what: impl Into<String>) -> Self {
         self.expected = Some(what.into());
         self
     }
 
     /// Says what to write instead.
-    pub(super) fn help(mut self, what: impl Into<String>) -> Self {
+    pub(crate) fn help(mut self, what: impl Into<String>) -> Self {
         self.help = Some(what.into());
         self
     }
 
     /// As [`Problem::help`], when there is something to say.
-    pub(super) fn maybe_help(mut self, what: Option<String>) -> Self {
+    pub(crate) fn maybe_help(mut self, what: Option<String>) -> Self {
         self.help = what.or(self.help);
         self
     }
 
     /// Adds a remark.
-    pub(super) fn note(mut self, what: impl Into<String>) -> Self {
+    pub(crate) fn note(mut self, what: impl Into<String>) -> Self {
         self.notes.push(what.into());
         self
     }
@@ -85,7 +85,7 @@ const WIDTH: usize = 110;
 
 impl InputErrors {
     /// Sorts the problems and takes their lines from the text.
-    pub(super) fn new(file: &str, text: &str, mut problems: Vec<Problem>) -> Self {
+    pub(crate) fn new(file: &str, text: &str, mut problems: Vec<Problem>) -> Self {
         problems.sort_by_key(|problem| problem.span);
         let lines: Vec<&str> = text.lines().collect();
         for problem in &mut problems {
@@ -101,7 +101,7 @@ impl InputErrors {
     }
 
     /// An error of the file as a whole.
-    pub(super) fn whole(file: &str, problem: Problem) -> Self {
+    pub(crate) fn whole(file: &str, problem: Problem) -> Self {
         InputErrors {
             file: file.to_owned(),
             problems: vec![problem],

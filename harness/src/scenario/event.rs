@@ -7,6 +7,7 @@ use super::decode::Decoder;
 use super::error::{Problem, Span};
 use super::fields::Verb;
 use super::happening::{Healing, happening};
+use super::impair;
 use super::lane::Scene;
 use super::mark::{Setter, Timing, Waiter};
 use super::name;
@@ -14,7 +15,7 @@ use super::scalar;
 use super::tree::Node;
 
 /// The verbs of events.
-pub const VERBS: [&str; 17] = [
+pub const VERBS: [&str; 20] = [
     "kill",
     "freeze",
     "thaw",
@@ -23,6 +24,7 @@ pub const VERBS: [&str; 17] = [
     "reboot",
     "restart",
     "cut",
+    "impair",
     "heal",
     "drop",
     "reject",
@@ -30,13 +32,16 @@ pub const VERBS: [&str; 17] = [
     "address_removed",
     "interface",
     "neighbour",
+    "forget",
+    "move",
     "type",
     "netstat",
 ];
 pub const MODIFIERS: [&str; 5] = ["at", "after", "by", "name", "when"];
 /// What can be undone.
-const HEALED: [&str; 7] = [
+const HEALED: [&str; 8] = [
     "cut",
+    "impair",
     "drop",
     "reject",
     "route",
@@ -57,6 +62,7 @@ pub fn events<'a>(
     let mut events = Vec::new();
     let mut timings = Vec::new();
     let mut healings = Vec::new();
+    let mut spans = Vec::new();
     let mut kinds = Vec::new();
     let mut sound = true;
     for item in dec.list(
@@ -104,6 +110,7 @@ pub fn events<'a>(
             span,
         });
         kinds.push((name.clone(), verb.verb.clone()));
+        spans.push(verb.span);
         events.push(Event {
             name,
             when,
@@ -120,6 +127,7 @@ pub fn events<'a>(
         event.name.clone_from(&name);
         timing.name = name;
     }
+    impair::check_overlaps(dec, &scene.network, &events, &spans);
     Some((events, timings))
 }
 

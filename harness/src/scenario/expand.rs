@@ -15,6 +15,7 @@ use super::heartbeat;
 use super::lane::{self, Declared, Scene};
 use super::mark::{self, Marks};
 use super::matrix;
+use super::middlebox;
 use super::name;
 use super::scalar::{self, Refusal};
 use super::sign;
@@ -22,7 +23,7 @@ use super::sysctl;
 use super::tree::{Key, Node, Value};
 
 /// Keys of a scenario.
-pub const KEYS: [&str; 19] = [
+pub const KEYS: [&str; 20] = [
     "about",
     "source",
     "book",
@@ -33,6 +34,7 @@ pub const KEYS: [&str; 19] = [
     "detector",
     "detector_on",
     "network",
+    "nat",
     "family",
     "sysctls",
     "server",
@@ -196,11 +198,17 @@ fn case<'a>(dec: &Decoder<'a, '_>, shelf: &Shelf, key: &Key, fields: &Fields<'a>
         &names,
         matches!(&given, Some(Some((name, _))) if name != "none"),
     );
-    let book = sign::sign(dec, fields.get("book"), &names);
-    let expect = sign::sign(dec, fields.get("expect"), &names);
+    let book = sign::sign(dec, fields.get("book"), &names, sign::Said::ByBook);
+    let expect = sign::sign(dec, fields.get("expect"), &names, sign::Said::Expected);
     let watch = watch(dec, fields, &names);
     // Without its network, hosts are neither right nor wrong.
-    let network = network?;
+    let mut network = network?;
+    // Before the faults, which refer to it.
+    let nat = fields
+        .get("nat")
+        .map(|node| middlebox::nat(dec, &network, node));
+    let nat_is_sound = !matches!(nat, Some(None));
+    network.nats.extend(nat.flatten());
     let sysctls = sysctl::by_host(dec, &network, fields.get("sysctls"));
     let mut scene = Scene {
         network,
@@ -219,6 +227,9 @@ fn case<'a>(dec: &Decoder<'a, '_>, shelf: &Shelf, key: &Key, fields: &Fields<'a>
         declared,
         fields.key("detector_on").unwrap_or(fields.span),
     );
+    if !nat_is_sound {
+        return None;
+    }
     let events = event::events(dec, &mut scene, fields.get("faults"));
     scene.marks.check(dec);
     let (events, timings) = events?;

@@ -9,7 +9,9 @@ use super::case::{
 use super::decode::Decoder;
 use super::error::{Problem, Span};
 use super::fields::{Fields, Verb};
+use super::impair;
 use super::lane::Scene;
+use super::middlebox;
 use super::name;
 use super::network;
 use super::packet::{self, kind_word};
@@ -91,7 +93,7 @@ pub fn happening<'a>(
             host: node(dec, scene, needed("a host")?, &MACHINES)?,
         },
         "reboot" => {
-            let keys = ["host", "down_for", "mac"];
+            let keys = ["host", "down_for", "mac", "state"];
             let (host, fields) = host_or_more(dec, scene, needed("a host")?, word, &keys)?;
             let down_for = fields.and_then(|fields| fields.get("down_for"));
             let down_for = down_for.map_or(Some(Duration::from_millis(500)), |n| {
@@ -101,10 +103,13 @@ pub fn happening<'a>(
             let same_mac = mac.map_or(Some(true), |n| {
                 dec.choose(n, "MAC address", &[("same", true), ("new", false)])
             });
+            let state = fields.and_then(|fields| fields.get("state"));
+            let keeps_state = middlebox::state(dec, scene, &host, state);
             Happening::Reboot {
                 host,
                 down_for: down_for?,
                 same_mac: same_mac?,
+                keeps_state: keeps_state?,
             }
         }
         "restart" => restart(
@@ -116,6 +121,12 @@ pub fn happening<'a>(
             dec,
             scene,
             needed("a host, or `{ cable: [client, switch] }`")?,
+        )?,
+        "impair" => impair::impair(
+            dec,
+            scene,
+            needed("`{ cable: client, delay: 80ms, jitter: 20ms, loss: 5% }`")?,
+            verb.span,
         )?,
         "heal" => {
             let node = dec.resolve(needed("the name of an event, or `all`")?)?;
@@ -199,6 +210,12 @@ pub fn happening<'a>(
                 change: change?,
             }
         }
+        "forget" => middlebox::forget(dec, scene, needed("a router with NAT")?)?,
+        "move" => middlebox::moved(
+            dec,
+            scene,
+            needed("`{ from: server, to: standby, announced: true }`")?,
+        )?,
         "type" => {
             let fields = dec.fields(
                 needed("`{ lane: client, text: another line }`")?,
@@ -379,7 +396,7 @@ fn cut<'a>(dec: &Decoder<'a, '_>, scene: &Scene, value: &'a Node) -> Option<Happ
 }
 
 /// A cable by the node at one end, or by both.
-fn cable<'a>(dec: &Decoder<'a, '_>, scene: &Scene, place: &'a Node) -> Option<CableRef> {
+pub(super) fn cable<'a>(dec: &Decoder<'a, '_>, scene: &Scene, place: &'a Node) -> Option<CableRef> {
     let every = [NodeKind::Host, NodeKind::Router, NodeKind::Switch];
     let names = || network::names(&scene.network, &every);
     let place = dec.resolve(place)?;

@@ -258,7 +258,7 @@ fn point_at(steps: &mut [Step], host: &str) {
 /// Who watches unless the scenario says so: the client, if the first fault
 /// leaves it alone; else every lane the first fault leaves alone; else all.
 pub fn watch_by_default(case: &Case) -> Vec<String> {
-    let first = case.events.iter().find(|event| event.happening.is_fault());
+    let first = case.events.iter().find(|event| event.is_fault());
     let victim = |lane: &Lane| match first.map(|event| &event.happening) {
         Some(
             Happening::Kill { lane: name, .. }
@@ -268,7 +268,8 @@ pub fn watch_by_default(case: &Case) -> Vec<String> {
         Some(
             Happening::Shutdown { host, .. }
             | Happening::Crash { host }
-            | Happening::Reboot { host, .. },
+            | Happening::Reboot { host, .. }
+            | Happening::Move { from: host, .. },
         ) => *host == lane.host,
         _ => false,
     };

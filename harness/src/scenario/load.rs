@@ -14,10 +14,36 @@ use super::error::{InputErrors, Problem, Span};
 /// As [`parse`]; and a file that is missing, cannot be read, is a directory, is
 /// larger than 4 MiB or is not UTF-8 text, each with what to do about it.
 pub fn load(path: &Path) -> Result<Catalogue, InputErrors> {
+    parse(&path.display().to_string(), &text(path, &SCENARIOS)?)
+}
+
+/// A kind of file, for messages.
+pub(crate) struct Kind {
+    /// `a file of scenarios`.
+    pub what: &'static str,
+    /// What to do when there is none.
+    pub missing: &'static str,
+    /// What to do when a directory was named instead.
+    pub directory: &'static str,
+}
+
+const SCENARIOS: Kind = Kind {
+    what: "a file of scenarios",
+    missing: "name one, `halfopen run FILE`, or run in the directory of `scenarios.yaml`",
+    directory: "name the file in it, such as `scenarios.yaml`",
+};
+
+/// The text of a file.
+///
+/// # Errors
+///
+/// A file that is missing, cannot be read, is a directory, is larger than
+/// 4 MiB or is not UTF-8 text.
+pub(crate) fn text(path: &Path, kind: &Kind) -> Result<String, InputErrors> {
     let name = path.display().to_string();
-    let bytes = read(path).map_err(|problem| InputErrors::whole(&name, *problem))?;
+    let bytes = read(path, kind).map_err(|problem| InputErrors::whole(&name, *problem))?;
     match String::from_utf8(bytes) {
-        Ok(text) => parse(&name, &text),
+        Ok(text) => Ok(text),
         Err(error) => {
             let good = error.utf8_error().valid_up_to();
             let lossy = String::from_utf8_lossy(error.as_bytes()).into_owned();
@@ -38,26 +64,26 @@ pub fn load(path: &Path) -> Result<Catalogue, InputErrors> {
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, Box<Problem>> {
+fn read(path: &Path, kind: &Kind) -> Result<Vec<u8>, Box<Problem>> {
     let whole = Span::default();
     let cannot = |error: std::io::Error| {
         Box::new(match error.kind() {
             ErrorKind::NotFound => Problem::new(whole, "there is no such file")
-                .expected("a file of scenarios")
-                .help("name one, `halfopen run FILE`, or run in the directory of `scenarios.yaml`"),
+                .expected(kind.what)
+                .help(kind.missing),
             ErrorKind::PermissionDenied => Problem::new(whole, "this file may not be read")
-                .expected("a file of scenarios that this user may read"),
-            ErrorKind::IsADirectory => directory(),
+                .expected(format!("{} that this user may read", kind.what)),
+            ErrorKind::IsADirectory => directory(kind),
             _ => Problem::new(whole, format!("failed to read this file: {error}"))
-                .expected("a file of scenarios"),
+                .expected(kind.what),
         })
     };
     let data = std::fs::metadata(path).map_err(cannot)?;
     if data.is_dir() {
-        return Err(Box::new(directory()));
+        return Err(Box::new(directory(kind)));
     }
     if data.len() > MAX_BYTES {
-        return Err(Box::new(too_large(data.len())));
+        return Err(Box::new(too_large(data.len(), kind)));
     }
     // A pipe or a device has no length: read no more than the limit.
     let mut bytes = Vec::new();
@@ -65,26 +91,31 @@ fn read(path: &Path) -> Result<Vec<u8>, Box<Problem>> {
         .and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes))
         .map_err(cannot)?;
     if bytes.len() as u64 > MAX_BYTES {
-        return Err(Box::new(too_large(bytes.len() as u64)));
+        return Err(Box::new(too_large(bytes.len() as u64, kind)));
     }
     Ok(bytes)
 }
 
-fn directory() -> Problem {
+fn directory(kind: &Kind) -> Problem {
     Problem::new(Span::default(), "this is a directory")
-        .expected("a file of scenarios")
-        .help("name the file in it, such as `scenarios.yaml`")
+        .expected(kind.what)
+        .help(kind.directory)
 }
 
 /// More than [`MAX_BYTES`].
-pub(super) fn too_large(bytes: u64) -> Problem {
+fn too_large(bytes: u64, kind: &Kind) -> Problem {
     let size = format!("{}.{} MiB", bytes >> 20, ((bytes & 0xf_ffff) * 10) >> 20);
     Problem::new(
         Span::default(),
-        format!("this is too large to be a file of scenarios: {size}"),
+        format!("this is too large to be {}: {size}", kind.what),
     )
     .expected(format!("at most {} MiB", MAX_BYTES >> 20))
     .help("is it another file? If not, split it")
+}
+
+/// More than [`MAX_BYTES`] of scenarios.
+pub(super) fn too_many_scenarios(bytes: u64) -> Problem {
+    too_large(bytes, &SCENARIOS)
 }
 
 /// Not text; the place is 0-based.

@@ -12,26 +12,29 @@ pub mod load;
 pub mod schema;
 
 mod action;
-mod decode;
+pub(crate) mod decode;
 mod detector;
 mod event;
 mod expand;
-mod fields;
-mod findings;
+pub(crate) mod fields;
+pub(crate) mod findings;
 mod happening;
 mod heartbeat;
+mod impair;
+mod impairment;
 mod lane;
 mod mark;
 mod matrix;
-mod name;
+mod middlebox;
+pub(crate) mod name;
 mod network;
 mod packet;
-mod scalar;
+pub(crate) mod scalar;
 mod schema_parts;
-mod sign;
+pub(crate) mod sign;
 mod step;
 mod sysctl;
-mod tree;
+pub(crate) mod tree;
 
 #[cfg(test)]
 mod tests;

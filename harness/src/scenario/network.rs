@@ -35,6 +35,7 @@ pub fn built_in() -> IndexMap<String, Network> {
                 name: name.to_owned(),
                 nodes,
                 cables,
+                nats: Vec::new(),
             },
         )
     };
@@ -179,6 +180,7 @@ fn one<'a>(dec: &Decoder<'a, '_>, name: &str, node: &'a Node) -> Option<Network>
         name: name.to_owned(),
         nodes,
         cables,
+        nats: Vec::new(),
     })
 }
 
@@ -223,11 +225,14 @@ pub fn names<'n>(
 }
 
 /// The far ends of a node's cables.
-pub fn neighbours<'n>(network: &'n Network, node: &'n str) -> Vec<&'n str> {
-    let far = |(a, b): &'n (String, String)| match node {
-        node if node == a => Some(b.as_str()),
-        node if node == b => Some(a.as_str()),
-        _ => None,
-    };
-    network.cables.iter().filter_map(far).collect()
+pub fn neighbours<'n>(network: &'n Network, node: &str) -> Vec<&'n str> {
+    let mut far = Vec::new();
+    for (a, b) in &network.cables {
+        if node == a {
+            far.push(b.as_str());
+        } else if node == b {
+            far.push(a.as_str());
+        }
+    }
+    far
 }

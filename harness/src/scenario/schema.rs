@@ -99,6 +99,7 @@ fn scenario() -> Value {
                 "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }],
             },
             "network": { "type": "string", "description": "link, lan, routed, or a network of this file. Default: link." },
+            "nat": nat(),
             "family": words("The address family. Default: ipv4.", &["ipv4", "ipv6"]),
             "sysctls": {
                 "description": "Sysctls by host, or `all`.",
@@ -126,6 +127,19 @@ fn scenario() -> Value {
             "faults": { "description": "What is done, and when.", "type": "array", "items": { "$ref": "#/$defs/event" } },
             "give_up": reference("duration", "How long after the start the case ends when nobody noticed anything; at most 24h."),
             "clock": words("`virtual`: only sensible in virtual time, because it lasts hours. Default: any.", &["any", "virtual"]),
+        }),
+    )
+}
+
+fn nat() -> Value {
+    object(
+        "A router keeps state of every TCP connection opened through it from the inside and lets nothing else through; over IPv4 it translates addresses, too.",
+        &["inside"],
+        json!({
+            "router": { "type": "string", "description": "The router. Default: the only one." },
+            "inside": { "description": "Hosts on its inside.", "anyOf": [{ "type": "string" }, { "type": "array", "minItems": 1, "items": { "type": "string" } }] },
+            "idle": reference("duration", "How long it remembers a connection without a packet, whole seconds. Default: 5d, as Linux."),
+            "on_forgotten": words("What becomes of packets of a connection it does not know: nothing, an RST, or (as Linux by default) from the inside it is known again. Default: silence.", &["silence", "reset", "resume"]),
         }),
     )
 }

@@ -43,6 +43,7 @@ pub fn definitions() -> Map<String, Value> {
         ("detector", detector()),
         ("network", network()),
         ("sign", sign()),
+        ("known", known()),
         (
             "signs",
             json!({ "anyOf": [{ "$ref": "#/$defs/sign" }, { "type": "array", "items": { "$ref": "#/$defs/sign" } }] }),
@@ -151,6 +152,19 @@ fn sign() -> Value {
             "lane": { "type": "string", "description": "The lane that notices." },
             "after": { "type": "string", "description": "Time since the fault: 9m, or earliest and latest, 5s..6.2s." },
             "when": reference("when", "In a list: the cases this sign is for. The first that matches counts."),
+            "known": reference("known", "Under `expect`: why something else is seen until it is mended."),
+        }),
+    )
+}
+
+fn known() -> Value {
+    object(
+        "A difference that is known and put up with: it is told, and does not fail a run.",
+        &["reason"],
+        json!({
+            "reason": { "type": "string", "description": "Why it is put up with." },
+            "bug": { "type": ["string", "number"], "description": "Where it is followed: a bug's number or address." },
+            "shows": reference("sign", "What is seen meanwhile; anything else is no known difference. Default: anything."),
         }),
     )
 }
@@ -286,10 +300,6 @@ fn event() -> Value {
     ];
     reject["properties"]["with"] = words("With what.", &answers);
     reject["required"] = json!(["with"]);
-    let cable = json!({ "description": "A node with one cable, or the nodes at both ends.", "anyOf": [
-        { "type": "string" },
-        { "type": "array", "minItems": 2, "maxItems": 2, "items": { "type": "string" } },
-    ] });
     object(
         "Something the runner does: when, and one verb.",
         &[],
@@ -315,6 +325,7 @@ fn event() -> Value {
                 "host": text("The host."),
                 "down_for": reference("duration", "Default: 500ms."),
                 "mac": words("Default: same.", &["same", "new"]),
+                "state": words("What a router with `nat` knew of connections. Default: lost.", &["lost", "kept"]),
             }))),
             "restart": object("A lane ends and is started again.", &["lane", "fin"], json!({
                 "lane": text("The lane."),
@@ -323,10 +334,11 @@ fn event() -> Value {
                 "fin": reference("truth", "Its process is killed, and the kernel sends FIN; else its host loses power and comes back, and nobody does."),
             })),
             "cut": or_text("Nothing passes the cable.", object("Which cable, and how.", &["cable"], json!({
-                "cable": cable,
+                "cable": cable(),
                 "direction": words("Seen from the named end. Default: both.", &["both", "from", "to"]),
                 "carrier": words("What the ends see. Default: kept.", &["kept", "lost"]),
             }))),
+            "impair": impair(),
             "heal": text("Undo an event by its name, or `all`."),
             "drop": { "anyOf": [{ "type": "null" }, rule("Packets that match vanish.")] },
             "reject": reject,
@@ -334,6 +346,12 @@ fn event() -> Value {
             "address_removed": text("The host loses its addresses."),
             "interface": changed("A host's interface.", &["down", "deleted"]),
             "neighbour": changed("A host's ARP and NDP entries.", &["flushed", "pinned"]),
+            "forget": text("A router with `nat` forgets every connection."),
+            "move": object("A host's address moves to another host of its LAN.", &["from", "to", "announced"], json!({
+                "from": text("Whose address it is."),
+                "to": text("Who has it from then on."),
+                "announced": reference("truth", "The new owner says so to everybody: gratuitous ARP, unsolicited neighbour advertisement."),
+            })),
             "type": object("Text appears on a lane's keyboard.", &["lane", "text"], json!({
                 "lane": text("The lane."),
                 "text": { "type": ["string", "number"], "description": "A line." },
@@ -341,6 +359,56 @@ fn event() -> Value {
             "netstat": { "description": "Sockets are looked at.", "anyOf": [{ "type": "null" }, { "type": "object", "maxProperties": 0 }] },
         }),
     )
+}
+
+fn impair() -> Value {
+    let share = |description: &str| {
+        let percent = json!({ "type": "string", "pattern": "^[0-9.]+ *%$" });
+        json!({ "description": description, "anyOf": [percent, { "$ref": "#/$defs/axis" }] })
+    };
+    let loss = object(
+        "Lost in bursts.",
+        &["rate", "burst"],
+        json!({
+            "rate": share("This share of all packets."),
+            "burst": reference("number", "So many in a row on average."),
+        }),
+    );
+    let mtu = object(
+        "What passes, and whether the sender is told.",
+        &["size"],
+        json!({
+            "size": reference("number", "Bytes of the largest IP packet that passes."),
+            "icmp": reference("truth", "ICMP fragmentation needed, ICMPv6 packet too big. Default: false."),
+        }),
+    );
+    object(
+        "A cable goes bad. At 0s: from before anybody connects, and time does not count from it.",
+        &["cable"],
+        json!({
+            "cable": cable(),
+            "direction": words("Seen from the named end. Default: both.", &["both", "from", "to"]),
+            "by": words("What does it. Default: auto, netem where the kernel has it.", &["auto", "netem", "relay", "nft", "tc"]),
+            "loss": { "description": "This share of the packets vanishes.", "anyOf": [share("Each by its own throw."), loss] },
+            "delay": reference("duration", "Every packet is under way for so much longer."),
+            "jitter": reference("duration", "The delay is anything from delay - jitter to delay + jitter."),
+            "reorder": share("This share of the packets is not delayed, and overtakes those that are."),
+            "duplicate": share("This share of the packets comes twice."),
+            "corrupt": share("In this share of the packets one bit is flipped."),
+            "rate": { "description": "Bits a second: 64kbit, 10mbit, 1gbit.", "type": "string" },
+            "queue": reference("number", "With a rate: packets that may wait. Default: 1000."),
+            "mtu": { "description": "Larger IP packets vanish.", "anyOf": [{ "$ref": "#/$defs/number" }, mtu] },
+            "seed": reference("number", "Where the random numbers begin."),
+        }),
+    )
+}
+
+/// A cable, by what is at its ends.
+fn cable() -> Value {
+    json!({ "description": "A node with one cable, or the nodes at both ends.", "anyOf": [
+        { "type": "string" },
+        { "type": "array", "minItems": 2, "maxItems": 2, "items": { "type": "string" } },
+    ] })
 }
 
 fn rule(description: &str) -> Value {

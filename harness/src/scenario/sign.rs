@@ -1,11 +1,11 @@
-//! `book` and `expect`: what a call shows.
+//! `book`, `expect` and what a baseline keeps: what a call shows.
 
 use std::str::FromStr;
 
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
 
-use super::case::{Sign, SignKind};
+use super::case::{Known, Sign, SignKind};
 use super::decode::Decoder;
 use super::error::Problem;
 use super::fields::Fields;
@@ -23,7 +23,7 @@ const KINDS: [&str; 7] = [
     "heartbeat_lost",
     "unnoticed",
 ];
-const KEYS: [&str; 11] = [
+const KEYS: [&str; 12] = [
     "errno",
     "eof",
     "hangup",
@@ -35,7 +35,10 @@ const KEYS: [&str; 11] = [
     "lane",
     "after",
     "when",
+    "known",
 ];
+/// The keys of a sign that stands for what was seen: no `when`, no `known`.
+const SEEN: usize = 10;
 /// Calls that endpoints make; `heartbeat` is the wait for one, as reports name it.
 const CALLS: [&str; 13] = [
     "socket",
@@ -59,6 +62,7 @@ pub fn sign<'a>(
     dec: &Decoder<'a, '_>,
     node: Option<&'a Node>,
     lanes: &[String],
+    said: Said,
 ) -> Option<Option<Sign>> {
     let Some(node) = node else { return Some(None) };
     let Value::List(entries) = &node.value else {
@@ -70,13 +74,13 @@ pub fn sign<'a>(
                     .help("make it a list: `- { when: { ... }, errno: ... }`"),
             );
         }
-        return one(dec, &fields, lanes).map(Some);
+        return one(dec, &fields, Some(lanes), said).map(Some);
     };
     let mut chosen: Option<Option<Sign>> = None;
     for entry in entries {
         let fields = dec.fields(entry, "a sign", &KEYS)?;
         let holds = dec.when(&fields);
-        let sign = one(dec, &fields, lanes);
+        let sign = one(dec, &fields, Some(lanes), said);
         dec.findings.choose(entry.span, holds && chosen.is_none());
         if holds && chosen.is_none() {
             chosen = Some(sign);
@@ -88,7 +92,48 @@ pub fn sign<'a>(
     }
 }
 
-fn one<'a>(dec: &Decoder<'a, '_>, fields: &Fields<'a>, lanes: &[String]) -> Option<Sign> {
+/// Who says what a call shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Said {
+    /// A book: it is right or wrong, and cannot know.
+    ByBook,
+    /// Somebody who expects it.
+    Expected,
+}
+
+/// A sign that was seen once, as a baseline keeps it; any lane will do.
+pub fn seen<'a>(dec: &Decoder<'a, '_>, node: &'a Node) -> Option<Sign> {
+    let fields = dec.fields(node, "a sign", &KEYS[..SEEN])?;
+    one(dec, &fields, None, Said::ByBook)
+}
+
+/// `known: { reason: ..., bug: ..., shows: ... }`.
+pub fn known<'a>(dec: &Decoder<'a, '_>, node: &'a Node) -> Option<Known> {
+    let what = "a known difference";
+    let fields = dec.fields(node, what, &["reason", "bug", "shows"])?;
+    let reason = dec.required(&fields, what, "reason", "why it is put up with");
+    let bug = match fields.get("bug") {
+        None => None,
+        Some(node) => Some(dec.text(node, "a bug's number or address")?),
+    };
+    let shows = match fields.get("shows") {
+        None => None,
+        Some(node) => Some(seen(dec, node)?),
+    };
+    Some(Known {
+        reason: dec.text(reason?, "why it is put up with")?,
+        bug,
+        shows,
+    })
+}
+
+/// `lanes`: those there are, when that is known.
+fn one<'a>(
+    dec: &Decoder<'a, '_>,
+    fields: &Fields<'a>,
+    lanes: Option<&[String]>,
+    said: Said,
+) -> Option<Sign> {
     let given: Vec<_> = fields
         .entries
         .iter()
@@ -155,9 +200,24 @@ fn one<'a>(dec: &Decoder<'a, '_>, fields: &Fields<'a>, lanes: &[String]) -> Opti
         None => None,
         Some(node) => Some(dec.known(node, "call", CALLS)?),
     };
-    let lane = match fields.get("lane") {
-        None => None,
-        Some(node) => Some(dec.known(node, "lane", lanes.iter().map(String::as_str))?),
+    let lane = match (fields.get("lane"), lanes) {
+        (None, _) => None,
+        (Some(node), None) => Some(dec.text(node, "the name of a lane")?),
+        (Some(node), Some(lanes)) => {
+            Some(dec.known(node, "lane", lanes.iter().map(String::as_str))?)
+        }
+    };
+    let known = match (fields.get("known"), said) {
+        (None, _) => None,
+        (Some(node), Said::Expected) => Some(Box::new(known(dec, node)?)),
+        (Some(node), Said::ByBook) => {
+            dec.problem(
+                Problem::new(node.span, "a book has no known differences")
+                    .expected("`known` beside what is expected of Linux")
+                    .help("write it under `expect`"),
+            );
+            return None;
+        }
     };
     let after = match fields.get("after") {
         None => None,
@@ -172,6 +232,7 @@ fn one<'a>(dec: &Decoder<'a, '_>, fields: &Fields<'a>, lanes: &[String]) -> Opti
         call,
         lane,
         after,
+        known,
     })
 }
 

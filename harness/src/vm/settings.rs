@@ -53,7 +53,7 @@ pub const CHANNEL_DEVICE: &str = "0x1110";
 
 /// Modules that labs, faults and observers use. What a kernel does not have is
 /// left out; what they need themselves is added.
-pub const MODULES: [&str; 27] = [
+pub const MODULES: [&str; 28] = [
     "veth",
     "bridge",
     "nf_tables",
@@ -63,6 +63,7 @@ pub const MODULES: [&str; 27] = [
     "nft_limit",
     "nft_counter", // Part of nf_tables from 5.17 on.
     "nft_ct",
+    "nf_conntrack_netlink",
     "nft_reject_inet",
     "nft_reject_ipv4",
     "nft_reject_ipv6",

@@ -3,6 +3,7 @@
 //! Needs the programs (`cargo build -p halfopen -p halfopen-fixtures`), and
 //! root or user namespaces where cases are run.
 
+mod baseline;
 mod machine;
 mod place;
 mod results;

@@ -75,5 +75,10 @@ pub fn assert_said(name: &str, ran: &Ran) {
     settings.add_filter(r"(client [a-z]+) +\d+(\.\d+)? (ns|us|ms|s)\b", "$1  [time]");
     settings.add_filter(r"\bby +after\b", "by  after");
     settings.add_filter(r"\bin \d+(\.\d+)? (ms|s)\b", "in [time]");
+    settings.add_filter(
+        r"(client's [a-z]+) after \d+(\.\d+)?( us| ms| s|ms|s)\b",
+        "$1 after [time]",
+    );
+    settings.add_filter(r"\bkernel \S+, real time", "kernel [release], real time");
     settings.bind(|| insta::assert_snapshot!(name, ran));
 }

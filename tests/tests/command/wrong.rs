@@ -41,6 +41,7 @@ fn unknown_command_and_option() {
         "run --frobnicate",
         "run --jobs 0",
         "run --ladder --format json",
+        "run --ladder --against base.yaml",
     ] {
         assert_eq!(place.halfopen(words).code, Some(2), "{words}");
     }

@@ -47,7 +47,10 @@ const AND: u16 = 0x54;
 const JUMP_EQUAL: u16 = 0x15;
 const JUMP_GREATER_OR_EQUAL: u16 = 0x35;
 const JUMP_ANY_BIT: u16 = 0x45;
+const JUMP_GREATER: u16 = 0x25;
 const RETURN: u16 = 0x06;
+/// A = length of the frame.
+const LD_LENGTH: u16 = 0x80;
 
 /// Offset of the EtherType, and of what follows it.
 const ETHERTYPE: u32 = 12;
@@ -116,6 +119,16 @@ pub fn drop_program(rule: &Match) -> Result<Program, LabError> {
         }
     }
     b.label(Target::Caught);
+    if let Some(size) = rule.longer_than {
+        // cls_bpf shows the frame from its Ethernet header on, at ingress, too.
+        b.load(LD_LENGTH, 0);
+        b.check(
+            JUMP_GREATER,
+            size.saturating_add(NETWORK),
+            None,
+            Some(Target::Pass),
+        );
+    }
     if let Some(limit) = rule.threshold(u32::MAX) {
         b.load(LD_WORD, RANDOM);
         b.check(JUMP_GREATER_OR_EQUAL, limit, Some(Target::Pass), None);

@@ -40,6 +40,8 @@ pub(super) enum Compare {
     NotEqual = 1,
     /// NFT_CMP_LT: as memcmp() does, so numbers must be in network order.
     Less = 2,
+    /// NFT_CMP_GT: the same.
+    Greater = 4,
 }
 
 /// Where numgen's numbers come from.
@@ -99,7 +101,21 @@ impl<'a, 'b> Expressions<'a, 'b> {
             a.be32(2, modulus);
             a.be32(3, numbers as u32);
         });
-        // The number is in this machine's order; Less needs network order.
+        self.number(Compare::Less, limit);
+    }
+
+    /// Matches packets of more bytes than this, from the IP header on: at a
+    /// device's ingress the Ethernet header is off already (eth_type_trans()).
+    pub fn longer_than(&mut self, size: u32) {
+        self.push("meta", |a| {
+            a.be32(1, REGISTER);
+            a.be32(2, libc::NFT_META_LEN as u32);
+        });
+        self.number(Compare::Greater, size);
+    }
+
+    /// Compares a number in this machine's order; memcmp() needs network order.
+    fn number(&mut self, compare: Compare, limit: u32) {
         self.push("byteorder", |a| {
             a.be32(1, REGISTER);
             a.be32(2, REGISTER);
@@ -107,7 +123,32 @@ impl<'a, 'b> Expressions<'a, 'b> {
             a.be32(4, 4);
             a.be32(5, 4);
         });
-        self.compare(Compare::Less, &limit.to_be_bytes());
+        self.compare(compare, &limit.to_be_bytes());
+    }
+
+    /// Matches if the packet's connection is in one of these states
+    /// (NF_CT_STATE_BIT).
+    pub fn connection_state(&mut self, states: u32) {
+        /// NFT_CT_STATE.
+        const STATE: u32 = 0;
+        self.push("ct", |a| {
+            a.be32(1, REGISTER);
+            a.be32(2, STATE);
+        });
+        // The kernel puts it there in this machine's byte order.
+        self.push("bitwise", |a| {
+            a.be32(1, REGISTER);
+            a.be32(2, REGISTER);
+            a.be32(3, 4);
+            a.nest(4, |a| a.ne32(DATA_VALUE, states));
+            a.nest(5, |a| a.ne32(DATA_VALUE, 0));
+        });
+        self.compare(Compare::NotEqual, &0u32.to_ne_bytes());
+    }
+
+    /// The source becomes the address of the device that the packet leaves by.
+    pub fn masquerade(&mut self) {
+        self.push("masq", |_| ());
     }
 
     /// Counts the packets that come so far.
@@ -132,6 +173,11 @@ impl<'a, 'b> Expressions<'a, 'b> {
     /// Goes on in another chain, for good.
     pub fn goto(&mut self, chain: &str) {
         self.verdict(libc::NFT_GOTO, Some(chain));
+    }
+
+    /// The packet goes on; no later rule of this hook sees it.
+    pub fn accept(&mut self) {
+        self.verdict(libc::NF_ACCEPT, None);
     }
 
     /// The packet vanishes.

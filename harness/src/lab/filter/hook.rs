@@ -121,6 +121,9 @@ fn match_packet(
             e.meta(libc::NFT_META_NFPROTO, Compare::Equal, &[protocol as u8]);
         }
     }
+    if let Some(size) = rule.longer_than {
+        e.longer_than(size);
+    }
     // Offsets of source and destination in the IPv4 and the IPv6 header.
     let (src, dst) = if family == Some(Family::Ipv6) {
         (8, 24)

@@ -122,8 +122,8 @@ impl Attributes<'_> {
         self.nest_as(kind | NLA_F_NESTED, inner);
     }
 
-    /// Bytes without an attribute's header, as IFLA_INFO_DATA's peer has them.
-    #[cfg(test)]
+    /// Bytes without an attribute's header, as netem's options begin with and
+    /// IFLA_INFO_DATA's peer has them.
     pub fn raw(&mut self, value: &[u8]) {
         self.bytes.extend_from_slice(value);
     }

@@ -7,17 +7,23 @@
 
 pub mod bpf;
 mod closer;
+mod conntrack;
 mod expression;
+mod flows;
 mod hook;
 mod message;
 mod netfilter;
 mod nft;
+pub mod qdisc;
 mod rule;
 mod socket;
 pub mod tc;
 
+pub(crate) use conntrack::Tracking;
+pub use flows::Flow;
 pub use hook::{Action, Hook};
 pub use netfilter::{Filter, PortRef, RuleId};
+pub use qdisc::Qdiscs;
 pub use rule::{Match, tcp_flag};
 pub use socket::Refusal;
 pub use tc::{Clsact, Side, TcRuleId};

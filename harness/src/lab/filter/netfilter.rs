@@ -53,6 +53,8 @@ struct Layout {
 struct Port {
     /// Index of the port that frames leave by.
     other: u32,
+    /// Index of a device that takes them instead.
+    detour: Option<u32>,
     blocked: bool,
 }
 
@@ -96,6 +98,7 @@ impl Filter {
         for (from, to) in directions.clone() {
             let port = layout.ports.entry(from.name.clone()).or_insert(Port {
                 other: to.ifindex,
+                detour: None,
                 blocked: false,
             });
             port.other = to.ifindex;
@@ -133,6 +136,24 @@ impl Filter {
         if ports.is_empty() {
             return Ok(());
         }
+        change.commit(&mut self.socket)?;
+        self.layout = layout;
+        Ok(())
+    }
+
+    /// What enters this port leaves by another device than its cable's other
+    /// port; None: by that one again. Rules and blockades come before.
+    ///
+    /// # Errors
+    /// [`LabError::Unknown`] for a port that was never joined.
+    pub fn detour(&mut self, port: &str, by: Option<u32>) -> Result<(), LabError> {
+        let mut layout = self.layout.clone();
+        match layout.ports.get_mut(port) {
+            Some(port) => port.detour = by,
+            None => return Err(self.layout.unknown_port(port)),
+        }
+        let mut change = Transaction::new(&self.socket);
+        layout.write(&Hook::Port(port.to_owned()), &mut change);
         change.commit(&mut self.socket)?;
         self.layout = layout;
         Ok(())
@@ -219,7 +240,7 @@ impl Layout {
         }
         if let Some(port) = port {
             change.rule(table, &chain, "CONFIG_NFT_FWD_NETDEV", |e| {
-                e.forward(port.other)
+                e.forward(port.detour.unwrap_or(port.other))
             });
         }
     }

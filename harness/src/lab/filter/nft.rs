@@ -72,52 +72,63 @@ pub(super) enum BaseHook<'a> {
     Ingress(&'a str),
     /// A hook of IP: NF_INET_LOCAL_IN, NF_INET_FORWARD, NF_INET_LOCAL_OUT.
     Inet(i32),
+    /// Where the source of what leaves is translated.
+    SourceNat,
 }
 
 /// Changes that happen all at once or not at all.
 pub(super) struct Transaction {
     messages: Messages,
+    table: &'static str,
 }
 
 impl Transaction {
     /// An empty one.
     pub fn new(socket: &NetlinkSocket) -> Self {
+        Transaction::in_table(socket, TABLE)
+    }
+
+    /// An empty one for a table of another name.
+    pub fn in_table(socket: &NetlinkSocket, table: &'static str) -> Self {
         let mut messages = socket.start();
         batch_limit(&mut messages, libc::NFNL_MSG_BATCH_BEGIN);
-        Transaction { messages }
+        Transaction { messages, table }
     }
 
     /// Makes the table; nothing happens if it is there.
     pub fn table(&mut self, family: TableFamily) {
+        let table = self.table;
         let purpose = Purpose {
             what: "make an nftables table".into(),
             needs: family.needs(),
         };
         self.push(NEWTABLE, NLM_F_CREATE, family, purpose, |a| {
-            a.string(TABLE_NAME, TABLE)
+            a.string(TABLE_NAME, table)
         });
     }
 
     /// Makes a chain that others jump to; nothing happens if it is there.
     pub fn chain(&mut self, family: TableFamily, name: &str) {
+        let table = self.table;
         let purpose = Purpose {
             what: format!("make nftables chain {name}"),
             needs: "",
         };
         self.push(NEWCHAIN, NLM_F_CREATE, family, purpose, |a| {
-            a.string(CHAIN_TABLE, TABLE);
+            a.string(CHAIN_TABLE, table);
             a.string(CHAIN_NAME, name);
         });
     }
 
     /// Makes a chain that others jump to and that is not there yet.
     pub fn new_chain(&mut self, family: TableFamily, name: &str) {
+        let table = self.table;
         let purpose = Purpose {
             what: format!("make nftables chain {name}"),
             needs: "",
         };
         self.push(NEWCHAIN, NLM_F_CREATE | NLM_F_EXCL, family, purpose, |a| {
-            a.string(CHAIN_TABLE, TABLE);
+            a.string(CHAIN_TABLE, table);
             a.string(CHAIN_NAME, name);
         });
     }
@@ -125,22 +136,30 @@ impl Transaction {
     /// Makes a chain that packets enter from a hook; nothing happens if it is
     /// there with this hook.
     pub fn base_chain(&mut self, family: TableFamily, name: &str, hook: BaseHook) {
+        let table = self.table;
         let purpose = Purpose {
             what: format!("make nftables base chain {name}"),
             needs: "",
         };
         self.push(NEWCHAIN, NLM_F_CREATE, family, purpose, |a| {
-            a.string(CHAIN_TABLE, TABLE);
+            a.string(CHAIN_TABLE, table);
             a.string(CHAIN_NAME, name);
-            a.string(CHAIN_TYPE, "filter");
+            let kind = match hook {
+                BaseHook::SourceNat => "nat",
+                BaseHook::Ingress(_) | BaseHook::Inet(_) => "filter",
+            };
+            a.string(CHAIN_TYPE, kind);
             a.be32(CHAIN_POLICY, libc::NF_ACCEPT as u32);
             a.nest(CHAIN_HOOK, |a| {
-                let (number, device) = match hook {
-                    BaseHook::Ingress(device) => (libc::NF_NETDEV_INGRESS, Some(device)),
-                    BaseHook::Inet(number) => (number, None),
+                let (number, priority, device) = match hook {
+                    BaseHook::Ingress(device) => (libc::NF_NETDEV_INGRESS, 0, Some(device)),
+                    BaseHook::Inet(number) => (number, 0, None),
+                    BaseHook::SourceNat => {
+                        (libc::NF_INET_POST_ROUTING, libc::NF_IP_PRI_NAT_SRC, None)
+                    }
                 };
                 a.be32(HOOK_NUMBER, number as u32);
-                a.be32(HOOK_PRIORITY, 0);
+                a.be32(HOOK_PRIORITY, priority as u32);
                 if let Some(device) = device {
                     a.string(HOOK_DEVICE, device);
                 }
@@ -151,24 +170,26 @@ impl Transaction {
     /// Removes a chain and its rules. No rule may lead to it any more.
     pub fn delete_chain(&mut self, family: TableFamily, name: &str) {
         self.flush(family, name);
+        let table = self.table;
         let purpose = Purpose {
             what: format!("remove nftables chain {name}"),
             needs: "",
         };
         self.push(DELCHAIN, 0, family, purpose, |a| {
-            a.string(CHAIN_TABLE, TABLE);
+            a.string(CHAIN_TABLE, table);
             a.string(CHAIN_NAME, name);
         });
     }
 
     /// Removes all rules of a chain.
     pub fn flush(&mut self, family: TableFamily, chain: &str) {
+        let table = self.table;
         let purpose = Purpose {
             what: format!("empty nftables chain {chain}"),
             needs: "",
         };
         self.push(DELRULE, 0, family, purpose, |a| {
-            a.string(RULE_TABLE, TABLE);
+            a.string(RULE_TABLE, table);
             a.string(RULE_CHAIN, chain);
         });
     }
@@ -182,12 +203,13 @@ impl Transaction {
         needs: &'static str,
         expressions: impl FnOnce(&mut Expressions),
     ) {
+        let table = self.table;
         let purpose = Purpose {
             what: format!("add a rule to nftables chain {chain}"),
             needs,
         };
         self.push(NEWRULE, NLM_F_CREATE | NLM_F_APPEND, family, purpose, |a| {
-            a.string(RULE_TABLE, TABLE);
+            a.string(RULE_TABLE, table);
             a.string(RULE_CHAIN, chain);
             a.nest(RULE_EXPRESSIONS, |list| {
                 expressions(&mut Expressions::new(list))

@@ -30,6 +30,8 @@ pub struct Match {
     pub dport: Option<u16>,
     /// Only TCP.
     pub tcp: bool,
+    /// Only IP packets of more bytes than this, IP header included.
+    pub longer_than: Option<u32>,
     /// Only the first so many packets.
     pub count: Option<u32>,
     /// Only this share of the packets, 0 to 1, each by its own throw.

@@ -8,6 +8,7 @@ use super::{Lab, LabBuilder, LabError};
 use crate::scenario::case::{Family, NeighbourChange};
 
 mod faults;
+mod nat;
 mod topology;
 
 const BOTH: [Family; 2] = [Family::Ipv4, Family::Ipv6];

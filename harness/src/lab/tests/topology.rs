@@ -17,6 +17,7 @@ fn network(nodes: &[(&str, NodeKind)], cables: &[(&str, &str)]) -> Network {
             .iter()
             .map(|(a, b)| ((*a).into(), (*b).into()))
             .collect(),
+        nats: Vec::new(),
     }
 }
 

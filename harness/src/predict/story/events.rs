@@ -42,7 +42,7 @@ impl<'a> World<'a> {
         let now = self.moments.of_event(&event.name);
         let now = now.unwrap_or(Span::at(self.now));
         self.moment = now;
-        if event.happening.is_fault() {
+        if event.is_fault() {
             self.fault.get_or_insert(now);
         }
         let mut mark_now = true;
@@ -74,6 +74,7 @@ impl<'a> World<'a> {
                 host,
                 down_for,
                 same_mac,
+                ..
             } => {
                 self.crash(host)?;
                 let boot = Later::Boot {
@@ -87,6 +88,9 @@ impl<'a> World<'a> {
             Happening::Heal { what } => {
                 self.paths.heal(what.as_deref());
                 self.network_changed(now)?;
+            }
+            Happening::Move { .. } => {
+                return Err("an address that moves: no rule for it yet".into());
             }
             network => {
                 self.paths.add(&event.name, network);

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use crate::predict::errno;
 use crate::predict::facts::Fate;
 use crate::scenario::case::{
-    Carrier, Case, Direction, Family, Happening, Mechanism, NeighbourChange, NodeKind, PacketRule,
-    Place, RejectWith, RouteChange,
+    CableRef, Carrier, Case, Direction, Family, Happening, Impairment, Mechanism, NeighbourChange,
+    NodeKind, PacketRule, Place, RejectWith, RouteChange,
 };
 
 /// The kinds of packet that filters tell apart.
@@ -334,6 +334,7 @@ impl<'a> Paths<'a> {
         a: &str,
         b: &str,
     ) -> Result<Option<Fate>, String> {
+        self.is_good(a, b)?;
         self.filters(from, to, kind, |rule| match &rule.place {
             Place::Wire(node) => {
                 let near = node.as_ref().or(rule.from.as_ref()).or(rule.to.as_ref());
@@ -341,6 +342,28 @@ impl<'a> Paths<'a> {
             }
             _ => false,
         })
+    }
+
+    /// What a bad line does to a packet is chance, or depends on what else is
+    /// under way.
+    fn is_good(&self, a: &str, b: &str) -> Result<(), String> {
+        let of_hop = |cable: &CableRef, direction: Direction| {
+            let from_near = cable.near == a && cable.far.as_ref().is_none_or(|f| f == b);
+            let to_near = cable.near == b && cable.far.as_ref().is_none_or(|f| f == a);
+            match direction {
+                Direction::Both => from_near || to_near,
+                Direction::From => from_near,
+                Direction::To => to_near,
+            }
+        };
+        for active in &self.active {
+            if let Happening::Impair(impair) = active.what
+                && of_hop(&impair.cable, impair.direction)
+            {
+                return Err(format!("the line is bad: {}", why(&impair.line)));
+            }
+        }
+        Ok(())
     }
 
     fn at_router(
@@ -456,6 +479,21 @@ impl<'a> Paths<'a> {
             }
         }
         None
+    }
+}
+
+/// Why nobody can tell what a bad line leads to.
+fn why(line: &Impairment) -> &'static str {
+    if line.loss.is_some() || line.corrupt.is_some() || line.duplicate.is_some() {
+        "which packets it hits is chance"
+    } else if line.jitter.is_some() || line.reorder.is_some() {
+        "how long a packet is under way is chance"
+    } else if line.mtu.is_some() {
+        "what is lost depends on how TCP cuts what is written"
+    } else if line.rate.is_some() {
+        "round trips depend on how much waits in its queue"
+    } else {
+        "no rule knows how TCP's estimate of the round trip follows a delay"
     }
 }
 

@@ -16,6 +16,7 @@ const SYN: Match = Match {
     sport: None,
     dport: None,
     tcp: false,
+    longer_than: None,
     count: None,
     probability: None,
 };
