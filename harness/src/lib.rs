@@ -23,4 +23,5 @@ pub mod run;
 pub mod sandbox;
 pub mod scenario;
 pub mod sys;
+pub mod tune;
 pub mod vm;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::baseline::{BaselineArgs, DiffArgs};
 use super::question::PredictArgs;
+use super::tune::TuneArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// What your sockets do when the peer dies: which call returns, with which
@@ -40,6 +41,10 @@ pub(super) enum Command {
     /// Say what each case's sockets will do and why, without running any
     #[command(after_help = PREDICT_EXAMPLES)]
     Predict(PredictArgs),
+    /// Find settings that notice in time and ride outages out, or prove that
+    /// there are none
+    #[command(after_help = super::tune::HELP)]
+    Tune(TuneArgs),
     /// Show the cases there are, without running any
     #[command(after_help = LIST_EXAMPLES)]
     List(ListArgs),

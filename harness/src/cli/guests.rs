@@ -22,7 +22,7 @@ use super::select::Picked;
 use super::{interrupt, output};
 
 /// Every kernel that is found.
-const ALL: &str = "all";
+pub(super) const ALL: &str = "all";
 
 /// Runs cases on the kernels that were asked for and reports them.
 pub(super) fn run(
@@ -142,7 +142,7 @@ fn tell(
 
 /// The kernels that `--kernel` names: paths, releases (or how they begin), or
 /// `all`; without any the newest that is found.
-fn kernels_of(named: &[String]) -> Result<Vec<Kernel>, CliError> {
+pub(super) fn kernels_of(named: &[String]) -> Result<Vec<Kernel>, CliError> {
     let found = found::find();
     let none = || {
         CliError::Vm(

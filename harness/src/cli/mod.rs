@@ -17,6 +17,7 @@ mod progress;
 mod question;
 mod run;
 mod select;
+mod tune;
 
 pub use error::Exit;
 pub use main::main;

@@ -41,7 +41,13 @@ pub enum Fate {
         now: &'static str,
     },
     /// An ICMP error comes back at once.
-    Refused(RejectWith),
+    Refused {
+        /// Which.
+        with: RejectWith,
+        /// At most one a second: inet_peer_xrlim_allow(), whose tokens a rate
+        /// limit of 0 (icmp_ratelimit, as labs have it) sets to none.
+        slowly: bool,
+    },
     /// An RST comes back at once.
     Reset,
     /// The next hop's address has to be found out and nobody answers: host
@@ -212,10 +218,13 @@ impl Facts {
                 // A drop by nft comes late enough to be stamped; no route does not.
                 self.flies(Attempt::Lost, soft.is_some(), soft.unwrap_or(timed_out))
             }
-            (Fate::Refused(with), _) => {
+            (Fate::Refused { with, slowly }, _) => {
                 let reverts = errno::reverts_backoff(with, self.family);
                 let attempt = if reverts {
-                    Attempt::Reverted
+                    Attempt::Reverted {
+                        answered: self.in_flight == InFlight::After,
+                        slowly,
+                    }
                 } else {
                     Attempt::Lost
                 };
@@ -239,7 +248,7 @@ impl Facts {
             rules[0] = RuleId::UserTimeout;
         }
         match attempt {
-            Attempt::Reverted => rules.push(RuleId::RevertedBackoff),
+            Attempt::Reverted { .. } => rules.push(RuleId::RevertedBackoff),
             Attempt::DroppedByOwnQdisc => rules.push(RuleId::LocalDrop),
             Attempt::Lost => {}
         }
@@ -367,13 +376,7 @@ impl Facts {
     fn unresolved(&self, by_own_host: bool, in_flight: InFlight) -> Fall {
         // What left before the entry was gone did leave.
         let stuck = by_own_host && in_flight == InFlight::After;
-        let resolving = neighbour::given_up(self.kernel.wheel(), self.kernel.phase).hull();
-        let resolving = resolving.unwrap_or(Span::at(Duration::ZERO));
         let timed_out = self.flies(Attempt::Lost, stuck, errno::TIMED_OUT);
-        let end = timed_out.dead.hull().unwrap_or(Span::at(Duration::ZERO));
-        if end.latest < resolving.earliest {
-            return timed_out;
-        }
         let unreachable = "EHOSTUNREACH";
         let because = format!(
             "{}; the next hop's address is asked for in vain, three requests a second apart, and \
@@ -399,14 +402,6 @@ impl Facts {
             open: Some(why.into()),
             ..fall.clone()
         };
-        if self.family == Family::Ipv6 {
-            // No back-off is taken back: the course is that of silence.
-            return if end.earliest > resolving.latest {
-                fall
-            } else {
-                cannot_tell("whether the error arrives before TCP gives up")
-            };
-        }
         let (wheel, phase) = (self.kernel.wheel(), self.kernel.phase);
         let first = match in_flight {
             InFlight::After => First::Waits,
@@ -418,7 +413,7 @@ impl Facts {
             Asks::Router
         };
         let flight = self.flight(Attempt::Lost, stuck);
-        let ends = unresolved::ends(&flight, asks, first, wheel, phase);
+        let ends = unresolved::ends(&flight, (asks, self.family), first, wheel, phase);
         match (ends.timed_out.is_empty(), ends.unreachable.is_empty()) {
             (true, _) => Fall {
                 dead: ends.unreachable,
@@ -427,10 +422,7 @@ impl Facts {
             (false, true) => Fall {
                 dead: ends.timed_out,
                 errno: errno::TIMED_OUT,
-                because: format!(
-                    "{}; the first error ends it before it is kept",
-                    fall.because
-                ),
+                because: format!("{}; it ends before one is kept", fall.because),
                 ..fall
             },
             (false, false) => cannot_tell("whether the error is kept before TCP gives up"),
@@ -475,7 +467,7 @@ impl Facts {
                 let stuck = by_own_host && self.family == Family::Ipv4 && calling.linear == 0;
                 Some(self.connect_unresolved(silence, stuck.then_some(most)))
             }
-            Fate::Refused(with) => {
+            Fate::Refused { with, .. } => {
                 let second = silence.attempts.first().cloned().unwrap_or_default();
                 Some(Fall {
                     dead: Spans::one(Span::at(Duration::ZERO)).and(second),

@@ -22,7 +22,7 @@ const BLUR: Duration = Duration::from_millis(1);
 /// TCP_THIN_LINEAR_RETRIES.
 const THIN_LINEAR: u32 = 6;
 /// No sane budget has more expiries.
-const MOST: u32 = 600;
+const MOST: u32 = 4_000;
 
 /// The time tcp_model_timeout() allows for `n` retransmissions: doubling from
 /// `base` until `max`.
@@ -46,7 +46,12 @@ pub enum Attempt {
     DroppedByOwnQdisc,
     /// An ICMP error comes back at once that takes the back-off back
     /// (tcp_ld_RTO_revert(), RFC 6069).
-    Reverted,
+    Reverted {
+        /// The first segment has drawn one, too.
+        answered: bool,
+        /// At most one a second comes.
+        slowly: bool,
+    },
 }
 
 /// Data on its way that is not acknowledged.
@@ -86,9 +91,13 @@ pub struct Course {
     pub dead: Spans,
 }
 
-struct Run {
-    attempts: Vec<Jiffies>,
-    dead: Vec<Jiffies>,
+/// One course, in ticks.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Run {
+    /// The loss probe and the retransmissions.
+    pub attempts: Vec<Jiffies>,
+    /// Given up: several moments when an expiry is too close to the budget to call.
+    pub dead: Vec<Jiffies>,
 }
 
 impl Flight {
@@ -108,7 +117,7 @@ impl Flight {
     }
 
     /// The RTO with the times the loss probe may come after: tcp_schedule_loss_probe().
-    fn probes(&self, wheel: Wheel, rto: u64) -> impl Iterator<Item = (u64, u64)> {
+    pub(super) fn probes(&self, wheel: Wheel, rto: u64) -> impl Iterator<Item = (u64, u64)> {
         let probe = |rtt: Duration| {
             let ticks = wheel.ticks(rtt * 2);
             let more = if self.several {
@@ -129,7 +138,7 @@ impl Flight {
         let longest = wheel.ticks(self.rto_max.min(self.budget().saturating_mul(2)));
         for began in wheel.beginnings(longest, phase) {
             for (rto, probe) in self.rtos(wheel).flat_map(|rto| self.probes(wheel, rto)) {
-                let run = self.run(wheel, began, rto, probe);
+                let run = self.run_with(wheel, began, rto, probe);
                 for (n, at) in run.attempts.into_iter().enumerate() {
                     if attempts.len() <= n {
                         attempts.push(Vec::new());
@@ -148,9 +157,15 @@ impl Flight {
         }
     }
 
-    /// One course; more than one end when an expiry is too close to the budget
-    /// to call.
-    fn run(&self, wheel: Wheel, began: Jiffies, rto: u64, probe: u64) -> Run {
+    /// One course, from a moment and with an RTO that are known; more than one
+    /// end when an expiry is too close to the budget to call.
+    pub fn run(&self, wheel: Wheel, began: Jiffies, rto: u64) -> Run {
+        let (_, probe) = self.probes(wheel, rto).last().unwrap_or((rto, rto));
+        self.run_with(wheel, began, rto, probe)
+    }
+
+    /// The same, with the loss probe after so many ticks.
+    fn run_with(&self, wheel: Wheel, began: Jiffies, rto: u64, probe: u64) -> Run {
         let mut run = Run {
             attempts: Vec::new(),
             dead: Vec::new(),
@@ -159,7 +174,17 @@ impl Flight {
         let mut now = began;
         let mut wait = rto;
         let mut arms = Arms::Anyone;
+        let (answered, slowly) = match self.attempt {
+            Attempt::Reverted { answered, slowly } => (answered, slowly),
+            _ => (false, false),
+        };
+        let mut errored = answered.then_some(began);
+        let second = wheel.ticks(Duration::from_secs(1));
+        let draws = |errored: Option<Jiffies>, now: Jiffies| {
+            !slowly || errored.is_none_or(|last| now - last >= second)
+        };
         if self.tail_loss_probe {
+            let probe_draws = draws(errored, wheel.fires(now, probe, Arms::Anyone));
             now = wheel.fires(now, probe, Arms::Anyone);
             arms = Arms::Timer;
             if self.never_leaves {
@@ -167,9 +192,13 @@ impl Flight {
                 wait = (began + rto).saturating_sub(now).max(1);
             } else {
                 run.attempts.push(now);
+                if probe_draws {
+                    errored = Some(now);
+                }
             }
         }
         let mut base = rto;
+        let mut backoff = 0_u32;
         let mut first = self.never_leaves.then_some(began);
         let budget = self.budget();
         for retransmits in 0..MOST {
@@ -189,10 +218,19 @@ impl Flight {
             let first = *first.get_or_insert(now);
             wait = match self.attempt {
                 Attempt::DroppedByOwnQdisc => wheel.ticks(LOCAL_DROP_RETRY),
-                Attempt::Reverted => {
-                    // The error's softirq arms it, not the timer's function.
-                    arms = Arms::Anyone;
-                    base
+                Attempt::Reverted { .. } => {
+                    backoff += 1;
+                    let wait = |backoff: u32| (rto << backoff.min(20)).min(rto_max);
+                    if draws(errored, now) {
+                        errored = Some(now);
+                        backoff -= 1;
+                        // The error's softirq arms it, not the timer's function,
+                        // for what is left: the way there and back is a tick.
+                        arms = Arms::Anyone;
+                        wait(backoff).saturating_sub(1).max(1)
+                    } else {
+                        self.clamped(wait(backoff), wheel, wheel.span(now - first))
+                    }
                 }
                 Attempt::Lost => {
                     if !(self.thin_linear && retransmits < THIN_LINEAR) {
@@ -299,7 +337,10 @@ mod tests {
     #[test]
     fn a_reverted_backoff_ends_sooner() {
         let mut reverted = flight(2);
-        reverted.attempt = Attempt::Reverted;
+        reverted.attempt = Attempt::Reverted {
+            answered: true,
+            slowly: false,
+        };
         let (earliest, latest) = dead(&reverted);
         assert!(earliest > 1.82 && latest < 1.9, "{earliest} to {latest}");
     }

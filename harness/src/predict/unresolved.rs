@@ -13,6 +13,7 @@ use super::neighbour;
 use super::retransmit::Flight;
 use super::span::{Span, Spans};
 use super::wheel::{Arms, Jiffies, Phase, Wheel};
+use crate::scenario::case::Family;
 
 const ROUND: Duration = Duration::from_millis(3_100);
 const A_FEW_ROUNDS: Duration = Duration::from_secs(30);
@@ -46,12 +47,23 @@ pub enum Asks {
     OwnHost,
 }
 
-/// Data whose next hop's address nobody tells, in IPv4.
-pub fn ends(flight: &Flight, asks: Asks, first: First, wheel: Wheel, phase: Phase) -> Ends {
+/// Data whose next hop's address nobody tells.
+///
+/// In IPv6 the error takes no back-off back: tcp_v6_err() does so for "no
+/// route" only.
+pub fn ends(
+    flight: &Flight,
+    (asks, family): (Asks, Family),
+    first: First,
+    wheel: Wheel,
+    phase: Phase,
+) -> Ends {
     let mut ends = (Vec::new(), Vec::new());
     for began in wheel.beginnings(wheel.ticks(flight.rto_max), phase) {
-        for rto in flight.rtos(wheel) {
-            let mut sender = Sender::new(flight, asks, first, wheel, began, rto);
+        let rtos = flight.rtos(wheel);
+        for (rto, probe) in rtos.flat_map(|rto| flight.probes(wheel, rto)) {
+            let mut sender = Sender::new(flight, asks, first, wheel, (began, rto, probe));
+            sender.reverts = family == Family::Ipv4;
             sender.goes_on();
             let kept = sender.kept;
             let end = if kept { &mut ends.1 } else { &mut ends.0 };
@@ -101,6 +113,8 @@ struct Sender<'a> {
     forgotten: Jiffies,
     /// An error is in sk_err_soft.
     kept: bool,
+    /// An error takes back one back-off.
+    reverts: bool,
 }
 
 impl<'a> Sender<'a> {
@@ -109,14 +123,16 @@ impl<'a> Sender<'a> {
         asks: Asks,
         first: First,
         wheel: Wheel,
-        began: Jiffies,
-        rto: u64,
+        (began, rto, probe): (Jiffies, u64, u64),
     ) -> Self {
         let stuck = asks == Asks::OwnHost && first == First::Waits;
-        let mut expires = wheel.fires(began, rto, Arms::Anyone);
+        let after = if flight.tail_loss_probe { probe } else { rto };
+        let mut expires = wheel.fires(began, after, Arms::Anyone);
         if stuck && flight.tail_loss_probe {
-            // The loss probe cannot leave: tcp_rearm_rto(), one tick at least.
-            expires = wheel.fires(expires, 1, Arms::Timer);
+            // The loss probe cannot leave: tcp_rearm_rto() arms what is left of
+            // the RTO, one tick at least.
+            let left = (began + rto).saturating_sub(expires).max(1);
+            expires = wheel.fires(expires, left, Arms::Timer);
         }
         Sender {
             flight,
@@ -137,6 +153,7 @@ impl<'a> Sender<'a> {
                 First::Gone(after) => began + wheel.ticks(after),
             },
             kept: false,
+            reverts: true,
         }
     }
 
@@ -222,7 +239,7 @@ impl<'a> Sender<'a> {
 
     /// tcp_ld_RTO_revert(). Whether the connection is over.
     fn error_comes(&mut self) -> bool {
-        if self.first.is_none() || self.backoff == 0 {
+        if !self.reverts || !self.tried || self.backoff == 0 {
             return false;
         }
         self.backoff -= 1;
@@ -263,7 +280,7 @@ mod tests {
     fn the_first_error_ends_it_without_being_kept() {
         let ends = ends(
             &flight(2),
-            Asks::Router,
+            (Asks::Router, Family::Ipv4),
             First::Waits,
             Wheel::new(250),
             Phase::Unknown,
@@ -278,7 +295,7 @@ mod tests {
     fn later_it_reports_the_error() {
         let ends = ends(
             &flight(5),
-            Asks::Router,
+            (Asks::Router, Family::Ipv4),
             First::Waits,
             Wheel::new(250),
             Phase::Unknown,

@@ -24,7 +24,7 @@ use super::wheel::{Arms, Jiffies, Phase, Wheel};
 /// what the RTO is made of meanwhile.
 const FILLING: Duration = Duration::from_millis(400);
 /// The smoothed RTT by then.
-const RTT: Duration = Duration::from_millis(60);
+const RTT: Duration = Duration::from_millis(45);
 /// tcp_invalid_ratelimit, of the peer's host.
 const RATE_LIMIT: Duration = Duration::from_millis(500);
 /// The doublings that tcp_probe0_when() allows: ilog2(TCP_RTO_MAX / TCP_RTO_MIN) + 1.

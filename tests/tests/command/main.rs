@@ -7,5 +7,6 @@ mod baseline;
 mod machine;
 mod place;
 mod results;
+mod tune;
 mod words;
 mod wrong;

@@ -289,6 +289,13 @@ impl<'a> World<'a> {
             return Err(why);
         }
         let end = sign.as_ref().and_then(|s| s.at.hull());
+        let straddles = |at: Span| {
+            let fault = self.counts_from().unwrap_or(Span::at(Duration::ZERO));
+            at.earliest < fault.earliest && at.latest > fault.latest
+        };
+        if end.is_some_and(straddles) {
+            return Err("whether it ends by itself before the fault".into());
+        }
         if let Some(end) = end.filter(|end| end.latest > self.case.give_up) {
             return Err(format!(
                 "the sign comes {} to {} s after the start and the case gives up at {} s",

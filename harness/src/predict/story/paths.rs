@@ -198,20 +198,11 @@ impl<'a> Paths<'a> {
         let mut unheard = false;
         for (at, hop) in path.windows(2).enumerate() {
             let (a, b) = (hop[0], hop[1]);
-            let lost = self.hop_is_dead(a, b, to);
-            let deaf = self.hop_is_dead(b, a, "").is_some() || self.takes_ndp(to, from);
-            if lost.is_some() || deaf {
-                let of = self.next_to_ask(&path[at + 1..]);
-                let forgot = self.forgetful.contains(asks)
-                    || !self.met.contains(&(asks, of))
-                    || lost == Some(Carrier::Lost) && asks == a;
-                if forgot {
-                    return Ok(Fate::Unresolved {
-                        by_own_host: asks == from,
-                    });
-                }
-                if lost.is_some() {
-                    return Ok(Fate::Gone);
+            if asks == a
+                && let Some(fate) = self.leg(from, to, &path[at..])
+            {
+                if fate != Fate::Unheard {
+                    return Ok(fate);
                 }
                 unheard = true;
             }
@@ -240,6 +231,34 @@ impl<'a> Paths<'a> {
             Fate::Unheard
         } else {
             Fate::Arrives
+        })
+    }
+
+    /// What becomes of a packet on its way from the first node of a path to the
+    /// next one that has an address, by the cables alone.
+    fn leg(&self, from: &str, to: &str, path: &[&'a str]) -> Option<Fate> {
+        let asks = path[0];
+        let of = self.next_to_ask(&path[1..]);
+        let end = path.iter().position(|node| *node == of).unwrap_or(0);
+        let hops = || path[..=end].windows(2);
+        let lost = hops().find_map(|hop| self.hop_is_dead(hop[0], hop[1], to));
+        let deaf = hops().any(|hop| self.hop_is_dead(hop[1], hop[0], "").is_some());
+        let deaf = deaf || self.takes_ndp(to, from);
+        if lost.is_none() && !deaf {
+            return None;
+        }
+        let no_carrier = hops()
+            .next()
+            .is_some_and(|hop| self.hop_is_dead(hop[0], hop[1], to) == Some(Carrier::Lost));
+        let forgot = self.forgetful.contains(asks) || !self.met.contains(&(asks, of));
+        Some(if forgot || no_carrier {
+            Fate::Unresolved {
+                by_own_host: asks == from,
+            }
+        } else if lost.is_some() {
+            Fate::Gone
+        } else {
+            Fate::Unheard
         })
     }
 
@@ -383,8 +402,12 @@ impl<'a> Paths<'a> {
                 && target.as_ref().is_none_or(|t| t == to)
             {
                 // Without any route it cannot even answer.
-                let answer = errno::routers_answer(*change).filter(|_| target.is_some());
-                return Ok(Some(answer.map_or(Fate::Lost, Fate::Refused)));
+                let answer = errno::routers_answer(*change, self.case.family);
+                // ip_error() in IPv4 has a limit of its own.
+                let slowly = self.case.family == Family::Ipv4;
+                let refused = |with| Fate::Refused { with, slowly };
+                let answer = answer.filter(|_| target.is_some());
+                return Ok(Some(answer.map_or(Fate::Lost, refused)));
             }
         }
         self.filters(from, to, kind, |rule| {
@@ -434,7 +457,10 @@ impl<'a> Paths<'a> {
                 (Some(_), Place::Sender, _) => Err("a reject by the sender's own host".into()),
                 (None, ..) => Ok(Some(Fate::Lost)),
                 (Some(RejectWith::TcpReset), ..) => Ok(Some(Fate::Reset)),
-                (Some(with), ..) => Ok(Some(Fate::Refused(with))),
+                (Some(with), ..) => Ok(Some(Fate::Refused {
+                    with,
+                    slowly: false,
+                })),
             };
         }
         Ok(None)
