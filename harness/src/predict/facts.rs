@@ -470,12 +470,13 @@ impl Facts {
             Fate::Refused { with, .. } => {
                 let second = silence.attempts.first().cloned().unwrap_or_default();
                 Some(Fall {
-                    dead: Spans::one(Span::at(Duration::ZERO)).and(second),
+                    dead: second,
                     attempts: silence.attempts,
                     errno: errno::of_icmp(with, self.family).unwrap_or(errno::TIMED_OUT),
-                    because: "an ICMP error ends connect() at once, or, when it comes back while \
-                              the call still holds its socket, with the next SYN a second later"
-                        .into(),
+                    because:
+                        "the first SYN's ICMP error comes back while the call still holds its \
+                              socket and is only kept; the next SYN's ends connect()"
+                            .into(),
                     rules: vec![RuleId::SoftError, RuleId::ConnectAnswer],
                     open: None,
                 })
