@@ -155,6 +155,7 @@ fn a_known_difference_is_no_change_unless_it_is_another_one() {
             lane: None,
             after: None,
             known: None,
+            first_byte: None,
         });
         old.cases.get_mut(CRASH).expect("it has it").known = Some(Known {
             reason: "mended in 6.13".into(),

@@ -9,6 +9,7 @@ pub mod environment;
 pub mod first_sign;
 pub mod foresight;
 pub mod record;
+pub mod recovery;
 pub mod states;
 pub mod tolerance;
 pub mod verdict;

@@ -6,6 +6,7 @@
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
+use super::recovery::Recovery;
 use crate::predict::Prediction;
 use crate::scenario::case::{Sign, SignKind};
 
@@ -38,6 +39,9 @@ pub struct Outcome {
     pub faults: Vec<FaultRecord>,
     /// Every process and every call.
     pub endpoints: Vec<EndpointRecord>,
+    /// What became of the connections after an outage, if one was healed.
+    #[serde(default)]
+    pub recovery: Option<Recovery>,
     /// What netstat showed, moment by moment.
     pub netstat: Vec<Netstat>,
     /// What passed the wire.

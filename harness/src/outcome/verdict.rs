@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::record::{FirstSign, Verdict};
+use super::recovery::{self, Recovery};
 use super::tolerance::Tolerance;
 use crate::scenario::case::{Known, Sign, SignKind};
 
@@ -10,12 +11,15 @@ use crate::scenario::case::{Known, Sign, SignKind};
 pub fn judge(
     expected: Option<&Sign>,
     observed: &FirstSign,
+    recovery: Option<&Recovery>,
     tolerance: &Tolerance,
 ) -> (Verdict, Vec<String>) {
     let Some(expected) = expected else {
         return (Verdict::Observed, Vec::new());
     };
-    let differences = differences(expected, observed, tolerance);
+    let mut differences = differences(expected, observed, tolerance);
+    let byte = expected.first_byte;
+    differences.extend(byte.and_then(|byte| recovery::differs(byte, recovery, tolerance)));
     let verdict = if differences.is_empty() {
         Verdict::AsExpected
     } else if expected
@@ -114,12 +118,13 @@ mod tests {
             call: Some("read".into()),
             lane: None,
             after: Some((after, after)),
+            first_byte: None,
             known: None,
         }
     }
 
     fn verdict(expected: &Sign, observed: &FirstSign) -> Verdict {
-        judge(Some(expected), observed, &REAL_TIME).0
+        judge(Some(expected), observed, None, &REAL_TIME).0
     }
 
     #[test]
@@ -151,7 +156,7 @@ mod tests {
     #[test]
     fn nothing_expected_is_just_observed() {
         assert_eq!(
-            judge(None, &saw(SignKind::Eof, 1), &REAL_TIME).0,
+            judge(None, &saw(SignKind::Eof, 1), None, &REAL_TIME).0,
             Verdict::Observed
         );
     }

@@ -31,6 +31,7 @@ fn sign(kind: SignKind, after: Option<(u64, u64)>) -> Sign {
         call: None,
         lane: None,
         after,
+        first_byte: None,
         known: None,
     }
 }
@@ -180,6 +181,7 @@ pub(crate) fn crash(detector: &str, errno: &str, after_ms: i64, verdict: Verdict
         prediction: None,
         unpredictable: None,
         outside: None,
+        recovery: None,
     }
 }
 

@@ -10,6 +10,7 @@ use crate::outcome::environment::Environment;
 use crate::outcome::record::{
     EndpointRecord, FaultRecord, FirstSign, Netstat, Outcome, Status, Verdict, WireRecord,
 };
+use crate::outcome::recovery::Recovery;
 use crate::predict::{Prediction, RuleId};
 use crate::scenario::case::{Known, Sign, SignKind};
 
@@ -80,6 +81,8 @@ struct CaseView<'a> {
     first_sign: Option<FirstSignView<'a>>,
     faults: &'a [FaultRecord],
     endpoints: &'a [EndpointRecord],
+    /// Null unless the case has a `heal`.
+    recovery: Option<&'a Recovery>,
     netstat: &'a [Netstat],
     wire: &'a WireRecord,
     /// Null unless nothing happened to the case, for long enough.
@@ -112,6 +115,7 @@ impl<'a> CaseView<'a> {
             first_sign: outcome.first_sign.as_ref().map(FirstSignView::of),
             faults: &outcome.faults,
             endpoints: &outcome.endpoints,
+            recovery: outcome.recovery.as_ref(),
             netstat: &outcome.netstat,
             wire: &outcome.wire,
             cost: cost(outcome).as_ref().map(CostView::of),

@@ -13,6 +13,7 @@ pub mod ladder;
 pub mod markdown;
 pub mod netstat;
 pub mod notes;
+pub mod recovery;
 pub mod snapshot;
 pub mod span;
 pub mod table;

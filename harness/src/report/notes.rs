@@ -10,7 +10,7 @@ use crate::outcome::record::{Outcome, Status, Verdict};
 use super::finished::{Finished, Totals, by_scenario, verdict};
 use super::span::human;
 use super::words::{self, counted};
-use super::{cost, held, ladder};
+use super::{cost, held, ladder, recovery};
 
 /// Everything that follows the table; sections without content are left out.
 pub fn render(run: &Finished<'_>, width: u16) -> String {
@@ -20,6 +20,7 @@ pub fn render(run: &Finished<'_>, width: u16) -> String {
     known(&mut text, run.outcomes);
     failures(&mut text, run.outcomes);
     beside_the_book(&mut text, run.outcomes, usize::from(width));
+    text.push_str(&recovery::render(run.outcomes));
     text.push_str(&held::render(run.environment, run.outcomes));
     text.push_str(&cost::render(run.outcomes));
     surprises(&mut text, run.outcomes);

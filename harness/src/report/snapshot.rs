@@ -8,12 +8,16 @@ use crate::outcome::tolerance::Tolerance;
 use crate::scenario::case::SignKind;
 
 use super::finished::by_scenario;
-use super::{span, words};
+use super::{recovery, span, words};
 
-/// Title of the column whose cells are measured times.
-const TIMES: &str = "after";
+/// Titles of the columns whose cells are measured times.
+const TIMES: [&str; 2] = ["after", HEALED];
+/// Title of the column that cases with a heal have: until the first byte.
+const HEALED: &str = "healed";
 /// Titles of the columns after those of the axes.
-const SHOWN: [&str; 5] = ["first sign", "by", TIMES, "wire", "netstat"];
+const SHOWN: [&str; 5] = ["first sign", "by", "after", "wire", "netstat"];
+/// Where it stands among them.
+const HEALED_AT: usize = 3;
 /// Between the axes and what the case showed.
 const BAR: &str = "|";
 /// Spaces between columns; one space belongs to a cell.
@@ -97,19 +101,24 @@ fn point_of(id: &str) -> Vec<String> {
 fn header(case: Option<&Outcome>) -> Vec<String> {
     let axes: Vec<String> = case.map_or(vec![], |case| case.axes.keys().cloned().collect());
     let bar = (!axes.is_empty()).then(|| BAR.to_owned());
-    axes.into_iter()
-        .chain(bar)
-        .chain(SHOWN.map(str::to_owned))
-        .collect()
+    let mut shown = SHOWN.map(str::to_owned).to_vec();
+    if case.is_some_and(|case| case.recovery.is_some()) {
+        shown.insert(HEALED_AT, HEALED.to_owned());
+    }
+    axes.into_iter().chain(bar).chain(shown).collect()
 }
 
 fn row(case: &Outcome) -> Vec<String> {
     let bar = (!case.axes.is_empty()).then(|| BAR.to_owned());
+    let mut cells = shown(case).to_vec();
+    if let Some(recovery) = &case.recovery {
+        cells.insert(HEALED_AT, recovery::cell(recovery, rounded));
+    }
     case.axes
         .values()
         .cloned()
         .chain(bar)
-        .chain(shown(case))
+        .chain(cells)
         .collect()
 }
 
@@ -233,10 +242,11 @@ pub fn same_within(expected: &str, actual: &str, tolerance: &Tolerance) -> bool 
     if expected.len() != actual.len() {
         return false;
     }
-    let mut times = None;
+    let mut times: Vec<usize> = Vec::new();
     expected.iter().zip(&actual).all(|(expected, actual)| {
-        if let Some(column) = expected.iter().position(|cell| *cell == TIMES) {
-            times = times.or(Some(column));
+        if times.is_empty() {
+            let is_time = |(_, cell): &(usize, &&str)| TIMES.contains(cell);
+            times.extend(expected.iter().enumerate().filter(is_time).map(|(i, _)| i));
         }
         expected.len() == actual.len()
             && expected
@@ -245,7 +255,7 @@ pub fn same_within(expected: &str, actual: &str, tolerance: &Tolerance) -> bool 
                 .enumerate()
                 .all(|(column, (expected, actual))| {
                     expected == actual
-                        || (times == Some(column) && same_time(expected, actual, tolerance))
+                        || (times.contains(&column) && same_time(expected, actual, tolerance))
                 })
     })
 }

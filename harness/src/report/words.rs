@@ -33,6 +33,10 @@ pub fn sign(sign: &Sign) -> String {
     if let Some((earliest, latest)) = sign.after {
         words = format!("{words} after {}", human_interval(earliest, latest));
     }
+    if let Some((earliest, latest)) = sign.first_byte {
+        let time = human_interval(earliest, latest);
+        words = format!("{words}, first byte {time} after the heal");
+    }
     words
 }
 

@@ -4,6 +4,7 @@ use crate::outcome::first_sign::first_sign;
 use crate::outcome::record::{
     EndpointRecord, FaultRecord, Netstat, Outcome, Status, Verdict, WireRecord,
 };
+use crate::outcome::recovery::recovery;
 use crate::outcome::tolerance::REAL_TIME;
 use crate::outcome::verdict::judge;
 use crate::scenario::case::Case;
@@ -30,7 +31,8 @@ pub fn outcome(case: &Case, collected: Collected) -> Outcome {
         started_ns,
     } = collected;
     let sign = first_sign(&case.watch, &faults, &endpoints, &wire);
-    let (verdict, differences) = judge(case.expect.as_ref(), &sign, &REAL_TIME);
+    let recovery = recovery(case, &faults, &endpoints, &wire);
+    let (verdict, differences) = judge(case.expect.as_ref(), &sign, recovery.as_ref(), &REAL_TIME);
     surprises.extend(differences);
     if wire.lost_by_capture > 0 {
         surprises.push(format!(
@@ -42,6 +44,7 @@ pub fn outcome(case: &Case, collected: Collected) -> Outcome {
         status: Status::Ran,
         started_ns,
         first_sign: Some(sign),
+        recovery,
         faults,
         endpoints,
         netstat,
@@ -86,5 +89,6 @@ fn blank(case: &Case) -> Outcome {
         prediction: None,
         unpredictable: None,
         outside: None,
+        recovery: None,
     }
 }

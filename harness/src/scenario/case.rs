@@ -83,6 +83,9 @@ pub struct Sign {
     pub lane: Option<String>,
     /// Time since the fault: earliest and latest.
     pub after: Option<(Duration, Duration)>,
+    /// Time from the last heal until a byte got through: earliest and latest.
+    #[serde(default)]
+    pub first_byte: Option<(Duration, Duration)>,
     /// Why something else is seen until it is mended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub known: Option<Box<Known>>,

@@ -258,6 +258,11 @@ fn case<'a>(dec: &Decoder<'a, '_>, shelf: &Shelf, key: &Key, fields: &Fields<'a>
         clock: clock?,
         line: key.span.line,
     };
+    middlebox::check_heal(
+        dec,
+        &case,
+        fields.get("expect").or_else(|| fields.get("book")),
+    )?;
     if case.watch.is_empty() {
         case.watch = lane::watch_by_default(&case);
     }

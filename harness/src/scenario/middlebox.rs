@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::case::{Happening, Network, NodeKind};
+use super::case::{Case, Happening, Network, NodeKind};
 use super::decode::Decoder;
 use super::error::Problem;
 use super::fields::Fields;
@@ -304,4 +304,24 @@ pub fn state<'a>(
         return None;
     }
     dec.choose(node, "state", &[("lost", false), ("kept", true)])
+}
+
+/// A time from a heal on needs one.
+pub fn check_heal<'a>(dec: &Decoder<'a, '_>, case: &Case, place: Option<&'a Node>) -> Option<()> {
+    let signs = [&case.book, &case.expect];
+    let said = signs.into_iter().flatten().any(|s| s.first_byte.is_some());
+    let heals = |happening: &Happening| matches!(happening, Happening::Heal { .. });
+    if !said || case.events.iter().any(|e| heals(&e.happening)) {
+        return Some(());
+    }
+    if let Some(place) = place {
+        dec.problem(
+            Problem::new(
+                place.span,
+                "`first_byte` counts from a heal, and nothing is healed",
+            )
+            .expected("an event such as `{ after: cut, by: 2s, heal: cut }`"),
+        );
+    }
+    None
 }

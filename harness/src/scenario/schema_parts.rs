@@ -151,6 +151,7 @@ fn sign() -> Value {
             "call": { "type": "string", "description": "The call that shows it." },
             "lane": { "type": "string", "description": "The lane that notices." },
             "after": { "type": "string", "description": "Time since the fault: 9m, or earliest and latest, 5s..6.2s." },
+            "first_byte": { "type": "string", "description": "Time from the last heal until data of a connection older than the fault got through: 1.3s, or earliest and latest, 1s..1.5s." },
             "when": reference("when", "In a list: the cases this sign is for. The first that matches counts."),
             "known": reference("known", "Under `expect`: why something else is seen until it is mended."),
         }),

@@ -23,7 +23,7 @@ const KINDS: [&str; 7] = [
     "heartbeat_lost",
     "unnoticed",
 ];
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 13] = [
     "errno",
     "eof",
     "hangup",
@@ -34,6 +34,7 @@ const KEYS: [&str; 12] = [
     "call",
     "lane",
     "after",
+    "first_byte",
     "when",
     "known",
 ];
@@ -227,11 +228,20 @@ fn one<'a>(
             scalar::interval,
         )?),
     };
+    let first_byte = match fields.get("first_byte") {
+        None => None,
+        Some(node) => Some(dec.scalar(
+            node,
+            "a duration or an interval: `1.3s` or `1s..1.5s`",
+            scalar::interval,
+        )?),
+    };
     Some(Sign {
         sign,
         call,
         lane,
         after,
+        first_byte,
         known,
     })
 }

@@ -162,6 +162,7 @@ impl Entry {
                             .map(|t| (t, t))
                             .filter(|_| first.outcome != SignKind::Unnoticed),
                         known: None,
+                        first_byte: None,
                     },
                     states: states(outcome),
                     wire: (outcome.wire.lost_by_capture == 0)

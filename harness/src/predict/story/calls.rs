@@ -33,6 +33,7 @@ impl<'a> World<'a> {
         let failure = match (fate, host) {
             (Fate::Arrives, Some(host)) => {
                 if self.backlog.contains_key(&(host, port)) {
+                    self.router_learns(at)?;
                     self.established(p, step.conn.clone(), host, port, at);
                     return Ok(());
                 }

@@ -26,6 +26,7 @@ impl<'a> World<'a> {
                 mark,
             } => {
                 self.paths.power_on(host, same_mac);
+                self.router_is_back(host, mark)?;
                 // It was built while it was silent; its servers listen already.
                 self.network_changed(now)?;
                 let case = self.case;
@@ -86,13 +87,20 @@ impl<'a> World<'a> {
                 mark_now = false;
             }
             Happening::Heal { what } => {
+                self.path_changes()?;
                 self.paths.heal(what.as_deref());
                 self.network_changed(now)?;
             }
-            Happening::Move { .. } => {
-                return Err("an address that moves: no rule for it yet".into());
+            Happening::Forget { .. } => self.router_forgets()?,
+            Happening::Move {
+                from, announced, ..
+            } => {
+                self.can_follow_move(from, *announced)?;
+                self.paths.add(&event.name, &event.happening);
+                self.network_changed(now)?;
             }
             network => {
+                self.path_changes()?;
                 self.paths.add(&event.name, network);
                 self.network_changed(now)?;
             }

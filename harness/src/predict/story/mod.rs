@@ -7,6 +7,7 @@
 
 mod calls;
 mod events;
+mod nat;
 mod paths;
 mod process;
 mod socket;
@@ -22,7 +23,7 @@ use super::kernel::KernelFacts;
 use super::moments::Moments;
 use super::rule::RuleId;
 use super::span::{Span, Spans};
-use crate::scenario::case::{Action, Case, Happening, Lane, SignKind, When};
+use crate::scenario::case::{Action, Case, Event, Happening, Lane, SignKind, When};
 use paths::Paths;
 use process::{Process, Sock};
 
@@ -103,9 +104,9 @@ pub(super) fn tell(
             why: "a heartbeat is the application's own; the rules are the kernel's".into(),
         });
     }
-    if !case.network.nats.is_empty() {
+    if case.network.nats.len() > 1 {
         return Err(Unpredictable {
-            why: "a router that keeps state of connections: no rule for it yet".into(),
+            why: "several routers that keep state of connections".into(),
         });
     }
     let mut world = World {
@@ -204,7 +205,7 @@ impl<'a> World<'a> {
     fn next_time(&mut self) -> Option<Duration> {
         self.refresh();
         let later = self.later.iter().map(|(at, _)| *at);
-        later.chain(self.timers()).min()
+        later.chain(self.timers()).chain(self.memory_due()).min()
     }
 
     /// Does everything whose time has come.
@@ -216,6 +217,9 @@ impl<'a> World<'a> {
         {
             let (_, what) = self.later.remove(first);
             self.happens(what)?;
+        }
+        if self.memory_due().is_some_and(|at| at <= now) {
+            self.memory_ends()?;
         }
         self.refresh();
         self.timers_fire()
@@ -345,6 +349,13 @@ impl<'a> World<'a> {
                     quiet.because
                 );
             }
+        }
+        if let Some(why) = self.memory_is_quiet() {
+            return why;
+        }
+        let heals = |e: &Event| matches!(e.happening, Happening::Heal { .. });
+        if self.case.events.iter().any(heals) {
+            return "the path was back before anything was given up".into();
         }
         let faulty = self
             .case

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use super::nat::Memory;
 use crate::predict::errno;
 use crate::predict::facts::Fate;
 use crate::scenario::case::{
@@ -56,6 +57,10 @@ pub(super) struct Paths<'a> {
     forgetful: BTreeSet<&'a str>,
     /// Hosts and routers that know each other's address: who asks, of whom.
     met: BTreeSet<(&'a str, &'a str)>,
+    /// Hosts whose address moved, and whether its new owner said so.
+    moved: BTreeMap<&'a str, bool>,
+    /// What a router knows of connections.
+    pub memory: Option<Memory<'a>>,
 }
 
 impl<'a> Paths<'a> {
@@ -67,6 +72,8 @@ impl<'a> Paths<'a> {
             replaced: BTreeSet::new(),
             forgetful: BTreeSet::new(),
             met: BTreeSet::new(),
+            moved: BTreeMap::new(),
+            memory: Memory::of(case),
         }
     }
 
@@ -81,6 +88,11 @@ impl<'a> Paths<'a> {
                 if *change == NeighbourChange::Flushed {
                     self.forgetful.insert(host);
                 }
+            }
+            Happening::Move {
+                from, announced, ..
+            } => {
+                self.moved.insert(from, *announced);
             }
             _ => self.active.push(Active { name, what, left }),
         }
@@ -120,7 +132,7 @@ impl<'a> Paths<'a> {
             return Ok(there);
         }
         // What comes back finds its way by what the packet there has taught.
-        Ok(match self.one_way(to, from, answer)? {
+        Ok(match self.one_way_told(to, from, answer, true)? {
             Fate::Arrives => Fate::Arrives,
             _ => Fate::Unanswered,
         })
@@ -149,7 +161,12 @@ impl<'a> Paths<'a> {
 
     /// What becomes of one packet.
     pub fn one_way(&self, from: &str, to: &str, kind: Kind) -> Result<Fate, String> {
-        let fate = self.passes(from, to, kind)?;
+        self.one_way_told(from, to, kind, false)
+    }
+
+    /// The same; `told`: routers have just let its counterpart through.
+    fn one_way_told(&self, from: &str, to: &str, kind: Kind, told: bool) -> Result<Fate, String> {
+        let fate = self.way(from, to, kind, told)?;
         // NDP is IPv6: a filter by addresses takes what confirms a neighbour, too.
         let entry_fails = fate == Fate::Lost && self.takes_ndp(from, to);
         Ok(if entry_fails { Fate::Gone } else { fate })
@@ -180,7 +197,7 @@ impl<'a> Paths<'a> {
             .any(|node| self.kind_of(node) == Some(NodeKind::Router))
     }
 
-    fn passes(&self, from: &str, to: &str, kind: Kind) -> Result<Fate, String> {
+    fn way(&self, from: &str, to: &str, kind: Kind, told: bool) -> Result<Fate, String> {
         let Some(path) = self.path(from, to) else {
             return Err(format!("there is no way from {from} to {to}"));
         };
@@ -212,12 +229,20 @@ impl<'a> Paths<'a> {
             match self.kind_of(b) {
                 Some(NodeKind::Router) => {
                     asks = b;
+                    let memory = self.memory.as_ref();
+                    if let Some(fate) = memory.and_then(|m| m.fate(b, from, kind, told)) {
+                        return Ok(fate);
+                    }
                     if let Some(fate) = self.at_router(b, from, to, kind)? {
                         return Ok(fate);
                     }
                 }
                 Some(NodeKind::Switch) => {}
                 Some(NodeKind::Host) | None => {
+                    if let Some(announced) = self.moved.get(b) {
+                        return self
+                            .at_new_owner(*announced || self.forgetful.contains(asks), kind);
+                    }
                     if self.replaced.contains(b) && !self.forgetful.contains(asks) {
                         return Ok(Fate::Gone);
                     }
@@ -281,6 +306,24 @@ impl<'a> Paths<'a> {
             self.met.insert((pair[0], pair[1]));
             self.met.insert((pair[1], pair[0]));
         }
+    }
+
+    /// What becomes of a packet for an address that has moved: its new owner
+    /// knows no such connection; the old one drops what is not for it.
+    fn at_new_owner(&self, known: bool, kind: Kind) -> Result<Fate, String> {
+        match (known, kind) {
+            (_, Kind::Syn | Kind::SynAck) => {
+                Err("a new connection to an address that moved".into())
+            }
+            (true, Kind::Rst) => Ok(Fate::Lost),
+            (true, _) => Ok(Fate::Reset),
+            (false, _) => Ok(Fate::Gone),
+        }
+    }
+
+    /// Whether the host's address has moved and nobody said so.
+    pub fn moved_in_silence(&self, host: &str) -> bool {
+        self.moved.get(host) == Some(&false)
     }
 
     /// What the sender's own routes, addresses and interfaces do.

@@ -6,10 +6,11 @@ use super::paths::Kind;
 use super::process::{Failure, Outgoing, Sock};
 use super::{RTT, World};
 use crate::predict::facts::{Facts, Fate, InFlight};
+use crate::predict::neighbour;
 use crate::predict::rule::RuleId;
 use crate::predict::span::{Span, Spans};
 use crate::predict::sysctls::Sysctls;
-use crate::scenario::case::Lane;
+use crate::scenario::case::{Lane, NodeKind};
 
 /// A segment on a veth: more bytes than that are several.
 const SEGMENT: u64 = 1400;
@@ -140,6 +141,8 @@ impl<'a> World<'a> {
         if bytes > SEGMENT && self.paths.is_counted(from, to, Kind::Data) {
             return Err("which of several segments a filter takes that takes only so many".into());
         }
+        let dead = fall.as_ref().and_then(|f| f.dead.hull());
+        self.ages_meanwhile(sock, dead.map(|dead| dead.plus(at).latest))?;
         self.paths.spend(from, to, Kind::Data);
         let outgoing = Outgoing {
             bytes,
@@ -211,6 +214,8 @@ impl<'a> World<'a> {
             }
             return self.outstanding(sock, bytes, at, Fate::Lost, false);
         }
+        let from = self.socks[sock].host;
+        self.router_hears(from, at);
         self.socks[peer].unread += bytes;
         self.socks[peer].unread_at = at;
         self.received(peer, at);
@@ -227,6 +232,9 @@ impl<'a> World<'a> {
 
     /// An RST reaches a socket: tcp_reset().
     pub(super) fn is_reset(&mut self, sock: usize, at: Span) {
+        /// See [`super::nat`].
+        const FORGOTTEN: &str =
+            "the router has forgotten the connection, and an RST answers the packet";
         let s = &mut self.socks[sock];
         let (errno, because) = if s.fin.is_some() {
             // CLOSE_WAIT: for writers only; read still says end of file.
@@ -235,7 +243,15 @@ impl<'a> World<'a> {
                 "an RST after the FIN, as data for a closed connection draws it",
             )
         } else {
-            ("ECONNRESET", "an RST comes back")
+            let forgotten = self.paths.memory.as_ref().is_some_and(|m| m.forgotten);
+            (
+                "ECONNRESET",
+                if forgotten {
+                    FORGOTTEN
+                } else {
+                    "an RST comes back"
+                },
+            )
         };
         s.error = Some(Failure::now(errno, at, because, RuleId::Reset));
         s.broken = true;
@@ -340,6 +356,7 @@ impl<'a> World<'a> {
                 });
                 continue;
             }
+            self.check_reverts(&outgoing, change)?;
             let changed = match fate {
                 Fate::Arrives | Fate::Reset => Outgoing {
                     through: through(&outgoing, change),
@@ -363,6 +380,25 @@ impl<'a> World<'a> {
                 _ => return Err("a fault changes while data is under way".into()),
             };
             self.socks[sock].outgoing = Some(changed);
+        }
+        Ok(())
+    }
+}
+
+impl World<'_> {
+    /// A router whose neighbour entry fails meanwhile answers with ICMP errors,
+    /// and each takes back one back-off (RFC 6069): when the next try is due
+    /// depends on how the router's requests and the tries fall together.
+    fn check_reverts(&self, outgoing: &Outgoing, change: Span) -> Result<(), String> {
+        let nodes = &self.case.network.nodes;
+        let routed = nodes.iter().any(|n| n.kind == NodeKind::Router);
+        let fails = neighbour::confirmed_entry_fails().earliest;
+        if routed && outgoing.fate == Fate::Gone && change.latest > outgoing.since.latest + fails {
+            return Err(
+                "the path comes back after a router's neighbour entry may have failed: its ICMP \
+                 errors take back-off back at moments that are chance"
+                    .into(),
+            );
         }
         Ok(())
     }
