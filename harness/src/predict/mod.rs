@@ -14,6 +14,8 @@ pub mod kernel;
 pub mod limits;
 pub mod moments;
 pub mod neighbour;
+pub mod orphan;
+mod pages;
 pub mod persist;
 pub mod retransmit;
 pub mod rule;

@@ -2,6 +2,7 @@
 
 pub mod dice;
 pub mod plan;
+pub mod shrink;
 pub mod simpler;
 pub mod table;
 pub mod text;

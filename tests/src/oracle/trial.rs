@@ -1,5 +1,6 @@
 //! Plans to cases, cases to outcomes, outcomes against their predictions.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use halfopen::outcome::environment::Environment;
@@ -54,33 +55,6 @@ pub fn cases_of(plans: &[(String, Plan)]) -> Result<Vec<Case>, String> {
     Ok(parsed.cases)
 }
 
-/// Runs cases in virtual time, some hundred in a guest.
-///
-/// # Errors
-/// When a guest does not come to its end.
-pub fn outcomes(
-    cases: &[Case],
-    kernel: &Kernel,
-    tell: &mut dyn FnMut(usize),
-) -> Result<Vec<(Outcome, Environment)>, String> {
-    let mut all = Vec::new();
-    for batch in cases.chunks(BATCH) {
-        let kernels = [kernel.clone()];
-        let mut runs = cases::run(batch, &kernels, &Options::default(), &mut |_, _| ())
-            .map_err(|e| e.to_string())?;
-        let run = runs.pop().ok_or("one kernel, one run")?;
-        if let Err(e) = run.ended {
-            return Err(e.to_string());
-        }
-        let environment = run
-            .environment
-            .ok_or("a guest that ended tells where it was")?;
-        all.extend(run.outcomes.into_iter().map(|o| (o, environment.clone())));
-        tell(all.len());
-    }
-    Ok(all)
-}
-
 /// How an outcome compares with its prediction.
 pub fn judge(case: &Case, outcome: &Outcome, environment: &Environment) -> Finding {
     match &outcome.status {
@@ -105,4 +79,54 @@ pub fn judge(case: &Case, outcome: &Outcome, environment: &Environment) -> Findi
     };
     let timed = prediction.sign != SignKind::Unnoticed && before > Duration::ZERO;
     Finding::Inside(timed.then_some((before, after)))
+}
+
+/// A case that was run.
+#[derive(Debug)]
+pub struct Tried {
+    /// What it showed.
+    pub outcome: Outcome,
+    /// How that compares.
+    pub finding: Finding,
+}
+
+/// Runs cases in virtual time, some hundred in a guest, and holds them against
+/// their predictions.
+///
+/// # Errors
+/// When a guest does not come to its end.
+pub fn run(
+    cases: &[Case],
+    kernel: &Kernel,
+    tell: &mut dyn FnMut(usize),
+) -> Result<Vec<Tried>, String> {
+    let mut all = Vec::new();
+    for batch in cases.chunks(BATCH) {
+        let kernels = [kernel.clone()];
+        let mut runs = cases::run(batch, &kernels, &Options::default(), &mut |_, _| ())
+            .map_err(|e| e.to_string())?;
+        let run = runs.pop().ok_or("one kernel, one run")?;
+        if let Err(e) = run.ended {
+            return Err(e.to_string());
+        }
+        let environment = run
+            .environment
+            .ok_or("a guest that ended tells where it was")?;
+        let by_id: BTreeMap<&str, &Case> = batch.iter().map(|c| (c.id.as_str(), c)).collect();
+        all.extend(run.outcomes.into_iter().filter_map(|outcome| {
+            let finding = judge(by_id.get(outcome.id.as_str())?, &outcome, &environment);
+            Some(Tried { outcome, finding })
+        }));
+        tell(all.len());
+    }
+    Ok(all)
+}
+
+/// What these plans come to, in their order.
+///
+/// # Errors
+/// As [`run`].
+pub fn findings(plans: &[(String, Plan)], kernel: &Kernel) -> Result<Vec<Finding>, String> {
+    let tried = run(&cases_of(plans)?, kernel, &mut |_| ())?;
+    Ok(tried.into_iter().map(|t| t.finding).collect())
 }
