@@ -31,10 +31,16 @@ pub fn foresee(cases: &[Case], outcomes: &mut [Outcome], environment: &Environme
             Ok(prediction) => {
                 outcome.outside = observed(outcome).and_then(|seen| {
                     let late = fault_late(case, &outcome.faults);
-                    let sharp = sharp(&told, outcome, environment);
-                    match sharp {
-                        Some(Ok(sharp)) => outside(&sharp, seen, Duration::ZERO, &WAKING_IN_TURNS),
-                        _ => outside(&prediction, seen, late, &WAKING),
+                    match sharp(&told, outcome, environment) {
+                        Some(Ok(sharp)) => outside(&sharp, seen, Duration::ZERO, &WAKING_IN_TURNS)
+                            .or_else(|| {
+                                let zero = Duration::ZERO;
+                                first_byte_outside(&sharp, outcome, zero, &WAKING_IN_TURNS)
+                            }),
+                        _ => outside(&prediction, seen, late, &WAKING).or_else(|| {
+                            let late = heal_late(case, outcome);
+                            first_byte_outside(&prediction, outcome, late, &WAKING)
+                        }),
                     }
                 });
                 outcome.prediction = Some(prediction);
@@ -87,6 +93,10 @@ fn moments(outcome: &Outcome) -> Moments {
         for process in &lane.processes {
             let acts = process.calls.iter().map(act).collect();
             moments.process(&lane.lane, lane.boot, process.number, acts);
+            if let Some(end) = &process.end {
+                let at = since_start(end.at_ns);
+                moments.ended(&lane.lane, lane.boot, process.number, at);
+            }
         }
     }
     moments
@@ -152,6 +162,51 @@ fn fault_late(case: &Case, faults: &[FaultRecord]) -> Duration {
     Duration::from_nanos((first.took_ns - planned).max(0).unsigned_abs())
 }
 
+/// How the first byte after a heal came outside its prediction, in words.
+/// Tries count from the write; a heal that came `late` is that much nearer to
+/// the next.
+fn first_byte_outside(
+    prediction: &Prediction,
+    outcome: &Outcome,
+    late: Duration,
+    waking: &Waking,
+) -> Option<String> {
+    let recovery = outcome.recovery.as_ref()?;
+    let said = prediction.first_byte?;
+    let since = Duration::from_nanos(recovery.since_heal_ns?.unsigned_abs());
+    let inside = since + late + waking.early >= said.earliest && since <= said.latest + waking.late;
+    (!inside).then(|| {
+        format!(
+            "a first byte was predicted {:.3} to {:.3} s after the heal, it came after {:.3} s",
+            said.earliest.as_secs_f64(),
+            said.latest.as_secs_f64(),
+            since.as_secs_f64()
+        )
+    })
+}
+
+/// How long after its time a heal took effect.
+fn heal_late(case: &Case, outcome: &Outcome) -> Duration {
+    let Some(recovery) = &outcome.recovery else {
+        return Duration::ZERO;
+    };
+    let (faults, heal) = (&outcome.faults, recovery.heal.as_str());
+    let took = |name: &str| faults.iter().find(|f| f.name == name).map(|f| f.took_ns);
+    let event = case.events.iter().find(|e| e.name == heal);
+    let planned = match event.map(|e| &e.when) {
+        Some(When::At(at)) => i64::try_from(at.as_nanos()).ok(),
+        Some(When::After { mark, by }) => {
+            let by = i64::try_from(by.as_nanos()).ok();
+            took(mark).zip(by).map(|(at, by)| at + by)
+        }
+        None => None,
+    };
+    let late = took(heal)
+        .zip(planned)
+        .map_or(0, |(took, planned)| took - planned);
+    Duration::from_nanos(late.max(0).unsigned_abs())
+}
+
 /// How an observation lies outside its prediction, in words.
 fn outside(
     prediction: &Prediction,
@@ -213,6 +268,7 @@ mod tests {
             earliest: Duration::from_millis(earliest),
             latest: Duration::from_millis(latest),
             branches: Vec::new(),
+            first_byte: None,
             because: String::new(),
             rules: Vec::new(),
         }

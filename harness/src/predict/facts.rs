@@ -44,8 +44,7 @@ pub enum Fate {
     Refused {
         /// Which.
         with: RejectWith,
-        /// At most one a second: inet_peer_xrlim_allow(), whose tokens a rate
-        /// limit of 0 (icmp_ratelimit, as labs have it) sets to none.
+        /// One a second: ip_error().
         slowly: bool,
     },
     /// An RST comes back at once.
@@ -56,7 +55,16 @@ pub enum Fate {
         /// The sender itself has to; else a router.
         by_own_host: bool,
     },
+    /// The sender's own cable has lost its carrier just now: its neighbour
+    /// entries go when that is noticed, within a second (linkwatch_event() is
+    /// run once a second for the whole machine).
+    NoCarrier,
 }
+
+/// Moments at which the loss of a carrier may be noticed that are tried.
+const NOTICED: u32 = 32;
+/// LW: linkwatch_nextevent, and what its worker takes.
+const NOTICED_WITHIN: Duration = Duration::from_millis(1_100);
 
 impl Fate {
     /// Whether the packet gets there, whatever becomes of its answer.
@@ -94,6 +102,8 @@ pub struct Facts {
     pub in_flight: InFlight,
     /// How long after that it began to fare like that.
     pub changed: Duration,
+    /// Its peer called: it was asked for its address first, and did not ask.
+    pub called: bool,
     /// More than one segment.
     pub several: bool,
     /// The smoothed RTT, at least and at most.
@@ -223,17 +233,23 @@ impl Facts {
                 let attempt = if reverts {
                     Attempt::Reverted {
                         answered: self.in_flight == InFlight::After,
-                        slowly,
+                        limit: slowly.then(|| self.kernel.error_burst()),
                     }
                 } else {
                     Attempt::Lost
                 };
                 let soft = errno::of_icmp(with, self.family).unwrap_or(timed_out);
-                self.flies(attempt, false, soft)
+                let fall = self.flies(attempt, false, soft);
+                Fall {
+                    open: (slowly && reverts && self.several)
+                        .then(|| "how many segments draw an error of a router that has few".into()),
+                    ..fall
+                }
             }
             (Fate::Unresolved { by_own_host }, in_flight) => {
                 self.unresolved(by_own_host, in_flight)
             }
+            (Fate::NoCarrier, _) => return self.no_carrier(),
         })
     }
 
@@ -286,7 +302,7 @@ impl Facts {
     /// for an address in vain and draws a host unreachable.
     fn gone(&self) -> Fall {
         let silent = self.flies(Attempt::Lost, false, errno::TIMED_OUT);
-        let fails = neighbour::confirmed_entry_fails();
+        let fails = neighbour::confirmed_entry_fails(self.called);
         match silent.dead.hull() {
             Some(end) if end.latest < fails.earliest => silent,
             Some(end) if end.earliest > fails.latest => self.gone_for_long(silent, end),
@@ -317,7 +333,7 @@ impl Facts {
                 "{}; the neighbour entry fails within {} meanwhile, and from then on the next \
                  hop's host unreachable is kept",
                 words::flight(&flight, errno, self.kernel.hz),
-                words::time(neighbour::confirmed_entry_fails().latest),
+                words::time(neighbour::confirmed_entry_fails(self.called).latest),
             ),
             errno,
             rules: [
@@ -327,6 +343,27 @@ impl Facts {
             .concat(),
             ..silent
         }
+    }
+
+    /// Data that is on its way while its own host notices that it is cut off.
+    fn no_carrier(&self) -> Option<Fall> {
+        let at_once = self.unresolved(true, InFlight::After);
+        let each = (0..=NOTICED).map(|n| {
+            let mut facts = self.clone();
+            facts.changed = NOTICED_WITHIN * n / NOTICED;
+            facts.unresolved(true, InFlight::Before)
+        });
+        let all = each.fold(at_once, Fall::or);
+        // Only some of the moments are tried.
+        let hull = all.dead.hull()?;
+        Some(Fall {
+            dead: Spans::one(hull),
+            because: format!(
+                "{}; the loss of the carrier is noticed within a second",
+                all.because
+            ),
+            ..all
+        })
     }
 
     /// connect() to a neighbour that nobody answers for; TCP may give up before.
@@ -454,7 +491,7 @@ impl Facts {
             Fate::OwnHost { soft: None, .. } => Some(silence),
             // A lost SYN+ACK is a lost SYN to the caller.
             Fate::Gone | Fate::Unheard => {
-                let fails = neighbour::confirmed_entry_fails().earliest;
+                let fails = neighbour::confirmed_entry_fails(self.called).earliest;
                 let late = silence.dead.hull().is_some_and(|end| end.latest > fails);
                 Some(Fall {
                     open: late.then(|| WHETHER_IT_FAILS.into()),
@@ -462,6 +499,14 @@ impl Facts {
                 })
             }
             Fate::Lost | Fate::Unanswered | Fate::OwnQdisc => Some(silence),
+            Fate::NoCarrier => {
+                let fall = self.connect_unresolved(silence, None);
+                let late = Span::new(Duration::ZERO, NOTICED_WITHIN);
+                Some(Fall {
+                    dead: fall.dead.map(|span| span.plus(late)),
+                    ..fall
+                })
+            }
             Fate::Unresolved { by_own_host } => {
                 let most = calling.syn_retries;
                 let stuck = by_own_host && self.family == Family::Ipv4 && calling.linear == 0;

@@ -53,6 +53,9 @@ pub struct Prediction {
     pub latest: Duration,
     /// The intervals within, when a cliff of the kernel's rules lies between them.
     pub branches: Vec<Span>,
+    /// From the last heal until a byte gets through, if one does.
+    #[serde(default)]
+    pub first_byte: Option<Span>,
     /// Why, in words.
     pub because: String,
     /// The rules it rests on.
@@ -104,6 +107,7 @@ pub fn predict_given(
             earliest: Duration::ZERO,
             latest: Duration::ZERO,
             branches: Vec::new(),
+            first_byte: told.first_byte,
             because: told.quiet,
             rules: vec![RuleId::NothingToNotice],
         });
@@ -117,6 +121,7 @@ pub fn predict_given(
         earliest: hull.earliest,
         latest: hull.latest,
         branches: several(&at),
+        first_byte: told.first_byte,
         because: seen.because,
         rules: seen.rules,
     })

@@ -5,6 +5,7 @@
 //! to be told. Nothing here says what a call returned.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::span::Span;
 
@@ -23,6 +24,8 @@ pub struct Act {
 pub struct Moments {
     /// The acts of each process, by its lane's label, its boot and its number.
     acts: BTreeMap<(String, u32, u32), Vec<Act>>,
+    /// When processes were reaped.
+    ends: BTreeMap<(String, u32, u32), Duration>,
     /// When events took effect, by name.
     events: BTreeMap<String, Span>,
 }
@@ -31,6 +34,16 @@ impl Moments {
     /// Notes a process's acts, in their order.
     pub fn process(&mut self, label: &str, boot: u32, number: u32, acts: Vec<Act>) {
         self.acts.insert((label.to_owned(), boot, number), acts);
+    }
+
+    /// Notes when a process was reaped.
+    pub fn ended(&mut self, label: &str, boot: u32, number: u32, at: Duration) {
+        self.ends.insert((label.to_owned(), boot, number), at);
+    }
+
+    /// When a process was reaped.
+    pub fn end(&self, label: &str, boot: u32, number: u32) -> Option<Duration> {
+        self.ends.get(&(label.to_owned(), boot, number)).copied()
     }
 
     /// Notes when an event took effect: between asking for it and being told so.

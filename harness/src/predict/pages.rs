@@ -4,7 +4,7 @@ use super::rule::RuleId;
 
 impl RuleId {
     /// All of them, in the order in which they are explained.
-    pub const ALL: [RuleId; 21] = [
+    pub const ALL: [RuleId; 22] = [
         RuleId::TimerWheel,
         RuleId::Keepalive,
         RuleId::KeepaliveUserTimeout,
@@ -20,6 +20,7 @@ impl RuleId {
         RuleId::ConnectSilence,
         RuleId::ConnectAnswer,
         RuleId::Neighbour,
+        RuleId::RouterMemory,
         RuleId::SoftError,
         RuleId::Reset,
         RuleId::EndOfFile,
@@ -46,6 +47,7 @@ impl RuleId {
             RuleId::ConnectSilence => "connect() into silence",
             RuleId::ConnectAnswer => "connect() that is answered",
             RuleId::Neighbour => "Neighbours: ARP and NDP",
+            RuleId::RouterMemory => "A router that forgets",
             RuleId::SoftError => "Which errno: soft errors",
             RuleId::Reset => "RST",
             RuleId::EndOfFile => "FIN",
@@ -114,7 +116,8 @@ impl RuleId {
                 "A net or host unreachable about the oldest segment undoes one doubling (RFC 6069), \
                  in IPv6 only a `no route`. So under ICMP errors TCP retransmits evenly and gives \
                  up as soon as its budget is over. A router that has no route answers once a \
-                 second at most in IPv4; one that rejects by nft answers each packet."
+                 second in IPv4 (in 7.3 five times at once before that); one that rejects by nft \
+                 answers each packet."
             }
             RuleId::LocalDrop => {
                 "A retransmission that the sender's own qdisc drops is tried again after half a \
@@ -156,6 +159,12 @@ impl RuleId {
                  own host's queue it cannot be sent again, and TCP counts the tries all the same. \
                  In IPv6 a filter that drops all of a host's packets drops its neighbour \
                  advertisements, too."
+            }
+            RuleId::RouterMemory => {
+                "A router that translates addresses keeps an entry a connection and drops it after \
+                 a time without packets (nf_conntrack_tcp_timeout_established), or when it is \
+                 restarted. What comes then is dropped in silence or answered with RST, by its \
+                 rules. Only something that sends more often than that keeps the entry."
             }
             RuleId::SoftError => {
                 "On an established connection ICMP errors are kept (sk_err_soft) and reported only \

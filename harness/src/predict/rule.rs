@@ -23,6 +23,7 @@ pub enum RuleId {
     Neighbour,
     SoftError,
     Reset,
+    RouterMemory,
     EndOfFile,
     Orphan,
     OwnTimeLimit,
@@ -50,6 +51,7 @@ impl RuleId {
             RuleId::Neighbour => "neigh_timer_handler()",
             RuleId::SoftError => "tcp_v4_err(), tcp_v6_err(), tcp_write_err()",
             RuleId::Reset => "tcp_reset()",
+            RuleId::RouterMemory => "nf_conntrack_in(), tcp_new(): nf_conntrack_tcp_loose",
             RuleId::EndOfFile => "tcp_fin(), tcp_recvmsg_locked()",
             RuleId::Orphan => "tcp_orphan_retries() in tcp_write_timeout()",
             RuleId::OwnTimeLimit => {

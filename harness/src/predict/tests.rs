@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{KernelFacts, Prediction, Version, predict};
+use super::{KernelFacts, Prediction, RuleId, Version, predict};
 use crate::scenario::case::{Action, Case, Event, Happening, SignKind};
 
 const CATALOGUE: &str = include_str!("../../../scenarios.yaml");
@@ -99,4 +99,55 @@ fn reasons_can_be_followed() {
         said.because
     );
     assert!(!said.rules.is_empty());
+}
+
+/// Back-off: two seconds away, a retransmission at 3.3 s; and a user timeout
+/// that is shorter than the outage has nothing to recover.
+#[test]
+fn the_first_byte_after_an_outage_waits_for_a_retransmission() {
+    let lived = at_hz(250, "outage-while-sending/outage=2s,detector=none");
+    let byte = lived.first_byte.expect("it gets through");
+    assert_eq!(lived.sign, SignKind::Unnoticed);
+    assert!(byte.earliest > Duration::from_millis(1_200), "{byte:?}");
+    assert!(byte.latest < Duration::from_millis(1_400), "{byte:?}");
+    let died = at_hz(
+        250,
+        "outage-while-sending/outage=4s,detector=user-timeout-2s",
+    );
+    assert_eq!((died.sign, died.first_byte), (errno("ETIMEDOUT"), None));
+}
+
+#[test]
+fn a_router_that_forgets_is_the_reason() {
+    let id =
+        |detector| format!("nat-forgets-between-probes/on_forgotten=reset,detector={detector}");
+    let finds_out = at_hz(250, &id("keepalive-3-1-3"));
+    assert!(
+        finds_out.because.contains("router"),
+        "{}",
+        finds_out.because
+    );
+    assert!(finds_out.rules.contains(&RuleId::RouterMemory));
+    let keeps = at_hz(1000, &id("keepalive-1-1-2"));
+    assert!(keeps.because.contains("router"), "{}", keeps.because);
+}
+
+/// A probe that the timer wheel may put on either side of the router's limit.
+#[test]
+fn a_probe_as_late_as_the_router_forgets_is_not_predicted() {
+    let cases = cases();
+    let id = "nat-forgets-between-probes/on_forgotten=reset,detector=keepalive-3-1-3";
+    let mut case = cases
+        .iter()
+        .find(|c| c.id == id)
+        .expect("it is there")
+        .clone();
+    let kernel = KernelFacts::new(Version(6, 12), 250);
+    for (idle, predictable) in [(2, true), (3, true), (4, true)] {
+        case.network.nats[0].idle = Duration::from_secs(idle);
+        assert_eq!(predict(&case, &kernel).is_ok(), predictable, "{idle} s");
+    }
+    // 3 s and a granule of 256 ms.
+    case.network.nats[0].idle = Duration::from_millis(3_100);
+    assert!(predict(&case, &kernel).is_err());
 }

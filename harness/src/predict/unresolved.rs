@@ -15,7 +15,7 @@ use super::span::{Span, Spans};
 use super::wheel::{Arms, Jiffies, Phase, Wheel};
 use crate::scenario::case::Family;
 
-const ROUND: Duration = Duration::from_millis(3_100);
+const ROUND: Duration = Duration::from_millis(3_300);
 const A_FEW_ROUNDS: Duration = Duration::from_secs(30);
 
 /// How it ends, counted from the write.

@@ -22,7 +22,7 @@ use super::wheel::{Arms, Jiffies, Phase, Wheel};
 /// How long the peer's last acknowledgments may take, which it delays by up to
 /// 40 ms (TCP_DELACK_MIN): they end the filling of its window, and they are
 /// what the RTO is made of meanwhile.
-const FILLING: Duration = Duration::from_millis(400);
+const FILLING: Duration = Duration::from_millis(550);
 /// The smoothed RTT by then.
 const RTT: Duration = Duration::from_millis(45);
 /// tcp_invalid_ratelimit, of the peer's host.

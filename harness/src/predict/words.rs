@@ -80,12 +80,12 @@ pub fn flight(flight: &Flight, errno: &str, hz: u32) -> String {
         super::retransmit::Attempt::DroppedByOwnQdisc => {
             "which the own qdisc drops, every 500 ms without back-off"
         }
-        super::retransmit::Attempt::Reverted { slowly: false, .. } => {
+        super::retransmit::Attempt::Reverted { limit: None, .. } => {
             "evenly spaced, because each ICMP error takes its back-off back"
         }
         super::retransmit::Attempt::Reverted { .. } => {
-            "doubling their distance, but for the ICMP errors, one a second at most, each of \
-             which takes one back-off back"
+            "doubling their distance, but for the ICMP errors, one a second, each of which takes one \
+             back-off back"
         }
     };
     let since = if flight.never_leaves {

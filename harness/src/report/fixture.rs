@@ -274,6 +274,7 @@ pub(crate) fn all() -> Vec<Outcome> {
         latest: Duration::from_millis(3_080),
         branches: vec![],
         because: "retransmissions until 1.4 s have passed since the first".into(),
+        first_byte: None,
         rules: vec![crate::predict::RuleId::Retransmission],
     };
     differs.prediction = Some(predicted.clone());

@@ -196,6 +196,8 @@ pub(crate) struct PredictionView<'a> {
     earliest_ns: Option<u64>,
     latest_ns: Option<u64>,
     branches_ns: Vec<(u64, u64)>,
+    /// From the last heal on.
+    first_byte_ns: Option<(u64, u64)>,
     because: &'a str,
     rules: &'a [RuleId],
     outside: Option<&'a str>,
@@ -218,6 +220,7 @@ impl<'a> PredictionView<'a> {
                 .iter()
                 .map(|b| (ns(b.earliest), ns(b.latest)))
                 .collect(),
+            first_byte_ns: p.first_byte.map(|b| (ns(b.earliest), ns(b.latest))),
             because: &p.because,
             rules: &p.rules,
             outside,

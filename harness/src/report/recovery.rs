@@ -7,7 +7,7 @@ use crate::outcome::record::Outcome;
 use crate::outcome::recovery::Recovery;
 use crate::scenario::case::SignKind;
 
-use super::span::human_ns;
+use super::span::{human_interval, human_ns};
 use super::words;
 
 /// A line for every case that was healed; empty without any.
@@ -60,7 +60,11 @@ fn became(outcome: &Outcome, recovery: &Recovery) -> String {
     if !recovery.lived {
         return format!("{byte}, answered or followed by an RST");
     }
-    format!("lived, {byte}{read}")
+    let predicted = outcome.prediction.as_ref().and_then(|p| p.first_byte);
+    let predicted = predicted
+        .map(|p| format!(" (predicted {})", human_interval(p.earliest, p.latest)))
+        .unwrap_or_default();
+    format!("lived, {byte}{predicted}{read}")
 }
 
 /// For the column of a snapshot: `1.33 s`, or `never`.

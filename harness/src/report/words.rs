@@ -58,6 +58,10 @@ pub fn prediction(p: &Prediction) -> String {
     if let Some(by) = by(p.lane.as_deref(), p.call.as_deref()) {
         words = format!("{words} by {by} after {}", interval(p));
     }
+    if let Some(byte) = p.first_byte {
+        let time = human_interval(byte.earliest, byte.latest);
+        words = format!("{words}, first byte {time} after the heal");
+    }
     words
 }
 

@@ -149,6 +149,21 @@ pub(super) fn nft_reject(family: u8) -> io::Result<()> {
     nft_rule(family, &[reject])
 }
 
+/// Asks for the state of a packet's connection, translates its source, and
+/// empties the table of connections.
+pub(super) fn connection_state() -> io::Result<()> {
+    const REGISTER: [u8; 4] = 1u32.to_be_bytes();
+    const STATE: [u8; 4] = 0u32.to_be_bytes();
+    /// NFNL_SUBSYS_CTNETLINK and IPCTNL_MSG_CT_DELETE.
+    const FLUSH: u16 = (1 << 8) | 2;
+    let state = expression("ct", &[attribute(1, &REGISTER), attribute(2, &STATE)]);
+    nft_rule(NFPROTO_INET, &[state])?;
+    nft_rule_in(NFPROTO_INET, "nat", &[expression("masq", &[])])?;
+    Request::default()
+        .message(FLUSH, ACK, &[0; 4])
+        .ask(SockProtocol::NetlinkNetFilter, 1)
+}
+
 fn expression(name: &str, attributes: &[Vec<u8>]) -> Vec<u8> {
     nested(1, &[text(1, name), nested(2, attributes)])
 }
@@ -156,6 +171,13 @@ fn expression(name: &str, attributes: &[Vec<u8>]) -> Vec<u8> {
 /// One transaction: a table, a chain at a hook, a rule; committed, because
 /// some checks are made only then. Each rule has a table of its own.
 fn nft_rule(family: u8, expressions: &[Vec<u8>]) -> io::Result<()> {
+    nft_rule_in(family, "filter", expressions)
+}
+
+/// The same in a chain of another type: `nat` is at the end of a router.
+fn nft_rule_in(family: u8, kind: &str, expressions: &[Vec<u8>]) -> io::Result<()> {
+    const POSTROUTING: u32 = 4;
+    const SOURCE_NAT: u32 = 100;
     const SUBSYSTEM: u16 = 10;
     const BATCH_BEGIN: u16 = 0x10;
     const BATCH_END: u16 = 0x11;
@@ -177,6 +199,10 @@ fn nft_rule(family: u8, expressions: &[Vec<u8>]) -> io::Result<()> {
             attribute(2, &0u32.to_be_bytes()),
             text(3, "lo"),
         ],
+        _ if kind == "nat" => vec![
+            attribute(1, &POSTROUTING.to_be_bytes()),
+            attribute(2, &SOURCE_NAT.to_be_bytes()),
+        ],
         _ => vec![
             attribute(1, &FORWARD.to_be_bytes()),
             attribute(2, &0u32.to_be_bytes()),
@@ -187,7 +213,7 @@ fn nft_rule(family: u8, expressions: &[Vec<u8>]) -> io::Result<()> {
         text(1, &table),
         text(3, "c"),
         nested(4, &hook),
-        text(7, "filter"),
+        text(7, kind),
     ]);
     let new_rule = nfgenmsg(&[text(1, &table), text(2, "c"), nested(4, expressions)]);
     Request::default()

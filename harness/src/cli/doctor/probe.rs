@@ -116,6 +116,14 @@ pub(super) const PROBES: &[Probe] = &[
         attempt: || attempt::nft_reject(attempt::NFPROTO_INET),
     },
     Probe {
+        what: "let routers keep state of connections (conntrack, NAT)",
+        needed: Need::For("scenarios with `nat`"),
+        cure: "a kernel with CONFIG_NF_CONNTRACK, CONFIG_NF_CT_NETLINK, CONFIG_NFT_CT, \
+               CONFIG_NFT_NAT and CONFIG_NFT_MASQ (modprobe -a nft_ct nft_masq \
+               nf_conntrack_netlink)",
+        attempt: attempt::connection_state,
+    },
+    Probe {
         what: "drop packets by tc (clsact)",
         needed: Need::For("`drop` events with `by: tc`"),
         cure: "a kernel with CONFIG_NET_SCH_INGRESS (modprobe sch_ingress)",

@@ -5,10 +5,11 @@ use std::collections::VecDeque;
 use super::World;
 use super::paths::Kind;
 use super::process::{After, Calling, Failure, Frame, Process, Wait};
+use crate::predict::errno;
 use crate::predict::facts::{Facts, Fate, InFlight};
 use crate::predict::rule::RuleId;
 use crate::predict::span::{Span, Spans};
-use crate::scenario::case::{Action, SignKind, Step};
+use crate::scenario::case::{Action, Family, SignKind, Step};
 
 impl<'a> World<'a> {
     /// connect() to a host, or to an address that nobody has (None).
@@ -43,6 +44,13 @@ impl<'a> World<'a> {
                 )
             }
             (Fate::Reset, _) => refused("ECONNREFUSED", "an RST answers the SYN"),
+            (Fate::Refused { with, .. }, _) if nonblocking && self.case.family == Family::Ipv4 => {
+                // tcp_v4_err() meets a socket that its caller holds and leaves
+                // the error to poll().
+                let errno = errno::of_icmp(with, Family::Ipv4).unwrap_or(errno::TIMED_OUT);
+                let because = "the SYN's ICMP error is there when connect() returns";
+                Failure::now(errno, at, because, RuleId::SoftError)
+            }
             (Fate::OwnHost { soft: Some(_), now }, _) => {
                 refused(now, "the own host's routing refuses at once")
             }
@@ -171,6 +179,7 @@ impl<'a> World<'a> {
             self.processes.push(Process {
                 parent: Some(p),
                 label,
+                number,
                 acts: acts.into(),
                 frames: vec![frame],
                 open: vec![(None, sock)],

@@ -3,7 +3,7 @@
 use super::process::Wait;
 use super::{LAST_WORDS, Later, World, listens};
 use crate::predict::span::Span;
-use crate::scenario::case::{Disposition, Event, Happening};
+use crate::scenario::case::{Carrier, Disposition, Event, Happening};
 
 impl<'a> World<'a> {
     pub(super) fn happens(&mut self, what: Later<'a>) -> Result<(), String> {
@@ -43,6 +43,13 @@ impl<'a> World<'a> {
         let now = self.moments.of_event(&event.name);
         let now = now.unwrap_or(Span::at(self.now));
         self.moment = now;
+        if let Happening::Cut {
+            carrier: Carrier::Lost,
+            ..
+        } = event.happening
+        {
+            self.no_carrier = Some(now);
+        }
         if event.is_fault() {
             self.fault.get_or_insert(now);
         }
@@ -89,6 +96,7 @@ impl<'a> World<'a> {
             Happening::Heal { what } => {
                 self.path_changes()?;
                 self.paths.heal(what.as_deref());
+                self.healed = Some((now.latest, None));
                 self.network_changed(now)?;
             }
             Happening::Forget { .. } => self.router_forgets()?,

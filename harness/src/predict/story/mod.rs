@@ -58,6 +58,8 @@ pub(super) struct Told {
     pub reference: Duration,
     /// Why nobody would notice anything.
     pub quiet: String,
+    /// From the last heal until a byte gets through.
+    pub first_byte: Option<Span>,
 }
 
 /// What happens at a time of its own.
@@ -86,10 +88,14 @@ struct World<'a> {
     paths: Paths<'a>,
     marks: BTreeMap<String, Span>,
     later: Vec<(Duration, Later<'a>)>,
+    /// The last loss of a carrier.
+    no_carrier: Option<Span>,
     /// The last event, as above.
     moment: Span,
     /// The first fault, from asking for it until it had taken effect.
     fault: Option<Span>,
+    /// The last heal, and until when a byte got through after it.
+    healed: Option<(Duration, Option<Span>)>,
     signs: Vec<Seen>,
 }
 
@@ -120,8 +126,10 @@ pub(super) fn tell(
         paths: Paths::new(case),
         marks: BTreeMap::new(),
         later: Vec::new(),
+        no_carrier: None,
         moment: Span::at(Duration::ZERO),
         fault: None,
+        healed: None,
         signs: Vec::new(),
     };
     world.begin();
@@ -309,10 +317,12 @@ impl<'a> World<'a> {
             ));
         }
         let quiet = self.why_quiet();
+        let first_byte = self.healed.and_then(|(_, byte)| byte);
         Ok(Told {
             sign,
             reference,
             quiet,
+            first_byte,
         })
     }
 

@@ -167,15 +167,18 @@ impl<'a> Paths<'a> {
     /// The same; `told`: routers have just let its counterpart through.
     fn one_way_told(&self, from: &str, to: &str, kind: Kind, told: bool) -> Result<Fate, String> {
         let fate = self.way(from, to, kind, told)?;
-        // NDP is IPv6: a filter by addresses takes what confirms a neighbour, too.
-        let entry_fails = fate == Fate::Lost && self.takes_ndp(from, to);
+        // NDP is IPv6: a filter by addresses takes what confirms a neighbour,
+        // too. But that comes from a link-local address.
+        let entry_fails =
+            fate == Fate::Lost && self.takes_ndp(from, to, |rule| rule.from.is_none());
         Ok(if entry_fails { Fate::Gone } else { fate })
     }
 
     /// Whether a filter on the way takes neighbours' NDP from one to the other.
-    fn takes_ndp(&self, from: &str, to: &str) -> bool {
+    fn takes_ndp(&self, from: &str, to: &str, also: fn(&PacketRule) -> bool) -> bool {
         let plain = |rule: &PacketRule| {
-            rule.flags.is_empty()
+            also(rule)
+                && rule.flags.is_empty()
                 && rule.without.is_empty()
                 && rule.sport.is_none()
                 && rule.dport.is_none()
@@ -268,15 +271,20 @@ impl<'a> Paths<'a> {
         let hops = || path[..=end].windows(2);
         let lost = hops().find_map(|hop| self.hop_is_dead(hop[0], hop[1], to));
         let deaf = hops().any(|hop| self.hop_is_dead(hop[1], hop[0], "").is_some());
-        let deaf = deaf || self.takes_ndp(to, from);
+        let met = self.met.contains(&(asks, of));
+        // Who is asked for the first time answers to the asker's own address.
+        let deaf = deaf || self.takes_ndp(to, from, |rule| rule.to.is_none());
+        let deaf = deaf || !met && self.takes_ndp(to, from, |_| true);
         if lost.is_none() && !deaf {
             return None;
         }
         let no_carrier = hops()
             .next()
             .is_some_and(|hop| self.hop_is_dead(hop[0], hop[1], to) == Some(Carrier::Lost));
-        let forgot = self.forgetful.contains(asks) || !self.met.contains(&(asks, of));
-        Some(if forgot || no_carrier {
+        let forgot = self.forgetful.contains(asks) || !met;
+        Some(if no_carrier && asks == from {
+            Fate::NoCarrier
+        } else if forgot || no_carrier {
             Fate::Unresolved {
                 by_own_host: asks == from,
             }

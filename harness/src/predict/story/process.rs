@@ -105,6 +105,8 @@ pub(super) struct Process<'a> {
     /// How its lane's run is called in a record: label and boot, and how many
     /// children it has forked.
     pub label: (String, u32),
+    /// Which of its lane's processes it is.
+    pub number: u32,
     pub children: u32,
 }
 
@@ -131,6 +133,7 @@ impl<'a> Process<'a> {
             typed: VecDeque::new(),
             ports: Vec::new(),
             label: (lane.name.clone(), 0),
+            number: 0,
             children: 0,
         }
     }
@@ -198,6 +201,8 @@ pub(super) struct Sock<'a> {
     pub unread_at: Span,
     pub fin: Option<Span>,
     pub fin_sent: bool,
+    /// When: somewhere while its process ended.
+    pub fin_sent_at: Option<Span>,
     /// An error waits to be read, and when it came.
     pub error: Option<Failure>,
     /// Broken: what is written draws EPIPE.

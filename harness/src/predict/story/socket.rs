@@ -14,8 +14,12 @@ use crate::scenario::case::{Lane, NodeKind};
 
 /// A segment on a veth: more bytes than that are several.
 const SEGMENT: u64 = 1400;
+/// Neighbour entries may fail after this: neighbour::confirmed_entry_fails().
+pub(super) const ENTRIES_FAIL: Duration = Duration::from_secs(8);
+/// The loss of a carrier is noticed within this.
+const NOTICED: Duration = Duration::from_millis(1_100);
 /// A window is full after this.
-const FILLING: Duration = Duration::from_millis(700);
+const FILLING: Duration = Duration::from_millis(800);
 
 impl<'a> World<'a> {
     /// A connection stands: two ends, one of them waits for accept().
@@ -51,6 +55,7 @@ impl<'a> World<'a> {
                 unread_at: at,
                 fin: None,
                 fin_sent: false,
+                fin_sent_at: None,
                 error: None,
                 broken: false,
                 since: at,
@@ -82,6 +87,15 @@ impl<'a> World<'a> {
         in_flight: InFlight,
         several: bool,
     ) -> Facts {
+        // Noticed by now?
+        let fate = match (fate, self.no_carrier) {
+            (Fate::NoCarrier, Some(since))
+                if in_flight == InFlight::After && self.now > since.latest + NOTICED =>
+            {
+                Fate::Unresolved { by_own_host: true }
+            }
+            _ => fate,
+        };
         Facts {
             kernel: self.kernel,
             sysctls: Sysctls::of(self.case, &lane.host, self.kernel),
@@ -90,6 +104,7 @@ impl<'a> World<'a> {
             fate,
             in_flight,
             changed: Duration::ZERO,
+            called: super::listens(lane),
             several,
             rtt: RTT,
         }
@@ -199,8 +214,15 @@ impl<'a> World<'a> {
         at: Span,
         answered: bool,
     ) -> Result<(), String> {
+        self.gets_through(sock, at);
         let peer = self.socks[sock].peer;
         let known = self.socks[peer].exists;
+        if self.socks[peer]
+            .fin_sent_at
+            .is_some_and(|fin| fin.latest > at.earliest)
+        {
+            return Err("whether the peer's process has ended when data comes".into());
+        }
         // An orphan in FIN-WAIT answers data by RST, as a kernel that knows no
         // such connection does.
         if !known || (!self.socks[peer].held && self.socks[peer].fin_sent) {
@@ -225,6 +247,20 @@ impl<'a> World<'a> {
         Ok(())
     }
 
+    /// Notes when a byte gets through after a heal, by a connection that is
+    /// older than the fault: of several tries the first one counts.
+    fn gets_through(&mut self, sock: usize, at: Span) {
+        let older = self
+            .fault
+            .is_some_and(|f| self.socks[sock].since.earliest < f.earliest);
+        if let Some((healed, byte)) = self.healed.as_mut().filter(|_| older) {
+            let at = at.since(*healed);
+            *byte = Some(byte.map_or(at, |b| {
+                Span::new(b.earliest.min(at.earliest), b.latest.min(at.latest))
+            }));
+        }
+    }
+
     fn received(&mut self, sock: usize, at: Span) {
         self.socks[sock].received.push(at);
         self.socks[sock].quiet_end = None;
@@ -232,28 +268,22 @@ impl<'a> World<'a> {
 
     /// An RST reaches a socket: tcp_reset().
     pub(super) fn is_reset(&mut self, sock: usize, at: Span) {
-        /// See [`super::nat`].
-        const FORGOTTEN: &str =
-            "the router has forgotten the connection, and an RST answers the packet";
+        let forgotten = self.paths.memory.as_ref().is_some_and(|m| m.forgotten);
         let s = &mut self.socks[sock];
-        let (errno, because) = if s.fin.is_some() {
+        let (errno, because, rule) = if s.fin.is_some() {
             // CLOSE_WAIT: for writers only; read still says end of file.
             (
                 "EPIPE",
                 "an RST after the FIN, as data for a closed connection draws it",
+                RuleId::Reset,
             )
+        } else if forgotten {
+            let because = "the router has forgotten the connection, and an RST answers the packet";
+            ("ECONNRESET", because, RuleId::RouterMemory)
         } else {
-            let forgotten = self.paths.memory.as_ref().is_some_and(|m| m.forgotten);
-            (
-                "ECONNRESET",
-                if forgotten {
-                    FORGOTTEN
-                } else {
-                    "an RST comes back"
-                },
-            )
+            ("ECONNRESET", "an RST comes back", RuleId::Reset)
         };
-        s.error = Some(Failure::now(errno, at, because, RuleId::Reset));
+        s.error = Some(Failure::now(errno, at, because, rule));
         s.broken = true;
         s.exists = false;
         s.outgoing = None;
@@ -266,6 +296,7 @@ impl<'a> World<'a> {
             return Ok(());
         }
         self.socks[sock].fin_sent = true;
+        self.socks[sock].fin_sent_at = Some(at);
         let peer = self.socks[sock].peer;
         let (from, to) = (self.socks[sock].host, self.socks[peer].host);
         if self.paths.one_way(from, to, Kind::Fin)?.gets_there() && self.socks[peer].exists {
@@ -363,7 +394,8 @@ impl<'a> World<'a> {
                     ..outgoing
                 },
                 _ if change.earliest <= outgoing.since.latest + Duration::from_millis(200)
-                    || (silent(outgoing.fate) && matches!(fate, Fate::Unresolved { .. })) =>
+                    || (silent(outgoing.fate)
+                        && matches!(fate, Fate::Unresolved { .. } | Fate::NoCarrier)) =>
                 {
                     let lane = self.socks[sock].lane;
                     let several = outgoing.bytes > SEGMENT;
@@ -392,7 +424,7 @@ impl World<'_> {
     fn check_reverts(&self, outgoing: &Outgoing, change: Span) -> Result<(), String> {
         let nodes = &self.case.network.nodes;
         let routed = nodes.iter().any(|n| n.kind == NodeKind::Router);
-        let fails = neighbour::confirmed_entry_fails().earliest;
+        let fails = neighbour::confirmed_entry_fails(false).earliest;
         if routed && outgoing.fate == Fate::Gone && change.latest > outgoing.since.latest + fails {
             return Err(
                 "the path comes back after a router's neighbour entry may have failed: its ICMP \
@@ -413,13 +445,18 @@ fn through(outgoing: &Outgoing, change: Span) -> Option<Span> {
         .filter_map(Spans::hull)
         .map(|span| span.plus(outgoing.since))
         .collect();
+    // A try that waits for a neighbour's address goes on once it is known.
+    let waits = matches!(outgoing.fate, Fate::Gone | Fate::Unheard)
+        && change.latest > outgoing.since.earliest + ENTRIES_FAIL;
     let earliest = tries.iter().find(|t| t.latest >= change.earliest)?;
     let latest = tries
         .iter()
         .find(|t| t.earliest >= change.latest)
         .unwrap_or(earliest);
-    Some(Span::new(
-        earliest.earliest.max(change.earliest),
-        latest.latest,
-    ))
+    let from = if waits {
+        change.earliest
+    } else {
+        earliest.earliest.max(change.earliest)
+    };
+    Some(Span::new(from, latest.latest))
 }

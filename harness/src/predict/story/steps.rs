@@ -237,7 +237,13 @@ impl<'a> World<'a> {
     /// A process ends; its descriptors close.
     pub(super) fn ends(&mut self, p: usize) -> Result<(), String> {
         let now = Span::at(self.now).both(self.moment);
-        let at = self.processes[p].at.both(now);
+        let mut at = self.processes[p].at.both(now);
+        let process = &self.processes[p];
+        let (label, boot) = &process.label;
+        if let Some(reaped) = self.moments.end(label, *boot, process.number) {
+            // Its descriptors close somewhere before it can be reaped.
+            at = Span::new(at.earliest, reaped);
+        }
         self.processes[p].alive = false;
         for (_, sock) in std::mem::take(&mut self.processes[p].open) {
             self.close(sock, at, false)?;

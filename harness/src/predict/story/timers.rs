@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::paths::Kind;
-use super::process::{Calling, Failure, Wait};
+use super::process::{Calling, Failure, Sock, Wait};
 use super::talk::own_limit;
 use super::{World, process};
 use crate::predict::errno;
@@ -15,6 +15,20 @@ use crate::predict::sysctls::Sysctls;
 use crate::predict::window::Closed;
 use crate::predict::words;
 use crate::scenario::case::{Family, SignKind};
+
+/// Between two requests for an address.
+const WAITED: Duration = Duration::from_millis(1_100);
+
+impl Sock<'_> {
+    /// When probes got through again after a silence so long that neighbour
+    /// entries may have failed in it.
+    fn back_after_a_while(&self) -> Option<Span> {
+        let silent = self.probes.iter().find(|(_, f)| *f == ProbeFate::Lost)?.0;
+        let (back, fate) = self.probes.last()?;
+        let long = back.latest > silent.earliest + super::socket::ENTRIES_FAIL;
+        (long && *fate == ProbeFate::Reset).then_some(*back)
+    }
+}
 
 impl<'a> World<'a> {
     /// Notes how keepalive's probes fare from now on.
@@ -93,6 +107,16 @@ impl<'a> World<'a> {
                     };
                 }
             }
+            if let Some(back) = s.back_after_a_while() {
+                // A probe that waits for a neighbour's address goes out once it
+                // is known again.
+                let back = back.since(s.since.earliest).earliest;
+                end.reset = end
+                    .reset
+                    .hull()
+                    .map(|at| Spans::one(Span::new(at.earliest.min(back), at.latest + WAITED)))
+                    .unwrap_or_default();
+            }
             let from = self.kernel.anchor(s.since);
             let shift = |spans: Spans| spans.map(|span| span.plus(from));
             let mut ends = failure(end, &settings, self.kernel.hz, shift);
@@ -104,6 +128,15 @@ impl<'a> World<'a> {
                     .because
                     .push_str("; the own host's routing left its error");
                 failure.rules.push(RuleId::SoftError);
+            }
+            let forgotten = self.paths.memory.as_ref().is_some_and(|m| m.forgotten);
+            if let Some(end) = ends.as_mut().filter(|_| forgotten) {
+                end.rules.push(RuleId::RouterMemory);
+                if end.errno == "ECONNRESET" {
+                    end.because = "the router has forgotten the connection, and the first probe \
+                                   draws an RST"
+                        .into();
+                }
             }
             self.socks[sock].quiet_end = ends;
         }
