@@ -134,11 +134,26 @@ impl Flight {
         (probe(self.rtt.0)..=probe(self.rtt.1)).map(move |probe| (rto, probe))
     }
 
+    /// The longest timer, which says how many phases of the wheel there are.
+    fn longest_wait(&self) -> Duration {
+        let first = self.rto_min.saturating_add(self.rtt.1);
+        let doubled = self.rto_max.min(self.budget().saturating_mul(2));
+        match self.attempt {
+            Attempt::Lost => doubled,
+            Attempt::DroppedByOwnQdisc => first.max(LOCAL_DROP_RETRY),
+            // Back-off is taken back at once; only where the byte that counts
+            // retransmissions wraps, one is left.
+            Attempt::Reverted { limit: None, .. } => doubled.min(first.saturating_mul(2)),
+            // Errors come once a second, and so tries come about as often.
+            Attempt::Reverted { .. } => doubled.min(first.saturating_mul(32)),
+        }
+    }
+
     /// Everything that may happen, over all that is unknown.
     pub fn course(&self, wheel: Wheel, phase: Phase) -> Course {
         let mut attempts: Vec<Vec<(Jiffies, Jiffies)>> = Vec::new();
         let mut dead = Vec::new();
-        let longest = wheel.ticks(self.rto_max.min(self.budget().saturating_mul(2)));
+        let longest = wheel.ticks(self.longest_wait());
         for began in wheel.beginnings(longest, phase) {
             for (rto, probe) in self.rtos(wheel).flat_map(|rto| self.probes(wheel, rto)) {
                 let run = self.run_with(wheel, began, rto, probe);

@@ -5,6 +5,9 @@ use super::{LAST_WORDS, Later, World, listens};
 use crate::predict::span::Span;
 use crate::scenario::case::{Carrier, Disposition, Event, Happening};
 
+/// What a process takes to die of a signal.
+const DYING: std::time::Duration = std::time::Duration::from_millis(5);
+
 impl<'a> World<'a> {
     pub(super) fn happens(&mut self, what: Later<'a>) -> Result<(), String> {
         let now = Span::at(self.now);
@@ -74,6 +77,8 @@ impl<'a> World<'a> {
                 }
             }
             Happening::Shutdown { host, grace } => {
+                // Nobody waits for the processes to end.
+                self.moment = Span::new(now.earliest, now.latest + DYING);
                 self.signal_host(host, false)?;
                 self.later.push((self.now + *grace, Later::KillHost(host)));
             }

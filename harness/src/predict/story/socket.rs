@@ -16,6 +16,8 @@ use crate::scenario::case::{Lane, NodeKind};
 const SEGMENT: u64 = 1400;
 /// Neighbour entries may fail after this: neighbour::confirmed_entry_fails().
 pub(super) const ENTRIES_FAIL: Duration = Duration::from_secs(8);
+/// A packet waits so long for an address.
+pub(super) const ASKED: Duration = Duration::from_millis(3_300);
 /// The loss of a carrier is noticed within this.
 const NOTICED: Duration = Duration::from_millis(1_100);
 /// A window is full after this.
@@ -447,7 +449,10 @@ fn through(outgoing: &Outgoing, change: Span) -> Option<Span> {
         .collect();
     // A try that waits for a neighbour's address goes on once it is known.
     let waits = matches!(outgoing.fate, Fate::Gone | Fate::Unheard)
-        && change.latest > outgoing.since.earliest + ENTRIES_FAIL;
+        && change.latest > outgoing.since.earliest + ENTRIES_FAIL
+        && tries
+            .iter()
+            .any(|t| t.earliest <= change.latest && t.latest + ASKED >= change.earliest);
     let earliest = tries.iter().find(|t| t.latest >= change.earliest)?;
     let latest = tries
         .iter()

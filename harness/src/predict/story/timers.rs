@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::paths::Kind;
 use super::process::{Calling, Failure, Sock, Wait};
+use super::socket::{ASKED, ENTRIES_FAIL};
 use super::talk::own_limit;
 use super::{World, process};
 use crate::predict::errno;
@@ -16,16 +17,13 @@ use crate::predict::window::Closed;
 use crate::predict::words;
 use crate::scenario::case::{Family, SignKind};
 
-/// Between two requests for an address.
-const WAITED: Duration = Duration::from_millis(1_100);
-
 impl Sock<'_> {
     /// When probes got through again after a silence so long that neighbour
     /// entries may have failed in it.
     fn back_after_a_while(&self) -> Option<Span> {
         let silent = self.probes.iter().find(|(_, f)| *f == ProbeFate::Lost)?.0;
         let (back, fate) = self.probes.last()?;
-        let long = back.latest > silent.earliest + super::socket::ENTRIES_FAIL;
+        let long = back.latest > silent.earliest + ENTRIES_FAIL;
         (long && *fate == ProbeFate::Reset).then_some(*back)
     }
 }
@@ -111,11 +109,14 @@ impl<'a> World<'a> {
                 // A probe that waits for a neighbour's address goes out once it
                 // is known again.
                 let back = back.since(s.since.earliest).earliest;
-                end.reset = end
-                    .reset
-                    .hull()
-                    .map(|at| Spans::one(Span::new(at.earliest.min(back), at.latest + WAITED)))
-                    .unwrap_or_default();
+                let first = settings.idle + settings.interval;
+                let waits = |at: &Span| {
+                    let before = at.latest.saturating_sub(settings.interval);
+                    at.earliest > first && before + ASKED >= back
+                };
+                if let Some(at) = end.reset.hull().filter(waits) {
+                    end.reset = Spans::one(Span::new(at.earliest.min(back), at.latest));
+                }
             }
             let from = self.kernel.anchor(s.since);
             let shift = |spans: Spans| spans.map(|span| span.plus(from));
