@@ -8,7 +8,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use halfopen::lab::filter::{Action, Hook, Match, tcp_flag};
-use halfopen::lab::{Lab, LabError};
+use halfopen::lab::{Lab, LabError, Nat, OnForgotten};
 use halfopen::outcome::tolerance::REAL_TIME;
 use halfopen::scenario::case::Family;
 use socket2::{SockRef, TcpKeepalive};
@@ -193,4 +193,57 @@ fn within(measured: Duration, earliest: f64, latest: f64) {
         REAL_TIME.within(measured, earliest, latest),
         "{measured:?} is not {earliest:?} to {latest:?}"
     );
+}
+
+/// A pooled connection through a cloud's NAT gateway: idle for longer than the
+/// gateway remembers, then used again. With keepalive below that it is fine.
+#[test]
+fn a_pooled_connection_outlives_the_gateway_only_with_keepalive()
+-> Result<(), Box<dyn std::error::Error>> {
+    let lab = Lab::builder()
+        .host("client")
+        .router("gateway")
+        .host("server")
+        .cable("client", "gateway")
+        .cable("gateway", "server")
+        .nat(Nat {
+            router: "gateway".into(),
+            inside: vec!["client".into()],
+            idle: Duration::from_secs(2),
+            on_forgotten: OnForgotten::Reset,
+        })
+        .build()?;
+    let address = SocketAddr::new(lab.address("server", Family::Ipv4)?, 7000);
+    let listener = lab.enter("server", || TcpListener::bind(address))??;
+    let pool = lab.enter("client", || -> std::io::Result<[TcpStream; 2]> {
+        Ok([TcpStream::connect(address)?, TcpStream::connect(address)?])
+    })??;
+    let served = [listener.accept()?.0, listener.accept()?.0];
+    // The outside sees the gateway.
+    let gateway = lab.addresses("gateway")?;
+    assert!(gateway.contains(&served[0].peer_addr()?.ip()));
+
+    let [mut plain, mut kept] = pool;
+    let second = Duration::from_secs(1);
+    let keepalive = TcpKeepalive::new().with_time(second).with_interval(second);
+    SockRef::from(&kept).set_tcp_keepalive(&keepalive)?;
+    std::thread::sleep(Duration::from_secs(3));
+
+    let ask = |stream: &mut TcpStream| {
+        stream.set_read_timeout(Some(Duration::from_millis(500)))?;
+        stream.write_all(b"are you there?")?;
+        stream.read(&mut [0; 64])
+    };
+    assert_eq!(
+        ask(&mut plain).map_err(|e| e.kind()),
+        Err(ErrorKind::ConnectionReset)
+    );
+    // It arrived; nobody answers here.
+    assert_eq!(
+        ask(&mut kept).map_err(|e| e.kind()),
+        Err(ErrorKind::WouldBlock)
+    );
+    let [_, mut of_kept] = served;
+    assert_eq!(of_kept.read(&mut [0; 64])?, b"are you there?".len());
+    Ok(())
 }

@@ -72,3 +72,5 @@ pub use live::{Lab, Port};
 pub use namespace::Namespace;
 pub use took::Took;
 pub use topology::WIRE;
+
+pub use crate::scenario::case::{Nat, OnForgotten};

@@ -68,6 +68,8 @@ pub enum Field {
     Lane,
     /// When it comes.
     After,
+    /// When a byte gets through after a heal.
+    FirstByte,
     /// The connections' states.
     States,
     /// Whether it ran.
@@ -82,6 +84,7 @@ impl Field {
             Field::Call => "call",
             Field::Lane => "lane",
             Field::After => "after",
+            Field::FirstByte => "first byte",
             Field::States => "states",
             Field::Status => "status",
         }
@@ -255,6 +258,19 @@ fn differences(old: &Ran, new: &Ran, then: &Setting, now: &Setting) -> Vec<Diffe
             Field::After.name(),
             at(old.after()),
             at(new.after()),
+        ));
+    }
+    let same_byte = match (old.first_byte(), new.first_byte()) {
+        (Some(old), Some(new)) => tolerance.agree(old, new),
+        // Then nobody looked for it.
+        (None, _) => true,
+        (Some(_), None) => false,
+    };
+    if !same_byte {
+        found.push(Difference::of(
+            Field::FirstByte.name(),
+            at(old.first_byte()),
+            at(new.first_byte()),
         ));
     }
     if let (Some(a), Some(b)) = (&old.wire, &new.wire) {

@@ -266,3 +266,26 @@ fn runs_are_paired_by_kernel_then_by_series() {
     };
     assert_eq!(pairs(&old, &new).len(), 5);
 }
+
+#[test]
+fn a_first_byte_that_comes_much_later_is_a_difference() {
+    let with = |byte: Option<u64>| {
+        let mut run = kept();
+        let byte = byte.map(Duration::from_millis);
+        ran(&mut run, CRASH).sign.first_byte = byte.map(|at| (at, at));
+        run
+    };
+    let what = |old, new| compared(&with(old), &with(new), CRASH);
+    assert_eq!(what(Some(1_340), Some(1_400)).what, What::Unchanged);
+    let later = &what(Some(1_340), Some(6_700)).differences[0];
+    assert_eq!(
+        (later.what.as_str(), later.old.as_str(), later.new.as_str()),
+        ("first byte", "1.34s", "6.7s")
+    );
+    assert_eq!(what(Some(1_340), None).differences.len(), 1);
+    assert_eq!(
+        what(None, Some(1_340)).what,
+        What::Unchanged,
+        "not kept then"
+    );
+}

@@ -1,6 +1,7 @@
 //! The same cases on several kernels, side by side.
 
 use crate::outcome::record::{Outcome, Status, Verdict};
+use crate::scenario::case::SignKind;
 
 use super::finished::{Finished, verdict};
 use super::{span, words};
@@ -83,7 +84,13 @@ fn cell(case: Option<&Outcome>) -> String {
             } else {
                 ""
             };
-            format!("{kind}{time}{mark}")
+            let byte = case.recovery.as_ref().and_then(|r| r.since_heal_ns);
+            let byte = byte
+                .filter(|_| first.outcome == SignKind::Unnoticed)
+                .map_or(String::new(), |ns| {
+                    format!(", byte {} after heal", span::human_ns(ns))
+                });
+            format!("{kind}{time}{byte}{mark}")
         }
         (Status::Ran, None) => "no sign".into(),
         (Status::NotRun(_), _) => "not run".into(),

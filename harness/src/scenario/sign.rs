@@ -39,7 +39,7 @@ const KEYS: [&str; 13] = [
     "known",
 ];
 /// The keys of a sign that stands for what was seen: no `when`, no `known`.
-const SEEN: usize = 10;
+const SEEN: usize = 11;
 /// Calls that endpoints make; `heartbeat` is the wait for one, as reports name it.
 const CALLS: [&str; 13] = [
     "socket",

@@ -153,6 +153,8 @@ impl Entry {
             (Status::Ran, Some(first)) => {
                 let given = |text: &String| (!text.is_empty()).then(|| text.clone());
                 let after = first.since_fault_ns.map(|ns| kept_time(ns, virtual_time));
+                let byte = outcome.recovery.as_ref().and_then(|r| r.since_heal_ns);
+                let byte = byte.map(|ns| kept_time(ns, virtual_time));
                 Showed::Ran(Box::new(Ran {
                     sign: Sign {
                         sign: first.outcome.clone(),
@@ -162,7 +164,7 @@ impl Entry {
                             .map(|t| (t, t))
                             .filter(|_| first.outcome != SignKind::Unnoticed),
                         known: None,
-                        first_byte: None,
+                        first_byte: byte.map(|t| (t, t)),
                     },
                     states: states(outcome),
                     wire: (outcome.wire.lost_by_capture == 0)
@@ -190,6 +192,11 @@ impl Ran {
     /// When the sign came.
     pub fn after(&self) -> Option<Duration> {
         self.sign.after.map(|(at, _)| at)
+    }
+
+    /// How long after the last heal the first byte got through.
+    pub fn first_byte(&self) -> Option<Duration> {
+        self.sign.first_byte.map(|(at, _)| at)
     }
 }
 

@@ -63,7 +63,7 @@ fn what_is_written_is_read_again() {
             lane: None,
             after: Some((Duration::from_millis(61), Duration::from_secs(7_875))),
             known: None,
-            first_byte: None,
+            first_byte: Some((Duration::from_millis(1_340), Duration::from_millis(1_340))),
         }),
     });
     let overrides = [("net.ipv4.tcp_rmem".into(), "4096 8192 16384".into())];

@@ -118,14 +118,15 @@ fn sign_map(sign: &Sign) -> String {
     let mut keys = vec![(kind, value)];
     keys.extend(sign.call.as_deref().map(|call| ("call", flow(call))));
     keys.extend(sign.lane.as_deref().map(|lane| ("lane", flow(lane))));
-    keys.extend(sign.after.map(|(earliest, latest)| {
-        let both = if earliest == latest {
+    let both = |(earliest, latest)| {
+        if earliest == latest {
             spelled(earliest)
         } else {
             format!("{}..{}", spelled(earliest), spelled(latest))
-        };
-        ("after", both)
-    }));
+        }
+    };
+    keys.extend(sign.after.map(|after| ("after", both(after))));
+    keys.extend(sign.first_byte.map(|byte| ("first_byte", both(byte))));
     map(keys.into_iter())
 }
 
