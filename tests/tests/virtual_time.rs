@@ -10,10 +10,13 @@ use std::process::ExitCode;
 
 use halfopen::outcome::record::{Outcome, Verdict};
 use halfopen::outcome::tolerance::{ANOTHER_PROGRAM, REAL_TIME};
+use halfopen::predict::Version;
 use halfopen::scenario;
 use halfopen::scenario::case::Case;
 use halfopen::vm::cases::{self, Options};
 use halfopen::vm::{Kernel, VmError, kernels};
+use halfopen_tests::oracle::plan::Plan;
+use halfopen_tests::oracle::trial::{self, Finding};
 use halfopen_tests::{catalogue, root, row};
 use libtest_mimic::{Arguments, Failed, Trial};
 
@@ -30,6 +33,7 @@ fn main() -> ExitCode {
     let trials = vec![
         Trial::test("the_whole_catalogue_as_it_was", whole_catalogue).with_ignored_flag(true),
         Trial::test("twice_the_same_to_the_nanosecond", twice_the_same).with_ignored_flag(true),
+        Trial::test("generated_cases_as_predicted", as_predicted).with_ignored_flag(true),
         Trial::test("a_file_that_is_no_kernel", no_kernel),
         Trial::test("a_kernel_without_veth", without_veth).with_ignored_flag(true),
         Trial::test("a_guest_that_panics", panics).with_ignored_flag(true),
@@ -113,6 +117,27 @@ fn twice_the_same() -> Result<(), Failed> {
         None if once.len() == again.len() => Ok(()),
         line => Err(format!("two runs differ, first in line {line:?} of their JSON").into()),
     }
+}
+
+/// A quick `ci/oracle`: cases that nobody wrote, against their predictions.
+fn as_predicted() -> Result<(), Failed> {
+    const CASES: u64 = 60;
+    let plans: Vec<(String, Plan)> = (0..CASES)
+        .map(|n| (format!("g{n}"), Plan::generate(1, n)))
+        .filter(|(_, plan)| plan.since() <= Version(6, 12))
+        .collect();
+    let findings = trial::findings(&plans, &kernel()?)?;
+    for ((name, plan), finding) in plans.iter().zip(&findings) {
+        if matches!(finding, Finding::Outside(_) | Finding::Failed(_)) {
+            return Err(format!("{finding:?}\n{}", plan.text(name)).into());
+        }
+    }
+    let inside = findings.iter().filter(|f| matches!(f, Finding::Inside(_)));
+    let (inside, all) = (inside.count(), findings.len());
+    if inside * 10 < all * 9 {
+        return Err(format!("only {inside} of {all} are decided").into());
+    }
+    Ok(())
 }
 
 fn no_kernel() -> Result<(), Failed> {

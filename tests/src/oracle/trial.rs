@@ -130,3 +130,33 @@ pub fn findings(plans: &[(String, Plan)], kernel: &Kernel) -> Result<Vec<Finding
     let tried = run(&cases_of(plans)?, kernel, &mut |_| ())?;
     Ok(tried.into_iter().map(|t| t.finding).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whatever the dice say is a scenario, and so is everything simpler.
+    #[test]
+    fn every_plan_is_a_scenario() {
+        let plans: Vec<(String, Plan)> = (0..400)
+            .map(|n| (format!("g{n}"), Plan::generate(7, n)))
+            .collect();
+        let cases = cases_of(&plans).expect("the generator writes what the parser reads");
+        assert_eq!(cases.len(), plans.len());
+        let simpler: Vec<(String, Plan)> = plans
+            .iter()
+            .take(40)
+            .flat_map(|(name, plan)| {
+                let all = plan.simpler().into_iter().enumerate();
+                all.map(move |(n, plan)| (format!("{name}-{n}"), plan))
+            })
+            .collect();
+        assert!(cases_of(&simpler).is_ok_and(|cases| cases.len() == simpler.len()));
+    }
+
+    #[test]
+    fn a_plan_is_the_same_every_time() {
+        assert_eq!(Plan::generate(1, 17), Plan::generate(1, 17));
+        assert_ne!(Plan::generate(1, 17), Plan::generate(2, 17));
+    }
+}
