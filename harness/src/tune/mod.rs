@@ -51,6 +51,18 @@ impl While {
     }
 }
 
+/// What becomes of packets to a peer that has vanished.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Path {
+    /// Nobody hears of them; the next hop goes on answering ARP and NDP.
+    Silent,
+    /// The peer may be the next hop: its neighbour entry fails in the end.
+    Neighbour,
+    /// Routers may answer them with ICMP unreachables.
+    Unreachable,
+}
+
 /// What the settings have to keep.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Promises {
@@ -62,6 +74,8 @@ pub struct Promises {
     pub when: While,
     /// The longest round trip of the path.
     pub round_trip: Duration,
+    /// What else the path does.
+    pub path: Path,
     /// On which kernels. Never empty.
     pub kernels: Vec<KernelFacts>,
 }

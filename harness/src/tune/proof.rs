@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::search::Field;
-use super::{Promises, Tuned, While};
+use super::{Path, Promises, Tuned, While};
 use crate::predict::words::time;
 
 /// The proof, a step a line.
@@ -88,12 +88,22 @@ fn sending(field: &Field<'_>, lines: &mut Vec<String>) {
         ));
     }
     match field.greatest(notice) {
-        Some(greatest) => lines.push(format!(
-            "sending: TCP_USER_TIMEOUT counts from the first retransmission, so to notice \
-             within {} it may be {} at most",
-            time(notice),
-            time(greatest)
-        )),
+        Some(greatest) => {
+            let put_off = match promises.path {
+                Path::Neighbour if greatest >= Duration::from_secs(16) => {
+                    ", and its end may be put off by half of it once the entry of a neighbour \
+                     has failed"
+                }
+                Path::Unreachable => ", and unreachables may put its end off by half of it",
+                _ => "",
+            };
+            lines.push(format!(
+                "sending: TCP_USER_TIMEOUT counts from the first retransmission{put_off}; so to \
+                 notice within {} it may be {} at most",
+                time(notice),
+                time(greatest)
+            ));
+        }
         None => lines.push(format!(
             "sending: TCP_USER_TIMEOUT counts from the first retransmission, which alone may \
              take longer than {}",

@@ -83,7 +83,7 @@ impl<'a> Field<'a> {
         let sending = if promises.when.sending() {
             kernels
                 .iter()
-                .map(|k| Sending::new(*k, promises.round_trip, rto_max, horizon))
+                .map(|k| Sending::new(*k, (promises.round_trip, promises.path), rto_max, horizon))
                 .collect()
         } else {
             Vec::new()

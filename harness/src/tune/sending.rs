@@ -7,9 +7,15 @@
 //! tried again at doubling distances, so an outage is outlasted only when one of
 //! the tries falls behind its end: a limit of 10 s may try for the
 //! last time after 6.4 s.
+//!
+//! An unreachable that answers a try (from a router, or from the own host whose
+//! neighbour entry has failed) takes one back-off back, and the wait it sets is
+//! not cut short at the user timeout (tcp_ld_RTO_revert()): the last wait is half
+//! of what has passed by then, and so may be the delay.
 
 use std::time::Duration;
 
+use super::Path;
 use crate::predict::KernelFacts;
 use crate::predict::retransmit::{Attempt, Flight, RTO_MIN, Run, budget};
 use crate::predict::wheel::{Jiffies, Phase, Wheel};
@@ -19,6 +25,12 @@ pub(super) const RTO_MAX: Duration = Duration::from_secs(120);
 /// How far above a try's time the limit must be: what retransmits_timed_out()
 /// cuts off, and one more so that nothing is too close to call.
 const CLEAR: Duration = Duration::from_millis(2);
+/// A neighbour entry in use fails this long after it was confirmed, at least:
+/// 15 s of trust, 5 s of delay, 3 requests (predict::neighbour); a second less,
+/// since tries are counted from the first retransmission.
+const NEIGHBOUR_FAILS: Duration = Duration::from_secs(22);
+/// And what waited for it hears of that after three requests.
+const NEIGHBOUR_TELLS: Duration = Duration::from_secs(3);
 /// Tries are told apart this finely over the longest time asked for.
 const BUCKETS: u64 = 1 << 18;
 
@@ -69,6 +81,7 @@ pub(super) struct Sending {
     wheel: Wheel,
     /// The longest smoothed round trip.
     round_trip: Duration,
+    path: Path,
     rto_max: Duration,
     /// Nothing later matters.
     horizon: Duration,
@@ -84,7 +97,7 @@ pub(super) struct Sending {
 impl Sending {
     pub(super) fn new(
         kernel: KernelFacts,
-        round_trip: Duration,
+        (round_trip, path): (Duration, Path),
         rto_max: Duration,
         horizon: Duration,
     ) -> Self {
@@ -94,6 +107,7 @@ impl Sending {
         let mut sending = Sending {
             wheel,
             round_trip,
+            path,
             rto_max,
             horizon,
             bucket,
@@ -207,8 +221,14 @@ impl Sending {
             let last = course.tries().take_while(|at| *at < end).last();
             last_try = last_try.min(course.first.0 + last.unwrap_or(0));
         });
+        let latest = self.wheel.span(latest);
+        let put_off = match limit {
+            Limit::UserTimeout(limit) => self.put_off(limit),
+            // An expiry that comes sooner is checked sooner.
+            Limit::Retries(_) => None,
+        };
         Reach {
-            latest: self.wheel.span(latest),
+            latest: latest.max(put_off.unwrap_or_default()),
             last_try: self.wheel.span(last_try),
         }
     }
@@ -224,13 +244,47 @@ impl Sending {
         Some(self.wheel.span(u64::from(*ticks)) + CLEAR)
     }
 
+    /// The latest end when an unreachable that answers the last try puts it off;
+    /// None when none can.
+    fn put_off(&self, limit: Duration) -> Option<Duration> {
+        let (begin, tell) = match self.path {
+            Path::Silent => return None,
+            Path::Neighbour => (NEIGHBOUR_FAILS, NEIGHBOUR_TELLS),
+            Path::Unreachable => (Duration::ZERO, Duration::ZERO),
+        };
+        let last = limit.checked_sub(tell).filter(|last| *last >= begin)?;
+        // Each wait is twice the one before: together they are the last one
+        // less the first.
+        let rto = self.round_trip + (self.round_trip / 2).max(RTO_MIN);
+        let wait = (last / 2 + rto).min(self.rto_max);
+        Some(self.first + last + wait + self.late(wait))
+    }
+
+    /// How late a timer may be.
+    fn late(&self, time: Duration) -> Duration {
+        let ticks = self.wheel.ticks(time);
+        self.wheel.span(self.wheel.granule(ticks) + 1)
+    }
+
     /// The greatest user timeout that surely gives up within `time` of the
     /// write: by the wheel's greatest lateness, so a little less than the best.
     pub(super) fn surely(&self, time: Duration) -> Option<Duration> {
-        let last = self.wheel.ticks(time.min(self.rto_max));
-        let late = self.wheel.span(self.wheel.granule(last) + 1);
-        let limit = time.checked_sub(self.first)?.checked_sub(late)?;
-        whole_ms(limit)
+        let late = self.late(time.min(self.rto_max));
+        let most = time.checked_sub(self.first)?.checked_sub(late)?;
+        let in_time = |ms: u64| {
+            let put_off = self.put_off(Duration::from_millis(ms));
+            put_off.is_none_or(|end| end <= time)
+        };
+        let (mut fits, mut breaks) = (0, u64::try_from(most.as_millis()).ok()? + 1);
+        while breaks - fits > 1 {
+            let middle = fits + (breaks - fits) / 2;
+            if in_time(middle) {
+                fits = middle;
+            } else {
+                breaks = middle;
+            }
+        }
+        (fits > 0).then(|| Duration::from_millis(fits))
     }
 
     /// The greatest user timeout that gives up within `time` of the write.
@@ -267,7 +321,8 @@ mod tests {
     fn sending(hz: u32, round_trip_ms: u64, horizon: u64) -> Sending {
         let kernel = KernelFacts::new(Version(6, 12), hz);
         let trip = Duration::from_millis(round_trip_ms);
-        Sending::new(kernel, trip, RTO_MAX, Duration::from_secs(horizon))
+        let horizon = Duration::from_secs(horizon);
+        Sending::new(kernel, (trip, Path::Silent), RTO_MAX, horizon)
     }
 
     fn secs(s: f64) -> Duration {
@@ -360,5 +415,29 @@ mod tests {
         let more = greatest + Duration::from_millis(20);
         assert!(sending.reach(Limit::UserTimeout(more)).latest > secs(12.0));
         assert_eq!(sending.greatest(secs(0.1)), None);
+    }
+
+    /// Measured in virtual time on 6.12, over a cable between the two hosts: a
+    /// user timeout of 97 s noticed a crash after 108 s, one of 893 s after 906 s.
+    #[test]
+    fn unreachables_put_the_end_off() {
+        let mut sending = sending(250, 0, 120);
+        let latest = |sending: &Sending, limit| {
+            let reach = sending.reach(Limit::UserTimeout(secs(limit)));
+            reach.latest.as_secs_f64()
+        };
+        assert!(latest(&sending, 97.0) < 100.0);
+        sending.path = Path::Neighbour;
+        assert!(latest(&sending, 24.0) < 26.0);
+        assert!((108.0..150.0).contains(&latest(&sending, 97.0)));
+        assert!((906.0..1020.0).contains(&latest(&sending, 893.0)));
+        let greatest = sending.greatest(secs(100.0)).expect("there is one");
+        assert!(latest(&sending, greatest.as_secs_f64()) <= 100.0);
+        assert!(
+            (60.0..70.0).contains(&greatest.as_secs_f64()),
+            "{greatest:?}"
+        );
+        sending.path = Path::Unreachable;
+        assert!((14.0..17.0).contains(&latest(&sending, 10.0)));
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{Promises, Settings, Tuned};
+use super::{Path, Promises, Settings, Tuned};
 use crate::outcome::first_sign::reference_ns;
 use crate::outcome::record::{CallResult, Outcome, Status};
 use crate::scenario::case::{Case, SignKind};
@@ -142,16 +142,20 @@ impl Script<'_> {
             self.crash(
                 &format!("idle, crash {when}"),
                 "{ exchange: hello, mark: said }, read",
-                &format!("{{ after: said, by: {}, crash: server }}", ms(by)),
+                &format!(
+                    "{{ after: said, by: {}, {} }}",
+                    ms(by),
+                    self.vanish("crash")
+                ),
                 by,
             );
         }
         if !self.promises.ride_out.is_zero() {
             for (by, when) in moments {
                 let heal = format!(
-                    "{{ after: said, by: {}, cut: server }}, {{ after: cut, by: {}, heal: cut, \
-                     name: healed }}",
+                    "{{ after: said, by: {}, {} }}, {{ after: cut, by: {}, heal: cut, name: healed }}",
                     ms(by),
+                    self.vanish("cut"),
                     ms(self.promises.ride_out)
                 );
                 self.outage(
@@ -190,7 +194,7 @@ impl Script<'_> {
         self.crash(
             "sending, written just after the crash",
             "{ exchange: hello, mark: said }, { wait_for: crash }, { write: query }, read",
-            &format!("{{ after: said, by: {settled}, crash: server }}"),
+            &format!("{{ after: said, by: {settled}, {} }}", self.vanish("crash")),
             SETTLED,
         );
         self.crash(
@@ -198,7 +202,8 @@ impl Script<'_> {
             "{ exchange: hello, mark: said }, { wait_for: lost }, { write: query }, read",
             &format!(
                 "{{ after: said, by: {settled}, drop: {{ from: client, to: server }}, name: lost }}, \
-                 {{ after: lost, by: 1ms, crash: server }}"
+                 {{ after: lost, by: 1ms, {} }}",
+                self.vanish("crash")
             ),
             SETTLED,
         );
@@ -206,11 +211,12 @@ impl Script<'_> {
             return;
         }
         let outage = self.promises.ride_out;
+        let cut = self.vanish("cut");
         // The wheel stands elsewhere each time.
         for (shift, what, fault) in [
-            (0, "nothing passes", "cut: server"),
-            (61, "nothing passes, at another phase", "cut: server"),
-            (127, "nothing passes, at a third phase", "cut: server"),
+            (0, "nothing passes", cut.as_str()),
+            (61, "nothing passes, at another phase", &cut),
+            (127, "nothing passes, at a third phase", &cut),
             (
                 17,
                 "only answers are lost",
@@ -240,12 +246,25 @@ impl Script<'_> {
                 ms(outage / 2)
             ),
             &format!(
-                "{{ after: said, by: {settled}, cut: server }}, {{ after: cut, by: {}, heal: cut, \
-                 name: healed }}",
+                "{{ after: said, by: {settled}, {cut} }}, {{ after: cut, by: {}, heal: cut, name: \
+                 healed }}",
                 ms(outage)
             ),
             SETTLED + outage + self.promises.notice_within,
         );
+    }
+
+    /// The peer vanishes as the path has it; the event's name is `crash` or `cut`.
+    fn vanish(&self, name: &str) -> String {
+        match self.promises.path {
+            Path::Silent => format!("drop: {{ from: client, to: server }}, name: {name}"),
+            Path::Neighbour => format!("{name}: server"),
+            Path::Unreachable => {
+                format!(
+                    "reject: {{ to: server, at: router, with: host-unreachable }}, name: {name}"
+                )
+            }
+        }
     }
 
     fn crash(&mut self, story: &str, steps: &str, faults: &str, lasts: Duration) {
@@ -284,6 +303,7 @@ impl Script<'_> {
             self.text,
             "  {}-{}:
     about: {story}
+    network: {}
     server: [listen, accept, echo]
     client: {{ detector: tuned, steps: [connect, {steps}] }}
     faults: [{faults}]
@@ -293,6 +313,11 @@ impl Script<'_> {
 ",
             self.prefix,
             self.stories.len() + 1,
+            if self.promises.path == Path::Unreachable {
+                "routed"
+            } else {
+                "link"
+            },
             lasts.as_secs() + 5
         );
         self.stories.push((question, story.into()));
@@ -317,7 +342,8 @@ impl Trial {
             .map(|since| since + reference_ns(&outcome.faults));
         match (self.question, &sign.outcome, at) {
             (Question::Crash, SignKind::Unnoticed, _) => Shown::Unnoticed,
-            (Question::Crash, SignKind::Errno(errno), Some(at)) if errno == "ETIMEDOUT" => {
+            // Whichever: EHOSTUNREACH when ARP has found out as well meanwhile.
+            (Question::Crash, SignKind::Errno(_), Some(at)) => {
                 Shown::Noticed(since(at, self.began_ns(outcome)))
             }
             (_, SignKind::Unnoticed, _) => self.lived(outcome),
@@ -385,7 +411,7 @@ fn since(at: i64, began: i64) -> Duration {
 mod tests {
     use super::*;
     use crate::predict::{KernelFacts, Version};
-    use crate::tune::{Answer, While, tune};
+    use crate::tune::{Answer, Path, While, tune};
 
     #[test]
     fn every_story_is_a_scenario() {
@@ -395,6 +421,7 @@ mod tests {
                 ride_out: Duration::from_secs(5),
                 when,
                 round_trip: Duration::from_millis(50),
+                path: Path::Neighbour,
                 kernels: vec![KernelFacts::new(Version(6, 12), 250)],
             };
             let Answer::Found { tuned, .. } = tune(&promises) else {

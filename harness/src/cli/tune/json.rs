@@ -6,7 +6,7 @@ use super::super::error::CliError;
 use super::super::output;
 use super::Report;
 use crate::tune::trial::{Question, Shown};
-use crate::tune::{Answer, Promise, Promises, Reach, Settings, Tuned, While, Without};
+use crate::tune::{Answer, Path, Promise, Promises, Reach, Settings, Tuned, While, Without};
 
 #[derive(Serialize)]
 struct Document<'a> {
@@ -27,6 +27,7 @@ struct Promised {
     #[serde(rename = "while")]
     when: While,
     round_trip_ns: u64,
+    path: Path,
     kernels: Vec<KernelView>,
 }
 
@@ -139,6 +140,7 @@ pub(super) fn write(report: &Report<'_>) -> Result<(), CliError> {
         ride_out,
         when,
         round_trip,
+        path,
         kernels,
     } = report.promises;
     let (mut found, mut without, mut none) = (None, None, None);
@@ -172,6 +174,7 @@ pub(super) fn write(report: &Report<'_>) -> Result<(), CliError> {
             ride_out_ns: ns(*ride_out),
             when: *when,
             round_trip_ns: ns(*round_trip),
+            path: *path,
             kernels: kernels
                 .iter()
                 .map(|k| KernelView {

@@ -12,7 +12,7 @@ use crate::predict::{KernelFacts, Version, kernel};
 use crate::report::words::chain;
 use crate::scenario::scalar;
 use crate::tune::snippet::Target;
-use crate::tune::{Answer, Promises, While};
+use crate::tune::{Answer, Path, Promises, While};
 use crate::vm::Kernel;
 
 use super::args::Format;
@@ -44,8 +44,13 @@ TCP_USER_TIMEOUT decides, at doubling distances: 10 s of it ride out an outage o
 about 6 s. With --while both (the default) one set of values keeps both promises
 in both states; note that a user timeout takes the place of TCP_KEEPCNT.
 While idle, time counts from the crash; while sending, from the first write that
-is not acknowledged. An outage is silence: nothing is answered by ICMP or RST,
-and the own interface stays up.
+is not acknowledged.
+
+Unreachables put the end of a user timeout off, by up to half of it: the kernel
+takes a back-off back and waits on, past the limit. They come from the own host
+once the entry of a dead neighbour has failed (23 s or more after the crash), and
+from routers; --path says which of them have to be reckoned with. RSTs, and an
+own interface that goes down, are not part of the promises.
 
 Without --kernel and --hz the settings hold on Linux 5.10 and later at HZ 100,
 250, 300 and 1000, whose timers are up to an eighth late. With --kernel 6.15 or
@@ -81,6 +86,9 @@ pub(super) struct TuneArgs {
     /// The longest round trip of the path; shorter ones are covered
     #[arg(long, value_name = "TIME", default_value = "100ms", value_parser = trip)]
     round_trip: Duration,
+    /// What becomes of packets to a peer that has vanished
+    #[arg(long, value_enum, default_value_t = PathName::Neighbour, value_name = "FATE")]
+    path: PathName,
     /// A kernel's version, or as for `run`; may be given several times
     /// [default: all versions]
     #[arg(long, value_name = "KERNEL")]
@@ -109,6 +117,16 @@ enum WhileName {
     Sending,
     /// Now the one, now the other
     Both,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum PathName {
+    /// Nobody hears of them; the next hop, a router, goes on answering ARP
+    Silent,
+    /// The peer may be the next hop, whose ARP or NDP entry fails in the end
+    Neighbour,
+    /// Routers may answer them with ICMP unreachables
+    Unreachable,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -202,6 +220,11 @@ pub(super) fn tune(args: &TuneArgs) -> Result<Exit, CliError> {
             WhileName::Both => While::Both,
         },
         round_trip: args.round_trip,
+        path: match args.path {
+            PathName::Silent => Path::Silent,
+            PathName::Neighbour => Path::Neighbour,
+            PathName::Unreachable => Path::Unreachable,
+        },
         kernels: versions
             .iter()
             .flat_map(|version| hz.iter().map(|hz| KernelFacts::new(*version, *hz)))

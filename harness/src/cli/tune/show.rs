@@ -10,7 +10,7 @@ use crate::report::span::human;
 use crate::report::words::wrapped;
 use crate::tune::snippet::Target;
 use crate::tune::trial::{Question, Shown};
-use crate::tune::{Answer, Impossible, Promise, Promises, Reach, Settings, Tuned, While};
+use crate::tune::{Answer, Impossible, Path, Promise, Promises, Reach, Settings, Tuned, While};
 
 pub(super) fn render(report: &Report<'_>, width: u16) -> String {
     let mut text = String::new();
@@ -46,8 +46,14 @@ fn promises(text: &mut String, report: &Report<'_>) {
         ride_out,
         when,
         round_trip,
+        path,
         ..
     } = report.promises;
+    let path = match path {
+        Path::Silent => "silence, the next hop lives",
+        Path::Neighbour => "the peer may be a neighbour",
+        Path::Unreachable => "routers may answer unreachable",
+    };
     let state = match when {
         While::Idle => "while idle",
         While::Sending => "while sending",
@@ -61,7 +67,7 @@ fn promises(text: &mut String, report: &Report<'_>) {
     let _ = writeln!(
         text,
         "promised  a vanished peer is noticed within {}, {outage},\n          \
-         {state}; round trips up to {}\non        {}",
+         {state}; round trips up to {}; {path}\non        {}",
         human(*notice_within),
         human(*round_trip),
         report.kernels

@@ -1,6 +1,6 @@
 use super::*;
 use crate::predict::{KernelFacts, Version};
-use crate::tune::While;
+use crate::tune::{Path, While};
 
 const ALL_HZ: [u32; 3] = [100, 250, 1000];
 
@@ -14,6 +14,7 @@ fn promises(notice: f64, ride_out: f64, when: While, hz: &[u32]) -> Promises {
         ride_out: secs(ride_out),
         when,
         round_trip: Duration::from_millis(40),
+        path: Path::Neighbour,
         kernels: hz
             .iter()
             .map(|hz| KernelFacts::new(Version(6, 12), *hz))
