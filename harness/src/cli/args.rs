@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::baseline::{BaselineArgs, DiffArgs};
+use super::impact::ImpactArgs;
 use super::question::PredictArgs;
 use super::tune::TuneArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -38,6 +39,9 @@ pub(super) enum Command {
     /// Compare two files of `run --save`: what is not the same any more
     #[command(after_help = DIFF_EXAMPLES)]
     Diff(DiffArgs),
+    /// Say which cases a change of sysctls changes, from what to what, and why
+    #[command(after_help = IMPACT_EXAMPLES)]
+    Impact(ImpactArgs),
     /// Say what each case's sockets will do and why, without running any
     #[command(after_help = PREDICT_EXAMPLES)]
     Predict(PredictArgs),
@@ -98,6 +102,25 @@ Examples:
   halfopen diff before.yaml now.yaml --format markdown
 
 Exit codes: 0 nothing changed, 1 something did, 2 a file is wrong.";
+
+const IMPACT_EXAMPLES: &str = "\
+Every case is run in virtual time, before and after the change, in one guest; it
+needs QEMU and a kernel (halfopen kernels). What changes and is not explained by
+the kernel's rules is run again: what a case varies in by itself is no change. Sysctls are set over the
+scenarios' own. A case that would give up too soon to see what the kernel does
+is given the time it takes.
+
+Examples:
+  halfopen impact --sysctl net.ipv4.tcp_retries2=8
+  halfopen impact my.yaml --sysctl net.ipv4.tcp_keepalive_time=600 --host client
+  halfopen impact --from old.conf --to new.conf     two files of sysctl.conf(5)
+  halfopen impact --to /etc/sysctl.conf             against what kernels do by themselves
+  halfopen impact --sysctl-from-host                what this machine's settings change
+  halfopen impact --sysctl net.ipv4.tcp_retries2=8 --predict
+                                                    at once, by the kernel's rules alone
+
+Exit codes: 0 nothing changes, 1 something does, 2 wrong input, 3 this machine
+cannot do it, 130 interrupted.";
 
 const PREDICT_EXAMPLES: &str = "\
 Nothing is run and no privileges are needed. With any of --keepalive,

@@ -167,7 +167,7 @@ fn show(
     evidence: compared::Evidence<'_>,
 ) -> Result<(), CliError> {
     match format {
-        ReportFormat::Json => output::write_with(|out| compared_json::write(comparisons, out)),
+        ReportFormat::Json => output::write_with(|out| compared_json::write(comparisons, &[], out)),
         ReportFormat::Markdown => output::say(&markdown::comparisons(comparisons)),
         ReportFormat::Table => output::say(&compared::render(comparisons, evidence)),
     }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use crate::predict::{KernelFacts, Prediction, Unpredictable, Version, kernel, predict};
+use crate::predict::{KernelFacts, Prediction, Unpredictable, Version, predict};
 use crate::report::json::PredictionView;
 use crate::report::words;
 use crate::run::machine;
@@ -17,11 +17,11 @@ use super::run::sysctls;
 use super::{catalogue, output, question, select};
 
 /// HZ of a kernel that is not this one, unless told: what Debian builds with.
-const USUAL_HZ: u32 = 250;
+pub(super) const USUAL_HZ: u32 = 250;
 
 /// Predicts cases, or answers a quick question.
 pub(super) fn foretell(args: &PredictArgs) -> Result<Exit, CliError> {
-    let facts = kernel_facts(args)?;
+    let facts = facts_of(args.kernel.as_deref(), args.hz)?;
     let cases = match question::as_case(args)? {
         Some(case) => vec![case],
         None => {
@@ -46,24 +46,22 @@ pub(super) fn foretell(args: &PredictArgs) -> Result<Exit, CliError> {
     Ok(Exit::AsExpected)
 }
 
-fn kernel_facts(args: &PredictArgs) -> Result<KernelFacts, CliError> {
-    let release = args.kernel.clone().unwrap_or_else(machine::kernel);
+/// The kernel that was named, else this machine's.
+pub(super) fn facts_of(kernel: Option<&str>, hz: Option<u32>) -> Result<KernelFacts, CliError> {
+    let release = kernel.map_or_else(machine::kernel, str::to_owned);
     let version = Version::parse(&release).ok_or_else(|| {
         CliError::Usage(format!(
             "--kernel {release}: no version; write it such as 6.1 or 6.12.9-1-amd64"
         ))
     })?;
-    if version < kernel::OLDEST {
+    if version < crate::predict::kernel::OLDEST {
         return Err(CliError::Usage(format!(
             "--kernel {release}: the rules were read and measured in {} and later",
-            kernel::OLDEST
+            crate::predict::kernel::OLDEST
         )));
     }
-    let own = args.kernel.is_none().then(machine::hz).flatten();
-    Ok(KernelFacts::new(
-        version,
-        args.hz.or(own).unwrap_or(USUAL_HZ),
-    ))
+    let own = kernel.is_none().then(machine::hz).flatten();
+    Ok(KernelFacts::new(version, hz.or(own).unwrap_or(USUAL_HZ)))
 }
 
 type Said = (Case, Result<Prediction, Unpredictable>);

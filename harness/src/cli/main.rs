@@ -6,7 +6,7 @@ use clap::Parser;
 
 use super::args::{Cli, Command};
 use super::error::{CliError, Exit};
-use super::{baseline, doctor, foretell, guests, list, output, run, tune};
+use super::{baseline, doctor, foretell, guests, impact, list, output, run, tune};
 use crate::{endpoint, scenario, vm};
 
 /// Runs the command with this process's arguments.
@@ -20,6 +20,7 @@ pub fn main() -> ExitCode {
     let done = match &cli.command {
         Command::Run(args) => run::run(args),
         Command::Diff(args) => baseline::diff(args),
+        Command::Impact(args) => impact::impact(args),
         Command::Predict(args) => foretell::foretell(args),
         Command::Tune(args) => tune::tune(args),
         Command::List(args) => list::list(args),

@@ -9,6 +9,7 @@ mod error;
 mod foretell;
 mod guests;
 mod guests_meter;
+mod impact;
 mod interrupt;
 mod list;
 mod main;

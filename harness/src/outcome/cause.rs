@@ -3,10 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use super::baseline::{Entry, Setting};
-use super::compare::{Compared, What, of_host, overrides};
+use super::baseline::{Entry, Ran, Setting};
+use super::compare::{Compared, Field, What};
+use super::factor::Factor;
 use super::foresight::overridden;
-use super::tolerance::REAL_TIME;
+use super::tolerance::{REAL_TIME, WAKING};
+use crate::predict::span::Span;
 use crate::predict::{KernelFacts, Prediction, Unpredictable, predict};
 use crate::scenario::case::{Case, SignKind};
 
@@ -15,160 +17,153 @@ use crate::scenario::case::{Case, SignKind};
 pub fn name_causes(compared: &mut [Compared], cases: &[Case], then: &Setting, now: &Setting) {
     let cases: BTreeMap<&str, &Case> = cases.iter().map(|c| (c.id.as_str(), c)).collect();
     for compared in compared {
-        if !matches!(compared.what, What::Changed | What::Known) {
-            continue;
-        }
-        let (Some(old), Some(new)) = (&compared.old, &compared.new) else {
+        let (Some(old), Some(new)) = (compared.old.clone(), compared.new.clone()) else {
             continue;
         };
-        if old.definition != new.definition {
+        let differs = matches!(compared.what, What::Changed | What::Known);
+        if differs && old.definition != new.definition {
             compared.cause = Some("the case itself is not what it was in the baseline".into());
             continue;
         }
         let case = cases.get(compared.id.as_str());
         let case = case.filter(|case| super::baseline::definition(case) == new.definition);
-        compared.cause = case.and_then(|case| cause(case, new, then, now));
-    }
-}
-
-/// One thing that is not the same in two environments.
-enum Factor {
-    Kernel,
-    Hz,
-    Pinned(String),
-    Override(String, String),
-}
-
-impl Factor {
-    fn all(then: &Setting, now: &Setting) -> Vec<Factor> {
-        let mut factors = Vec::new();
-        if then.kernel != now.kernel {
-            factors.push(Factor::Kernel);
+        let Some(case) = case else { continue };
+        if by_phase(compared, case, then, now) {
+            compared.what = What::Unchanged;
+            compared.differences.clear();
         }
-        if then.hz != now.hz {
-            factors.push(Factor::Hz);
-        }
-        let keys = then.sysctls.keys().chain(now.sysctls.keys());
-        let keys: std::collections::BTreeSet<&String> = keys.collect();
-        let differ = keys
-            .into_iter()
-            .filter(|key| then.sysctls.get(*key) != now.sysctls.get(*key));
-        factors.extend(differ.map(|key| Factor::Pinned(key.clone())));
-        let value = |setting: &Setting, host: &str, key: &str| {
-            setting
-                .overrides
-                .get(host)
-                .and_then(|set| set.get(key))
-                .cloned()
+        compared.cause = match compared.what {
+            What::Changed | What::Known => {
+                let (words, explained) = cause(case, &new, then, now).unzip();
+                compared.explained = explained.unwrap_or(false);
+                words
+            }
+            What::Unchanged => unseen(case, then, now),
+            What::New | What::Gone | What::NotRun => None,
         };
-        let set = overrides(then, now)
-            .into_iter()
-            .filter(|(host, key)| value(then, host, key) != value(now, host, key));
-        factors.extend(set.map(|(host, key)| Factor::Override(host, key)));
-        factors
-    }
-
-    /// An environment with this one thing as it is in another.
-    fn put(&self, into: &Setting, from: &Setting) -> Setting {
-        let mut mixed = into.clone();
-        match self {
-            Factor::Kernel => mixed.kernel = from.kernel.clone(),
-            Factor::Hz => mixed.hz = from.hz,
-            Factor::Pinned(key) => {
-                match from.sysctls.get(key) {
-                    Some(value) => mixed.sysctls.insert(key.clone(), value.clone()),
-                    None => mixed.sysctls.remove(key),
-                };
-            }
-            Factor::Override(host, key) => {
-                let set = mixed.overrides.entry(host.clone()).or_default();
-                match from.overrides.get(host).and_then(|set| set.get(key)) {
-                    Some(value) => set.insert(key.clone(), value.clone()),
-                    None => set.remove(key),
-                };
-            }
-        }
-        mixed
-    }
-
-    fn in_words(&self, then: &Setting, now: &Setting) -> String {
-        let changed = |what: &str, old: Option<String>, new: Option<String>| match (old, new) {
-            (Some(old), Some(new)) => format!("{what}, {old} -> {new}"),
-            (None, Some(new)) => format!("{what} = {new}"),
-            (Some(old), None) => format!("{what} is no longer {old}"),
-            (None, None) => what.to_owned(),
-        };
-        match self {
-            Factor::Kernel => changed(
-                "the kernel",
-                Some(then.kernel.clone()),
-                Some(now.kernel.clone()),
-            ),
-            Factor::Hz => changed(
-                "HZ",
-                then.hz.map(|hz| hz.to_string()),
-                now.hz.map(|hz| hz.to_string()),
-            ),
-            Factor::Pinned(key) => changed(
-                key,
-                then.sysctls.get(key).cloned(),
-                now.sysctls.get(key).cloned(),
-            ),
-            Factor::Override(host, key) => {
-                let value = |setting: &Setting| {
-                    setting
-                        .overrides
-                        .get(host)
-                        .and_then(|set| set.get(key))
-                        .cloned()
-                };
-                changed(&of_host(host, key), value(then), value(now))
-            }
-        }
     }
 }
 
-type Foretold = Result<Prediction, Unpredictable>;
+/// Whether only the time differs, and both times lie where the same rules
+/// allow any: where the timer wheel stands when a timer is armed follows from
+/// everything that ran before it (calc_wheel_index() in kernel/time/timer.c).
+/// Where the rules do not decide, the tolerance of real time allows for that.
+fn by_phase(compared: &Compared, case: &Case, then: &Setting, now: &Setting) -> bool {
+    let only = compared
+        .differences
+        .iter()
+        .all(|d| d.what == Field::After.name());
+    if !only || compared.differences.is_empty() {
+        return false;
+    }
+    let at = |entry: &Option<Entry>| entry.as_ref().and_then(Entry::ran).and_then(Ran::after);
+    let Some((Ok(before), Ok(after))) = foretold(case, then, now) else {
+        let both = at(&compared.old).zip(at(&compared.new));
+        return both.is_some_and(|(old, new)| REAL_TIME.agree(old, new));
+    };
+    let inside = |told: &Prediction, entry: &Option<Entry>| {
+        at(entry).is_some_and(|at| {
+            told.intervals()
+                .any(|span| WAKING.allows(at, span.earliest, span.latest))
+        })
+    };
+    same(&before, &after) && inside(&before, &compared.old) && inside(&after, &compared.new)
+}
 
-fn cause(case: &Case, new: &Entry, then: &Setting, now: &Setting) -> Option<String> {
+/// A change that the rules predict and nobody saw.
+fn unseen(case: &Case, then: &Setting, now: &Setting) -> Option<String> {
+    let (Ok(before), Ok(after)) = foretold(case, then, now)? else {
+        return None;
+    };
+    let apart = |a: &Prediction, b: &Prediction| {
+        let beyond = |a: Span, b: Span| a.latest < b.earliest;
+        a.sign != b.sign
+            || a.intervals()
+                .all(|a| b.intervals().all(|b| beyond(a, b) || beyond(b, a)))
+    };
+    let comes = |told: &Prediction| told.sign != SignKind::Unnoticed;
+    let apart = apart(&before, &after) && (comes(&before) || comes(&after));
+    apart.then(|| after.because.clone())
+}
+
+/// What the rules predict in either environment. None: nobody knows the
+/// kernels' versions or HZ.
+pub(super) fn foretold(case: &Case, then: &Setting, now: &Setting) -> Option<(Foretold, Foretold)> {
+    let case = &with_pinned(case, &Factor::all(then, now));
+    Some((foretell(case, then)?, foretell(case, now)?))
+}
+
+pub(super) type Foretold = Result<Prediction, Unpredictable>;
+
+/// The cause in words, and whether it explains what is seen.
+fn cause(case: &Case, new: &Entry, then: &Setting, now: &Setting) -> Option<(String, bool)> {
     let factors = Factor::all(then, now);
     if factors.is_empty() {
-        return Some(
-            "the environment is the same: neither the kernel nor a sysctl explains it".into(),
-        );
+        let words = "the environment is the same: neither the kernel nor a sysctl explains it";
+        return Some((words.into(), false));
     }
+    let (before, after) = foretold(case, then, now)?;
     let case = &with_pinned(case, &factors);
-    let (before, after) = (foretell(case, then)?, foretell(case, now)?);
     let after_told = match (&before, &after) {
         (Err(e), _) | (_, Err(e)) => {
-            return Some(format!("the kernel's rules do not decide: {}", e.why));
+            let words = format!("the kernel's rules do not decide: {}", e.why);
+            return Some((words, false));
         }
         (Ok(before), Ok(after)) if same(before, after) => {
-            return Some("the kernel's rules predict the same in both environments".into());
+            let words = "the kernel's rules predict the same in both environments";
+            return Some((words.into(), false));
         }
         (Ok(_), Ok(after)) => after,
     };
-    // What alone leads to the new prediction; else what each alone changes it.
+    let named = named(case, &factors, after_told, then, now);
+    let because = &after_told.because;
+    let explained = fits(after_told, new);
+    let words = if explained {
+        format!("{named}: {because}")
+    } else {
+        format!(
+            "perhaps {named}, but by the kernel's rules something else would be seen: {because}"
+        )
+    };
+    Some((words, explained))
+}
+
+/// Why the prediction is another one, or that it is none.
+pub(super) fn foretold_cause(
+    case: &Case,
+    told: &Prediction,
+    then: &Setting,
+    now: &Setting,
+) -> String {
+    let factors = Factor::all(then, now);
+    let case = &with_pinned(case, &factors);
+    let named = named(case, &factors, told, then, now);
+    format!("{named}: {}", told.because)
+}
+
+/// What alone leads to the new prediction; else what each alone takes it away.
+fn named(
+    case: &Case,
+    factors: &[Factor],
+    after_told: &Prediction,
+    then: &Setting,
+    now: &Setting,
+) -> String {
     let alone = |factor: &&Factor| leads_to(case, &factor.put(then, now), after_told);
     let mut named: Vec<&Factor> = factors.iter().filter(alone).collect();
     if named.is_empty() {
         let matters = |factor: &&Factor| !leads_to(case, &factor.put(now, then), after_told);
         named = factors.iter().filter(matters).collect();
     }
-    let named: Vec<String> = named.iter().map(|f| f.in_words(then, now)).collect();
-    let named = if named.is_empty() {
+    let named: Vec<String> = named
+        .iter()
+        .map(|f| f.in_words(case, after_told.lane.as_deref(), then, now))
+        .collect();
+    if named.is_empty() {
         "the environment as a whole".to_owned()
     } else {
         named.join(" and ")
-    };
-    let because = &after_told.because;
-    Some(if fits(after_told, new) {
-        format!("{named}: {because}")
-    } else {
-        format!(
-            "perhaps {named}, but by the kernel's rules something else would be seen: {because}"
-        )
-    })
+    }
 }
 
 fn leads_to(case: &Case, setting: &Setting, told: &Prediction) -> bool {
@@ -208,8 +203,11 @@ fn with_pinned(case: &Case, factors: &[Factor]) -> Case {
     case
 }
 
-fn same(a: &Prediction, b: &Prediction) -> bool {
-    (&a.sign, &a.call, &a.lane) == (&b.sign, &b.call, &b.lane) && a.intervals().eq(b.intervals())
+/// Whether two predictions are one.
+pub(super) fn same(a: &Prediction, b: &Prediction) -> bool {
+    a.first_byte == b.first_byte
+        && (&a.sign, &a.call, &a.lane) == (&b.sign, &b.call, &b.lane)
+        && a.intervals().eq(b.intervals())
 }
 
 /// Whether a prediction is right about what was seen, by the tolerance of

@@ -26,6 +26,10 @@ pub struct Compared {
     pub known: Option<Known>,
     /// The likeliest cause, when one can be named.
     pub cause: Option<String>,
+    /// The rules predict what is seen, and something else for what was seen.
+    pub explained: bool,
+    /// It was run again, and is not the same from one run to the next.
+    pub unsteady: bool,
 }
 
 /// What became of a case.
@@ -201,6 +205,8 @@ pub fn case(
         new: new.cloned(),
         known,
         cause: None,
+        explained: false,
+        unsteady: false,
     }
 }
 
@@ -248,30 +254,21 @@ fn differences(old: &Ran, new: &Ran, then: &Setting, now: &Setting) -> Vec<Diffe
     text(Field::Lane, &given(&a.lane), &given(&b.lane));
     text(Field::States, &listed(&old.states), &listed(&new.states));
     let tolerance = tolerance_of(then, now);
-    let same_time = match (old.after(), new.after()) {
-        (Some(old), Some(new)) => tolerance.agree(old, new),
-        (None, None) => true,
-        _ => false,
-    };
-    if !same_time {
-        found.push(Difference::of(
-            Field::After.name(),
-            at(old.after()),
-            at(new.after()),
-        ));
-    }
-    let same_byte = match (old.first_byte(), new.first_byte()) {
-        (Some(old), Some(new)) => tolerance.agree(old, new),
-        // Then nobody looked for it.
-        (None, _) => true,
-        (Some(_), None) => false,
-    };
-    if !same_byte {
-        found.push(Difference::of(
-            Field::FirstByte.name(),
-            at(old.first_byte()),
-            at(new.first_byte()),
-        ));
+    let times = [
+        (Field::After, old.after(), new.after()),
+        (Field::FirstByte, old.first_byte(), new.first_byte()),
+    ];
+    for (field, old, new) in times {
+        let same = match (old, new) {
+            (Some(old), Some(new)) => tolerance.agree(old, new),
+            (None, None) => true,
+            // Then nobody looked for it.
+            (None, Some(_)) => field == Field::FirstByte,
+            (Some(_), None) => false,
+        };
+        if !same {
+            found.push(Difference::of(field.name(), at(old), at(new)));
+        }
     }
     if let (Some(a), Some(b)) = (&old.wire, &new.wire) {
         let exact = then.is_virtual() && now.is_virtual();
@@ -325,7 +322,9 @@ pub fn settings(old: &Setting, new: &Setting) -> Vec<Difference> {
     for (host, key) in overrides(old, new) {
         let value = |setting: &Setting| {
             let set = setting.overrides.get(&host);
+            // What nobody set is as it is pinned, where no case sets it.
             let value = set.and_then(|set| set.get(&key));
+            let value = value.or_else(|| setting.sysctls.get(&key));
             value.map_or("not set".to_owned(), Clone::clone)
         };
         text(&of_host(&host, &key), &value(old), &value(new));

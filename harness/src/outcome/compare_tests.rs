@@ -197,7 +197,7 @@ fn retries2(host: &'static str, value: &'static str) -> impl Fn(&mut Setting) {
 fn the_sysctl_that_explains_a_change_is_named_and_no_other() {
     let text = cause(retries2("client", "8"), Duration::from_secs(108));
     assert!(
-        text.starts_with("net.ipv4.tcp_retries2 on client = 8: "),
+        text.starts_with("net.ipv4.tcp_retries2 on client, 3 -> 8: "),
         "{text}"
     );
     assert!(!text.contains("fin_timeout"), "{text}");

@@ -233,7 +233,8 @@ fn outside(
     }
     let after = Duration::from_nanos(seen.since_fault_ns?.max(0).unsigned_abs());
     let inside = prediction.intervals().any(|span| {
-        after + fault_late + waking.early >= span.earliest && after <= span.latest + waking.late
+        let (earliest, latest) = (span.earliest.saturating_sub(fault_late), span.latest);
+        waking.allows(after, earliest, latest)
     });
     (!inside).then(|| {
         format!(

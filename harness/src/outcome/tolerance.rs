@@ -35,6 +35,13 @@ pub struct Waking {
     pub late: Duration,
 }
 
+impl Waking {
+    /// Whether a measured time lies in a predicted interval.
+    pub fn allows(&self, measured: Duration, earliest: Duration, latest: Duration) -> bool {
+        measured + self.early >= earliest && measured <= latest + self.late
+    }
+}
+
 /// Real time on a machine that runs a whole catalogue at once.
 pub const WAKING: Waking = Waking {
     early: Duration::from_millis(10),

@@ -5,11 +5,12 @@ use std::fmt::Write as _;
 
 use indexmap::IndexMap;
 
-use crate::outcome::baseline::{Entry, Setting, Showed, spelled};
+use crate::outcome::baseline::{Entry, Setting, Showed, interval};
 use crate::outcome::compare::{Compared, Difference, Totals, What};
 use crate::outcome::comparison::Comparison;
 use crate::scenario::case::Sign;
 
+use super::compared_json::Ignored;
 use super::words::{self, counted, wrapped};
 
 /// The packets and calls of a case that changed, if there are any; each line
@@ -61,6 +62,26 @@ fn section(text: &mut String, comparison: &Comparison, evidence: Evidence<'_>) {
     listed(text, "new", of(What::New), |case| case.new.as_ref());
     listed(text, "gone", of(What::Gone), |case| case.old.as_ref());
     not_run(text, of(What::NotRun));
+    let unseen: Vec<_> = of(What::Unchanged).filter(|c| c.cause.is_some()).collect();
+    if !unseen.is_empty() {
+        text.push_str("\nUnchanged, although the kernel's rules predict a change\n");
+    }
+    for case in unseen {
+        let _ = writeln!(text, "\n  {}", case.id);
+        wrapped(
+            text,
+            case.cause.as_deref().unwrap_or_default(),
+            "    predicted: ",
+            "      ",
+        );
+    }
+    let unsteady: Vec<_> = comparison.cases.iter().filter(|c| c.unsteady).collect();
+    if !unsteady.is_empty() {
+        text.push_str("\nNot the same from one run to the next, whatever is set\n\n");
+    }
+    for case in unsteady {
+        let _ = writeln!(text, "  {}", case.id);
+    }
     let mended: Vec<_> = comparison.cases.iter().filter(|c| c.is_mended()).collect();
     if !mended.is_empty() {
         text.push_str(
@@ -73,9 +94,31 @@ fn section(text: &mut String, comparison: &Comparison, evidence: Evidence<'_>) {
     let _ = writeln!(text, "\n{}", totals(&comparison.totals()));
 }
 
+/// Sysctls that take no part, and why; nothing without any.
+pub fn ignored(all: &[Ignored]) -> String {
+    let mut text = String::new();
+    if all.is_empty() {
+        return text;
+    }
+    let _ = writeln!(
+        text,
+        "{} ignored\n",
+        counted(all.len(), "sysctl", "sysctls")
+    );
+    let width = all.iter().map(|i| i.key.chars().count()).max().unwrap_or(0);
+    for Ignored { key, why } in all {
+        let _ = writeln!(text, "  {key:width$}  {why}");
+    }
+    text.push('\n');
+    text
+}
+
 /// `kernel 6.12.9, virtual time`.
 pub(super) fn title(comparison: &Comparison) -> String {
-    let of = |setting: &Setting| format!("kernel {}, {} time", setting.kernel, setting.clock);
+    let of = |setting: &Setting| match setting.clock.as_str() {
+        "predicted" => format!("kernel {}, predicted", setting.kernel),
+        clock => format!("kernel {}, {clock} time", setting.kernel),
+    };
     match (&comparison.then, &comparison.now) {
         (Some(_), Some(now)) => of(now),
         (None, Some(now)) => format!("{}: there was no such run before", of(now)),
@@ -155,12 +198,21 @@ pub(super) fn showed(showed: &Showed) -> String {
 fn sign(sign: &Sign) -> String {
     let by = Sign {
         after: None,
+        first_byte: None,
         ..sign.clone()
     };
-    match sign.after {
-        Some((at, _)) => format!("{} after {}", words::sign(&by), spelled(at)),
-        None => words::sign(&by),
+    let mut text = words::sign(&by);
+    if let Some((earliest, latest)) = sign.after {
+        let _ = write!(text, " after {}", interval(earliest, latest));
     }
+    if let Some((earliest, latest)) = sign.first_byte {
+        let _ = write!(
+            text,
+            ", the first byte {} after the heal",
+            interval(earliest, latest)
+        );
+    }
+    text
 }
 
 /// `118 unchanged, 1 changed, 2 not run`.
@@ -251,7 +303,7 @@ mod tests {
     #[test]
     fn for_programs() {
         let mut bytes = Vec::new();
-        compared_json::write(&comparisons(), &mut bytes).expect("memory takes everything");
+        compared_json::write(&comparisons(), &[], &mut bytes).expect("memory takes everything");
         insta::assert_snapshot!(String::from_utf8_lossy(&bytes));
     }
 }

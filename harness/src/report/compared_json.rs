@@ -17,20 +17,37 @@ pub const SCHEMA: u32 = 1;
 ///
 /// # Errors
 /// Those of the writer.
-pub fn write(comparisons: &[Comparison], to: &mut dyn Write) -> io::Result<()> {
+pub fn write(
+    comparisons: &[Comparison],
+    ignored: &[Ignored],
+    to: &mut dyn Write,
+) -> io::Result<()> {
     let document = Document {
         schema: SCHEMA,
         changed: comparisons.iter().any(Comparison::any_change),
+        ignored,
         runs: comparisons.iter().map(RunView::of).collect(),
     };
     serde_json::to_writer_pretty(&mut *to, &document).map_err(io::Error::from)?;
     to.write_all(b"\n")
 }
 
+/// A sysctl that takes no part, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Ignored {
+    /// The sysctl.
+    pub key: String,
+    /// Why.
+    pub why: String,
+}
+
 #[derive(Serialize)]
 struct Document<'a> {
     schema: u32,
     changed: bool,
+    /// Of a comparison of sysctls alone.
+    #[serde(skip_serializing_if = "<[Ignored]>::is_empty")]
+    ignored: &'a [Ignored],
     runs: Vec<RunView<'a>>,
 }
 
@@ -64,6 +81,7 @@ impl<'a> RunView<'a> {
                     differences: &case.differences,
                     known: case.known.as_ref(),
                     no_longer_differs: case.is_mended(),
+                    unsteady: case.unsteady,
                     cause: case.cause.as_deref(),
                 })
                 .collect(),
@@ -80,5 +98,7 @@ struct CaseView<'a> {
     differences: &'a [Difference],
     known: Option<&'a Known>,
     no_longer_differs: bool,
+    /// It is not the same from one run to the next.
+    unsteady: bool,
     cause: Option<&'a str>,
 }

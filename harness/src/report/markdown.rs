@@ -8,6 +8,7 @@ use crate::outcome::comparison::Comparison;
 use crate::outcome::record::{Outcome, Verdict};
 
 use super::compared::{showed, title, totals};
+use super::compared_json::Ignored;
 use super::finished::{Finished, verdict};
 use super::{notes, words};
 
@@ -110,6 +111,24 @@ pub fn comparisons(comparisons: &[Comparison]) -> String {
             text.push_str("\n</details>\n\n");
         }
     }
+    text
+}
+
+/// Sysctls that take no part, folded; nothing without any.
+pub fn ignored(all: &[Ignored]) -> String {
+    let mut text = String::new();
+    if all.is_empty() {
+        return text;
+    }
+    let n = words::counted(all.len(), "sysctl", "sysctls");
+    let _ = writeln!(text, "<details><summary>{n} ignored</summary>\n");
+    let rows = all.iter();
+    table(
+        &mut text,
+        &["sysctl", "why"],
+        rows.map(|i| vec![format!("`{}`", i.key), i.why.clone()]),
+    );
+    text.push_str("</details>\n");
     text
 }
 

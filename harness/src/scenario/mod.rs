@@ -10,6 +10,7 @@ pub mod catalogue;
 pub mod error;
 pub mod load;
 pub mod schema;
+pub mod sysctl_conf;
 
 mod action;
 pub(crate) mod decode;

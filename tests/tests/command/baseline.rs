@@ -63,8 +63,8 @@ fn a_sysctl_that_changes_a_case_is_named_as_its_cause() {
     for part in [
         "1 case changed",
         "Another environment",
-        "net.ipv4.tcp_syn_retries on client  not set -> 2",
-        "likely cause: net.ipv4.tcp_syn_retries on client = 2",
+        "net.ipv4.tcp_syn_retries on client  6 -> 2",
+        "likely cause: net.ipv4.tcp_syn_retries on client, 1 -> 2",
         "connect() = -1 ETIMEDOUT",
         "0 unchanged, 1 changed",
     ] {
@@ -85,7 +85,7 @@ fn a_sysctl_that_changes_a_case_is_named_as_its_cause() {
     );
     let cause = case["cause"].as_str().unwrap_or_default();
     assert!(
-        cause.starts_with("net.ipv4.tcp_syn_retries on client = 2"),
+        cause.starts_with("net.ipv4.tcp_syn_retries on client, 1 -> 2"),
         "{cause}"
     );
 }

@@ -4,6 +4,7 @@
 //! root or user namespaces where cases are run.
 
 mod baseline;
+mod impact;
 mod machine;
 mod place;
 mod results;

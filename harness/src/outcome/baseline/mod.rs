@@ -17,15 +17,15 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::environment::Environment;
-use super::record::{Outcome, Status, WireCounts};
+use super::record::{Outcome, Packet, Status, WireCounts, WireRecord};
 use super::states::states;
 use crate::predict::Version;
-use crate::scenario::case::{Case, Known, Sign, SignKind};
+use crate::scenario::case::{Case, Known, NodeKind, Sign, SignKind};
 
 pub use definition::definition;
 pub use read::read;
 pub use update::{Mixed, Updated};
-pub use write::spelled;
+pub use write::{interval, spelled};
 
 /// The version of the form; a file of a later one is refused.
 pub const VERSION: u32 = 1;
@@ -92,8 +92,8 @@ pub struct Ran {
     pub sign: Sign,
     /// The connections' states.
     pub states: Vec<String>,
-    /// Packets by kind, those with a meaning of their own; None when the
-    /// capture lost some.
+    /// Packets by kind, those with a meaning of their own; None when chance
+    /// decides how many there are.
     pub wire: Option<BTreeMap<String, u32>>,
 }
 
@@ -167,8 +167,7 @@ impl Entry {
                         first_byte: byte.map(|t| (t, t)),
                     },
                     states: states(outcome),
-                    wire: (outcome.wire.lost_by_capture == 0)
-                        .then(|| counted(&outcome.wire.counts)),
+                    wire: repeatable(case, &outcome.wire).then(|| counted(&outcome.wire.counts)),
                 }))
             }
         };
@@ -204,6 +203,25 @@ fn kept_time(ns: i64, virtual_time: bool) -> Duration {
     let ns = ns.max(0).unsigned_abs();
     let unit = if virtual_time { 1_000 } else { 1_000_000 };
     Duration::from_nanos((ns + unit / 2) / unit * unit)
+}
+
+/// Whether another run would count the same packets. Not when the capture lost
+/// some; and not when a neighbour was asked for in vain: what waits for its
+/// address never leaves the host, and when the entry fails is decided by a
+/// random reachable time (neigh_rand_reach_time()).
+fn repeatable(case: &Case, wire: &WireRecord) -> bool {
+    let switch = |name: &str| {
+        let node = case.network.nodes.iter().find(|node| node.name == name);
+        node.is_some_and(|node| node.kind == NodeKind::Switch)
+    };
+    // A switch only passes them on.
+    let made = |kinds: [&str; 2]| {
+        let of_kind = |p: &&Packet| kinds.contains(&p.kind.as_str()) && !switch(&p.from);
+        wire.packets.iter().filter(of_kind).count()
+    };
+    let asked = made(["arp-request", "neighbour-solicitation"]);
+    let answered = made(["arp-reply", "neighbour-advertisement"]);
+    wire.lost_by_capture == 0 && asked <= answered
 }
 
 /// Packets by kind, without those that are not there. Pure acknowledgments

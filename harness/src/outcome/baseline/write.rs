@@ -118,15 +118,12 @@ fn sign_map(sign: &Sign) -> String {
     let mut keys = vec![(kind, value)];
     keys.extend(sign.call.as_deref().map(|call| ("call", flow(call))));
     keys.extend(sign.lane.as_deref().map(|lane| ("lane", flow(lane))));
-    let both = |(earliest, latest)| {
-        if earliest == latest {
-            spelled(earliest)
-        } else {
-            format!("{}..{}", spelled(earliest), spelled(latest))
-        }
-    };
-    keys.extend(sign.after.map(|after| ("after", both(after))));
-    keys.extend(sign.first_byte.map(|byte| ("first_byte", both(byte))));
+    keys.extend(
+        sign.after
+            .map(|(earliest, latest)| ("after", interval(earliest, latest))),
+    );
+    let byte = sign.first_byte;
+    keys.extend(byte.map(|(earliest, latest)| ("first_byte", interval(earliest, latest))));
     map(keys.into_iter())
 }
 
@@ -135,6 +132,15 @@ fn known_map(known: &Known) -> String {
     let shows = known.shows.as_ref().map(|sign| ("shows", sign_map(sign)));
     let reason = ("reason", flow(&known.reason));
     map([reason].into_iter().chain(bug).chain(shows))
+}
+
+/// `3.052s`, or `3.052s..3.3s`.
+pub fn interval(earliest: Duration, latest: Duration) -> String {
+    if earliest == latest {
+        spelled(earliest)
+    } else {
+        format!("{}..{}", spelled(earliest), spelled(latest))
+    }
 }
 
 /// `397ms`, `3.052s`, `2h11m15.004113s`: as scenarios spell it, exactly.

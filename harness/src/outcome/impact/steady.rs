@@ -1,0 +1,89 @@
+//! What a case varies in by itself is no change.
+
+use super::super::baseline::{Entry, Setting};
+use super::super::compare::{self, Compared, Difference, What};
+
+/// Keeps the differences of a case that every pair of runs shows, one from
+/// either side; the case's own two runs are among them.
+pub fn keep_steady(
+    case: &mut Compared,
+    mut before: Vec<Entry>,
+    mut after: Vec<Entry>,
+    then: &Setting,
+    now: &Setting,
+) {
+    if before.is_empty() || after.is_empty() {
+        return;
+    }
+    before.extend(case.old.clone());
+    after.extend(case.new.clone());
+    let mut always: Vec<String> = names(&case.differences);
+    for a in &before {
+        for b in &after {
+            let pair = compare::case(&case.id, Some(a), Some(b), then, now);
+            let here = names(&pair.differences);
+            always.retain(|what| here.contains(what));
+        }
+    }
+    let found = case.differences.len();
+    case.differences.retain(|d| always.contains(&d.what));
+    case.unsteady = case.differences.len() < found;
+    if case.differences.is_empty() {
+        case.what = What::Unchanged;
+        case.cause = None;
+    }
+}
+
+fn names(differences: &[Difference]) -> Vec<String> {
+    differences.iter().map(|d| d.what.clone()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::outcome::baseline::Showed;
+    use crate::outcome::baseline::tests::kept;
+
+    /// A case's entry with this time in milliseconds and so many retransmissions.
+    fn entry(ms: u64, again: u32) -> Entry {
+        let run = kept();
+        let mut entry = run.cases["host-crash-while-writing/detector=none,network=lan"].clone();
+        if let Showed::Ran(ran) = &mut entry.showed {
+            let at = Duration::from_millis(ms);
+            ran.sign.after = Some((at, at));
+            let wire = ran.wire.as_mut().expect("nothing was lost");
+            wire.insert("retransmissions".into(), again);
+        }
+        entry
+    }
+
+    fn left(before: [Entry; 3], after: [Entry; 3]) -> (What, String, bool) {
+        let mut setting = kept().setting;
+        setting.clock = "virtual".into();
+        let [then, before @ ..] = before;
+        let [now, after @ ..] = after;
+        let mut case = compare::case("c", Some(&then), Some(&now), &setting, &setting);
+        keep_steady(&mut case, before.into(), after.into(), &setting, &setting);
+        (case.what, names(&case.differences).join(" "), case.unsteady)
+    }
+
+    #[test]
+    fn what_every_pair_shows_is_a_change() {
+        let before = [entry(3_000, 4), entry(3_010, 4), entry(3_000, 4)];
+        let after = [entry(6_000, 5), entry(6_500, 6), entry(6_000, 5)];
+        let all = "after retransmissions".to_owned();
+        assert_eq!(left(before, after), (What::Changed, all, false));
+    }
+
+    #[test]
+    fn what_one_pair_does_not_show_is_none() {
+        let before = [entry(3_000, 4), entry(3_500, 5), entry(3_000, 4)];
+        let after = [entry(9_000, 5), entry(9_000, 5), entry(9_000, 6)];
+        let left_over = (What::Changed, "after".to_owned(), true);
+        assert_eq!(left(before.clone(), after), left_over);
+        let after = [entry(3_500, 5), entry(3_000, 4), entry(3_500, 5)];
+        assert_eq!(left(before, after), (What::Unchanged, String::new(), true));
+    }
+}
