@@ -98,7 +98,7 @@ pub(super) struct Life<'a> {
     pub booting: Vec<Booting>,
     pub boots: HashMap<String, u32>,
     later: Vec<(i64, Later)>,
-    fired: Vec<bool>,
+    pub(super) fired: Vec<bool>,
     capture: Capture,
     frames: Vec<Frame>,
     ports: Vec<PortInfo>,
@@ -143,7 +143,10 @@ impl<'a> Life<'a> {
             builder = builder.sysctl(&host, &key, &value);
         }
         let lab = builder.build()?;
-        let capture = Capture::open(lab.wire())?;
+        let mut capture = Capture::open(lab.wire())?;
+        if case.events.iter().any(|e| e.happening.corrupts()) {
+            capture.look_at_all();
+        }
         let marks = Marks::of(case)?;
         let mut life = Life {
             case,
@@ -180,21 +183,9 @@ impl<'a> Life<'a> {
         self.wait_until(shared, "listen", |r| {
             !listens(&r.lane) || r.collector.state.listening || r.collector.state.done
         })?;
-        let case = self.case;
-        for (index, event) in case.events.iter().enumerate() {
-            if event.is_condition() {
-                self.fired[index] = true;
-                happen::happen(self, event)?;
-            }
-        }
-        let built_ns = self.t0_ns;
-        self.t0_ns = monotonic_ns();
-        for condition in &mut self.faults {
-            condition.asked_ns -= self.t0_ns - built_ns;
-            condition.took_ns -= self.t0_ns - built_ns;
-        }
+        happen::conditions(self)?;
         self.marks.set(OTHERS, self.t0_ns);
-        for (index, event) in case.events.iter().enumerate() {
+        for (index, event) in self.case.events.iter().enumerate() {
             if let When::At(at) = event.when
                 && !self.fired[index]
             {
