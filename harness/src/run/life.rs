@@ -130,7 +130,9 @@ pub(super) fn live(case: &Case, turn: usize, shared: &Shared<'_>) -> Result<Outc
             Status::NotRun("interrupted".into()),
         ));
     }
-    let collected = life.finish()?;
+    let mut collected = life.finish()?;
+    // In real time it is another one every time, and tells nobody anything.
+    collected.started_ns = collected.started_ns.filter(|_| shared.options.virtual_time);
     Ok(finish::outcome(case, collected))
 }
 
@@ -519,6 +521,7 @@ impl<'a> Life<'a> {
             netstat: self.netstat,
             wire,
             surprises,
+            started_ns: Some(self.t0_ns),
         })
     }
 }

@@ -150,6 +150,7 @@ pub fn run(
         })
         .collect();
     let mut lives: Vec<Vec<Result<Life, VmError>>> = kernels.iter().map(|_| Vec::new()).collect();
+    let mut told: Vec<Vec<Outcome>> = jobs.iter().map(|_| Vec::new()).collect();
     let next = Mutex::new(AtomicUsize::new(0));
     std::thread::scope(|scope| {
         let (send, events) = channel();
@@ -163,21 +164,26 @@ pub fn run(
                     let Some(job) = jobs.get(index) else {
                         break;
                     };
-                    one(job, &kernels[job.kernel], options, &send);
+                    one(index, &kernels[job.kernel], job, options, &send);
                 }
             });
         }
         drop(send);
-        for (index, event) in events {
+        for (job, event) in events {
+            let index = jobs[job].kernel;
             match event {
                 Event::Booted(booted) => watch(index, Progress::Booted(&booted)),
                 Event::Clock(clock) => watch(index, Progress::Clock(clock)),
                 Event::Said(Said::Started(id)) => watch(index, Progress::Started(&id)),
                 Event::Said(Said::Finished(outcome)) => {
                     watch(index, Progress::Finished(&outcome));
-                    runs[index].outcomes.push(*outcome);
+                    told[job].push(*outcome);
                 }
-                Event::Said(Said::Environment(e)) => runs[index].environment = Some(e),
+                Event::Said(Said::Environment(e)) => {
+                    // Each guest has its own timer wheel.
+                    foresight::foresee(cases, &mut told[job], &e);
+                    runs[index].environment = Some(e);
+                }
                 Event::Ended(ended) => lives[index].push(ended),
             }
         }
@@ -187,13 +193,13 @@ pub fn run(
         .enumerate()
         .map(|(i, case)| (case.id.as_str(), i))
         .collect();
+    for (job, outcomes) in jobs.iter().zip(told) {
+        runs[job.kernel].outcomes.extend(outcomes);
+    }
     for (run, lives) in runs.iter_mut().zip(lives) {
         run.ended = together(lives);
         run.outcomes
             .sort_by_key(|outcome| place.get(outcome.id.as_str()).copied());
-        if let Some(environment) = &run.environment {
-            foresight::foresee(cases, &mut run.outcomes, environment);
-        }
     }
     Ok(runs)
 }
@@ -254,11 +260,17 @@ enum Event {
     Ended(Result<Life, VmError>),
 }
 
-fn one(job: &Job, kernel: &Kernel, options: &Options, send: &Sender<(usize, Event)>) {
+fn one(
+    number: usize,
+    kernel: &Kernel,
+    job: &Job,
+    options: &Options,
+    send: &Sender<(usize, Event)>,
+) {
     let mut misunderstood = None;
     let tell = |event| {
         // The receiver lives until every worker is gone.
-        let _ = send.send((job.kernel, event));
+        let _ = send.send((number, event));
     };
     let interrupt = options.interrupt.as_ref().map(|fd| fd.as_fd());
     let ended = boot(
