@@ -109,7 +109,9 @@ impl<'a> World<'a> {
                 // A probe that waits for a neighbour's address goes out once it
                 // is known again.
                 let back = back.since(s.since.earliest).earliest;
-                let first = settings.idle + settings.interval;
+                // An earlier probe than the one that draws the RST must be out.
+                let late = wheel.span(wheel.granule(wheel.ticks(settings.idle)));
+                let first = settings.idle + late + settings.interval;
                 let waits = |at: &Span| {
                     let before = at.latest.saturating_sub(settings.interval);
                     at.earliest > first && before + ASKED >= back
