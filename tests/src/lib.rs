@@ -1,5 +1,8 @@
 //! What the tests share: where things are, programs, snapshots of one row each.
 
+pub mod documents;
+pub mod line;
+pub mod oracle;
 pub mod program;
 pub mod row;
 

@@ -14,7 +14,7 @@ use halfopen::scenario;
 use halfopen::scenario::case::Case;
 use halfopen::vm::cases::{self, Options};
 use halfopen::vm::{Kernel, VmError, kernels};
-use halfopen_tests::{catalogue, program, root, row};
+use halfopen_tests::{catalogue, line, program, root, row};
 use libtest_mimic::{Arguments, Failed, Trial};
 
 /// The kernel whose whole catalogue is under exact snapshots, by the beginning
@@ -30,6 +30,7 @@ fn main() -> ExitCode {
     let trials = vec![
         Trial::test("the_whole_catalogue_as_it_was", whole_catalogue).with_ignored_flag(true),
         Trial::test("twice_the_same_to_the_nanosecond", twice_the_same).with_ignored_flag(true),
+        Trial::test("bad_lines_are_what_they_say", bad_lines).with_ignored_flag(true),
         Trial::test("impact_of_tcp_retries2", impact_of_retries2).with_ignored_flag(true),
         Trial::test("impact_of_tcp_keepalive_time", impact_of_keepalive_time)
             .with_ignored_flag(true),
@@ -109,6 +110,8 @@ fn twice_the_same() -> Result<(), Failed> {
     let cases = cases(|case| {
         case.clock == halfopen::scenario::case::Clock::Virtual
             || case.scenario.starts_with("keepalive-peer")
+            // netem's chance, and the relay's, is the same chance each time.
+            || case.scenario.starts_with("bad-line")
     })?;
     let once = serde_json::to_string_pretty(&run(&cases, &kernel)?)?;
     let again = serde_json::to_string_pretty(&run(&cases, &kernel)?)?;
@@ -116,6 +119,43 @@ fn twice_the_same() -> Result<(), Failed> {
     match differs {
         None if once.len() == again.len() => Ok(()),
         line => Err(format!("two runs differ, first in line {line:?} of their JSON").into()),
+    }
+}
+
+/// On every kernel there is, by netem and by the relay.
+fn bad_lines() -> Result<(), Failed> {
+    let kernels = kernels::find().kernels;
+    if kernels.is_empty() {
+        return Err("there is no kernel here\n  cure: ci/kernels".into());
+    }
+    // One at a time: a guest's processor is slow, and what others send would
+    // make timers late.
+    let options = Options {
+        jobs: Some(1),
+        ..Options::default()
+    };
+    let runs = cases::run(&line::cases(), &kernels, &options, &mut |_, _| ())?;
+    let mut wrong = Vec::new();
+    for (run, kernel) in runs.into_iter().zip(&kernels) {
+        run.ended?;
+        println!("{}", kernel.release);
+        for outcome in &run.outcomes {
+            let how = line::check(outcome);
+            println!("{}", how.as_ref().unwrap_or_else(|words| words));
+            wrong.extend(how.err());
+            let by = &outcome
+                .faults
+                .first()
+                .map_or("", |fault| fault.what.as_str());
+            if outcome.axes["by"] == "auto" && !by.ends_with("by netem") {
+                wrong.push(format!("{}: {by}", outcome.id));
+            }
+        }
+    }
+    if wrong.is_empty() {
+        Ok(())
+    } else {
+        Err(wrong.join("\n").into())
     }
 }
 

@@ -34,6 +34,9 @@ pub const SNAP: usize = 256;
 /// frame of 64 KiB (GSO) is charged in full until it is read.
 const RECEIVE_BUFFER: usize = 16 << 20;
 
+/// With its head a frame of 64 KiB.
+const LARGEST: usize = 65_536 + 64;
+
 /// Most frames one drain takes: more than the receive buffer can hold (each is
 /// charged its `struct sk_buff` and data, 768 bytes at the least), so that
 /// everything that waited is taken, and a flood does not keep it from returning.
@@ -54,6 +57,9 @@ pub struct Frame {
     /// How long it was. More than the MTU where TCP leaves the cutting to
     /// hardware that is not there (TSO on a veth).
     pub wire_len: u32,
+    /// A hash of what is not kept of it, if that was asked for: whether two
+    /// frames are the same to their ends.
+    pub rest: Option<u64>,
 }
 
 /// An open capture.
@@ -61,6 +67,7 @@ pub struct Frame {
 pub struct Capture {
     socket: OwnedFd,
     control: Vec<u8>,
+    buffer: Vec<u8>,
     lost: u64,
     clock: StampClock,
 }
@@ -93,9 +100,16 @@ impl Capture {
         Ok(Capture {
             socket,
             control: nix::cmsg_space!(TimeSpec),
+            buffer: vec![0; SNAP],
             lost: 0,
             clock: StampClock::now(),
         })
+    }
+
+    /// Looks at frames to their ends, too, from now on: a bit may be flipped
+    /// anywhere. It costs a copy of every frame.
+    pub fn look_at_all(&mut self) {
+        self.buffer = vec![0; LARGEST];
     }
 
     /// Appends every frame that waits, in the kernel's order. Does not wait.
@@ -104,9 +118,8 @@ impl Capture {
     /// When the kernel refuses to hand them out.
     pub fn drain(&mut self, out: &mut Vec<Frame>) -> Result<(), LabError> {
         self.clock.sample();
-        let mut bytes = [0; SNAP];
         for _ in 0..DRAIN {
-            let mut space = [IoSliceMut::new(&mut bytes)];
+            let mut space = [IoSliceMut::new(&mut self.buffer)];
             // MSG_TRUNC makes the result the frame's length, not the copy's.
             let message = match recvmsg::<LinkAddr>(
                 self.socket.as_raw_fd(),
@@ -132,12 +145,15 @@ impl Capture {
             let Some(from) = message.address else {
                 continue;
             };
+            let whole = self.buffer.len() > SNAP;
+            let rest = self.buffer.get(SNAP..length.min(self.buffer.len()));
             out.push(Frame {
                 at_ns: self.clock.monotonic(stamp),
                 ifindex: from.ifindex() as u32,
                 outgoing: from.pkttype() == libc::PACKET_OUTGOING,
-                bytes: bytes[..length.min(SNAP)].to_vec(),
+                bytes: self.buffer[..length.min(SNAP)].to_vec(),
                 wire_len: length as u32,
+                rest: rest.filter(|_| whole).map(hash),
             });
         }
         Ok(())
@@ -159,6 +175,13 @@ impl AsFd for Capture {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }
+}
+
+/// FNV-1a: one flipped bit is always seen, because every step can be undone.
+fn hash(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
 }
 
 /// Translates the stamps, which are CLOCK_REALTIME, to CLOCK_MONOTONIC.

@@ -171,6 +171,7 @@ impl Story {
             outgoing,
             bytes: bytes[..bytes.len().min(SNAP)].to_vec(),
             wire_len: bytes.len() as u32,
+            rest: None,
         });
     }
 

@@ -24,12 +24,17 @@ pub(super) struct Crossing<'a> {
     /// See [`identity`].
     pub(super) bytes: Vec<u8>,
     pub(super) wire_len: u32,
+    /// See [`Frame::rest`].
+    pub(super) rest: Option<u64>,
     /// The wire's own second copy of a packet that it delivered already.
     pub(super) copy: bool,
 }
 
 /// A cable and the node that sends.
 type Direction<'a> = (&'a str, &'a str);
+
+/// A frame on its way: its direction, length, bytes, and a hash of the rest.
+type Identity<'a> = (Direction<'a>, u32, Vec<u8>, Option<u64>);
 
 /// Every packet that entered a cable, in order of time.
 ///
@@ -45,7 +50,7 @@ pub(super) fn crossings<'a>(frames: &[Frame], ports: &'a [PortInfo]) -> Vec<Cros
     in_time.sort_by_key(|f| f.at_ns);
 
     let mut all: Vec<Crossing<'a>> = Vec::new();
-    let mut whole: HashMap<(Direction<'a>, u32, Vec<u8>), Vec<usize>> = HashMap::new();
+    let mut whole: HashMap<Identity<'a>, Vec<usize>> = HashMap::new();
     let mut segments: HashMap<(Direction<'a>, SocketAddr, SocketAddr), Vec<usize>> = HashMap::new();
 
     for frame in in_time {
@@ -58,7 +63,7 @@ pub(super) fn crossings<'a>(frames: &[Frame], ports: &'a [PortInfo]) -> Vec<Cros
         };
         let direction = (port.cable.as_str(), from);
         let bytes = identity(&frame.bytes);
-        let key = (direction, frame.wire_len, bytes);
+        let key = (direction, frame.wire_len, bytes, frame.rest);
 
         let mut copy = false;
         if frame.outgoing
@@ -74,7 +79,7 @@ pub(super) fn crossings<'a>(frames: &[Frame], ports: &'a [PortInfo]) -> Vec<Cros
             copy = true;
         }
         let packet = decode(&frame.bytes, frame.wire_len);
-        if frame.outgoing && !copy && is_damaged(&all, direction, &key.2, frame.wire_len) {
+        if frame.outgoing && !copy && is_damaged(&all, &key) {
             continue;
         }
         if frame.outgoing
@@ -93,6 +98,7 @@ pub(super) fn crossings<'a>(frames: &[Frame], ports: &'a [PortInfo]) -> Vec<Cros
             packet,
             bytes: key.2.clone(),
             wire_len: frame.wire_len,
+            rest: frame.rest,
             copy,
         };
         if !frame.outgoing {
@@ -113,18 +119,23 @@ pub(super) fn crossings<'a>(frames: &[Frame], ports: &'a [PortInfo]) -> Vec<Cros
 
 /// Whether this is a frame under way of which one bit was flipped: whoever gets
 /// it drops it, by IP's checksum or TCP's, and so it counts as lost.
-fn is_damaged(all: &[Crossing<'_>], direction: Direction<'_>, bytes: &[u8], length: u32) -> bool {
+fn is_damaged(all: &[Crossing<'_>], frame: &Identity<'_>) -> bool {
     const RECENT: usize = 256;
+    let (direction, length, bytes, rest) = frame;
     let flipped = |other: &[u8]| -> u32 {
         let differing = other.iter().zip(bytes).map(|(a, b)| (a ^ b).count_ones());
         differing.sum()
     };
     let mut recent = all.iter().rev().take(RECENT);
     recent.any(|other| {
-        (other.cable, other.from) == direction
-            && other.wire_len == length
+        (other.cable, other.from) == *direction
+            && other.wire_len == *length
             && other.delivered.is_none()
-            && flipped(&other.bytes) == 1
+            && match flipped(&other.bytes) {
+                0 => other.rest != *rest,
+                1 => other.rest == *rest,
+                _ => false,
+            }
     })
 }
 

@@ -30,4 +30,18 @@ pub struct Environment {
     /// read (root only).
     #[serde(default)]
     pub connection_objects: BTreeMap<String, u32>,
+    /// Where the timer wheel stood; only in virtual time, where it is the same
+    /// every time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wheel: Option<WheelAt>,
+}
+
+/// A tick and its number: all others follow, because nothing slews a guest's
+/// clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WheelAt {
+    /// The kernel's `jiffies` from this tick on.
+    pub jiffies: u64,
+    /// When the tick was, CLOCK_MONOTONIC.
+    pub tick_ns: u64,
 }

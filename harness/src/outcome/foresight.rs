@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::environment::Environment;
-use super::record::{FaultRecord, FirstSign, Outcome, Status};
-use super::tolerance::WAKING;
+use super::environment::{Environment, WheelAt};
+use super::record::{Call, CallResult, FaultRecord, FirstSign, Outcome, Status};
+use super::tolerance::{WAKING, WAKING_IN_TURNS, Waking};
 use super::verdict::in_words;
-use crate::predict::{KernelFacts, Prediction, Version, predict};
+use crate::predict::moments::{Act, Moments};
+use crate::predict::span::Span;
+use crate::predict::wheel::Phase;
+use crate::predict::{KernelFacts, Prediction, Unpredictable, Version, predict, predict_given};
 use crate::scenario::case::{Case, SignKind, When};
 
 /// Predicts every case from what it says and where it ran, and holds the
@@ -26,14 +29,99 @@ pub fn foresee(cases: &[Case], outcomes: &mut [Outcome], environment: &Environme
         let told = overridden(case, &environment.overrides);
         match predict(&told, &KernelFacts::new(version, hz)) {
             Ok(prediction) => {
-                outcome.outside = observed(outcome)
-                    .and_then(|seen| outside(&prediction, seen, fault_late(case, &outcome.faults)))
-                    .or_else(|| first_byte_outside(&prediction, case, outcome));
+                outcome.outside = observed(outcome).and_then(|seen| {
+                    let late = fault_late(case, &outcome.faults);
+                    match sharp(&told, outcome, environment) {
+                        Some(Ok(sharp)) => outside(&sharp, seen, Duration::ZERO, &WAKING_IN_TURNS)
+                            .or_else(|| {
+                                let zero = Duration::ZERO;
+                                first_byte_outside(&sharp, outcome, zero, &WAKING_IN_TURNS)
+                            }),
+                        _ => outside(&prediction, seen, late, &WAKING).or_else(|| {
+                            let late = heal_late(case, outcome);
+                            first_byte_outside(&prediction, outcome, late, &WAKING)
+                        }),
+                    }
+                });
                 outcome.prediction = Some(prediction);
             }
             Err(e) => outcome.unpredictable = Some(e.why),
         }
     }
+}
+
+/// In virtual time, what was to come once it is known where the timer wheel
+/// stood and when the programs acted by themselves. None in real time, where
+/// nobody knows the first.
+pub fn sharp(
+    case: &Case,
+    outcome: &Outcome,
+    environment: &Environment,
+) -> Option<Result<Prediction, Unpredictable>> {
+    let (wheel, started) = (environment.wheel?, outcome.started_ns?);
+    let version = Version::parse(&environment.kernel)?;
+    let facts = KernelFacts {
+        phase: phase(wheel, started, environment.hz?),
+        ..KernelFacts::new(version, environment.hz?)
+    };
+    Some(predict_given(case, &facts, &moments(outcome)))
+}
+
+/// Where the wheel stands at a moment.
+fn phase(wheel: WheelAt, at_ns: i64, hz: u32) -> Phase {
+    let tick = 1_000_000_000 / i128::from(hz.max(1));
+    let since = i128::from(at_ns) - i128::from(wheel.tick_ns);
+    let jiffies = i128::from(wheel.jiffies) + since.div_euclid(tick);
+    Phase::Known {
+        jiffies: u64::try_from(jiffies).unwrap_or(0),
+        into_tick: Duration::from_nanos(u64::try_from(since.rem_euclid(tick)).unwrap_or(0)),
+    }
+}
+
+/// A call that lasted longer waited for something.
+const AT_ONCE: Duration = Duration::from_millis(20);
+
+/// When programs and faults did what they did. What calls returned, and when
+/// those returned that waited, is the kernel's doing and stays out of it.
+fn moments(outcome: &Outcome) -> Moments {
+    let mut moments = Moments::default();
+    for fault in &outcome.faults {
+        let (asked, took) = (since_start(fault.asked_ns), since_start(fault.took_ns));
+        moments.event(&fault.name, Span::new(asked, took));
+    }
+    for lane in &outcome.endpoints {
+        for process in &lane.processes {
+            let acts = process.calls.iter().map(act).collect();
+            moments.process(&lane.lane, lane.boot, process.number, acts);
+            if let Some(end) = &process.end {
+                let at = since_start(end.at_ns);
+                moments.ended(&lane.lane, lane.boot, process.number, at);
+            }
+        }
+    }
+    moments
+}
+
+fn act(call: &Call) -> Act {
+    let start = since_start(call.start_ns);
+    let end = call.end_ns.map(since_start);
+    let worked = matches!(call.result, CallResult::Value(_));
+    let at = match (call.call.as_str(), end) {
+        // Somebody called; that it was taken is the program's own doing.
+        ("accept", Some(end)) => Span::at(end),
+        ("connect" | "write" | "setsockopt", Some(end)) if worked && end <= start + AT_ONCE => {
+            Span::new(start, end)
+        }
+        _ => Span::at(start),
+    };
+    Act {
+        call: call.call.clone(),
+        at,
+    }
+}
+
+fn since_start(ns: i64) -> Duration {
+    Duration::from_nanos(ns.max(0).unsigned_abs())
 }
 
 /// The case with the caller's sysctls, by host or for `all`, over its own.
@@ -75,14 +163,18 @@ fn fault_late(case: &Case, faults: &[FaultRecord]) -> Duration {
 }
 
 /// How the first byte after a heal came outside its prediction, in words.
-fn first_byte_outside(prediction: &Prediction, case: &Case, outcome: &Outcome) -> Option<String> {
+/// Tries count from the write; a heal that came `late` is that much nearer to
+/// the next.
+fn first_byte_outside(
+    prediction: &Prediction,
+    outcome: &Outcome,
+    late: Duration,
+    waking: &Waking,
+) -> Option<String> {
     let recovery = outcome.recovery.as_ref()?;
     let said = prediction.first_byte?;
     let since = Duration::from_nanos(recovery.since_heal_ns?.unsigned_abs());
-    // Tries count from the write; a heal that came late is that much nearer to
-    // the next.
-    let late = heal_late(case, &outcome.faults, &recovery.heal);
-    let inside = since + late + WAKING.early >= said.earliest && since <= said.latest + WAKING.late;
+    let inside = since + late + waking.early >= said.earliest && since <= said.latest + waking.late;
     (!inside).then(|| {
         format!(
             "a first byte was predicted {:.3} to {:.3} s after the heal, it came after {:.3} s",
@@ -94,7 +186,11 @@ fn first_byte_outside(prediction: &Prediction, case: &Case, outcome: &Outcome) -
 }
 
 /// How long after its time a heal took effect.
-fn heal_late(case: &Case, faults: &[FaultRecord], heal: &str) -> Duration {
+fn heal_late(case: &Case, outcome: &Outcome) -> Duration {
+    let Some(recovery) = &outcome.recovery else {
+        return Duration::ZERO;
+    };
+    let (faults, heal) = (&outcome.faults, recovery.heal.as_str());
     let took = |name: &str| faults.iter().find(|f| f.name == name).map(|f| f.took_ns);
     let event = case.events.iter().find(|e| e.name == heal);
     let planned = match event.map(|e| &e.when) {
@@ -112,7 +208,12 @@ fn heal_late(case: &Case, faults: &[FaultRecord], heal: &str) -> Duration {
 }
 
 /// How an observation lies outside its prediction, in words.
-fn outside(prediction: &Prediction, seen: &FirstSign, fault_late: Duration) -> Option<String> {
+fn outside(
+    prediction: &Prediction,
+    seen: &FirstSign,
+    fault_late: Duration,
+    waking: &Waking,
+) -> Option<String> {
     let said = in_words(&prediction.sign);
     if prediction.sign != seen.outcome {
         return Some(format!(
@@ -133,7 +234,7 @@ fn outside(prediction: &Prediction, seen: &FirstSign, fault_late: Duration) -> O
     let after = Duration::from_nanos(seen.since_fault_ns?.max(0).unsigned_abs());
     let inside = prediction.intervals().any(|span| {
         let (earliest, latest) = (span.earliest.saturating_sub(fault_late), span.latest);
-        WAKING.allows(after, earliest, latest)
+        waking.allows(after, earliest, latest)
     });
     (!inside).then(|| {
         format!(
@@ -177,17 +278,25 @@ mod tests {
     #[test]
     fn a_late_process_is_inside_and_an_early_one_is_not() {
         let prediction = predicted(3_000, 3_100);
-        let late = |ms| outside(&prediction, &seen(ms), Duration::ZERO).is_some();
+        let late = |ms| outside(&prediction, &seen(ms), Duration::ZERO, &WAKING).is_some();
         assert!(!late(3_050) && !late(3_140));
         assert!(late(2_900) && late(3_600));
-        assert!(outside(&prediction, &seen(2_980), Duration::from_millis(30)).is_none());
+        assert!(
+            outside(
+                &prediction,
+                &seen(2_980),
+                Duration::from_millis(30),
+                &WAKING
+            )
+            .is_none()
+        );
     }
 
     #[test]
     fn another_errno_is_outside_whenever_it_comes() {
         let mut reset = seen(3_050);
         reset.outcome = SignKind::Errno("ECONNRESET".into());
-        let words = outside(&predicted(3_000, 3_100), &reset, Duration::ZERO);
+        let words = outside(&predicted(3_000, 3_100), &reset, Duration::ZERO, &WAKING);
         assert!(words.is_some_and(|w| w.contains("ETIMEDOUT was predicted")));
     }
 }

@@ -29,6 +29,10 @@ pub struct Outcome {
     pub notes: Option<String>,
     /// Whether it ran.
     pub status: Status,
+    /// When its lanes were let go, CLOCK_MONOTONIC; only in virtual time, where
+    /// that is the same every time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_ns: Option<i64>,
     /// The first call after the fault that did not go as if nothing had happened.
     pub first_sign: Option<FirstSign>,
     /// What was done, and when the kernel took it.

@@ -48,6 +48,14 @@ pub const WAKING: Waking = Waking {
     late: Duration::from_millis(150),
 };
 
+/// Virtual time, against a prediction that knows when programs acted and where
+/// the timer wheel stood: timers are never early, and what wakes up on the same
+/// tick takes the one processor in turns.
+pub const WAKING_IN_TURNS: Waking = Waking {
+    early: Duration::ZERO,
+    late: Duration::from_millis(4),
+};
+
 /// Virtual time on the same kernel build by another build of this program:
 /// its instructions are the guest's time, so all moments shift a little.
 pub const ANOTHER_PROGRAM: Tolerance = Tolerance {

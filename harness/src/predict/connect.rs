@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use super::keepalive::LOCAL_DROP_RETRY;
 use super::retransmit::budget;
 use super::span::Spans;
 use super::wheel::{Arms, Jiffies, Phase, Wheel};
@@ -24,6 +25,9 @@ pub struct Calling {
     pub linear: u32,
     /// TCP_USER_TIMEOUT.
     pub user_timeout: Option<Duration>,
+    /// The own qdisc drops each SYN: again after half a second, without
+    /// back-off (TCP_RESOURCE_PROBE_INTERVAL, 5.1).
+    pub by_own_qdisc: bool,
 }
 
 impl Calling {
@@ -39,34 +43,58 @@ impl Calling {
         let mut dead = Vec::new();
         let mut again: Vec<Vec<(Jiffies, Jiffies)>> = Vec::new();
         for began in wheel.beginnings(wheel.ticks(RTO_MAX), phase) {
-            let mut rto = wheel.ticks(FIRST);
-            let mut now = wheel.fires(began, rto, Arms::Anyone);
-            let mut retransmits = 0;
-            loop {
-                let elapsed = wheel.span(now - began);
-                if retransmits >= self.syn_retries + self.linear
-                    || (retransmits > 0 && elapsed >= self.budget())
-                {
-                    break;
+            for before in before_the_call(wheel, phase) {
+                let run = self.run(wheel, began, before);
+                for (n, at) in run.0.into_iter().enumerate() {
+                    if again.len() <= n {
+                        again.push(Vec::new());
+                    }
+                    again[n].push((began, at));
                 }
-                if again.len() <= retransmits as usize {
-                    again.push(Vec::new());
-                }
-                again[retransmits as usize].push((began, now));
-                retransmits += 1;
-                if retransmits > self.linear {
-                    rto = (rto * 2).min(wheel.ticks(RTO_MAX));
-                }
-                let wait = self.user_timeout.map_or(rto, |limit| {
-                    rto.min(wheel.ticks(limit.saturating_sub(elapsed)).max(1))
-                });
-                now = wheel.fires(now, wait, Arms::Timer);
+                dead.push((began, run.1));
             }
-            dead.push((began, now));
         }
         let spans = |ticks: &Vec<_>| Spans::of_ticks(ticks, wheel, phase);
         (again.iter().map(spans).collect(), spans(&dead))
     }
+
+    /// One course: when SYNs are sent again, and when it fails. connect() came
+    /// `before` after its tick, in the milliseconds that TCP counts.
+    fn run(&self, wheel: Wheel, began: Jiffies, before: Duration) -> (Vec<Jiffies>, Jiffies) {
+        let mut again = Vec::new();
+        let mut rto = wheel.ticks(FIRST);
+        let mut now = wheel.fires(began, rto, Arms::Anyone);
+        let most = self.syn_retries + self.linear;
+        loop {
+            let elapsed = wheel.span(now - began).saturating_sub(before);
+            let retransmits = u32::try_from(again.len()).unwrap_or(u32::MAX);
+            if retransmits >= most || (retransmits > 0 && elapsed >= self.budget()) {
+                return (again, now);
+            }
+            again.push(now);
+            if retransmits + 1 > self.linear {
+                rto = (rto * 2).min(wheel.ticks(RTO_MAX));
+            }
+            let mut wait = self.user_timeout.map_or(rto, |limit| {
+                rto.min(wheel.ticks(limit.saturating_sub(elapsed)).max(1))
+            });
+            if self.by_own_qdisc {
+                wait = wheel.ticks(LOCAL_DROP_RETRY);
+            }
+            now = wheel.fires(now, wait, Arms::Timer);
+        }
+    }
+}
+
+/// How long before connect() its tick may have been, as TCP counts it: whole
+/// milliseconds (tcp_time_stamp_ts()), cut off at both ends.
+fn before_the_call(wheel: Wheel, phase: Phase) -> Vec<Duration> {
+    let whole = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(0);
+    let (least, most) = match phase {
+        Phase::Known { into_tick, .. } => (whole(into_tick), whole(into_tick) + 1),
+        Phase::Unknown => (0, whole(wheel.tick()) + 1),
+    };
+    (least..=most).map(Duration::from_millis).collect()
 }
 
 #[cfg(test)]
@@ -78,6 +106,7 @@ mod tests {
             syn_retries,
             linear,
             user_timeout: None,
+            by_own_qdisc: false,
         };
         let hull = calling.course(Wheel::new(250), Phase::Unknown).1.hull();
         let hull = hull.expect("every connect() ends");

@@ -43,8 +43,10 @@ pub fn of_route(change: RouteChange) -> &'static str {
 }
 
 /// What a router's route makes it answer; a blackhole is silent.
-pub fn routers_answer(change: RouteChange) -> Option<RejectWith> {
+pub fn routers_answer(change: RouteChange, family: Family) -> Option<RejectWith> {
     match change {
+        // ip6_pkt_discard() knows one answer: no route.
+        RouteChange::Unreachable if family == Family::Ipv6 => Some(RejectWith::NetUnreachable),
         RouteChange::Removed => Some(RejectWith::NetUnreachable),
         RouteChange::Unreachable => Some(RejectWith::HostUnreachable),
         RouteChange::Prohibit => Some(RejectWith::AdminProhibited),

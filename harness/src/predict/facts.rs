@@ -11,7 +11,7 @@ use super::retransmit::{Attempt, Course, Flight};
 use super::rule::RuleId;
 use super::span::{Span, Spans};
 use super::sysctls::Sysctls;
-use super::unresolved;
+use super::unresolved::{self, Asks, First};
 use super::words;
 use crate::scenario::case::{Detector, Family, RejectWith};
 
@@ -22,6 +22,9 @@ pub enum Fate {
     Arrives,
     /// It arrives, but no answer comes back.
     Unanswered,
+    /// The same, and nothing at all comes back over one of the cables: the
+    /// neighbour entry of whoever sends into it fails later, as for `Gone`.
+    Unheard,
     /// Nobody hears of it, though neighbours still answer (a packet filter).
     Lost,
     /// Nobody hears of it, and the next hop does not answer ARP or NDP any
@@ -38,7 +41,12 @@ pub enum Fate {
         now: &'static str,
     },
     /// An ICMP error comes back at once.
-    Refused(RejectWith),
+    Refused {
+        /// Which.
+        with: RejectWith,
+        /// One a second: ip_error().
+        slowly: bool,
+    },
     /// An RST comes back at once.
     Reset,
     /// The next hop's address has to be found out and nobody answers: host
@@ -47,6 +55,22 @@ pub enum Fate {
         /// The sender itself has to; else a router.
         by_own_host: bool,
     },
+    /// The sender's own cable has lost its carrier just now: its neighbour
+    /// entries go when that is noticed, within a second (linkwatch_event() is
+    /// run once a second for the whole machine).
+    NoCarrier,
+}
+
+/// Moments at which the loss of a carrier may be noticed that are tried.
+const NOTICED: u32 = 32;
+/// LW: linkwatch_nextevent, and what its worker takes.
+const NOTICED_WITHIN: Duration = Duration::from_millis(1_100);
+
+impl Fate {
+    /// Whether the packet gets there, whatever becomes of its answer.
+    pub fn gets_there(self) -> bool {
+        matches!(self, Fate::Arrives | Fate::Unheard)
+    }
 }
 
 /// Whether data was under way already when it began to fare like that.
@@ -57,6 +81,9 @@ pub enum InFlight {
     /// It was written after the fault.
     After,
 }
+
+const WHETHER_IT_FAILS: &str = "whether the neighbour entry fails before TCP gives up depends on \
+    its random reachable time (neigh_rand_reach_time())";
 
 /// All that decides how long data goes unacknowledged.
 #[derive(Debug, Clone, PartialEq)]
@@ -73,6 +100,10 @@ pub struct Facts {
     pub fate: Fate,
     /// When the data was written.
     pub in_flight: InFlight,
+    /// How long after that it began to fare like that.
+    pub changed: Duration,
+    /// Its peer called: it was asked for its address first, and did not ask.
+    pub called: bool,
     /// More than one segment.
     pub several: bool,
     /// The smoothed RTT, at least and at most.
@@ -96,7 +127,56 @@ pub struct Fall {
     pub open: Option<String>,
 }
 
+impl Fall {
+    /// The same, so much later.
+    pub fn later(self, by: Duration) -> Fall {
+        Fall {
+            dead: self.dead.map(|span| span.after(by)),
+            attempts: self
+                .attempts
+                .iter()
+                .map(|at| at.map(|span| span.after(by)))
+                .collect(),
+            ..self
+        }
+    }
+
+    /// This one or that one: both are possible.
+    pub fn or(self, other: Fall) -> Fall {
+        let most = self.attempts.len().max(other.attempts.len());
+        let nth = |all: &[Spans], n: usize| all.get(n).cloned().unwrap_or_default();
+        let agree = self.errno == other.errno;
+        let differ = || Some("two errors are as likely, by where the timer wheel stands".into());
+        Fall {
+            attempts: (0..most)
+                .map(|n| nth(&self.attempts, n).and(nth(&other.attempts, n)))
+                .collect(),
+            dead: self.dead.and(other.dead),
+            open: self
+                .open
+                .or(other.open)
+                .or_else(|| if agree { None } else { differ() }),
+            ..self
+        }
+    }
+}
+
 impl Facts {
+    /// How something ends that begins within `at`, counted from `at.earliest`:
+    /// in each phase the wheel may be in by then. `self.kernel.phase` is that
+    /// of the story's beginning.
+    pub fn armed(&self, at: Span, ends: impl Fn(&Facts) -> Option<Fall>) -> Option<Fall> {
+        let wheel = self.kernel.wheel();
+        let begins = self.kernel.phase.later(at.earliest, wheel);
+        let each = begins.within(at.width(), wheel).into_iter();
+        each.filter_map(|(late, phase)| {
+            let mut facts = self.clone();
+            facts.kernel.phase = phase;
+            Some(ends(&facts)?.later(late))
+        })
+        .reduce(Fall::or)
+    }
+
     fn user_timeout(&self) -> Option<Duration> {
         self.detector.user_timeout.filter(|t| !t.is_zero())
     }
@@ -134,7 +214,7 @@ impl Facts {
         Some(match (self.fate, self.in_flight) {
             (Fate::Arrives | Fate::Reset, _) => return None,
             (Fate::Unanswered | Fate::Lost, _) => self.flies(Attempt::Lost, false, timed_out),
-            (Fate::Gone, _) => self.gone(),
+            (Fate::Gone | Fate::Unheard, _) => self.gone(),
             (Fate::OwnQdisc, InFlight::After) => self.waits(true, timed_out),
             (Fate::OwnQdisc, InFlight::Before) => {
                 self.flies(Attempt::DroppedByOwnQdisc, false, timed_out)
@@ -148,17 +228,28 @@ impl Facts {
                 // A drop by nft comes late enough to be stamped; no route does not.
                 self.flies(Attempt::Lost, soft.is_some(), soft.unwrap_or(timed_out))
             }
-            (Fate::Refused(with), _) => {
+            (Fate::Refused { with, slowly }, _) => {
                 let reverts = errno::reverts_backoff(with, self.family);
                 let attempt = if reverts {
-                    Attempt::Reverted
+                    Attempt::Reverted {
+                        answered: self.in_flight == InFlight::After,
+                        limit: slowly.then(|| self.kernel.error_burst()),
+                    }
                 } else {
                     Attempt::Lost
                 };
                 let soft = errno::of_icmp(with, self.family).unwrap_or(timed_out);
-                self.flies(attempt, false, soft)
+                let fall = self.flies(attempt, false, soft);
+                Fall {
+                    open: (slowly && reverts && self.several)
+                        .then(|| "how many segments draw an error of a router that has few".into()),
+                    ..fall
+                }
             }
-            (Fate::Unresolved { by_own_host }, _) => self.unresolved(by_own_host),
+            (Fate::Unresolved { by_own_host }, in_flight) => {
+                self.unresolved(by_own_host, in_flight)
+            }
+            (Fate::NoCarrier, _) => return self.no_carrier(),
         })
     }
 
@@ -173,7 +264,7 @@ impl Facts {
             rules[0] = RuleId::UserTimeout;
         }
         match attempt {
-            Attempt::Reverted => rules.push(RuleId::RevertedBackoff),
+            Attempt::Reverted { .. } => rules.push(RuleId::RevertedBackoff),
             Attempt::DroppedByOwnQdisc => rules.push(RuleId::LocalDrop),
             Attempt::Lost => {}
         }
@@ -211,16 +302,12 @@ impl Facts {
     /// for an address in vain and draws a host unreachable.
     fn gone(&self) -> Fall {
         let silent = self.flies(Attempt::Lost, false, errno::TIMED_OUT);
-        let fails = neighbour::confirmed_entry_fails();
+        let fails = neighbour::confirmed_entry_fails(self.called);
         match silent.dead.hull() {
             Some(end) if end.latest < fails.earliest => silent,
             Some(end) if end.earliest > fails.latest => self.gone_for_long(silent, end),
             _ => Fall {
-                open: Some(
-                    "whether the neighbour entry fails before TCP gives up depends on its random \
-                     reachable time (neigh_rand_reach_time())"
-                        .into(),
-                ),
+                open: Some(WHETHER_IT_FAILS.into()),
                 ..silent
             },
         }
@@ -246,7 +333,7 @@ impl Facts {
                 "{}; the neighbour entry fails within {} meanwhile, and from then on the next \
                  hop's host unreachable is kept",
                 words::flight(&flight, errno, self.kernel.hz),
-                words::time(neighbour::confirmed_entry_fails().latest),
+                words::time(neighbour::confirmed_entry_fails(self.called).latest),
             ),
             errno,
             rules: [
@@ -258,21 +345,81 @@ impl Facts {
         }
     }
 
-    /// Like silence at first; after three seconds host unreachables arrive.
-    fn unresolved(&self, by_own_host: bool) -> Fall {
-        let resolving = neighbour::given_up(self.kernel.wheel(), self.kernel.phase).hull();
-        let resolving = resolving.unwrap_or(Span::at(Duration::ZERO));
-        let timed_out = self.flies(Attempt::Lost, by_own_host, errno::TIMED_OUT);
-        let end = timed_out.dead.hull().unwrap_or(Span::at(Duration::ZERO));
+    /// Data that is on its way while its own host notices that it is cut off.
+    fn no_carrier(&self) -> Option<Fall> {
+        let at_once = self.unresolved(true, InFlight::After);
+        let each = (0..=NOTICED).map(|n| {
+            let mut facts = self.clone();
+            facts.changed = NOTICED_WITHIN * n / NOTICED;
+            facts.unresolved(true, InFlight::Before)
+        });
+        let all = each.fold(at_once, Fall::or);
+        // Only some of the moments are tried.
+        let hull = all.dead.hull()?;
+        Some(Fall {
+            dead: Spans::one(hull),
+            because: format!(
+                "{}; the loss of the carrier is noticed within a second",
+                all.because
+            ),
+            ..all
+        })
+    }
+
+    /// connect() to a neighbour that nobody answers for; TCP may give up before.
+    ///
+    /// The SYN of the own host waits there meanwhile, so that in IPv4 the error
+    /// makes it be sent again at once (tcp_ld_RTO_revert()), or given up when
+    /// that has been tried `most` times.
+    fn connect_unresolved(&self, silence: Fall, most: Option<u32>) -> Fall {
+        let fails = neighbour::given_up(self.kernel.wheel(), self.kernel.phase);
+        let (Some(resolving), Some(end)) = (fails.hull(), silence.dead.hull()) else {
+            return silence;
+        };
         if end.latest < resolving.earliest {
-            return timed_out;
+            return silence;
         }
+        let last =
+            most.and_then(|most| silence.attempts.get(most.checked_sub(1)? as usize)?.hull());
+        if last.is_some_and(|last| last.latest < resolving.earliest) {
+            return Fall {
+                dead: fails,
+                because: format!(
+                    "{}; the address is given up before that, and the error ends a SYN that was \
+                     tried often enough",
+                    silence.because
+                ),
+                rules: vec![RuleId::ConnectSilence, RuleId::Neighbour],
+                ..silence
+            };
+        }
+        let sooner = end.earliest <= resolving.latest
+            || last.is_some_and(|last| last.earliest <= resolving.latest);
+        Fall {
+            dead: fails,
+            attempts: Vec::new(),
+            errno: "EHOSTUNREACH",
+            because: "nobody answers three address requests a second apart".into(),
+            rules: vec![RuleId::Neighbour, RuleId::ConnectAnswer],
+            open: sooner.then(|| {
+                "whether TCP or the neighbour's entry gives up first depends on where the timer \
+                 wheel stands"
+                    .into()
+            }),
+        }
+    }
+
+    /// Like silence at first; after three seconds host unreachables arrive.
+    fn unresolved(&self, by_own_host: bool, in_flight: InFlight) -> Fall {
+        // What left before the entry was gone did leave.
+        let stuck = by_own_host && in_flight == InFlight::After;
+        let timed_out = self.flies(Attempt::Lost, stuck, errno::TIMED_OUT);
         let unreachable = "EHOSTUNREACH";
         let because = format!(
             "{}; the next hop's address is asked for in vain, three requests a second apart, and \
              each packet that waited for it draws a host unreachable",
             words::flight(
-                &self.flight(Attempt::Lost, by_own_host),
+                &self.flight(Attempt::Lost, stuck),
                 unreachable,
                 self.kernel.hz
             )
@@ -292,21 +439,18 @@ impl Facts {
             open: Some(why.into()),
             ..fall.clone()
         };
-        if by_own_host {
-            return cannot_tell(
-                "what TCP does when its own host drops the packet that waited for a neighbour",
-            );
-        }
-        if self.family == Family::Ipv6 {
-            // No back-off is taken back: the course is that of silence.
-            return if end.earliest > resolving.latest {
-                fall
-            } else {
-                cannot_tell("whether the error arrives before TCP gives up")
-            };
-        }
         let (wheel, phase) = (self.kernel.wheel(), self.kernel.phase);
-        let ends = unresolved::ends(&self.flight(Attempt::Lost, false), wheel, phase);
+        let first = match in_flight {
+            InFlight::After => First::Waits,
+            InFlight::Before => First::Gone(self.changed),
+        };
+        let asks = if by_own_host {
+            Asks::OwnHost
+        } else {
+            Asks::Router
+        };
+        let flight = self.flight(Attempt::Lost, stuck);
+        let ends = unresolved::ends(&flight, (asks, self.family), first, wheel, phase);
         match (ends.timed_out.is_empty(), ends.unreachable.is_empty()) {
             (true, _) => Fall {
                 dead: ends.unreachable,
@@ -315,10 +459,7 @@ impl Facts {
             (false, true) => Fall {
                 dead: ends.timed_out,
                 errno: errno::TIMED_OUT,
-                because: format!(
-                    "{}; the first error ends it before it is kept",
-                    fall.because
-                ),
+                because: format!("{}; it ends before one is kept", fall.because),
                 ..fall
             },
             (false, false) => cannot_tell("whether the error is kept before TCP gives up"),
@@ -333,6 +474,7 @@ impl Facts {
             syn_retries: self.sysctls.syn_retries,
             linear: self.sysctls.syn_linear_timeouts,
             user_timeout: self.user_timeout(),
+            by_own_qdisc: self.fate == Fate::OwnQdisc,
         };
         let (again, dead) = calling.course(wheel, phase);
         let silence = Fall {
@@ -344,26 +486,42 @@ impl Facts {
             open: None,
         };
         match self.fate {
-            Fate::Arrives | Fate::Reset | Fate::OwnHost { .. } => None,
+            Fate::Arrives | Fate::Reset | Fate::OwnHost { soft: Some(_), .. } => None,
+            // Dropped by its own nft: tcp_connect() does not look, and goes on.
+            Fate::OwnHost { soft: None, .. } => Some(silence),
             // A lost SYN+ACK is a lost SYN to the caller.
-            Fate::Lost | Fate::Gone | Fate::Unanswered | Fate::OwnQdisc => Some(silence),
-            Fate::Unresolved { .. } => Some(Fall {
-                dead: neighbour::given_up(wheel, phase),
-                attempts: Vec::new(),
-                errno: "EHOSTUNREACH",
-                because: "nobody answers three address requests a second apart".into(),
-                rules: vec![RuleId::Neighbour, RuleId::ConnectAnswer],
-                open: None,
-            }),
-            Fate::Refused(with) => {
+            Fate::Gone | Fate::Unheard => {
+                let fails = neighbour::confirmed_entry_fails(self.called).earliest;
+                let late = silence.dead.hull().is_some_and(|end| end.latest > fails);
+                Some(Fall {
+                    open: late.then(|| WHETHER_IT_FAILS.into()),
+                    ..silence
+                })
+            }
+            Fate::Lost | Fate::Unanswered | Fate::OwnQdisc => Some(silence),
+            Fate::NoCarrier => {
+                let fall = self.connect_unresolved(silence, None);
+                let late = Span::new(Duration::ZERO, NOTICED_WITHIN);
+                Some(Fall {
+                    dead: fall.dead.map(|span| span.plus(late)),
+                    ..fall
+                })
+            }
+            Fate::Unresolved { by_own_host } => {
+                let most = calling.syn_retries;
+                let stuck = by_own_host && self.family == Family::Ipv4 && calling.linear == 0;
+                Some(self.connect_unresolved(silence, stuck.then_some(most)))
+            }
+            Fate::Refused { with, .. } => {
                 let second = silence.attempts.first().cloned().unwrap_or_default();
                 Some(Fall {
-                    dead: Spans::one(Span::at(Duration::ZERO)).and(second),
-                    attempts: Vec::new(),
+                    dead: second,
+                    attempts: silence.attempts,
                     errno: errno::of_icmp(with, self.family).unwrap_or(errno::TIMED_OUT),
-                    because: "an ICMP error ends connect() at once, or, when it comes back while \
-                              the call still holds its socket, with the next SYN a second later"
-                        .into(),
+                    because:
+                        "the first SYN's ICMP error comes back while the call still holds its \
+                              socket and is only kept; the next SYN's ends connect()"
+                            .into(),
                     rules: vec![RuleId::SoftError, RuleId::ConnectAnswer],
                     open: None,
                 })

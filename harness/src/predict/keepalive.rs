@@ -92,16 +92,22 @@ impl Quiet {
         let longest = wheel.ticks(self.settings.idle.max(self.settings.interval));
         let mut end = End::default();
         let (mut dead, mut reset) = (Vec::new(), Vec::new());
-        for late in self.lateness(wheel) {
-            let tick = wheel.tick().as_nanos();
+        let into_tick = match phase {
+            Phase::Known { into_tick, .. } => into_tick,
+            Phase::Unknown => Duration::ZERO,
+        };
+        let ticks = |at: Duration| {
+            let ticks = (into_tick + at).as_nanos() / wheel.tick().as_nanos().max(1);
+            u64::try_from(ticks).unwrap_or(u64::MAX >> 8)
+        };
+        for late in self.lateness(ticks, phase) {
             let received: Vec<u64> = self
                 .received
                 .iter()
-                .map(|s| u64::try_from(s.earliest.as_nanos() / tick).unwrap_or(u64::MAX >> 8))
-                .map(|ticks| ticks + late)
+                .map(|s| ticks(s.earliest) + late)
                 .collect();
             for began in wheel.beginnings(longest, phase) {
-                match self.live(wheel, began, &received) {
+                match self.live(wheel, (began, into_tick), &received) {
                     Fate::Dead(at) => dead.push((began, at)),
                     Fate::Reset(at) => reset.push((began, at)),
                     Fate::Lives => end.may_live = true,
@@ -115,12 +121,26 @@ impl Quiet {
 
     /// How many ticks after its earliest moment the last segment may have
     /// come: the last one decides, and it is known to an interval only.
-    fn lateness(&self, wheel: Wheel) -> std::ops::RangeInclusive<u64> {
-        let width = self.received.last().map_or(Duration::ZERO, |s| s.width());
-        0..=wheel.ticks(width).min(64)
+    /// Where a tick begins nobody knows in an unknown phase, so it may be one more.
+    fn lateness(
+        &self,
+        ticks: impl Fn(Duration) -> u64,
+        phase: Phase,
+    ) -> std::ops::RangeInclusive<u64> {
+        let Some(last) = self.received.last() else {
+            return 0..=0;
+        };
+        let unknown = phase == Phase::Unknown && last.latest > Duration::ZERO;
+        let width = ticks(last.latest) - ticks(last.earliest) + u64::from(unknown);
+        0..=width.min(64)
     }
 
-    fn live(&self, wheel: Wheel, began: Jiffies, received: &[u64]) -> Fate {
+    fn live(
+        &self,
+        wheel: Wheel,
+        (began, into_tick): (Jiffies, Duration),
+        received: &[u64],
+    ) -> Fate {
         let idle = wheel.ticks(self.settings.idle);
         let interval = wheel.ticks(self.settings.interval);
         let limit = self.settings.user_timeout.map(|t| wheel.ticks(t));
@@ -145,6 +165,7 @@ impl Quiet {
                 now = wheel.fires(now, idle - elapsed, Arms::Timer);
                 continue;
             }
+            let at = wheel.span(now - began).saturating_sub(into_tick);
             let expired = match limit {
                 Some(limit) => elapsed >= limit && probes_out > 0,
                 None => probes_out >= self.settings.count,
@@ -152,12 +173,12 @@ impl Quiet {
             if expired {
                 return Fate::Dead(now);
             }
-            let wait = match self.fate(wheel.span(now - began)) {
+            let wait = match self.fate(at) {
                 ProbeFate::Reset => return Fate::Reset(now),
                 ProbeFate::Answered => {
                     answered = now;
                     probes_out = 0;
-                    if self.settled(wheel.span(now - began)) {
+                    if self.settled(at) {
                         return Fate::Lives;
                     }
                     interval
@@ -167,7 +188,7 @@ impl Quiet {
                     interval
                 }
                 ProbeFate::DroppedByOwnQdisc => {
-                    if self.settled(wheel.span(now - began)) {
+                    if self.settled(at) {
                         // For ever, unless a time limit ends it and an earlier
                         // probe did count.
                         if limit.is_none() || probes_out == 0 {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::span::Span;
 use super::wheel::{Phase, Wheel};
 
 /// A kernel's version: 6.12.
@@ -32,6 +33,11 @@ pub const SYN_LINEAR_TIMEOUTS: Version = Version(6, 5);
 pub const RTO_MIN_SYSCTL: Version = Version(6, 11);
 /// net.ipv4.tcp_rto_max_ms and TCP_RTO_MAX_MS.
 pub const RTO_MAX_SYSCTL: Version = Version(6, 15);
+/// Errors of a router without a route: five at once, then one a second
+/// (ip_rt_error_burst). Before, where icmp_ratelimit is 0 (as labs have it),
+/// each error took all tokens (inet_peer_xrlim_allow()). Measured: not in 6.12,
+/// in 7.3.
+pub const ERROR_BURST: Version = Version(7, 0);
 /// The oldest kernel whose source the rules were read in or that was measured.
 pub const OLDEST: Version = Version(5, 10);
 
@@ -54,6 +60,21 @@ impl KernelFacts {
             hz,
             phase: Phase::Unknown,
         }
+    }
+
+    /// What times count from that belong to something begun within `at`: where
+    /// the wheel's phase is known, its beginning, and what comes is told for
+    /// the whole of it ([`super::facts::Facts::armed`]).
+    pub fn anchor(self, at: Span) -> Span {
+        match self.phase {
+            Phase::Unknown => at,
+            Phase::Known { .. } => Span::at(at.earliest),
+        }
+    }
+
+    /// How many errors a router without a route sends at once.
+    pub fn error_burst(self) -> u32 {
+        if self.version >= ERROR_BURST { 5 } else { 1 }
     }
 
     /// Its timer wheel.

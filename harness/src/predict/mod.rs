@@ -11,7 +11,11 @@ pub mod errno;
 pub mod facts;
 pub mod keepalive;
 pub mod kernel;
+pub mod limits;
+pub mod moments;
 pub mod neighbour;
+pub mod orphan;
+mod pages;
 pub mod persist;
 pub mod retransmit;
 pub mod rule;
@@ -20,6 +24,7 @@ mod story;
 pub mod sysctls;
 pub mod unresolved;
 pub mod wheel;
+pub mod window;
 pub mod words;
 
 use std::time::Duration;
@@ -27,6 +32,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use kernel::{KernelFacts, Version};
+pub use moments::Moments;
 pub use rule::RuleId;
 use span::{Span, Spans};
 
@@ -78,7 +84,21 @@ pub struct Unpredictable {
 /// # Errors
 /// When chance decides, or something the rules do not know.
 pub fn predict(case: &Case, environment: &KernelFacts) -> Result<Prediction, Unpredictable> {
-    let told = story::tell(case, *environment)?;
+    predict_given(case, environment, &Moments::default())
+}
+
+/// The same when it is known where the timer wheel stood as the case began
+/// (`environment.phase`), and when the programs and the faults did what they
+/// did by themselves: what is left is the kernel's alone.
+///
+/// # Errors
+/// As [`predict`].
+pub fn predict_given(
+    case: &Case,
+    environment: &KernelFacts,
+    moments: &Moments,
+) -> Result<Prediction, Unpredictable> {
+    let told = story::tell(case, *environment, moments)?;
     let Some(seen) = told.sign else {
         return Ok(Prediction {
             sign: SignKind::Unnoticed,

@@ -34,9 +34,12 @@ pub fn given_up(wheel: Wheel, phase: Phase) -> Spans {
 /// nobody answers for: 15 to 45 s of trust (neigh_rand_reach_time()), then it is
 /// stale until the next packet, which may be a long back-off later; then the
 /// delay (5 s) and three requests.
-pub fn confirmed_entry_fails() -> Span {
+///
+/// Who was asked first, and did not ask, has an entry that is stale from the
+/// beginning: its first use starts the delay.
+pub fn confirmed_entry_fails(asked_first: bool) -> Span {
     Span::new(
-        Duration::from_secs(15 + 5 + 3),
+        Duration::from_secs(if asked_first { 5 + 3 } else { 15 + 5 + 3 }),
         Duration::from_secs(45 + 55 + 5 + 4),
     )
 }

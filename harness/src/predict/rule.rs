@@ -18,12 +18,14 @@ pub enum RuleId {
     RevertedBackoff,
     LocalDrop,
     SendFails,
+    ClosedWindow,
     ConnectSilence,
     Neighbour,
     SoftError,
     Reset,
     RouterMemory,
     EndOfFile,
+    Orphan,
     OwnTimeLimit,
     ConnectAnswer,
     NothingToNotice,
@@ -37,20 +39,24 @@ impl RuleId {
             RuleId::Keepalive | RuleId::KeepaliveUserTimeout | RuleId::KeepaliveLocalDrop => {
                 "tcp_keepalive_timer()"
             }
-            RuleId::KeepaliveQuietWithData => "tcp_keepalive_timer(): packets_out",
+            RuleId::KeepaliveQuietWithData => "tcp_keepalive_timer(), its look at packets_out",
             RuleId::Retransmission => "retransmits_timed_out() in tcp_write_timeout()",
             RuleId::TailLossProbe => "tcp_schedule_loss_probe()",
             RuleId::UserTimeout => "tcp_clamp_rto_to_user_timeout()",
             RuleId::RevertedBackoff => "tcp_ld_RTO_revert()",
-            RuleId::LocalDrop => "tcp_retransmit_timer(): TCP_RESOURCE_PROBE_INTERVAL",
+            RuleId::LocalDrop => "tcp_retransmit_timer(), TCP_RESOURCE_PROBE_INTERVAL",
             RuleId::SendFails => "tcp_probe_timer(), tcp_send_probe0()",
+            RuleId::ClosedWindow => "tcp_probe_timer(), tcp_ack_probe()",
             RuleId::ConnectSilence => "tcp_write_timeout() in SYN_SENT",
             RuleId::Neighbour => "neigh_timer_handler()",
             RuleId::SoftError => "tcp_v4_err(), tcp_v6_err(), tcp_write_err()",
             RuleId::Reset => "tcp_reset()",
             RuleId::RouterMemory => "nf_conntrack_in(), tcp_new(): nf_conntrack_tcp_loose",
             RuleId::EndOfFile => "tcp_fin(), tcp_recvmsg_locked()",
-            RuleId::OwnTimeLimit => "SO_RCVTIMEO, poll(2)",
+            RuleId::Orphan => "tcp_orphan_retries() in tcp_write_timeout()",
+            RuleId::OwnTimeLimit => {
+                "schedule_timeout() for SO_RCVTIMEO, select_estimate_accuracy() for poll(2)"
+            }
             RuleId::ConnectAnswer => "tcp_rcv_synsent_state_process(), tcp_v4_connect()",
             RuleId::NothingToNotice => "nothing is sent, so nothing can fail",
         }
@@ -62,6 +68,7 @@ impl RuleId {
             RuleId::TimerWheel => "4.8",
             RuleId::TailLossProbe => "3.10",
             RuleId::UserTimeout => "4.19",
+            RuleId::ClosedWindow => "5.11",
             RuleId::KeepaliveUserTimeout => "2.6.37",
             RuleId::RevertedBackoff => "2.6.32",
             RuleId::LocalDrop | RuleId::SendFails | RuleId::KeepaliveLocalDrop => "5.1",

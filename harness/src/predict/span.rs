@@ -73,7 +73,7 @@ impl Span {
 }
 
 /// Gaps below this are no branches of their own.
-const GAP: Duration = Duration::from_millis(250);
+const GAP: Duration = Duration::from_millis(40);
 
 /// Intervals that do not touch, in order: the branches of what may happen.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -158,7 +158,7 @@ mod tests {
 
     #[test]
     fn neighbours_are_joined_and_branches_are_not() {
-        let spans = Spans::of(vec![ms(6_000, 6_500), ms(3_000, 3_100), ms(3_150, 3_200)]);
+        let spans = Spans::of(vec![ms(6_000, 6_500), ms(3_000, 3_100), ms(3_130, 3_200)]);
         assert_eq!(
             spans.iter().collect::<Vec<_>>(),
             [ms(3_000, 3_200), ms(6_000, 6_500)]

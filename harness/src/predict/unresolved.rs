@@ -7,10 +7,16 @@
 //! up, there and then (tcp_ld_RTO_revert()), *before* the error is kept: a
 //! connection that the first of them ends reports ETIMEDOUT.
 
+use std::time::Duration;
+
 use super::neighbour;
 use super::retransmit::Flight;
-use super::span::Spans;
+use super::span::{Span, Spans};
 use super::wheel::{Arms, Jiffies, Phase, Wheel};
+use crate::scenario::case::Family;
+
+const ROUND: Duration = Duration::from_millis(3_300);
+const A_FEW_ROUNDS: Duration = Duration::from_secs(30);
 
 /// How it ends, counted from the write.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -21,12 +27,43 @@ pub struct Ends {
     pub unreachable: Spans,
 }
 
-/// Data that a router cannot deliver, in IPv4.
-pub fn ends(flight: &Flight, wheel: Wheel, phase: Phase) -> Ends {
+/// What became of the first packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum First {
+    /// It waits for the address.
+    Waits,
+    /// It left before the address was forgotten, and is lost; so is what
+    /// leaves until then, counted from the write.
+    Gone(Duration),
+}
+
+/// Who asks in vain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asks {
+    /// A router on the way.
+    Router,
+    /// The sender's own host: while a packet waits there, tries fail
+    /// (skb_still_in_host_queue()) and nothing more is queued.
+    OwnHost,
+}
+
+/// Data whose next hop's address nobody tells.
+///
+/// In IPv6 the error takes no back-off back: tcp_v6_err() does so for "no
+/// route" only.
+pub fn ends(
+    flight: &Flight,
+    (asks, family): (Asks, Family),
+    first: First,
+    wheel: Wheel,
+    phase: Phase,
+) -> Ends {
     let mut ends = (Vec::new(), Vec::new());
     for began in wheel.beginnings(wheel.ticks(flight.rto_max), phase) {
-        for rto in flight.rtos(wheel) {
-            let mut sender = Sender::new(flight, wheel, began, rto);
+        let rtos = flight.rtos(wheel);
+        for (rto, probe) in rtos.flat_map(|rto| flight.probes(wheel, rto)) {
+            let mut sender = Sender::new(flight, asks, first, wheel, (began, rto, probe));
+            sender.reverts = family == Family::Ipv4;
             sender.goes_on();
             let kept = sender.kept;
             let end = if kept { &mut ends.1 } else { &mut ends.0 };
@@ -35,12 +72,26 @@ pub fn ends(flight: &Flight, wheel: Wheel, phase: Phase) -> Ends {
     }
     Ends {
         timed_out: Spans::of_ticks(&ends.0, wheel, phase),
-        unreachable: Spans::of_ticks(&ends.1, wheel, phase),
+        unreachable: within_a_round(Spans::of_ticks(&ends.1, wheel, phase)),
+    }
+}
+
+/// A round: three requests a second apart. How many packets wait in one depends
+/// on the last one, so that after many of them only this is sure: at its end
+/// TCP looks at its budget.
+fn within_a_round(told: Spans) -> Spans {
+    match told.hull() {
+        Some(hull) if hull.latest > A_FEW_ROUNDS => Spans::one(Span::new(
+            hull.earliest.saturating_sub(ROUND),
+            hull.latest.saturating_add(ROUND),
+        )),
+        _ => told,
     }
 }
 
 struct Sender<'a> {
     flight: &'a Flight,
+    asks: Asks,
     wheel: Wheel,
     base: u64,
     now: Jiffies,
@@ -51,30 +102,58 @@ struct Sender<'a> {
     /// The last try's time stamp.
     sent: Jiffies,
     expires: Jiffies,
+    /// icsk_retransmits is not 0.
+    tried: bool,
     /// The loss probe is still to come.
     probe: bool,
     /// Packets that wait on the router, and until when.
     waiting: u32,
     fails: Jiffies,
+    /// What leaves before then is lost.
+    forgotten: Jiffies,
     /// An error is in sk_err_soft.
     kept: bool,
+    /// An error takes back one back-off.
+    reverts: bool,
 }
 
 impl<'a> Sender<'a> {
-    fn new(flight: &'a Flight, wheel: Wheel, began: Jiffies, rto: u64) -> Self {
+    fn new(
+        flight: &'a Flight,
+        asks: Asks,
+        first: First,
+        wheel: Wheel,
+        (began, rto, probe): (Jiffies, u64, u64),
+    ) -> Self {
+        let stuck = asks == Asks::OwnHost && first == First::Waits;
+        let after = if flight.tail_loss_probe { probe } else { rto };
+        let mut expires = wheel.fires(began, after, Arms::Anyone);
+        if stuck && flight.tail_loss_probe {
+            // The loss probe cannot leave: tcp_rearm_rto() arms what is left of
+            // the RTO, one tick at least.
+            let left = (began + rto).saturating_sub(expires).max(1);
+            expires = wheel.fires(expires, left, Arms::Timer);
+        }
         Sender {
             flight,
+            asks,
             wheel,
             base: rto,
             now: began,
             backoff: 0,
             first: None,
             sent: began,
-            expires: wheel.fires(began, rto, Arms::Anyone),
-            probe: flight.tail_loss_probe,
-            waiting: 1,
+            expires,
+            tried: false,
+            probe: flight.tail_loss_probe && !stuck,
+            waiting: u32::from(first == First::Waits),
             fails: neighbour::fails(wheel, began),
+            forgotten: match first {
+                First::Waits => began,
+                First::Gone(after) => began + wheel.ticks(after),
+            },
             kept: false,
+            reverts: true,
         }
     }
 
@@ -87,11 +166,22 @@ impl<'a> Sender<'a> {
     fn is_over(&self) -> bool {
         let budget = self.flight.budget();
         self.first
-            .is_some_and(|first| self.wheel.span(self.now - first) >= budget)
+            .is_some_and(|first| self.wheel.span(self.now - first) >= budget && self.tried)
+    }
+
+    /// A packet in the own host's queue cannot be sent again.
+    fn stays(&self) -> bool {
+        self.asks == Asks::OwnHost && self.waiting > 0
     }
 
     fn send(&mut self) {
+        if self.stays() {
+            return;
+        }
         self.sent = self.now;
+        if self.now < self.forgotten {
+            return;
+        }
         if self.waiting == 0 {
             self.fails = neighbour::fails(self.wheel, self.now);
         }
@@ -110,7 +200,10 @@ impl<'a> Sender<'a> {
         if self.is_over() {
             return true;
         }
-        self.first.get_or_insert(self.now);
+        // The stamp is the packet's own when it could not be sent again.
+        let stamp = if self.stays() { self.sent } else { self.now };
+        self.first.get_or_insert(stamp);
+        self.tried = true;
         self.send();
         self.backoff += 1;
         self.arm(self.rto(), arms);
@@ -132,7 +225,11 @@ impl<'a> Sender<'a> {
             }
             self.now = self.expires;
             if std::mem::take(&mut self.probe) {
-                self.send();
+                // Of several segments it sends the last; only errors about the
+                // first one count.
+                if !self.flight.several {
+                    self.send();
+                }
                 self.arm(self.base, Arms::Timer);
             } else if self.retransmits(Arms::Timer) {
                 return;
@@ -142,7 +239,7 @@ impl<'a> Sender<'a> {
 
     /// tcp_ld_RTO_revert(). Whether the connection is over.
     fn error_comes(&mut self) -> bool {
-        if self.first.is_none() || self.backoff == 0 {
+        if !self.reverts || !self.tried || self.backoff == 0 {
             return false;
         }
         self.backoff -= 1;
@@ -159,8 +256,6 @@ impl<'a> Sender<'a> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::super::retransmit::{Attempt, RTO_MIN};
     use super::*;
 
@@ -183,7 +278,13 @@ mod tests {
     /// because the first error that arrives ends it before it is kept.
     #[test]
     fn the_first_error_ends_it_without_being_kept() {
-        let ends = ends(&flight(2), Wheel::new(250), Phase::Unknown);
+        let ends = ends(
+            &flight(2),
+            (Asks::Router, Family::Ipv4),
+            First::Waits,
+            Wheel::new(250),
+            Phase::Unknown,
+        );
         assert!(ends.unreachable.is_empty());
         let hull = ends.timed_out.hull().expect("it ends");
         assert!(hull.contains(Duration::from_millis(3_052)), "{hull:?}");
@@ -192,7 +293,13 @@ mod tests {
     /// Measured on 6.18 at HZ=250: 13.76 s after the write, EHOSTUNREACH.
     #[test]
     fn later_it_reports_the_error() {
-        let ends = ends(&flight(5), Wheel::new(250), Phase::Unknown);
+        let ends = ends(
+            &flight(5),
+            (Asks::Router, Family::Ipv4),
+            First::Waits,
+            Wheel::new(250),
+            Phase::Unknown,
+        );
         assert!(ends.timed_out.is_empty());
         let moment = Duration::from_millis(13_764);
         assert!(

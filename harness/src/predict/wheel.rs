@@ -50,6 +50,40 @@ pub enum Phase {
     },
 }
 
+impl Phase {
+    /// The phase so much later.
+    pub fn later(self, by: Duration, wheel: Wheel) -> Phase {
+        match self {
+            Phase::Unknown => Phase::Unknown,
+            Phase::Known { jiffies, into_tick } => {
+                let tick = wheel.tick().as_nanos().max(1);
+                let all = (into_tick + by).as_nanos();
+                let rest = u64::try_from(all % tick).unwrap_or(0);
+                Phase::Known {
+                    jiffies: jiffies + u64::try_from(all / tick).unwrap_or(0),
+                    into_tick: Duration::from_nanos(rest),
+                }
+            }
+        }
+    }
+
+    /// What a timer armed within an interval may meet: how long after its
+    /// beginning, and the phase then. One of each tick when the phase is known.
+    pub fn within(self, late: Duration, wheel: Wheel) -> Vec<(Duration, Phase)> {
+        let first = (Duration::ZERO, self);
+        let Phase::Known { into_tick, .. } = self else {
+            return vec![first];
+        };
+        let tick = wheel.tick();
+        let to_next = tick.saturating_sub(into_tick);
+        let more = (0..MOST_TICKS_WITHIN)
+            .map(|n| to_next + tick * n)
+            .take_while(|at| *at <= late)
+            .map(|at| (at, self.later(at, wheel)));
+        std::iter::once(first).chain(more).collect()
+    }
+}
+
 impl Wheel {
     /// The wheel of a kernel with `hz` ticks a second (at least 1).
     pub fn new(hz: u32) -> Self {
@@ -135,6 +169,8 @@ impl Wheel {
 }
 
 const MOST_BEGINNINGS: u64 = 1 << 15;
+/// An interval of more ticks is taken for so many.
+const MOST_TICKS_WITHIN: u32 = 64;
 
 /// See [`Wheel::beginnings`].
 #[derive(Debug, Clone)]

@@ -80,8 +80,12 @@ pub fn flight(flight: &Flight, errno: &str, hz: u32) -> String {
         super::retransmit::Attempt::DroppedByOwnQdisc => {
             "which the own qdisc drops, every 500 ms without back-off"
         }
-        super::retransmit::Attempt::Reverted => {
+        super::retransmit::Attempt::Reverted { limit: None, .. } => {
             "evenly spaced, because each ICMP error takes its back-off back"
+        }
+        super::retransmit::Attempt::Reverted { .. } => {
+            "doubling their distance, but for the ICMP errors, one a second, each of which takes one \
+             back-off back"
         }
     };
     let since = if flight.never_leaves {
@@ -117,6 +121,24 @@ pub fn held(held: &Held, errno: &str) -> String {
         None => format!("given up after {} tries (tcp_retries2)", held.retries2),
     };
     format!("{how}; {limit}, with {errno}")
+}
+
+/// Data that waits for room at the peer.
+pub fn closed(closed: &super::window::Closed) -> String {
+    let limit = match closed.user_timeout {
+        Some(limit) => format!(
+            "the user timeout of {} counts from the first of them, answered or not",
+            time(limit)
+        ),
+        None => format!(
+            "answered ones keep the connection for ever, {} unanswered ones (tcp_retries2) end it",
+            closed.retries2
+        ),
+    };
+    format!(
+        "the peer has no room: window probes, doubling their distance from about {}; {limit}",
+        time(closed.rto_min.max(super::retransmit::RTO_MIN))
+    )
 }
 
 /// connect() into silence.

@@ -20,6 +20,7 @@ pub(crate) fn environment() -> Environment {
         sysctls: BTreeMap::from([("net.ipv4.tcp_retries2".into(), "15".into())]),
         overrides: BTreeMap::new(),
         connection_objects: BTreeMap::from([("TCP".into(), 2368), ("filp".into(), 192)]),
+        wheel: None,
     }
 }
 
@@ -97,6 +98,7 @@ pub(crate) fn crash(detector: &str, errno: &str, after_ms: i64, verdict: Verdict
         )),
         notes: None,
         status: Status::Ran,
+        started_ns: None,
         first_sign: Some(FirstSign {
             endpoint: "client".into(),
             call: "read".into(),

@@ -17,6 +17,7 @@ pub struct Collected {
     pub netstat: Vec<Netstat>,
     pub wire: WireRecord,
     pub surprises: Vec<String>,
+    pub started_ns: Option<i64>,
 }
 
 /// The outcome of a case that ran.
@@ -27,6 +28,7 @@ pub fn outcome(case: &Case, collected: Collected) -> Outcome {
         netstat,
         wire,
         mut surprises,
+        started_ns,
     } = collected;
     let sign = first_sign(&case.watch, &faults, &endpoints, &wire);
     let recovery = recovery(case, &faults, &endpoints, &wire);
@@ -40,6 +42,7 @@ pub fn outcome(case: &Case, collected: Collected) -> Outcome {
     }
     Outcome {
         status: Status::Ran,
+        started_ns,
         first_sign: Some(sign),
         recovery,
         faults,
@@ -75,6 +78,7 @@ fn blank(case: &Case) -> Outcome {
         expect: case.expect.clone(),
         notes: case.notes.clone(),
         status: Status::Ran,
+        started_ns: None,
         first_sign: None,
         faults: Vec::new(),
         endpoints: Vec::new(),

@@ -25,6 +25,24 @@ const LAST_WORDS: Duration = Duration::from_millis(200);
 /// well below one; the limit only keeps a stuck one from stopping everything.
 const DEATH: u16 = 1000;
 
+/// Makes the network what it is from the beginning; the case begins now.
+pub(super) fn conditions(life: &mut Life<'_>) -> Result<(), LabError> {
+    let case = life.case;
+    for (index, event) in case.events.iter().enumerate() {
+        if event.is_condition() {
+            life.fired[index] = true;
+            happen(life, event)?;
+        }
+    }
+    let built_ns = life.t0_ns;
+    life.t0_ns = monotonic_ns();
+    for condition in &mut life.faults {
+        condition.asked_ns -= life.t0_ns - built_ns;
+        condition.took_ns -= life.t0_ns - built_ns;
+    }
+    Ok(())
+}
+
 /// Does what is due.
 pub(super) fn do_later(life: &mut Life<'_>, due: Later) -> Result<(), LabError> {
     match due {
@@ -63,7 +81,7 @@ pub(super) fn do_later(life: &mut Life<'_>, due: Later) -> Result<(), LabError> 
     }
 }
 
-pub(super) fn happen(life: &mut Life<'_>, event: &Event) -> Result<(), LabError> {
+fn happen(life: &mut Life<'_>, event: &Event) -> Result<(), LabError> {
     if event.is_fault() {
         life.look(&format!("before {}", event.name))?;
     }

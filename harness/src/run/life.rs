@@ -98,7 +98,7 @@ pub(super) struct Life<'a> {
     pub booting: Vec<Booting>,
     pub boots: HashMap<String, u32>,
     later: Vec<(i64, Later)>,
-    fired: Vec<bool>,
+    pub(super) fired: Vec<bool>,
     capture: Capture,
     frames: Vec<Frame>,
     ports: Vec<PortInfo>,
@@ -130,7 +130,9 @@ pub(super) fn live(case: &Case, turn: usize, shared: &Shared<'_>) -> Result<Outc
             Status::NotRun("interrupted".into()),
         ));
     }
-    let collected = life.finish()?;
+    let mut collected = life.finish()?;
+    // In real time it is another one every time, and tells nobody anything.
+    collected.started_ns = collected.started_ns.filter(|_| shared.options.virtual_time);
     Ok(finish::outcome(case, collected))
 }
 
@@ -141,7 +143,10 @@ impl<'a> Life<'a> {
             builder = builder.sysctl(&host, &key, &value);
         }
         let lab = builder.build()?;
-        let capture = Capture::open(lab.wire())?;
+        let mut capture = Capture::open(lab.wire())?;
+        if case.events.iter().any(|e| e.happening.corrupts()) {
+            capture.look_at_all();
+        }
         let marks = Marks::of(case)?;
         let mut life = Life {
             case,
@@ -178,21 +183,9 @@ impl<'a> Life<'a> {
         self.wait_until(shared, "listen", |r| {
             !listens(&r.lane) || r.collector.state.listening || r.collector.state.done
         })?;
-        let case = self.case;
-        for (index, event) in case.events.iter().enumerate() {
-            if event.is_condition() {
-                self.fired[index] = true;
-                happen::happen(self, event)?;
-            }
-        }
-        let built_ns = self.t0_ns;
-        self.t0_ns = monotonic_ns();
-        for condition in &mut self.faults {
-            condition.asked_ns -= self.t0_ns - built_ns;
-            condition.took_ns -= self.t0_ns - built_ns;
-        }
+        happen::conditions(self)?;
         self.marks.set(OTHERS, self.t0_ns);
-        for (index, event) in case.events.iter().enumerate() {
+        for (index, event) in self.case.events.iter().enumerate() {
             if let When::At(at) = event.when
                 && !self.fired[index]
             {
@@ -528,6 +521,7 @@ impl<'a> Life<'a> {
             netstat: self.netstat,
             wire,
             surprises,
+            started_ns: Some(self.t0_ns),
         })
     }
 }

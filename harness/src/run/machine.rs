@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use nix::time::{ClockId, clock_getres};
 
-use super::Options;
+use super::{Options, wheel};
 use crate::lab::pinned;
 use crate::outcome::environment::Environment;
 
@@ -92,6 +92,9 @@ pub(super) fn environment(options: &Options) -> Environment {
         sysctls,
         overrides: options.sysctls.clone(),
         connection_objects: connection_objects(),
+        wheel: hz()
+            .filter(|_| options.virtual_time)
+            .and_then(wheel::stands),
     }
 }
 

@@ -11,6 +11,7 @@ mod marks;
 mod orphans;
 mod restart;
 mod schedule;
+mod wheel;
 
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, OwnedFd};

@@ -549,6 +549,11 @@ pub enum Happening {
 }
 
 impl Happening {
+    /// Whether it changes bytes of packets.
+    pub fn corrupts(&self) -> bool {
+        matches!(self, Happening::Impair(impair) if impair.line.corrupt.is_some())
+    }
+
     /// Whether this does something to the lab, so that time counts from it.
     pub fn is_fault(&self) -> bool {
         !matches!(

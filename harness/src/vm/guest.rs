@@ -193,6 +193,14 @@ fn settle_down() {
         // neigh_managed_work: every 5 s, for entries that nobody makes here.
         ("net/ipv4/neigh/default/interval_probe_time_ms", "100000000"),
         ("net/ipv6/neigh/default/interval_probe_time_ms", "100000000"),
+        // Neighbour tables are shared by all namespaces: with too many entries
+        // of too many cases, those that nobody has used for a minute are gone.
+        ("net/ipv4/neigh/default/gc_thresh1", "1000000"),
+        ("net/ipv4/neigh/default/gc_thresh2", "1000000"),
+        ("net/ipv4/neigh/default/gc_thresh3", "1000000"),
+        ("net/ipv6/neigh/default/gc_thresh1", "1000000"),
+        ("net/ipv6/neigh/default/gc_thresh2", "1000000"),
+        ("net/ipv6/neigh/default/gc_thresh3", "1000000"),
         ("kernel/randomize_va_space", "0"),
         // A thread or a process for every lane of every case.
         ("kernel/pid_max", "4194304"),

@@ -137,7 +137,7 @@ pub(super) const PROBES: &[Probe] = &[
     },
     Probe {
         what: "delay packets by the kernel (netem)",
-        needed: Need::For("delays by netem"),
+        needed: Need::For("`impair` events with `by: netem`; others are done by a relay"),
         cure: "a kernel with CONFIG_NET_SCH_NETEM (modprobe sch_netem; Debian's cloud kernels \
                have it, some container hosts do not)",
         attempt: attempt::netem,

@@ -204,11 +204,9 @@ fn tbf_options(a: &mut Attributes, line: Option<&Impairment>) {
     let limited = line.and_then(|line| Some((line, line.rate?)));
     let rate = limited.map_or(UNLIMITED, |(_, rate)| (rate / 8).max(1));
     let queue = limited.map_or(NO_QUEUE, |(line, _)| line.queue.unwrap_or(QUEUE));
-    // A frame at a time, or what passes within a millisecond: tokens are
-    // filled up by a timer.
-    let burst = u32::try_from(rate / 1000)
-        .unwrap_or(u32::MAX)
-        .max(FRAME + 86);
+    // A frame at a time, or what passes within 20 ms: a timer that is late on a
+    // busy machine finds no more tokens than that, and what it missed is lost.
+    let burst = u32::try_from(rate / 50).unwrap_or(u32::MAX).max(FRAME + 86);
     let spec = |rate: u64| {
         let mut spec = [0; 12];
         spec[1] = ETHERNET;

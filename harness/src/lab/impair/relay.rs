@@ -36,7 +36,7 @@ use crate::sys::schedule::{Prompt, wake_promptly};
 /// A frame of 64 KiB and more would be one that nobody cut.
 const LARGEST: usize = 65_536 + 64;
 /// As the capture's: only a limit.
-const RECEIVE_BUFFER: usize = 16 << 20;
+const BUFFER: usize = 16 << 20;
 /// Nothing waits longer in the socket; a stamp that says so is none.
 const PLAUSIBLE_NS: i64 = 1_000_000_000;
 
@@ -65,7 +65,7 @@ pub(super) struct Ends {
 impl Ends {
     /// Sockets that write to these ports of the wire.
     pub fn open(wire: &Namespace, out: Option<u32>, back: Option<u32>) -> Result<Ends, LabError> {
-        let open = |ifindex: Option<u32>| ifindex.map(|i| packet_socket(wire, i, 0)).transpose();
+        let open = |ifindex: Option<u32>| ifindex.map(|i| writer(wire, i)).transpose();
         Ok(Ends {
             out: open(out)?,
             back: open(back)?,
@@ -73,11 +73,22 @@ impl Ends {
     }
 }
 
+/// A socket that writes to a device. What it has written is charged to it until
+/// the receiver's kernel has taken it, so it may have to wait.
+fn writer(wire: &Namespace, ifindex: u32) -> Result<OwnedFd, LabError> {
+    let fd = packet_socket(wire, ifindex, 0)?;
+    if setsockopt(&fd, sockopt::SndBufForce, &BUFFER).is_err() {
+        setsockopt(&fd, sockopt::SndBuf, &BUFFER)
+            .map_err(|e| LabError::system("give memory to a relay", e))?;
+    }
+    Ok(fd)
+}
+
 /// A packet socket at one device; `protocol` 0: it only writes.
 fn packet_socket(wire: &Namespace, ifindex: u32, protocol: u16) -> Result<OwnedFd, LabError> {
     let what = || format!("relay packets at interface {ifindex} of the wire");
     let opened = wire.enter(|| {
-        let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+        let flags = SockFlag::SOCK_CLOEXEC;
         let fd = socket(AddressFamily::Packet, SockType::Raw, flags, None)?;
         bind(&fd, ifindex, protocol)?;
         io::Result::Ok(fd)
@@ -90,8 +101,8 @@ impl Relay {
     pub fn start(wire: &Namespace, entry: u32, ends: Ends, line: Line) -> Result<Relay, LabError> {
         let failed = |what: &str, e: io::Error| LabError::system(format!("{what} a relay"), e);
         let entry = packet_socket(wire, entry, libc::ETH_P_ALL as u16)?;
-        if setsockopt(&entry, sockopt::RcvBufForce, &RECEIVE_BUFFER).is_err() {
-            setsockopt(&entry, sockopt::RcvBuf, &RECEIVE_BUFFER)
+        if setsockopt(&entry, sockopt::RcvBufForce, &BUFFER).is_err() {
+            setsockopt(&entry, sockopt::RcvBuf, &BUFFER)
                 .map_err(|e| failed("give memory to", e.into()))?;
         }
         setsockopt(&entry, sockopt::ReceiveTimestampns, &true)
@@ -295,7 +306,7 @@ impl Work {
         {
             // Nobody there: the node has lost power.
             let Some(out) = &self.ends.out else { continue };
-            match send(out.as_raw_fd(), &bytes, MsgFlags::MSG_DONTWAIT) {
+            match send(out.as_raw_fd(), &bytes, MsgFlags::empty()) {
                 Ok(_) | Err(Errno::ENETDOWN | Errno::ENXIO | Errno::ENODEV) => {}
                 Err(e) => self.note(format!(
                     "a relay could not deliver a frame of {} bytes: {e}",

@@ -120,19 +120,14 @@ fn a_delay_with_jitter_is_what_it_says() {
     assert_eq!(to_server(&mut lab, &line, ImpairBy::Relay), "relay");
     let got = datagrams(&lab, 300, Duration::from_millis(4));
     assert_eq!(got.len(), 300);
-    let ms: Vec<f64> = got.iter().map(|(_, t)| t.as_secs_f64() * 1e3).collect();
-    let mean = ms.iter().sum::<f64>() / 300.0;
-    let spread = (ms.iter().map(|ms| (ms - mean).powi(2)).sum::<f64>() / 300.0).sqrt();
-    let least = ms.iter().copied().fold(f64::MAX, f64::min);
-    let most = ms.iter().copied().fold(0.0, f64::max);
-    println!("delay: {least:.2} to {most:.2} ms, mean {mean:.2}, standard deviation {spread:.2}");
-    assert!(least >= 60.0, "{least}");
-    // An even spread has 20 / sqrt(3) = 11.55; four standard errors.
-    assert!(
-        (mean - 80.0).abs() < 4.0 * 11.55 / 300f64.sqrt() + 1.0,
-        "{mean}"
-    );
-    assert!((spread - 11.55).abs() < 1.5, "{spread}");
+    let mut ms: Vec<f64> = got.iter().map(|(_, t)| t.as_secs_f64() * 1e3).collect();
+    ms.sort_by(f64::total_cmp);
+    let (least, median) = (ms[0], ms[ms.len() / 2]);
+    println!("delay: from {least:.2} ms, median {median:.2} ms");
+    // This program's threads may be late to read, and are never early. The
+    // spread is measured on the wire (tests/lines.rs).
+    assert!((60.0..65.0).contains(&least), "{least}");
+    assert!((74.0..90.0).contains(&median), "{median}");
     assert!(got.windows(2).any(|w| w[0].0 > w[1].0), "jitter overtakes");
 }
 
@@ -188,8 +183,9 @@ fn a_rate_is_what_it_says() {
         // 1448 bytes of data in a frame of 1514.
         let expected = BYTES as f64 * 8.0 * (1514.0 / 1448.0) / 8e6;
         println!("{name}: {took:.3} s, {expected:.3} s expected");
-        // Never faster, but for a full bucket; slower only when this reader is.
-        assert!((0.98..1.2).contains(&(took / expected)), "{name}: {took}");
+        // Never faster, but for a full bucket; how exact it is on a machine
+        // that is not busy with other tests tests/lines.rs measures.
+        assert!(took / expected > 0.95, "{name}: {took}");
     }
 }
 

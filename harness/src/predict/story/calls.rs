@@ -5,9 +5,11 @@ use std::collections::VecDeque;
 use super::World;
 use super::paths::Kind;
 use super::process::{After, Calling, Failure, Frame, Process, Wait};
-use crate::predict::facts::{Fate, InFlight};
+use crate::predict::errno;
+use crate::predict::facts::{Facts, Fate, InFlight};
 use crate::predict::rule::RuleId;
-use crate::scenario::case::{Action, SignKind, Step};
+use crate::predict::span::{Span, Spans};
+use crate::scenario::case::{Action, Family, SignKind, Step};
 
 impl<'a> World<'a> {
     /// connect() to a host, or to an address that nobody has (None).
@@ -19,6 +21,7 @@ impl<'a> World<'a> {
         port: u16,
         nonblocking: bool,
     ) -> Result<(), String> {
+        self.processes[p].acted("connect");
         let own = self.processes[p].host;
         let fate = match host {
             Some(host) => self
@@ -41,24 +44,76 @@ impl<'a> World<'a> {
                 )
             }
             (Fate::Reset, _) => refused("ECONNREFUSED", "an RST answers the SYN"),
-            (Fate::OwnHost { now: "EPERM", .. }, _) => {
-                return Err("a SYN that the own host drops by nft".into());
+            (Fate::Refused { with, .. }, _) if nonblocking && self.case.family == Family::Ipv4 => {
+                // tcp_v4_err() meets a socket that its caller holds and leaves
+                // the error to poll().
+                let errno = errno::of_icmp(with, Family::Ipv4).unwrap_or(errno::TIMED_OUT);
+                let because = "the SYN's ICMP error is there when connect() returns";
+                Failure::now(errno, at, because, RuleId::SoftError)
             }
-            (Fate::OwnHost { now, .. }, _) => {
+            (Fate::OwnHost { soft: Some(_), now }, _) => {
                 refused(now, "the own host's routing refuses at once")
             }
             _ => {
                 let facts = self.facts(p, fate, InFlight::After, false);
+                let fall = facts.armed(at, Facts::connect_falls);
                 self.processes[p].wait = Wait::Connect(Calling {
-                    began: at,
-                    fall: facts.connect_falls().ok_or("a SYN without an end")?,
+                    began: self.kernel.anchor(at),
+                    fall: fall.ok_or("a SYN without an end")?,
                     nonblocking,
+                    name: step.conn.clone(),
+                    host,
+                    port,
+                    through: None,
                 });
                 return Ok(());
             }
         };
         self.connect_fails(p, failure, nonblocking);
         Ok(())
+    }
+
+    /// The network has changed: a SYN that was lost may get through later.
+    pub(super) fn calls_again(&mut self, change: Span) -> Result<(), String> {
+        for p in 0..self.processes.len() {
+            let Wait::Connect(calling) = self.processes[p].wait.clone() else {
+                continue;
+            };
+            let (own, Some(to)) = (self.processes[p].host, calling.host) else {
+                continue;
+            };
+            let fate = self
+                .paths
+                .there_and_back(own, to, Kind::Syn, Kind::SynAck)?;
+            let tries = calling.fall.attempts.iter().filter_map(Spans::hull);
+            let next = tries
+                .map(|at| at.plus(calling.began))
+                .find(|at| at.latest >= change.earliest);
+            let through = match (fate, next) {
+                (Fate::Arrives, Some(next)) if next.earliest >= change.latest => Some(next),
+                (Fate::Arrives, _) => {
+                    return Err("whether the SYN that gets through is sent".into());
+                }
+                _ => None,
+            };
+            self.processes[p].wait = Wait::Connect(Calling { through, ..calling });
+        }
+        Ok(())
+    }
+
+    /// A SYN of a connect() that waited gets through.
+    pub(super) fn answers(&mut self, p: usize, calling: Calling<'a>, at: Span) {
+        self.wakes(p, Some(at));
+        match calling.host {
+            Some(host) if self.backlog.contains_key(&(host, calling.port)) => {
+                self.established(p, calling.name, host, calling.port, at);
+            }
+            _ => {
+                let because = "nobody listens on the port, and the host says so by RST";
+                let failure = Failure::now("ECONNREFUSED", at, because, RuleId::ConnectAnswer);
+                self.connect_fails(p, failure, calling.nonblocking);
+            }
+        }
     }
 
     /// connect() has failed; a non-blocking one shows it by poll().
@@ -84,6 +139,7 @@ impl<'a> World<'a> {
         };
         let came = self.socks[sock].since;
         self.wakes(p, Some(came));
+        self.processes[p].acted("accept");
         if left > 1 {
             self.processes[p].wait = Wait::Accept(left - 1);
         }
@@ -95,6 +151,7 @@ impl<'a> World<'a> {
             _ => None,
         };
         self.socks[sock].held = true;
+        let at = self.processes[p].options_set(at);
         self.adopt(sock, lane, at);
         let Some((fork, steps)) = serving else {
             let name = self.name(p, None);
@@ -113,8 +170,17 @@ impl<'a> World<'a> {
             after,
         };
         if fork {
+            self.processes[p].children += 1;
+            let (label, number) = (
+                process_label(&self.processes[p]),
+                self.processes[p].children,
+            );
+            let acts = self.moments.acts(&label.0, label.1, number).to_vec();
             self.processes.push(Process {
                 parent: Some(p),
+                label,
+                number,
+                acts: acts.into(),
                 frames: vec![frame],
                 open: vec![(None, sock)],
                 unnamed: 1,
@@ -135,4 +201,8 @@ impl<'a> World<'a> {
             (process.unnamed > 1).then(|| format!("#{}", process.unnamed))
         })
     }
+}
+
+fn process_label(process: &Process<'_>) -> (String, u32) {
+    process.label.clone()
 }

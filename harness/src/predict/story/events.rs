@@ -3,7 +3,10 @@
 use super::process::Wait;
 use super::{LAST_WORDS, Later, World, listens};
 use crate::predict::span::Span;
-use crate::scenario::case::{Disposition, Event, Happening};
+use crate::scenario::case::{Carrier, Disposition, Event, Happening};
+
+/// What a process takes to die of a signal.
+const DYING: std::time::Duration = std::time::Duration::from_millis(5);
 
 impl<'a> World<'a> {
     pub(super) fn happens(&mut self, what: Later<'a>) -> Result<(), String> {
@@ -40,9 +43,18 @@ impl<'a> World<'a> {
     }
 
     fn event(&mut self, event: &'a Event) -> Result<(), String> {
-        let now = Span::at(self.now);
+        let now = self.moments.of_event(&event.name);
+        let now = now.unwrap_or(Span::at(self.now));
+        self.moment = now;
+        if let Happening::Cut {
+            carrier: Carrier::Lost,
+            ..
+        } = event.happening
+        {
+            self.no_carrier = Some(now);
+        }
         if event.is_fault() {
-            self.fault.get_or_insert(self.now);
+            self.fault.get_or_insert(now);
         }
         let mut mark_now = true;
         match &event.happening {
@@ -65,6 +77,8 @@ impl<'a> World<'a> {
                 }
             }
             Happening::Shutdown { host, grace } => {
+                // Nobody waits for the processes to end.
+                self.moment = Span::new(now.earliest, now.latest + DYING);
                 self.signal_host(host, false)?;
                 self.later.push((self.now + *grace, Later::KillHost(host)));
             }
@@ -87,7 +101,7 @@ impl<'a> World<'a> {
             Happening::Heal { what } => {
                 self.path_changes()?;
                 self.paths.heal(what.as_deref());
-                self.healed = Some((self.now, None));
+                self.healed = Some((now.latest, None));
                 self.network_changed(now)?;
             }
             Happening::Forget { .. } => self.router_forgets()?,
@@ -122,7 +136,7 @@ impl<'a> World<'a> {
             s.exists = false;
         }
         self.backlog.retain(|(on, _), _| *on != host);
-        self.network_changed(Span::at(self.now))
+        self.network_changed(Span::at(self.now).both(self.moment))
     }
 
     /// SIGTERM or SIGKILL to every process of a host.
@@ -158,7 +172,7 @@ impl<'a> World<'a> {
     }
 
     fn freeze(&mut self, lane: &str, frozen: bool) {
-        let now = Span::at(self.now);
+        let now = Span::at(self.now).both(self.moment);
         for p in self.processes.iter_mut().filter(|p| p.lane.name == lane) {
             p.frozen = frozen;
             // It goes on where it was, no sooner than now.

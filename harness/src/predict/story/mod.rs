@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use super::Unpredictable;
 use super::kernel::KernelFacts;
+use super::moments::Moments;
 use super::rule::RuleId;
 use super::span::{Span, Spans};
 use crate::scenario::case::{Action, Case, Event, Happening, Lane, SignKind, When};
@@ -31,7 +32,7 @@ use process::{Process, Sock};
 const LAST_WORDS: Duration = Duration::from_millis(200);
 /// RTTs of a lab: a veth's are below a tenth of a millisecond; a busy machine's
 /// scheduler is what remains.
-const RTT: (Duration, Duration) = (Duration::ZERO, Duration::from_millis(4));
+const RTT: (Duration, Duration) = (Duration::from_micros(10), Duration::from_millis(4));
 /// No story has more turns, unless it goes round in circles.
 const MOST_TURNS: usize = 100_000;
 
@@ -78,6 +79,7 @@ enum Later<'a> {
 struct World<'a> {
     case: &'a Case,
     kernel: KernelFacts,
+    moments: &'a Moments,
     now: Duration,
     processes: Vec<Process<'a>>,
     socks: Vec<Sock<'a>>,
@@ -86,14 +88,23 @@ struct World<'a> {
     paths: Paths<'a>,
     marks: BTreeMap<String, Span>,
     later: Vec<(Duration, Later<'a>)>,
-    fault: Option<Duration>,
+    /// The last loss of a carrier.
+    no_carrier: Option<Span>,
+    /// The last event, as above.
+    moment: Span,
+    /// The first fault, from asking for it until it had taken effect.
+    fault: Option<Span>,
     /// The last heal, and until when a byte got through after it.
     healed: Option<(Duration, Option<Span>)>,
     signs: Vec<Seen>,
 }
 
 /// Tells a case's story up to its first sign.
-pub(super) fn tell(case: &Case, kernel: KernelFacts) -> Result<Told, Unpredictable> {
+pub(super) fn tell(
+    case: &Case,
+    kernel: KernelFacts,
+    moments: &Moments,
+) -> Result<Told, Unpredictable> {
     if case.lanes.iter().any(|l| l.detector.heartbeat.is_some()) {
         return Err(Unpredictable {
             why: "a heartbeat is the application's own; the rules are the kernel's".into(),
@@ -107,6 +118,7 @@ pub(super) fn tell(case: &Case, kernel: KernelFacts) -> Result<Told, Unpredictab
     let mut world = World {
         case,
         kernel,
+        moments,
         now: Duration::ZERO,
         processes: Vec::new(),
         socks: Vec::new(),
@@ -114,6 +126,8 @@ pub(super) fn tell(case: &Case, kernel: KernelFacts) -> Result<Told, Unpredictab
         paths: Paths::new(case),
         marks: BTreeMap::new(),
         later: Vec::new(),
+        no_carrier: None,
+        moment: Span::at(Duration::ZERO),
         fault: None,
         healed: None,
         signs: Vec::new(),
@@ -139,14 +153,28 @@ impl<'a> World<'a> {
         }
         for (index, event) in case.events.iter().enumerate() {
             if let When::At(at) = event.when {
+                let at = self
+                    .moments
+                    .of_event(&event.name)
+                    .map_or(at, |at| at.earliest);
                 self.later.push((at, Later::Event(index)));
             }
         }
     }
 
     fn spawn(&mut self, lane: &'a Lane, at: Span) {
-        for _ in 0..lane.count.max(1) {
-            self.processes.push(Process::new(lane, at));
+        for copy in 1..=lane.count.max(1) {
+            let mut process = Process::new(lane, at);
+            if lane.count > 1 {
+                process.label.0 = format!("{}.{copy}", lane.name);
+            }
+            let label = &process.label.0;
+            let boots = self.processes.iter().filter(|p| p.label.0 == *label);
+            let boot = boots.filter(|p| p.parent.is_none()).count();
+            process.label.1 = u32::try_from(boot).unwrap_or(0);
+            let (label, boot) = (&process.label.0, process.label.1);
+            process.acts = self.moments.acts(label, boot, 0).to_vec().into();
+            self.processes.push(process);
         }
     }
 
@@ -214,7 +242,11 @@ impl<'a> World<'a> {
             if let When::After { mark: wanted, by } = &event.when
                 && wanted == mark
             {
-                self.later.push((at.earliest + *by, Later::Event(index)));
+                let at = self
+                    .moments
+                    .of_event(&event.name)
+                    .map_or(at.earliest + *by, |at| at.earliest);
+                self.later.push((at, Later::Event(index)));
             }
         }
     }
@@ -242,12 +274,12 @@ impl<'a> World<'a> {
     }
 
     /// Time counts from the first fault, or from the start of a case that has none.
-    fn counts_from(&self) -> Option<Duration> {
+    fn counts_from(&self) -> Option<Span> {
         let has_fault = self.case.events.iter().any(|e| e.is_fault());
         if has_fault {
             self.fault
         } else {
-            Some(Duration::ZERO)
+            Some(Span::at(Duration::ZERO))
         }
     }
 
@@ -257,18 +289,25 @@ impl<'a> World<'a> {
             .iter()
             .filter(|s| self.is_watched(&s.lane))
             .filter_map(|s| Some((s.at.hull()?, s)))
-            .filter(|(at, _)| at.earliest >= from)
+            .filter(|(at, _)| at.latest >= from.earliest)
             .min_by_key(|(at, _)| at.earliest)
             .map(|(_, s)| s)
     }
 
     fn told(self) -> Result<Told, String> {
-        let reference = self.counts_from().unwrap_or_default();
+        let reference = self.counts_from().map_or(Duration::ZERO, |at| at.latest);
         let sign = self.first_sign().cloned();
         if let Some(why) = sign.as_ref().and_then(|s| s.open.clone()) {
             return Err(why);
         }
         let end = sign.as_ref().and_then(|s| s.at.hull());
+        let straddles = |at: Span| {
+            let fault = self.counts_from().unwrap_or(Span::at(Duration::ZERO));
+            at.earliest < fault.earliest && at.latest > fault.latest
+        };
+        if end.is_some_and(straddles) {
+            return Err("whether it ends by itself before the fault".into());
+        }
         if let Some(end) = end.filter(|end| end.latest > self.case.give_up) {
             return Err(format!(
                 "the sign comes {} to {} s after the start and the case gives up at {} s",

@@ -14,7 +14,7 @@ use crate::predict::sysctls::Sysctls;
 use crate::scenario::case::{Case, Family, Happening, Nat, OnForgotten};
 
 /// What a router knows of connections.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Memory<'a> {
     case: &'a Case,
     nat: &'a Nat,
@@ -216,7 +216,7 @@ impl World<'_> {
             if s.host == from {
                 return Err("probes from an address that the host has no longer".into());
             }
-            let ages = neighbour::confirmed_entry_fails().earliest;
+            let ages = neighbour::confirmed_entry_fails(false).earliest;
             if !announced && settings.on_paper() + settings.interval >= ages {
                 return Err(AGES.into());
             }
@@ -228,7 +228,7 @@ impl World<'_> {
     pub(super) fn ages_meanwhile(&self, sock: usize, end: Option<Duration>) -> Result<(), String> {
         let s = &self.socks[sock];
         let to = self.socks[s.peer].host;
-        let ages = s.since.earliest + neighbour::confirmed_entry_fails().earliest;
+        let ages = s.since.earliest + neighbour::confirmed_entry_fails(false).earliest;
         if self.paths.moved_in_silence(to) && end.is_none_or(|end| end >= ages) {
             return Err(AGES.into());
         }

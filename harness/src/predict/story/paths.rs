@@ -6,7 +6,7 @@ use super::nat::Memory;
 use crate::predict::errno;
 use crate::predict::facts::Fate;
 use crate::scenario::case::{
-    CableRef, Carrier, Case, Direction, Happening, Impairment, Mechanism, NeighbourChange,
+    CableRef, Carrier, Case, Direction, Family, Happening, Impairment, Mechanism, NeighbourChange,
     NodeKind, PacketRule, Place, RejectWith, RouteChange,
 };
 
@@ -36,7 +36,7 @@ impl Kind {
 }
 
 /// A fault in force.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Active<'a> {
     name: &'a str,
     what: &'a Happening,
@@ -45,7 +45,7 @@ struct Active<'a> {
 }
 
 /// The network as faults left it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Paths<'a> {
     case: &'a Case,
     active: Vec<Active<'a>>,
@@ -55,6 +55,8 @@ pub(super) struct Paths<'a> {
     replaced: BTreeSet<&'a str>,
     /// Nodes whose neighbour entries are gone.
     forgetful: BTreeSet<&'a str>,
+    /// Hosts and routers that know each other's address: who asks, of whom.
+    met: BTreeSet<(&'a str, &'a str)>,
     /// Hosts whose address moved, and whether its new owner said so.
     moved: BTreeMap<&'a str, bool>,
     /// What a router knows of connections.
@@ -69,6 +71,7 @@ impl<'a> Paths<'a> {
             down: BTreeSet::new(),
             replaced: BTreeSet::new(),
             forgetful: BTreeSet::new(),
+            met: BTreeSet::new(),
             moved: BTreeMap::new(),
             memory: Memory::of(case),
         }
@@ -128,7 +131,8 @@ impl<'a> Paths<'a> {
         if there != Fate::Arrives {
             return Ok(there);
         }
-        Ok(match self.way(to, from, answer, true)? {
+        // What comes back finds its way by what the packet there has taught.
+        Ok(match self.one_way_told(to, from, answer, true)? {
             Fate::Arrives => Fate::Arrives,
             _ => Fate::Unanswered,
         })
@@ -157,10 +161,45 @@ impl<'a> Paths<'a> {
 
     /// What becomes of one packet.
     pub fn one_way(&self, from: &str, to: &str, kind: Kind) -> Result<Fate, String> {
-        self.way(from, to, kind, false)
+        self.one_way_told(from, to, kind, false)
     }
 
     /// The same; `told`: routers have just let its counterpart through.
+    fn one_way_told(&self, from: &str, to: &str, kind: Kind, told: bool) -> Result<Fate, String> {
+        let fate = self.way(from, to, kind, told)?;
+        // NDP is IPv6: a filter by addresses takes what confirms a neighbour,
+        // too. But that comes from a link-local address.
+        let entry_fails =
+            fate == Fate::Lost && self.takes_ndp(from, to, |rule| rule.from.is_none());
+        Ok(if entry_fails { Fate::Gone } else { fate })
+    }
+
+    /// Whether a filter on the way takes neighbours' NDP from one to the other.
+    fn takes_ndp(&self, from: &str, to: &str, also: fn(&PacketRule) -> bool) -> bool {
+        let plain = |rule: &PacketRule| {
+            also(rule)
+                && rule.flags.is_empty()
+                && rule.without.is_empty()
+                && rule.sport.is_none()
+                && rule.dport.is_none()
+                && rule.place != Place::Sender
+        };
+        self.case.family == Family::Ipv6
+            && self.are_neighbours(from, to)
+            && self.active.iter().any(|a| match a.what {
+                Happening::Drop(rule) => plain(rule) && matches(rule, from, to, Kind::Data),
+                _ => false,
+            })
+    }
+
+    /// Whether no router is between them.
+    fn are_neighbours(&self, from: &str, to: &str) -> bool {
+        let path = self.path(from, to).unwrap_or_default();
+        !path
+            .iter()
+            .any(|node| self.kind_of(node) == Some(NodeKind::Router))
+    }
+
     fn way(&self, from: &str, to: &str, kind: Kind, told: bool) -> Result<Fate, String> {
         let Some(path) = self.path(from, to) else {
             return Err(format!("there is no way from {from} to {to}"));
@@ -176,19 +215,16 @@ impl<'a> Paths<'a> {
         }
         // The node that has to find the next hop's address: hosts and routers.
         let mut asks = from;
-        for hop in path.windows(2) {
+        let mut unheard = false;
+        for (at, hop) in path.windows(2).enumerate() {
             let (a, b) = (hop[0], hop[1]);
-            let lost = self.hop_is_dead(a, b, to);
-            if lost.is_some() {
-                let forgot =
-                    self.forgetful.contains(asks) || lost == Some(Carrier::Lost) && asks == a;
-                return Ok(if forgot {
-                    Fate::Unresolved {
-                        by_own_host: asks == from,
-                    }
-                } else {
-                    Fate::Gone
-                });
+            if asks == a
+                && let Some(fate) = self.leg(from, to, &path[at..])
+            {
+                if fate != Fate::Unheard {
+                    return Ok(fate);
+                }
+                unheard = true;
             }
             if let Some(fate) = self.on_the_wire(from, to, kind, a, b)? {
                 return Ok(fate);
@@ -219,7 +255,65 @@ impl<'a> Paths<'a> {
         if let Some(fate) = self.filtered(from, to, kind, Place::Receiver)? {
             return Ok(fate);
         }
-        Ok(Fate::Arrives)
+        Ok(if unheard {
+            Fate::Unheard
+        } else {
+            Fate::Arrives
+        })
+    }
+
+    /// What becomes of a packet on its way from the first node of a path to the
+    /// next one that has an address, by the cables alone.
+    fn leg(&self, from: &str, to: &str, path: &[&'a str]) -> Option<Fate> {
+        let asks = path[0];
+        let of = self.next_to_ask(&path[1..]);
+        let end = path.iter().position(|node| *node == of).unwrap_or(0);
+        let hops = || path[..=end].windows(2);
+        let lost = hops().find_map(|hop| self.hop_is_dead(hop[0], hop[1], to));
+        let deaf = hops().any(|hop| self.hop_is_dead(hop[1], hop[0], "").is_some());
+        let met = self.met.contains(&(asks, of));
+        // Who is asked for the first time answers to the asker's own address.
+        let deaf = deaf || self.takes_ndp(to, from, |rule| rule.to.is_none());
+        let deaf = deaf || !met && self.takes_ndp(to, from, |_| true);
+        if lost.is_none() && !deaf {
+            return None;
+        }
+        let no_carrier = hops()
+            .next()
+            .is_some_and(|hop| self.hop_is_dead(hop[0], hop[1], to) == Some(Carrier::Lost));
+        let forgot = self.forgetful.contains(asks) || !met;
+        Some(if no_carrier && asks == from {
+            Fate::NoCarrier
+        } else if forgot || no_carrier {
+            Fate::Unresolved {
+                by_own_host: asks == from,
+            }
+        } else if lost.is_some() {
+            Fate::Gone
+        } else {
+            Fate::Unheard
+        })
+    }
+
+    /// The first of these nodes that has an address.
+    fn next_to_ask(&self, path: &[&'a str]) -> &'a str {
+        let has = |node: &&&str| self.kind_of(node) != Some(NodeKind::Switch);
+        path.iter().find(has).copied().unwrap_or_default()
+    }
+
+    /// Packets have passed both ways: everybody between them knows the next one.
+    pub fn meet(&mut self, from: &str, to: &str) {
+        let Some(path) = self.path(from, to) else {
+            return;
+        };
+        let asking: Vec<&'a str> = path
+            .into_iter()
+            .filter(|node| self.kind_of(node) != Some(NodeKind::Switch))
+            .collect();
+        for pair in asking.windows(2) {
+            self.met.insert((pair[0], pair[1]));
+            self.met.insert((pair[1], pair[0]));
+        }
     }
 
     /// What becomes of a packet for an address that has moved: its new owner
@@ -258,7 +352,12 @@ impl<'a> Paths<'a> {
                 } if h == host && target.as_ref().is_none_or(|t| t == to) => {
                     return Some(route(*change));
                 }
-                Happening::AddressRemoved { host: h } if h == host => {
+                // The route goes with the address; but what leads to a router in
+                // IPv6 is the router's own.
+                Happening::AddressRemoved { host: h }
+                    if h == host
+                        && (self.case.family == Family::Ipv4 || self.are_neighbours(host, to)) =>
+                {
                     return Some(route(RouteChange::Removed));
                 }
                 Happening::Interface { host: h, .. } if h == host => {
@@ -354,8 +453,12 @@ impl<'a> Paths<'a> {
                 && target.as_ref().is_none_or(|t| t == to)
             {
                 // Without any route it cannot even answer.
-                let answer = errno::routers_answer(*change).filter(|_| target.is_some());
-                return Ok(Some(answer.map_or(Fate::Lost, Fate::Refused)));
+                let answer = errno::routers_answer(*change, self.case.family);
+                // ip_error() in IPv4 has a limit of its own.
+                let slowly = self.case.family == Family::Ipv4;
+                let refused = |with| Fate::Refused { with, slowly };
+                let answer = answer.filter(|_| target.is_some());
+                return Ok(Some(answer.map_or(Fate::Lost, refused)));
             }
         }
         self.filters(from, to, kind, |rule| {
@@ -405,7 +508,10 @@ impl<'a> Paths<'a> {
                 (Some(_), Place::Sender, _) => Err("a reject by the sender's own host".into()),
                 (None, ..) => Ok(Some(Fate::Lost)),
                 (Some(RejectWith::TcpReset), ..) => Ok(Some(Fate::Reset)),
-                (Some(with), ..) => Ok(Some(Fate::Refused(with))),
+                (Some(with), ..) => Ok(Some(Fate::Refused {
+                    with,
+                    slowly: false,
+                })),
             };
         }
         Ok(None)

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use crate::predict::facts::{Fall, Fate};
 use crate::predict::keepalive::ProbeFate;
+use crate::predict::moments::Act;
 use crate::predict::rule::RuleId;
 use crate::predict::span::{Span, Spans};
 use crate::scenario::case::{Lane, Step};
@@ -60,7 +61,7 @@ pub(super) enum Wait<'a> {
         deadline: Option<Span>,
     },
     /// connect() that nobody answers.
-    Connect(Calling),
+    Connect(Calling<'a>),
     /// write() into a full buffer.
     Full(usize),
     /// Its script is over; its sockets stay open.
@@ -69,10 +70,16 @@ pub(super) enum Wait<'a> {
 
 /// A connect() under way.
 #[derive(Debug, Clone)]
-pub(super) struct Calling {
+pub(super) struct Calling<'a> {
     pub began: Span,
     pub fall: Fall,
     pub nonblocking: bool,
+    /// What the connection is called, and where it leads.
+    pub name: Option<String>,
+    pub host: Option<&'a str>,
+    pub port: u16,
+    /// A SYN gets through then.
+    pub through: Option<Span>,
 }
 
 /// A process.
@@ -81,6 +88,8 @@ pub(super) struct Process<'a> {
     pub lane: &'a Lane,
     pub host: &'a str,
     pub parent: Option<usize>,
+    /// What it really did, as far as that is known, next first.
+    pub acts: VecDeque<Act>,
     pub alive: bool,
     pub frozen: bool,
     /// Where its script is, at least and at most.
@@ -93,6 +102,12 @@ pub(super) struct Process<'a> {
     pub typed: VecDeque<Span>,
     /// Ports it listens on.
     pub ports: Vec<u16>,
+    /// How its lane's run is called in a record: label and boot, and how many
+    /// children it has forked.
+    pub label: (String, u32),
+    /// Which of its lane's processes it is.
+    pub number: u32,
+    pub children: u32,
 }
 
 impl<'a> Process<'a> {
@@ -102,6 +117,7 @@ impl<'a> Process<'a> {
             lane,
             host: &lane.host,
             parent: None,
+            acts: VecDeque::new(),
             alive: true,
             frozen: false,
             at,
@@ -116,7 +132,42 @@ impl<'a> Process<'a> {
             unnamed: 0,
             typed: VecDeque::new(),
             ports: Vec::new(),
+            label: (lane.name.clone(), 0),
+            number: 0,
+            children: 0,
         }
+    }
+
+    /// When its next call of this name was made, if that is known.
+    pub fn next_act(&self, call: &str) -> Option<Span> {
+        self.acts
+            .iter()
+            .find(|act| act.call == call)
+            .map(|act| act.at)
+    }
+
+    /// It sets its new connection's options, right after `accepted`: the last
+    /// of them is when its detector stands.
+    pub fn options_set(&mut self, accepted: Span) -> Span {
+        let options = self.acts.iter().take_while(|act| act.call == "setsockopt");
+        let last = options.last().map_or(accepted, |act| act.at);
+        while self
+            .acts
+            .front()
+            .is_some_and(|act| act.call == "setsockopt")
+        {
+            self.acts.pop_front();
+        }
+        Span::new(accepted.earliest, last.latest)
+    }
+
+    /// It makes that call: what it did before is over.
+    pub fn acted(&mut self, call: &str) {
+        let Some(index) = self.acts.iter().position(|act| act.call == call) else {
+            return;
+        };
+        self.at = self.acts[index].at;
+        self.acts.drain(..=index);
     }
 }
 
@@ -124,6 +175,9 @@ impl<'a> Process<'a> {
 #[derive(Debug, Clone)]
 pub(super) struct Outgoing {
     pub bytes: u64,
+    /// When it was written.
+    pub sent: Span,
+    /// What its times count from.
     pub since: Span,
     /// It has reached the peer; only the acknowledgment is missing.
     pub arrived: bool,
@@ -147,6 +201,8 @@ pub(super) struct Sock<'a> {
     pub unread_at: Span,
     pub fin: Option<Span>,
     pub fin_sent: bool,
+    /// When: somewhere while its process ended.
+    pub fin_sent_at: Option<Span>,
     /// An error waits to be read, and when it came.
     pub error: Option<Failure>,
     /// Broken: what is written draws EPIPE.
@@ -155,6 +211,10 @@ pub(super) struct Sock<'a> {
     pub received: Vec<Span>,
     pub probes: Vec<(Span, ProbeFate)>,
     pub outgoing: Option<Outgoing>,
+    /// The peer has no room for what was written since then.
+    pub closed: Option<Span>,
+    /// What a probe that its own host could not send has left (IPv6 only).
+    pub soft: Option<&'static str>,
     /// The end that keepalive will bring, if nothing changes.
     pub quiet_end: Option<Failure>,
 }

@@ -14,6 +14,14 @@ use crate::scenario::case::{Lane, NodeKind};
 
 /// A segment on a veth: more bytes than that are several.
 const SEGMENT: u64 = 1400;
+/// Neighbour entries may fail after this: neighbour::confirmed_entry_fails().
+pub(super) const ENTRIES_FAIL: Duration = Duration::from_secs(8);
+/// A packet waits so long for an address.
+pub(super) const ASKED: Duration = Duration::from_millis(3_300);
+/// The loss of a carrier is noticed within this.
+const NOTICED: Duration = Duration::from_millis(1_100);
+/// A window is full after this.
+const FILLING: Duration = Duration::from_millis(800);
 
 impl<'a> World<'a> {
     /// A connection stands: two ends, one of them waits for accept().
@@ -27,6 +35,7 @@ impl<'a> World<'a> {
     ) {
         let client = self.socks.len();
         let server = client + 1;
+        self.paths.meet(self.processes[p].host, to);
         let process = &self.processes[p];
         let lane = process.lane;
         let listener = self
@@ -48,12 +57,15 @@ impl<'a> World<'a> {
                 unread_at: at,
                 fin: None,
                 fin_sent: false,
+                fin_sent_at: None,
                 error: None,
                 broken: false,
                 since: at,
                 received: vec![at],
                 probes: Vec::new(),
                 outgoing: None,
+                closed: None,
+                soft: None,
                 quiet_end: None,
             });
         }
@@ -77,6 +89,15 @@ impl<'a> World<'a> {
         in_flight: InFlight,
         several: bool,
     ) -> Facts {
+        // Noticed by now?
+        let fate = match (fate, self.no_carrier) {
+            (Fate::NoCarrier, Some(since))
+                if in_flight == InFlight::After && self.now > since.latest + NOTICED =>
+            {
+                Fate::Unresolved { by_own_host: true }
+            }
+            _ => fate,
+        };
         Facts {
             kernel: self.kernel,
             sysctls: Sysctls::of(self.case, &lane.host, self.kernel),
@@ -84,6 +105,8 @@ impl<'a> World<'a> {
             family: self.case.family,
             fate,
             in_flight,
+            changed: Duration::ZERO,
+            called: super::listens(lane),
             several,
             rtt: RTT,
         }
@@ -102,7 +125,7 @@ impl<'a> World<'a> {
         let fate = self.paths.there_and_back(from, to, Kind::Data, Kind::Ack)?;
         match fate {
             Fate::Arrives => self.arrives(sock, bytes, at, true),
-            Fate::Unanswered => {
+            Fate::Unanswered | Fate::Unheard => {
                 self.arrives(sock, bytes, at, false)?;
                 self.outstanding(sock, bytes, at, fate, true)
             }
@@ -123,38 +146,66 @@ impl<'a> World<'a> {
         arrived: bool,
     ) -> Result<(), String> {
         let lane = self.socks[sock].lane;
+        let sent = at;
         let fall = self
             .facts_of(lane, fate, InFlight::After, bytes > SEGMENT)
-            .data_falls();
+            .armed(at, Facts::data_falls);
+        let at = self.kernel.anchor(at);
         let (from, to) = (
             self.socks[sock].host,
             self.socks[self.socks[sock].peer].host,
         );
-        self.paths.spend(from, to, Kind::Data);
-        // A filter that takes only so many packets lets a later try through.
-        let mut through = None;
-        for attempt in fall.iter().flat_map(|f| &f.attempts) {
-            let now = self.paths.there_and_back(from, to, Kind::Data, Kind::Ack)?;
-            if now == Fate::Arrives {
-                through = attempt.hull().map(|span| span.plus(at));
-                break;
-            }
-            if !self.paths.is_counted(from, to, Kind::Data) {
-                break;
-            }
-            self.paths.spend(from, to, Kind::Data);
+        if bytes > SEGMENT && self.paths.is_counted(from, to, Kind::Data) {
+            return Err("which of several segments a filter takes that takes only so many".into());
         }
         let dead = fall.as_ref().and_then(|f| f.dead.hull());
         self.ages_meanwhile(sock, dead.map(|dead| dead.plus(at).latest))?;
-        self.socks[sock].outgoing = Some(Outgoing {
+        self.paths.spend(from, to, Kind::Data);
+        let outgoing = Outgoing {
             bytes,
+            sent,
             since: at,
             arrived,
             fate,
             fall,
+            through: None,
+        };
+        let through = self.first_through(sock, &outgoing, at.earliest)?;
+        self.socks[sock].outgoing = Some(Outgoing {
             through,
+            ..outgoing
         });
         Ok(())
+    }
+
+    /// A filter that takes only so many packets lets a later try through: the
+    /// first one after `from_then` that is not taken, if TCP lives so long.
+    fn first_through(
+        &self,
+        sock: usize,
+        outgoing: &Outgoing,
+        from_then: Duration,
+    ) -> Result<Option<Span>, String> {
+        let (from, to) = (
+            self.socks[sock].host,
+            self.socks[self.socks[sock].peer].host,
+        );
+        let mut paths = self.paths.clone();
+        let tries = outgoing.fall.iter().flat_map(|f| &f.attempts);
+        for at in tries
+            .filter_map(Spans::hull)
+            .map(|span| span.plus(outgoing.since))
+            .filter(|at| at.earliest >= from_then)
+        {
+            if paths.there_and_back(from, to, Kind::Data, Kind::Ack)? == Fate::Arrives {
+                return Ok(Some(at));
+            }
+            if !paths.is_counted(from, to, Kind::Data) {
+                break;
+            }
+            paths.spend(from, to, Kind::Data);
+        }
+        Ok(None)
     }
 
     /// Bytes reach the peer's host.
@@ -168,6 +219,12 @@ impl<'a> World<'a> {
         self.gets_through(sock, at);
         let peer = self.socks[sock].peer;
         let known = self.socks[peer].exists;
+        if self.socks[peer]
+            .fin_sent_at
+            .is_some_and(|fin| fin.latest > at.earliest)
+        {
+            return Err("whether the peer's process has ended when data comes".into());
+        }
         // An orphan in FIN-WAIT answers data by RST, as a kernel that knows no
         // such connection does.
         if !known || (!self.socks[peer].held && self.socks[peer].fin_sent) {
@@ -175,7 +232,7 @@ impl<'a> World<'a> {
             let back =
                 self.paths
                     .one_way(self.socks[peer].host, self.socks[sock].host, Kind::Rst)?;
-            if back == Fate::Arrives {
+            if back.gets_there() {
                 self.is_reset(sock, at);
                 return Ok(());
             }
@@ -197,7 +254,7 @@ impl<'a> World<'a> {
     fn gets_through(&mut self, sock: usize, at: Span) {
         let older = self
             .fault
-            .is_some_and(|f| self.socks[sock].since.earliest < f);
+            .is_some_and(|f| self.socks[sock].since.earliest < f.earliest);
         if let Some((healed, byte)) = self.healed.as_mut().filter(|_| older) {
             let at = at.since(*healed);
             *byte = Some(byte.map_or(at, |b| {
@@ -241,9 +298,10 @@ impl<'a> World<'a> {
             return Ok(());
         }
         self.socks[sock].fin_sent = true;
+        self.socks[sock].fin_sent_at = Some(at);
         let peer = self.socks[sock].peer;
         let (from, to) = (self.socks[sock].host, self.socks[peer].host);
-        if self.paths.one_way(from, to, Kind::Fin)? == Fate::Arrives && self.socks[peer].exists {
+        if self.paths.one_way(from, to, Kind::Fin)?.gets_there() && self.socks[peer].exists {
             self.socks[peer].fin = Some(at);
             self.received(peer, at);
         }
@@ -262,7 +320,7 @@ impl<'a> World<'a> {
             let peer = self.socks[sock].peer;
             let (from, to) = (self.socks[sock].host, self.socks[peer].host);
             let way = self.paths.one_way(from, to, Kind::Rst)?;
-            if way == Fate::Arrives && self.socks[peer].exists {
+            if way.gets_there() && self.socks[peer].exists {
                 self.is_reset(peer, at);
             }
             return Ok(());
@@ -282,11 +340,16 @@ impl<'a> World<'a> {
 
     /// The network has changed: what is under way fares differently from now on.
     pub(super) fn network_changed(&mut self, change: Span) -> Result<(), String> {
+        self.calls_again(change)?;
         for sock in 0..self.socks.len() {
             if !self.socks[sock].exists {
                 continue;
             }
             self.note_probes(sock, change)?;
+            let filling = |since: Span| change.earliest < since.latest + FILLING;
+            if self.socks[sock].closed.is_some_and(filling) {
+                return Err("a fault while the peer's window fills".into());
+            }
             let Some(outgoing) = self.socks[sock].outgoing.clone() else {
                 continue;
             };
@@ -295,11 +358,33 @@ impl<'a> World<'a> {
                 self.socks[self.socks[sock].peer].host,
             );
             let fate = self.paths.there_and_back(from, to, Kind::Data, Kind::Ack)?;
-            let silent = |f| matches!(f, Fate::Lost | Fate::Gone | Fate::Unanswered);
+            let silent = |f| {
+                matches!(
+                    f,
+                    Fate::Lost | Fate::Gone | Fate::Unanswered | Fate::Unheard
+                )
+            };
+            let fails = |f| matches!(f, Fate::Gone | Fate::Unheard);
             if fate == outgoing.fate || (silent(fate) && silent(outgoing.fate)) {
-                // Even a filter that was about to let it through.
+                // Even a filter that was about to let it through; or does so
+                // after some packets.
+                let through = self.first_through(sock, &outgoing, change.latest)?;
+                let fall = match &outgoing.fall {
+                    Some(fall) if fails(fate) && !fails(outgoing.fate) => {
+                        // Neighbour entries fail, too, from now on.
+                        let several = outgoing.bytes > SEGMENT;
+                        let lane = self.socks[sock].lane;
+                        let facts = self.facts_of(lane, fate, InFlight::Before, several);
+                        facts
+                            .armed(outgoing.sent, Facts::data_falls)
+                            .or(Some(fall.clone()))
+                    }
+                    other => other.clone(),
+                };
                 self.socks[sock].outgoing = Some(Outgoing {
-                    through: None,
+                    through,
+                    fate,
+                    fall,
                     ..outgoing
                 });
                 continue;
@@ -310,12 +395,15 @@ impl<'a> World<'a> {
                     through: through(&outgoing, change),
                     ..outgoing
                 },
-                _ if change.earliest <= outgoing.since.latest + Duration::from_millis(200) => {
+                _ if change.earliest <= outgoing.since.latest + Duration::from_millis(200)
+                    || (silent(outgoing.fate)
+                        && matches!(fate, Fate::Unresolved { .. } | Fate::NoCarrier)) =>
+                {
                     let lane = self.socks[sock].lane;
                     let several = outgoing.bytes > SEGMENT;
-                    let fall = self
-                        .facts_of(lane, fate, InFlight::Before, several)
-                        .data_falls();
+                    let mut facts = self.facts_of(lane, fate, InFlight::Before, several);
+                    facts.changed = change.since(outgoing.since.earliest).earliest;
+                    let fall = facts.armed(outgoing.sent, Facts::data_falls);
                     Outgoing {
                         fate,
                         fall,
@@ -338,7 +426,7 @@ impl World<'_> {
     fn check_reverts(&self, outgoing: &Outgoing, change: Span) -> Result<(), String> {
         let nodes = &self.case.network.nodes;
         let routed = nodes.iter().any(|n| n.kind == NodeKind::Router);
-        let fails = neighbour::confirmed_entry_fails().earliest;
+        let fails = neighbour::confirmed_entry_fails(false).earliest;
         if routed && outgoing.fate == Fate::Gone && change.latest > outgoing.since.latest + fails {
             return Err(
                 "the path comes back after a router's neighbour entry may have failed: its ICMP \
@@ -359,13 +447,21 @@ fn through(outgoing: &Outgoing, change: Span) -> Option<Span> {
         .filter_map(Spans::hull)
         .map(|span| span.plus(outgoing.since))
         .collect();
+    // A try that waits for a neighbour's address goes on once it is known.
+    let waits = matches!(outgoing.fate, Fate::Gone | Fate::Unheard)
+        && change.latest > outgoing.since.earliest + ENTRIES_FAIL
+        && tries
+            .iter()
+            .any(|t| t.earliest <= change.latest && t.latest + ASKED >= change.earliest);
     let earliest = tries.iter().find(|t| t.latest >= change.earliest)?;
     let latest = tries
         .iter()
         .find(|t| t.earliest >= change.latest)
         .unwrap_or(earliest);
-    Some(Span::new(
-        earliest.earliest.max(change.earliest),
-        latest.latest,
-    ))
+    let from = if waits {
+        change.earliest
+    } else {
+        earliest.earliest.max(change.earliest)
+    };
+    Some(Span::new(from, latest.latest))
 }

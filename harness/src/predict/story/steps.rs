@@ -3,6 +3,7 @@
 use super::process::{After, Frame, Wait, Want};
 use super::{World, listens};
 use crate::predict::facts::{Facts, Fate, InFlight};
+use crate::predict::limits;
 use crate::predict::span::Span;
 use crate::scenario::case::{Action, Payload, Step};
 
@@ -22,7 +23,14 @@ impl<'a> World<'a> {
             Wait::Accept(left) => self.accepts(p, left),
             Wait::Read { sock, want, .. } => self.reads(p, sock, want),
             Wait::Poll { sock, keyboard, .. } => Ok(self.polls(p, sock, keyboard)),
-            Wait::Full(sock) => Ok(self.fails(p, sock, "write")),
+            Wait::Full(sock) => {
+                let s = &self.socks[sock];
+                if s.exists && s.closed.is_none() && s.outgoing.is_none() {
+                    let read = self.socks[s.peer].unread_at;
+                    return Ok(self.wakes(p, Some(read)));
+                }
+                Ok(self.fails(p, sock, "write"))
+            }
             Wait::Until(_) | Wait::Connect(_) | Wait::Over => Ok(false),
         }
     }
@@ -56,7 +64,17 @@ impl<'a> World<'a> {
             }
             return Ok(());
         };
-        if !matches!(step.action, Action::Serve { .. }) {
+        // Not before its time, where that is known.
+        let process = &self.processes[p];
+        let acts = first_call(&step.action, process.lane.detector.poll.is_some())
+            .and_then(|call| process.next_act(call));
+        if let Some(at) = acts.filter(|at| at.earliest > self.now) {
+            self.processes[p].wait = Wait::Until(Span::at(at.earliest));
+            return Ok(());
+        }
+        if !matches!(step.action, Action::Serve { .. })
+            && let Some(frame) = self.processes[p].frames.last_mut()
+        {
             frame.next += 1;
         }
         self.act(p, step)?;
@@ -133,7 +151,9 @@ impl<'a> World<'a> {
                 if sock.is_none() && !*keyboard {
                     return self.over(p);
                 }
-                let deadline = timeout.map(|t| at.after(t));
+                self.processes[p].acted("poll");
+                let at = self.processes[p].at;
+                let deadline = timeout.map(|t| at.plus(limits::poll(t)));
                 self.processes[p].wait = Wait::Poll {
                     sock,
                     keyboard: *keyboard,
@@ -143,12 +163,16 @@ impl<'a> World<'a> {
             Action::Keyboard => self.processes[p].wait = Wait::Keyboard,
             Action::HalfClose => {
                 if let Some(sock) = self.conn(p, step) {
+                    self.processes[p].acted("shutdown");
+                    let at = self.processes[p].at;
                     self.send_fin(sock, at)?;
                 }
             }
             Action::Close { linger } => {
                 if let Some(sock) = self.conn(p, step) {
                     self.processes[p].open.retain(|(_, s)| *s != sock);
+                    self.processes[p].acted("close");
+                    let at = self.processes[p].at;
                     self.close(sock, at, linger.is_some_and(|l| l.is_zero()))?;
                 }
             }
@@ -212,7 +236,14 @@ impl<'a> World<'a> {
 
     /// A process ends; its descriptors close.
     pub(super) fn ends(&mut self, p: usize) -> Result<(), String> {
-        let at = self.processes[p].at.both(Span::at(self.now));
+        let now = Span::at(self.now).both(self.moment);
+        let mut at = self.processes[p].at.both(now);
+        let process = &self.processes[p];
+        let (label, boot) = &process.label;
+        if let Some(reaped) = self.moments.end(label, *boot, process.number) {
+            // Its descriptors close somewhere before it can be reaped.
+            at = Span::new(at.earliest, reaped);
+        }
         self.processes[p].alive = false;
         for (_, sock) in std::mem::take(&mut self.processes[p].open) {
             self.close(sock, at, false)?;
@@ -227,6 +258,20 @@ impl<'a> World<'a> {
     pub(super) fn facts(&self, p: usize, fate: Fate, in_flight: InFlight, several: bool) -> Facts {
         self.facts_of(self.processes[p].lane, fate, in_flight, several)
     }
+}
+
+/// The call a step begins with.
+fn first_call(action: &Action, polls: bool) -> Option<&'static str> {
+    Some(match action {
+        Action::Connect { .. } => "connect",
+        Action::Exchange { .. } | Action::Write { .. } => "write",
+        Action::Read { .. } | Action::Drain | Action::Echo if polls => "poll",
+        Action::Read { .. } | Action::Drain | Action::Echo => "read",
+        Action::Poll { .. } => "poll",
+        Action::HalfClose => "shutdown",
+        Action::Close { .. } => "close",
+        _ => return None,
+    })
 }
 
 fn size(data: &Payload) -> u64 {

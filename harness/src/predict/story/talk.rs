@@ -2,6 +2,7 @@
 
 use super::process::{Failure, Wait, Want};
 use super::{Evidence, World};
+use crate::predict::limits;
 use crate::predict::rule::RuleId;
 use crate::predict::span::Span;
 use crate::scenario::case::{Disposition, SignKind};
@@ -15,10 +16,20 @@ const SURELY_FULL: u64 = 8 << 20;
 impl World<'_> {
     /// read() begins, after poll() if the detector says so.
     pub(super) fn begin_read(&mut self, p: usize, sock: usize, want: Want) {
+        let polls = self.processes[p].lane.detector.poll.is_some();
+        self.processes[p].acted(if polls { "poll" } else { "read" });
         let process = &mut self.processes[p];
         let detector = &process.lane.detector;
-        let limit = detector.poll.or(detector.read_timeout);
-        let deadline = limit.filter(|l| !l.is_zero()).map(|l| process.at.after(l));
+        let wheel = self.kernel.wheel();
+        let deadline = match (detector.poll, detector.read_timeout) {
+            (Some(limit), _) => Some(limits::poll(limit)),
+            (None, Some(limit)) if !limit.is_zero() => {
+                let began = self.kernel.phase.later(process.at.earliest, wheel);
+                Some(limits::read(limit, wheel, began))
+            }
+            _ => None,
+        };
+        let deadline = deadline.map(|limit| process.at.plus(limit));
         process.wait = Wait::Read {
             sock,
             want,
@@ -31,8 +42,11 @@ impl World<'_> {
         let polled = self.processes[p].lane.detector.poll.is_some();
         let s = &mut self.socks[sock];
         if s.unread > 0 {
-            let (bytes, at) = (s.unread, s.unread_at);
+            let (bytes, at, writer) = (s.unread, s.unread_at, s.peer);
             s.unread = 0;
+            if self.socks[writer].closed.take().is_some() {
+                self.socks[writer].quiet_end = None;
+            }
             self.wakes(p, Some(at));
             match want {
                 Want::Exact(left) if left > bytes => {
@@ -122,6 +136,7 @@ impl World<'_> {
         if self.fails(p, sock, "write") {
             return Ok(false);
         }
+        self.processes[p].acted("write");
         let at = self.processes[p].at;
         if self.socks[sock].broken || self.socks[sock].fin_sent {
             let because = "the connection is gone for writing (after an RST, or a half-close)";
@@ -129,6 +144,13 @@ impl World<'_> {
             return Ok(false);
         }
         self.send(sock, bytes, at)?;
+        let s = &self.socks[sock];
+        if s.exists && s.outgoing.is_none() && self.socks[s.peer].unread >= SURELY_FULL {
+            self.socks[sock].closed = Some(at);
+            self.socks[sock].quiet_end = None;
+            self.processes[p].wait = Wait::Full(sock);
+            return Ok(false);
+        }
         let stuck = self.socks[sock].outgoing.as_ref().map_or(0, |o| o.bytes);
         match stuck {
             0..=SURELY_TAKEN => Ok(true),

@@ -3,18 +3,32 @@
 use std::time::Duration;
 
 use super::paths::Kind;
-use super::process::{Failure, Wait};
+use super::process::{Calling, Failure, Sock, Wait};
+use super::socket::{ASKED, ENTRIES_FAIL};
 use super::talk::own_limit;
 use super::{World, process};
+use crate::predict::errno;
 use crate::predict::facts::Fate;
 use crate::predict::keepalive::{End, ProbeFate, Quiet};
 use crate::predict::rule::RuleId;
 use crate::predict::span::{Span, Spans};
 use crate::predict::sysctls::Sysctls;
+use crate::predict::window::Closed;
 use crate::predict::words;
-use crate::scenario::case::SignKind;
+use crate::scenario::case::{Family, SignKind};
 
-impl World<'_> {
+impl Sock<'_> {
+    /// When probes got through again after a silence so long that neighbour
+    /// entries may have failed in it.
+    fn back_after_a_while(&self) -> Option<Span> {
+        let silent = self.probes.iter().find(|(_, f)| *f == ProbeFate::Lost)?.0;
+        let (back, fate) = self.probes.last()?;
+        let long = back.latest > silent.earliest + ENTRIES_FAIL;
+        (long && *fate == ProbeFate::Reset).then_some(*back)
+    }
+}
+
+impl<'a> World<'a> {
     /// Notes how keepalive's probes fare from now on.
     pub(super) fn note_probes(&mut self, sock: usize, change: Span) -> Result<(), String> {
         let s = &self.socks[sock];
@@ -27,10 +41,16 @@ impl World<'_> {
             // ignored (OutOfWindowIcmps).
             _ => ProbeFate::Lost,
         };
+        let soft = match self.paths.one_way(from, to, Kind::Ack)? {
+            // inet6_csk_xmit() keeps what routing says, ip_queue_xmit() does not.
+            Fate::OwnHost { soft, .. } if self.case.family == Family::Ipv6 => soft,
+            _ => None,
+        };
         let s = &mut self.socks[sock];
+        s.soft = soft;
         let before = s.probes.last().map_or(ProbeFate::Answered, |(_, f)| *f);
         if fate != before {
-            s.probes.push((change.since(s.since.earliest), fate));
+            s.probes.push((change, fate));
             s.quiet_end = None;
         }
         Ok(())
@@ -44,41 +64,74 @@ impl World<'_> {
                 .probes
                 .last()
                 .is_none_or(|(_, f)| *f == ProbeFate::Answered);
-            if !s.exists || !s.held || s.outgoing.is_some() || s.quiet_end.is_some() || harmless {
+            if !s.exists || !s.held || s.outgoing.is_some() || s.quiet_end.is_some() {
+                continue;
+            }
+            if let Some(since) = s.closed {
+                self.socks[sock].quiet_end = self.closed_window(sock, since);
+                continue;
+            }
+            if harmless {
                 continue;
             }
             let sysctls = Sysctls::of(self.case, s.host, self.kernel);
             let Some(settings) = sysctls.keepalive(&s.lane.detector) else {
                 continue;
             };
-            let life = |when: fn(&Span) -> Duration| Quiet {
-                settings,
-                received: s
-                    .received
-                    .iter()
-                    .map(|at| at.since(s.since.earliest))
-                    .collect(),
-                probes: s
-                    .probes
-                    .iter()
-                    .map(|(at, fate)| (when(at), *fate))
-                    .collect(),
-            };
-            let (wheel, phase) = (self.kernel.wheel(), self.kernel.phase);
-            let mut end = life(|at| at.earliest).end(wheel, phase);
-            if s.probes.iter().any(|(at, _)| !at.width().is_zero()) {
-                let other = life(|at| at.latest).end(wheel, phase);
-                end = End {
-                    dead: end.dead.and(other.dead),
-                    reset: end.reset.and(other.reset),
-                    may_live: end.may_live || other.may_live,
+            let wheel = self.kernel.wheel();
+            let begins = self.kernel.phase.later(s.since.earliest, wheel);
+            let mut end = End::default();
+            for (late, phase) in begins.within(s.since.width(), wheel) {
+                let zero = s.since.earliest + late;
+                let life = |when: fn(Span) -> Duration| Quiet {
+                    settings,
+                    received: s.received.iter().map(|at| at.since(zero)).collect(),
+                    probes: s
+                        .probes
+                        .iter()
+                        .map(|(at, fate)| (when(at.since(zero)), *fate))
+                        .collect(),
                 };
+                let mut ends = vec![life(|at| at.earliest).end(wheel, phase)];
+                if s.probes.iter().any(|(at, _)| !at.width().is_zero()) {
+                    ends.push(life(|at| at.latest).end(wheel, phase));
+                }
+                for one in ends {
+                    let later = |spans: Spans| spans.map(|span| span.after(late));
+                    end = End {
+                        dead: end.dead.and(later(one.dead)),
+                        reset: end.reset.and(later(one.reset)),
+                        may_live: end.may_live || one.may_live,
+                    };
+                }
             }
-            let from = s.since;
+            if let Some(back) = s.back_after_a_while() {
+                // A probe that waits for a neighbour's address goes out once it
+                // is known again.
+                let back = back.since(s.since.earliest).earliest;
+                let first = settings.idle + settings.interval;
+                let waits = |at: &Span| {
+                    let before = at.latest.saturating_sub(settings.interval);
+                    at.earliest > first && before + ASKED >= back
+                };
+                if let Some(at) = end.reset.hull().filter(waits) {
+                    end.reset = Spans::one(Span::new(at.earliest.min(back), at.latest));
+                }
+            }
+            let from = self.kernel.anchor(s.since);
             let shift = |spans: Spans| spans.map(|span| span.plus(from));
+            let mut ends = failure(end, &settings, self.kernel.hz, shift);
+            if let (Some(failure), Some(soft)) = (&mut ends, self.socks[sock].soft)
+                && failure.errno == errno::TIMED_OUT
+            {
+                failure.errno = soft;
+                failure
+                    .because
+                    .push_str("; the own host's routing left its error");
+                failure.rules.push(RuleId::SoftError);
+            }
             let forgotten = self.paths.memory.as_ref().is_some_and(|m| m.forgotten);
-            let mut quiet_end = failure(end, &settings, self.kernel.hz, shift);
-            if let Some(end) = quiet_end.as_mut().filter(|_| forgotten) {
+            if let Some(end) = ends.as_mut().filter(|_| forgotten) {
                 end.rules.push(RuleId::RouterMemory);
                 if end.errno == "ECONNRESET" {
                     end.because = "the router has forgotten the connection, and the first probe \
@@ -86,8 +139,52 @@ impl World<'_> {
                         .into();
                 }
             }
-            self.socks[sock].quiet_end = quiet_end;
+            self.socks[sock].quiet_end = ends;
         }
+    }
+
+    /// The end of a connection whose peer has no room, if it comes.
+    fn closed_window(&self, sock: usize, since: Span) -> Option<Failure> {
+        let s = &self.socks[sock];
+        let sysctls = Sysctls::of(self.case, s.host, self.kernel);
+        let user_timeout = s.lane.detector.user_timeout.filter(|t| !t.is_zero());
+        let closed = Closed {
+            rto_min: sysctls.rto_min,
+            rto_max: sysctls.rto_max,
+            retries2: sysctls.retries2,
+            user_timeout,
+            probes: s
+                .probes
+                .iter()
+                .map(|(at, fate)| (at.since(since.earliest).earliest, *fate))
+                .collect(),
+        };
+        let end = closed.end(self.kernel.wheel());
+        let open = |why: &str| Some(why.to_owned());
+        let (errno, at, open) = match (end.dead.is_empty(), end.reset.is_empty()) {
+            (true, true) => return None,
+            (false, true) => (errno::TIMED_OUT, end.dead, None),
+            (true, false) => ("ECONNRESET", end.reset, None),
+            (false, false) => (
+                errno::TIMED_OUT,
+                end.dead.and(end.reset),
+                open("whether the host is back before the last window probe"),
+            ),
+        };
+        let open = open.or_else(|| {
+            let why = "whether a window probe meets the fault depends on when the window was full";
+            end.may_live.then(|| why.to_owned())
+        });
+        Some(Failure {
+            errno: s
+                .soft
+                .filter(|_| errno == errno::TIMED_OUT)
+                .unwrap_or(errno),
+            at: at.map(|span| span.plus(since)),
+            because: words::closed(&closed),
+            rules: vec![RuleId::ClosedWindow, RuleId::TimerWheel],
+            open,
+        })
     }
 
     /// When the next of them is due.
@@ -101,6 +198,9 @@ impl World<'_> {
                 Wait::Read { deadline, .. } | Wait::Poll { deadline, .. } if !p.frozen => {
                     deadline.map(|d| d.earliest)
                 }
+                Wait::Connect(Calling {
+                    through: Some(at), ..
+                }) => Some(at.earliest),
                 Wait::Connect(calling) => {
                     Some(calling.fall.dead.hull()?.plus(calling.began).earliest)
                 }
@@ -190,6 +290,11 @@ impl World<'_> {
             Wait::Poll { deadline, .. } => {
                 if let Some(at) = due(deadline) {
                     self.shows(p, "poll", SignKind::Timeout, own_limit(at));
+                }
+            }
+            Wait::Connect(calling) if calling.through.is_some() => {
+                if let Some(at) = due(calling.through) {
+                    self.answers(p, calling, at);
                 }
             }
             Wait::Connect(calling) => {

@@ -1,0 +1,9 @@
+//! The check of the predictor: cases that nobody wrote, on stock kernels.
+
+pub mod dice;
+pub mod plan;
+pub mod shrink;
+pub mod simpler;
+pub mod table;
+pub mod text;
+pub mod trial;

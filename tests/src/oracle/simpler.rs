@@ -1,0 +1,68 @@
+//! A disagreement is easier to understand when nothing is in it that does not
+//! matter: each plan's simpler neighbours.
+
+use std::collections::BTreeMap;
+
+use super::plan::{Fault, Flying, Keepalive, Plan};
+
+impl Plan {
+    /// Plans with one thing less, or one thing plainer, the greatest steps first.
+    pub fn simpler(&self) -> Vec<Plan> {
+        let mut all: Vec<Plan> = Vec::new();
+        let mut with = |change: &dyn Fn(&mut Plan)| {
+            let mut plan = self.clone();
+            change(&mut plan);
+            plan.put_right();
+            if plan != *self && !all.contains(&plan) {
+                all.push(plan);
+            }
+        };
+        with(&|p| p.sysctls = BTreeMap::new());
+        with(&|p| p.keepalive = None);
+        with(&|p| p.user_timeout = None);
+        with(&|p| p.limit = None);
+        with(&|p| p.heals = None);
+        with(&|p| p.network = "link");
+        with(&|p| p.ipv6 = false);
+        with(&|p| p.us_server = false);
+        with(&|p| p.fault = Fault::Crash);
+        with(&|p| p.flying = Flying::Nothing);
+        with(&|p| p.flying = Flying::After { ms: 0, bytes: 1 });
+        for name in self.sysctls.keys() {
+            with(&|p| {
+                p.sysctls.remove(name);
+            });
+        }
+        with(&|p| p.at = 300);
+        with(&|p| {
+            if let Flying::After { ms, bytes } = &mut p.flying {
+                *bytes = 1;
+                *ms /= 2;
+            }
+        });
+        with(&|p| {
+            if let Some(k) = &mut p.keepalive {
+                *k = Keepalive {
+                    by_sysctl: false,
+                    count: k.count.div_ceil(2),
+                    ..*k
+                };
+            }
+        });
+        with(&|p| {
+            if let Some(k) = &mut p.keepalive {
+                (k.idle, k.interval) = (k.idle.div_ceil(2), k.interval.div_ceil(2));
+            }
+        });
+        with(&|p| p.user_timeout = p.user_timeout.map(|ms| ms.div_ceil(2)));
+        with(&|p| p.heals = p.heals.map(|ms| ms.div_ceil(2)));
+        with(&|p| {
+            if let Fault::Reboot(ms) | Fault::Shutdown(ms) | Fault::CrashForgotten(ms) =
+                &mut p.fault
+            {
+                *ms = ms.div_ceil(2);
+            }
+        });
+        all
+    }
+}
