@@ -53,7 +53,8 @@ pub struct Plan {
 
 /// What an endpoint says. Times are CLOCK_MONOTONIC nanoseconds, absolute.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "t", rename_all = "snake_case")]
+// Not internally tagged: the runner reads thousands, and would buffer each.
+#[serde(rename_all = "snake_case")]
 pub enum Report {
     /// The plan is read; the endpoint waits for `start`.
     Ready {

@@ -78,12 +78,12 @@ impl Speaker {
         let at = TEXT + self.written;
         self.memory.write(at, &[letter]);
         self.memory.write(at + 1, content);
-        for (position, _) in content
-            .iter()
-            .enumerate()
-            .filter(|(_, byte)| **byte == b'\n')
-        {
-            self.memory.write(at + 1 + position, b" ");
+        // JSON has none, and looking for one is much cheaper than for all.
+        if content.contains(&b'\n') {
+            let bytes = content.iter().enumerate();
+            for (position, _) in bytes.filter(|(_, byte)| **byte == b'\n') {
+                self.memory.write(at + 1 + position, b" ");
+            }
         }
         self.memory.write(at + 1 + content.len(), b"\n");
         self.written = (self.written + content.len() + 2).min(self.memory.len() - TEXT);

@@ -109,8 +109,12 @@ pub fn command_line(settings: &Settings) -> String {
         "audit=0",
         // Each look at the sockets (inet_diag) walks these tables, which every
         // namespace shares and which the kernel sizes by its memory.
-        "thash_entries=1024",
+        "thash_entries=256",
         "uhash_entries=256",
+        // The end of a namespace walks this one (tcp_metrics_flush_all()).
+        "tcpmhash_entries=64",
+        // khugepaged looks through the runner's hundreds of stacks.
+        "transparent_hugepage=never",
     ]);
     // Idle wake-ups: watchdogs, and accounting of memory and pressure.
     words.extend(["nowatchdog", "cgroup_disable=memory", "psi=0"]);
