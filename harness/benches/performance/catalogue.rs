@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use super::SCENARIOS;
 use super::numbers::{Targets, Times, heading, ratio};
 
 const HALFOPEN: &str = env!("CARGO_BIN_EXE_halfopen");
-const SCENARIOS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios.yaml");
 
 /// What several runs showed.
 #[derive(Debug, Default)]

@@ -8,6 +8,7 @@
 mod arms;
 mod catalogue;
 mod floor;
+mod guests;
 mod many;
 mod message;
 mod numbers;
@@ -16,10 +17,13 @@ mod shell;
 use std::error::Error;
 use std::process::ExitCode;
 
-use halfopen::sandbox;
 use halfopen::sys::schedule::{Prompt, wake_promptly};
+use halfopen::vm::{cases, guest};
+use halfopen::{endpoint, sandbox};
 
 use numbers::Targets;
+
+const SCENARIOS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios.yaml");
 
 /// How much is measured.
 #[derive(Debug, Clone, Copy)]
@@ -50,6 +54,9 @@ const QUICK: Effort = Effort {
 };
 
 fn main() -> ExitCode {
+    // A guest's first process, and its endpoints, are this program, too.
+    endpoint::serve_if_asked();
+    guest::serve_if_guest(cases::work);
     let mut effort = FULL;
     for argument in std::env::args().skip(1) {
         match argument.as_str() {
@@ -68,24 +75,33 @@ fn main() -> ExitCode {
         Ok(catalogue) => catalogue,
         Err(e) => return failed(&*e),
     };
+    let guests = match guests::measure(effort.cases.is_empty()) {
+        Ok(guests) => guests,
+        Err(e) => return failed(&*e),
+    };
     if let Err(e) = sandbox::enter() {
         return failed(&e);
     }
     // All that the arms start inherits it: other people's work on this machine
     // delays none of them, rather than each as chance will have it.
     wake_promptly(Prompt::Runner);
-    match report(effort, &catalogue) {
+    match report(effort, &catalogue, &guests) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(e) => failed(&*e),
     }
 }
 
-fn report(effort: Effort, catalogue: &catalogue::Catalogue) -> Result<bool, Box<dyn Error>> {
+fn report(
+    effort: Effort,
+    catalogue: &catalogue::Catalogue,
+    guests: &Result<guests::Lives, String>,
+) -> Result<bool, Box<dyn Error>> {
     let mut targets = Targets::default();
     arms::measure(effort.labs, &mut targets)?;
     many::measure(effort.many, &mut targets)?;
     catalogue.show(&mut targets);
+    guests::show(guests, &mut targets);
     Ok(targets.show())
 }
 
