@@ -42,7 +42,10 @@ fn kernel() -> Result<Kernel, Failed> {
 
 fn a_case() -> Result<Vec<Case>, Failed> {
     let cases = scenario::load(&catalogue())?.cases.into_iter();
-    Ok(cases.filter(|case| case.scenario == "orderly-close").take(1).collect())
+    Ok(cases
+        .filter(|case| case.scenario == "orderly-close")
+        .take(1)
+        .collect())
 }
 
 /// Nobody boots within a tenth of a second.
@@ -80,7 +83,14 @@ fn others_are_kept() -> Result<(), Failed> {
 fn ended_by(signal: Signal) -> Result<(), Failed> {
     let release = kernel()?.release;
     let mut run = program::command(&program::halfopen(), &root())
-        .args(["run", "--time", "virtual", "--kernel", &release, "host-crash"])
+        .args([
+            "run",
+            "--time",
+            "virtual",
+            "--kernel",
+            &release,
+            "host-crash",
+        ])
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()?;
