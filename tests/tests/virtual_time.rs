@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use halfopen::outcome::record::{Outcome, Verdict};
-use halfopen::outcome::tolerance::{ANOTHER_PROGRAM, REAL_TIME};
+use halfopen::outcome::tolerance::{ANOTHER_BUILD, REAL_TIME};
 use halfopen::scenario;
 use halfopen::scenario::case::Case;
 use halfopen::vm::cases::{self, Options};
@@ -79,6 +79,23 @@ fn same_build(release: &str) -> bool {
     std::fs::read_to_string(snapshots().join("kernel")).is_ok_and(|b| b.trim() == release)
 }
 
+/// Scenarios whose rows another build of this program may show otherwise, and
+/// why. Their verdicts are held to what the catalogue expects, and not more.
+const LEFT_TO_CHANCE: [(&str, &str); 3] = [
+    (
+        "host-replaced",
+        "neigh_rand_reach_time() decides which retransmission finds the new address",
+    ),
+    (
+        "vip-moves-unannounced-defaults",
+        "neigh_rand_reach_time() decides which retransmission finds the new address",
+    ),
+    (
+        "thousand-half-open-connections",
+        "a thousand share one processor: how many orphans are left at a moment",
+    ),
+];
+
 /// Rows of another build of the kernel agree within the tolerance of real
 /// time: its timers are the same, its instructions are not.
 fn whole_catalogue() -> Result<(), Failed> {
@@ -101,13 +118,17 @@ fn whole_catalogue() -> Result<(), Failed> {
         std::fs::write(&build, format!("{}\n", kernel.release))?;
     }
     let tolerance = if same_build || writing {
-        ANOTHER_PROGRAM
+        ANOTHER_BUILD
     } else {
         REAL_TIME
     };
     for outcome in &outcomes {
         if outcome.verdict != Verdict::AsExpected {
             return Err(format!("{}: {}", outcome.id, outcome.surprises.join("\n")).into());
+        }
+        let left = LEFT_TO_CHANCE.iter().any(|(s, _)| *s == outcome.scenario);
+        if left && !writing {
+            continue;
         }
         row::assert_row(
             &folder,
@@ -378,7 +399,7 @@ fn shows(name: &str) -> Result<(), Failed> {
         return Ok(page::replace(&file, &ran.stdout)?);
     }
     let tolerance = if same_build(&release) {
-        ANOTHER_PROGRAM
+        ANOTHER_BUILD
     } else {
         REAL_TIME
     };
