@@ -26,3 +26,7 @@ pub mod scenario;
 pub mod sys;
 pub mod tune;
 pub mod vm;
+
+// The unit tests of lab and doctor build networks, as an ordinary user, too.
+#[cfg(test)]
+crate::sandboxed!();
