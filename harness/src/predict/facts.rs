@@ -354,12 +354,18 @@ impl Facts {
             facts.unresolved(true, InFlight::Before)
         });
         let all = each.fold(at_once, Fall::or);
-        // Only some of the moments are tried.
+        // Only some of the moments are tried; and the last wait begins as much
+        // sooner or later as the entry fails.
         let hull = all.dead.hull()?;
+        let hull = Span::new(
+            hull.earliest.saturating_sub(NOTICED_WITHIN),
+            hull.latest.saturating_add(NOTICED_WITHIN),
+        );
         Some(Fall {
             dead: Spans::one(hull),
             because: format!(
-                "{}; the loss of the carrier is noticed within a second",
+                "{}; the loss of the carrier is noticed within a second, which moves the end by as \
+                 much",
                 all.because
             ),
             ..all

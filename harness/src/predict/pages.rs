@@ -4,7 +4,7 @@ use super::rule::RuleId;
 
 impl RuleId {
     /// All of them, in the order in which they are explained.
-    pub const ALL: [RuleId; 22] = [
+    pub const ALL: [RuleId; 23] = [
         RuleId::TimerWheel,
         RuleId::Keepalive,
         RuleId::KeepaliveUserTimeout,
@@ -26,6 +26,7 @@ impl RuleId {
         RuleId::EndOfFile,
         RuleId::Orphan,
         RuleId::OwnTimeLimit,
+        RuleId::Heartbeat,
         RuleId::NothingToNotice,
     ];
 
@@ -53,6 +54,7 @@ impl RuleId {
             RuleId::EndOfFile => "FIN",
             RuleId::Orphan => "Orphans",
             RuleId::OwnTimeLimit => "The program's own time limits",
+            RuleId::Heartbeat => "Heartbeats",
             RuleId::NothingToNotice => "Nothing to notice",
         }
     }
@@ -192,6 +194,14 @@ impl RuleId {
                 "SO_RCVTIMEO is a timer of the wheel, with its lateness; poll()'s limit is exact to \
                  a thousandth of itself, at most 0.1 s late (a process of real-time priority is \
                  woken at once)."
+            }
+            RuleId::Heartbeat => {
+                "A hearer of beats counts from the last one it heard, a sender of beats that are \
+                 answered from the first one without an answer; after the time limit, at its next \
+                 look if it only looks now and then, the peer counts as dead. So the sign comes \
+                 sooner after a fault the older the last beat was. A beat is data, too: an RST, an \
+                 ICMP error or tcp_retries2 can be first, and the first one wins. What a beat \
+                 proves is that the other *program* goes on, where keepalive asks its kernel."
             }
             RuleId::NothingToNotice => {
                 "Nothing is sent, or everything that is sent is answered, and no timer runs that \

@@ -27,6 +27,7 @@ pub enum RuleId {
     EndOfFile,
     Orphan,
     OwnTimeLimit,
+    Heartbeat,
     ConnectAnswer,
     NothingToNotice,
 }
@@ -56,6 +57,9 @@ impl RuleId {
             RuleId::Orphan => "tcp_orphan_retries() in tcp_write_timeout()",
             RuleId::OwnTimeLimit => {
                 "schedule_timeout() for SO_RCVTIMEO, select_estimate_accuracy() for poll(2)"
+            }
+            RuleId::Heartbeat => {
+                "the program itself; tcp_sendmsg_locked() for the beats, poll(2) for the looks"
             }
             RuleId::ConnectAnswer => "tcp_rcv_synsent_state_process(), tcp_v4_connect()",
             RuleId::NothingToNotice => "nothing is sent, so nothing can fail",

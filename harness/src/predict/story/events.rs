@@ -99,6 +99,7 @@ impl<'a> World<'a> {
                 mark_now = false;
             }
             Happening::Heal { what } => {
+                self.no_fin_under_way()?;
                 self.path_changes()?;
                 self.paths.heal(what.as_deref());
                 self.healed = Some((now.latest, None));

@@ -7,6 +7,7 @@
 
 mod calls;
 mod events;
+mod heart;
 mod nat;
 mod paths;
 mod process;
@@ -105,11 +106,6 @@ pub(super) fn tell(
     kernel: KernelFacts,
     moments: &Moments,
 ) -> Result<Told, Unpredictable> {
-    if case.lanes.iter().any(|l| l.detector.heartbeat.is_some()) {
-        return Err(Unpredictable {
-            why: "a heartbeat is the application's own; the rules are the kernel's".into(),
-        });
-    }
     if case.network.nats.len() > 1 {
         return Err(Unpredictable {
             why: "several routers that keep state of connections".into(),
@@ -213,7 +209,11 @@ impl<'a> World<'a> {
     fn next_time(&mut self) -> Option<Duration> {
         self.refresh();
         let later = self.later.iter().map(|(at, _)| *at);
-        later.chain(self.timers()).chain(self.memory_due()).min()
+        later
+            .chain(self.timers())
+            .chain(self.memory_due())
+            .chain(self.hearts_due())
+            .min()
     }
 
     /// Does everything whose time has come.

@@ -2,12 +2,13 @@
 
 use std::collections::VecDeque;
 
+use super::heart::{Heart, Signs};
 use crate::predict::facts::{Fall, Fate};
 use crate::predict::keepalive::ProbeFate;
 use crate::predict::moments::Act;
 use crate::predict::rule::RuleId;
 use crate::predict::span::{Span, Spans};
-use crate::scenario::case::{Lane, Step};
+use crate::scenario::case::{Lane, OnEof, Step};
 
 /// What a list of steps is followed by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +63,12 @@ pub(super) enum Wait<'a> {
     },
     /// connect() that nobody answers.
     Connect(Calling<'a>),
+    /// A server by poll(), for ever.
+    Multiplex {
+        slots: Option<u32>,
+        echo: bool,
+        on_eof: OnEof,
+    },
     /// write() into a full buffer.
     Full(usize),
     /// Its script is over; its sockets stay open.
@@ -215,6 +222,15 @@ pub(super) struct Sock<'a> {
     pub closed: Option<Span>,
     /// What a probe that its own host could not send has left (IPv6 only).
     pub soft: Option<&'static str>,
+    /// Its heart, if its lane has a heartbeat.
+    pub heart: Option<Heart<'a>>,
+    /// Beats and answers that it has sent and that have not arrived.
+    pub sending: Signs,
+    /// What has come and was not read, and when the last of it came.
+    pub heard: Signs,
+    pub heard_at: Span,
+    /// Its program knows that nothing more will come.
+    pub over: bool,
     /// The end that keepalive will bring, if nothing changes.
     pub quiet_end: Option<Failure>,
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::heart::Signs;
 use super::paths::Kind;
 use super::process::{Failure, Outgoing, Sock};
 use super::{RTT, World};
@@ -20,6 +21,9 @@ pub(super) const ENTRIES_FAIL: Duration = Duration::from_secs(8);
 pub(super) const ASKED: Duration = Duration::from_millis(3_300);
 /// The loss of a carrier is noticed within this.
 const NOTICED: Duration = Duration::from_millis(1_100);
+/// The round trip as TCP measures it by beats that nobody answers: their
+/// acknowledgments wait for TCP_DELACK_MIN (tcp_send_delayed_ack()), 40 ms and a tick.
+const ACK_DELAYED: Duration = Duration::from_millis(44);
 /// A window is full after this.
 const FILLING: Duration = Duration::from_millis(800);
 
@@ -66,9 +70,15 @@ impl<'a> World<'a> {
                 outgoing: None,
                 closed: None,
                 soft: None,
+                heart: None,
+                sending: Signs::default(),
+                heard: Signs::default(),
+                heard_at: at,
+                over: false,
                 quiet_end: None,
             });
         }
+        self.gets_heart(client, true, at);
         let name = self.name(p, name);
         self.processes[p].open.push((name, client));
         if let Some(waiting) = self.backlog.get_mut(&(to, port)) {
@@ -80,6 +90,7 @@ impl<'a> World<'a> {
     pub(super) fn adopt(&mut self, sock: usize, lane: &'a Lane, at: Span) {
         self.socks[sock].lane = lane;
         self.socks[sock].since = at;
+        self.gets_heart(sock, false, at);
     }
 
     pub(super) fn facts_of(
@@ -108,7 +119,11 @@ impl<'a> World<'a> {
             changed: Duration::ZERO,
             called: super::listens(lane),
             several,
-            rtt: RTT,
+            rtt: if lane.detector.heartbeat.is_some() {
+                (RTT.0, ACK_DELAYED)
+            } else {
+                RTT
+            },
         }
     }
 
@@ -240,8 +255,20 @@ impl<'a> World<'a> {
         }
         let from = self.socks[sock].host;
         self.router_hears(from, at);
-        self.socks[peer].unread += bytes;
-        self.socks[peer].unread_at = at;
+        if bytes > 0 {
+            self.socks[peer].unread += bytes;
+            self.socks[peer].unread_at = at;
+        }
+        let mut signs = std::mem::take(&mut self.socks[sock].sending);
+        signs.data |= bytes > 0;
+        if !signs.none() {
+            let heard = &mut self.socks[peer];
+            if heard.lane.detector.heartbeat.is_none() && signs.beats + signs.answers > 0 {
+                return Err("beats to a program that knows none".into());
+            }
+            heard.heard = heard.heard.plus(signs);
+            heard.heard_at = at;
+        }
         self.received(peer, at);
         if answered {
             self.received(sock, at);
@@ -315,7 +342,7 @@ impl<'a> World<'a> {
             return Ok(());
         }
         // Unread data makes it an abort: RFC 2525 2.17, tcp_close().
-        if abort || self.socks[sock].unread > 0 {
+        if abort || self.socks[sock].unread > 0 || self.socks[sock].heard.beats > 0 {
             self.socks[sock].exists = false;
             let peer = self.socks[sock].peer;
             let (from, to) = (self.socks[sock].host, self.socks[peer].host);
@@ -330,6 +357,16 @@ impl<'a> World<'a> {
 
     /// The kernel gives a connection up.
     pub(super) fn gives_up(&mut self, sock: usize, failure: Failure) {
+        let beat = !self.socks[sock].sending.none();
+        let data = self.socks[sock]
+            .outgoing
+            .as_ref()
+            .is_some_and(|o| o.bytes > 0);
+        let failure = if beat && !data {
+            failure.of_a_beat()
+        } else {
+            failure
+        };
         let s = &mut self.socks[sock];
         s.error = Some(failure);
         s.broken = true;

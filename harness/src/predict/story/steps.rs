@@ -13,7 +13,11 @@ impl<'a> World<'a> {
         if !self.processes[p].alive || self.processes[p].frozen {
             return Ok(false);
         }
+        if self.pulses(p) && self.pulse(p)? {
+            return Ok(true);
+        }
         match self.processes[p].wait.clone() {
+            Wait::Multiplex { .. } => self.multiplexes(p),
             Wait::Nothing => self.step(p).map(|()| true),
             Wait::Mark(mark) => Ok(self.wakes(p, self.marks.get(mark).copied())),
             Wait::Keyboard => {
@@ -66,7 +70,9 @@ impl<'a> World<'a> {
         };
         // Not before its time, where that is known.
         let process = &self.processes[p];
+        let beats = process.lane.detector.heartbeat.is_some();
         let acts = first_call(&step.action, process.lane.detector.poll.is_some())
+            .filter(|call| !beats || !matches!(*call, "read" | "poll"))
             .and_then(|call| process.next_act(call));
         if let Some(at) = acts.filter(|at| at.earliest > self.now) {
             self.processes[p].wait = Wait::Until(Span::at(at.earliest));
@@ -98,8 +104,16 @@ impl<'a> World<'a> {
             }
             Action::Accept { count } => self.processes[p].wait = Wait::Accept(*count),
             Action::Serve { .. } => self.processes[p].wait = Wait::Accept(1),
-            Action::Multiplex { .. } => {
-                return Err("a server by poll(): the rules know one connection at a time".into());
+            Action::Multiplex {
+                slots,
+                echo,
+                on_eof,
+            } => {
+                self.processes[p].wait = Wait::Multiplex {
+                    slots: *slots,
+                    echo: *echo,
+                    on_eof: *on_eof,
+                };
             }
             Action::Connect {
                 to,

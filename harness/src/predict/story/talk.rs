@@ -16,6 +16,15 @@ const SURELY_FULL: u64 = 8 << 20;
 impl World<'_> {
     /// read() begins, after poll() if the detector says so.
     pub(super) fn begin_read(&mut self, p: usize, sock: usize, want: Want) {
+        if self.processes[p].lane.detector.heartbeat.is_some() {
+            // One poll() for everything, without a limit of its own.
+            self.processes[p].wait = Wait::Read {
+                sock,
+                want,
+                deadline: None,
+            };
+            return;
+        }
         let polls = self.processes[p].lane.detector.poll.is_some();
         self.processes[p].acted(if polls { "poll" } else { "read" });
         let process = &mut self.processes[p];
@@ -39,7 +48,8 @@ impl World<'_> {
 
     /// read(), if there is anything to read. Whether it returned.
     pub(super) fn reads(&mut self, p: usize, sock: usize, want: Want) -> Result<bool, String> {
-        let polled = self.processes[p].lane.detector.poll.is_some();
+        let detector = &self.processes[p].lane.detector;
+        let polled = detector.poll.is_some() && detector.heartbeat.is_none();
         let s = &mut self.socks[sock];
         if s.unread > 0 {
             let (bytes, at, writer) = (s.unread, s.unread_at, s.peer);
@@ -144,6 +154,9 @@ impl World<'_> {
             return Ok(false);
         }
         self.send(sock, bytes, at)?;
+        if let Some(heart) = &mut self.socks[sock].heart {
+            heart.sent(at);
+        }
         let s = &self.socks[sock];
         if s.exists && s.outgoing.is_none() && self.socks[s.peer].unread >= SURELY_FULL {
             self.socks[sock].closed = Some(at);
