@@ -141,6 +141,18 @@ impl Fall {
         }
     }
 
+    /// The round trip as TCP measures it by beats that nobody answers: their
+    /// acknowledgments wait for up to 40 ms (TCP_DELACK_MIN,
+    /// tcp_send_delayed_ack()), so every RTO is up to 44 in 200 longer.
+    pub fn by_delayed_acks(self) -> Fall {
+        let longer = |span: Span| Span::new(span.earliest, span.latest.mul_f64(1.22));
+        Fall {
+            dead: self.dead.map(longer),
+            attempts: self.attempts.iter().map(|at| at.map(longer)).collect(),
+            ..self
+        }
+    }
+
     /// This one or that one: both are possible.
     pub fn or(self, other: Fall) -> Fall {
         let most = self.attempts.len().max(other.attempts.len());

@@ -215,7 +215,7 @@ fn heartbeats_count_from_the_last_beat_that_was_heard() {
 #[test]
 fn what_the_kernel_finds_before_the_heart_does_wins() {
     let cases = cases();
-    let id = "heartbeat-one-way/detector=one-way,fault=crash";
+    let id = "heartbeat-one-way/detector=one-way,fault=cut";
     let found = cases.iter().find(|c| c.id == id);
     let mut case = found.expect("it is there").clone();
     case.watch = vec!["client".into()];

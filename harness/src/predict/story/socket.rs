@@ -21,9 +21,6 @@ pub(super) const ENTRIES_FAIL: Duration = Duration::from_secs(8);
 pub(super) const ASKED: Duration = Duration::from_millis(3_300);
 /// The loss of a carrier is noticed within this.
 const NOTICED: Duration = Duration::from_millis(1_100);
-/// The round trip as TCP measures it by beats that nobody answers: their
-/// acknowledgments wait for TCP_DELACK_MIN (tcp_send_delayed_ack()), 40 ms and a tick.
-const ACK_DELAYED: Duration = Duration::from_millis(44);
 /// A window is full after this.
 const FILLING: Duration = Duration::from_millis(800);
 
@@ -119,11 +116,7 @@ impl<'a> World<'a> {
             changed: Duration::ZERO,
             called: super::listens(lane),
             several,
-            rtt: if lane.detector.heartbeat.is_some() {
-                (RTT.0, ACK_DELAYED)
-            } else {
-                RTT
-            },
+            rtt: RTT,
         }
     }
 
@@ -164,7 +157,11 @@ impl<'a> World<'a> {
         let sent = at;
         let fall = self
             .facts_of(lane, fate, InFlight::After, bytes > SEGMENT)
-            .armed(at, Facts::data_falls);
+            .armed(at, Facts::data_falls)
+            .map(|fall| match lane.detector.heartbeat {
+                Some(_) => fall.by_delayed_acks(),
+                None => fall,
+            });
         let at = self.kernel.anchor(at);
         let (from, to) = (
             self.socks[sock].host,
