@@ -94,13 +94,13 @@ fn timed(cell: &str) -> Option<(&str, Duration)> {
 
 #[cfg(test)]
 mod tests {
-    use halfopen::outcome::tolerance::ANOTHER_BUILD;
+    use halfopen::outcome::tolerance::ANOTHER_PROGRAM;
 
     use super::*;
 
     #[test]
     fn times_may_differ_a_little_and_words_not_at_all() {
-        let differ = |a: &str, b: &str| !differences(a, b, &ANOTHER_BUILD).is_empty();
+        let differ = |a: &str, b: &str| !differences(a, b, &ANOTHER_PROGRAM).is_empty();
         assert!(!differ("| x | ETIMEDOUT 29 s |", "| x | ETIMEDOUT 30 s |"));
         assert!(!differ(
             "| heartbeat lost 2 h 12 m |",

@@ -25,7 +25,7 @@ const LAST_WORDS: Duration = Duration::from_millis(200);
 /// well below one; the limit only keeps a stuck one from stopping everything.
 const DEATH: u16 = 1000;
 
-/// Makes the network what it is from the beginning; the case begins now.
+/// Makes the network what it is from the beginning.
 pub(super) fn conditions(life: &mut Life<'_>) -> Result<(), LabError> {
     let case = life.case;
     for (index, event) in case.events.iter().enumerate() {
@@ -34,13 +34,17 @@ pub(super) fn conditions(life: &mut Life<'_>) -> Result<(), LabError> {
             happen(life, event)?;
         }
     }
+    Ok(())
+}
+
+/// The case begins now.
+pub(super) fn begin(life: &mut Life<'_>) {
     let built_ns = life.t0_ns;
     life.t0_ns = monotonic_ns();
     for condition in &mut life.faults {
         condition.asked_ns -= life.t0_ns - built_ns;
         condition.took_ns -= life.t0_ns - built_ns;
     }
-    Ok(())
 }
 
 /// Does what is due.

@@ -12,7 +12,7 @@ use super::collect::Collector;
 use super::finish::{self, Collected};
 use super::marks::{LISTENERS, Marks, OTHERS};
 use super::restart::Restarting;
-use super::{Shared, happen, held, orphans};
+use super::{Shared, Turn, happen, held, orphans};
 use crate::endpoint::protocol::Report;
 use crate::endpoint::{Endpoint, Spec, THIS_PROGRAM};
 use crate::fault::{self, Undo};
@@ -24,7 +24,7 @@ use crate::observe::classify::{PortInfo, wire_record};
 use crate::observe::netstat::Sockets;
 use crate::outcome::record::{FaultRecord, Netstat, Outcome, Status};
 use crate::scenario::case::{Action, Case, KeepaliveBy, Lane, When};
-use crate::sys::clock::monotonic_ns;
+use crate::sys::clock::{monotonic_ns, sleep_until};
 use crate::sys::schedule::{Prompt, wake_promptly};
 
 /// How long processes may take to report that they are ready, or listening.
@@ -106,11 +106,11 @@ pub(super) struct Life<'a> {
     sockets: BTreeMap<String, Sockets>,
 }
 
-/// Runs one case from nothing to nothing; the lowest turn is built first.
-pub(super) fn live(case: &Case, turn: usize, shared: &Shared<'_>) -> Result<Outcome, LabError> {
-    let busy = shared.busy.take(turn);
+/// Runs one case from nothing to nothing.
+pub(super) fn live(case: &Case, turn: Turn, shared: &Shared<'_>) -> Result<Outcome, LabError> {
+    let (busy, moment_ns) = shared.take_busy(turn);
     let mut life = Life::build(case, shared)?;
-    life.start(shared)?;
+    life.start(shared, moment_ns)?;
     // In virtual time waiting is free, and the one processor is slow: a case
     // has it to itself until its first faults have struck.
     let mut busy = shared.options.virtual_time.then_some(busy);
@@ -174,7 +174,7 @@ impl<'a> Life<'a> {
     }
 
     /// Starts all lanes: first those that listen, then the others.
-    fn start(&mut self, shared: &Shared<'_>) -> Result<(), LabError> {
+    fn start(&mut self, shared: &Shared<'_>, moment_ns: Option<i64>) -> Result<(), LabError> {
         for lane in &self.case.lanes {
             self.spawn(lane, 0)?;
         }
@@ -184,6 +184,10 @@ impl<'a> Life<'a> {
             !listens(&r.lane) || r.collector.state.listening || r.collector.state.done
         })?;
         happen::conditions(self)?;
+        if let Some(at_ns) = moment_ns {
+            sleep_until(at_ns);
+        }
+        happen::begin(self);
         self.marks.set(OTHERS, self.t0_ns);
         for (index, event) in self.case.events.iter().enumerate() {
             if let When::At(at) = event.when

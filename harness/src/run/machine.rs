@@ -6,9 +6,11 @@ use std::path::PathBuf;
 
 use nix::time::{ClockId, clock_getres};
 
+use super::phase::Moments;
 use super::{Options, wheel};
 use crate::lab::pinned;
 use crate::outcome::environment::Environment;
+use crate::sys::clock::monotonic_ns;
 
 /// Timer ticks a second (CONFIG_HZ): the resolution of the coarse clocks is
 /// one tick (clock_getres(2); posix_get_coarse_res() in the kernel), so no
@@ -66,6 +68,12 @@ fn connection_objects() -> BTreeMap<String, u32> {
         Some((name.to_owned(), words.nth(2)?.parse().ok()?))
     });
     sizes.collect()
+}
+
+/// When cases may begin in virtual time; None when nobody can tell.
+pub(super) fn moments() -> Option<Moments> {
+    let hz = hz()?;
+    Some(Moments::of(wheel::stands(hz)?, hz, monotonic_ns()))
 }
 
 /// What a run's results depend on besides its cases.

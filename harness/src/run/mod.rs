@@ -9,6 +9,7 @@ mod life;
 pub mod machine;
 mod marks;
 mod orphans;
+mod phase;
 mod restart;
 mod schedule;
 mod wheel;
@@ -25,7 +26,9 @@ use crate::outcome::foresight;
 use crate::outcome::record::{Outcome, Status, Verdict};
 use crate::report::words::chain;
 use crate::scenario::case::{Action, Case, Clock, Step};
-use schedule::Slots;
+use crate::sys::clock::{monotonic_ns, sleep_until};
+use phase::{Moments, Place};
+use schedule::{Slot, Slots};
 
 /// How cases are run.
 #[derive(Debug, Default, Clone)]
@@ -101,19 +104,20 @@ pub fn run(
         descriptors: Slots::new(descriptors),
         interrupted: AtomicBool::new(false),
     };
-    // The longest first, so that it is not the last to start.
+    let moments = options.virtual_time.then(machine::moments).flatten();
+    let places = phase::places(cases, is_crowd);
     let mut order: Vec<usize> = (0..cases.len()).collect();
-    order.sort_by_key(|i| {
-        let case = &cases[*i];
-        // In virtual time all share one slow processor, and a thousand
-        // connections would keep it from those whose faults strike meanwhile.
-        let crowd = options.virtual_time && is_crowd(case);
-        (crowd, std::cmp::Reverse(expected_length(case)))
-    });
+    if let Some(moments) = moments {
+        let now_ns = monotonic_ns();
+        order.sort_by_key(|i| moments.next(places[*i], now_ns));
+    } else {
+        // The longest first, so that it is not the last to start.
+        order.sort_by_key(|i| std::cmp::Reverse(expected_length(&cases[*i])));
+    }
 
     std::thread::scope(|scope| {
         let (send, happened) = channel();
-        let shared = &shared;
+        let (shared, places) = (&shared, &places);
         for (turn, index) in order.into_iter().enumerate() {
             let case = &cases[index];
             if case.clock == Clock::Virtual && !options.virtual_time {
@@ -130,6 +134,10 @@ pub fn run(
                     let _descriptors = shared.descriptors.take_many(turn, descriptors::of(case));
                     // The receiver lives until every sender is gone.
                     let _ = send.send((index, None));
+                    let turn = Turn {
+                        number: turn,
+                        moment: moments.map(|m| (m, places[index])),
+                    };
                     let _ = send.send((index, Some(shared.outcome_of(case, turn))));
                 });
             if let Err(e) = started {
@@ -174,6 +182,15 @@ pub fn run(
     })
 }
 
+/// When it is a case's turn.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Turn {
+    /// Among those that wait, the lowest is next.
+    number: usize,
+    /// In virtual time, when it begins.
+    moment: Option<(Moments, Place)>,
+}
+
 /// What all cases of a run share.
 pub(crate) struct Shared<'a> {
     pub options: &'a Options,
@@ -184,7 +201,7 @@ pub(crate) struct Shared<'a> {
 }
 
 impl Shared<'_> {
-    fn outcome_of(&self, case: &Case, turn: usize) -> Outcome {
+    fn outcome_of(&self, case: &Case, turn: Turn) -> Outcome {
         if self.is_interrupted() {
             self.interrupted.store(true, Ordering::Relaxed);
             return finish::without_run(case, Status::NotRun("interrupted".into()));
@@ -201,6 +218,24 @@ impl Shared<'_> {
                 finish::without_run(case, Status::NotRun(chain(&e)))
             }
             Err(e) => finish::without_run(case, Status::Failed(chain(&e))),
+        }
+    }
+
+    /// Waits until a case is to be built, which keeps a processor busy; and tells
+    /// when it is to begin.
+    fn take_busy(&self, turn: Turn) -> (Slot<'_>, Option<i64>) {
+        loop {
+            let moment_ns = turn.moment.map(|(moments, place)| {
+                let at_ns = moments.next(place, monotonic_ns());
+                sleep_until(Moments::build_at(at_ns));
+                at_ns
+            });
+            let busy = self.busy.take(turn.number);
+            match moment_ns {
+                // Another one that was late itself has had it: next lap.
+                Some(at_ns) if Moments::is_late(at_ns, monotonic_ns()) => drop(busy),
+                _ => return (busy, moment_ns),
+            }
         }
     }
 

@@ -1,8 +1,10 @@
 //! Scripted endpoints on a real kernel: what they do, and what they say of it.
 //!
-//! Needs root, or a user namespace with a network (ci/test makes one).
+//! Needs root, or user namespaces.
 
 mod life;
 mod script;
 mod server;
 mod stage;
+
+halfopen::sandboxed!();
