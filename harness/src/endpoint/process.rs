@@ -146,10 +146,10 @@ fn live_with(inherited: OwnedFd) -> io::Result<()> {
 }
 
 /// Gives each mark its pipe; several names may share one.
-fn take_marks<'p>(
-    numbers: &'p BTreeMap<String, usize>,
+fn take_marks(
+    numbers: &BTreeMap<String, usize>,
     pipes: Vec<OwnedFd>,
-) -> io::Result<BTreeMap<&'p str, OwnedFd>> {
+) -> io::Result<BTreeMap<&str, OwnedFd>> {
     let mut pipes: Vec<Result<OwnedFd, &str>> = pipes.into_iter().map(Ok).collect();
     let mut marks = BTreeMap::<&str, OwnedFd>::new();
     for (name, &number) in numbers {
