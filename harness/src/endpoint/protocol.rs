@@ -6,7 +6,7 @@
 //! message of a socket) an endpoint gets descriptors, in this order:
 //!
 //! * the network namespace it lives in;
-//! * `reports`: a pipe it writes [`Report`]s to, one JSON object a line, each
+//! * `reports`: a pipe it writes [`Report`]s to (postcard, after a length), each
 //!   in one write() of less than PIPE_BUF bytes, so that forked children can
 //!   share it;
 //! * `keyboard`: a pipe the runner types into;
@@ -51,8 +51,6 @@ pub struct Plan {
 
 /// What an endpoint says. Times are CLOCK_MONOTONIC nanoseconds, absolute.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-// Not internally tagged: the runner reads thousands, and would buffer each.
-#[serde(rename_all = "snake_case")]
 pub enum Report {
     /// The plan is read; the endpoint waits for `start`.
     Ready {

@@ -15,7 +15,7 @@ use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::{Pid, getpgid, pipe2, setpgid};
 
 use super::protocol::{Plan, Report};
-use super::template;
+use super::{report, template};
 use crate::lab::error::LabError;
 use crate::lab::namespace::Namespace;
 use crate::outcome::record::ExitKind;
@@ -26,6 +26,9 @@ use crate::sys::{descriptors, passing};
 /// The running program, even when its file was replaced: what endpoints are
 /// started from, when its main() calls [`super::serve_if_asked`].
 pub const THIS_PROGRAM: &str = "/proc/self/exe";
+
+/// How much of a report pipe is read at once.
+const CHUNK: usize = 4096;
 
 /// What an endpoint is started with.
 #[derive(Debug, Clone, Copy)]
@@ -52,7 +55,7 @@ pub struct Spec<'a> {
 /// waits until their descriptors are closed.
 ///
 /// Its reports must be read as they come: an endpoint whose pipe is full (64 KiB,
-/// some 300 calls) stops at its next call until somebody reads.
+/// some 900 calls) stops at its next call until somebody reads.
 #[derive(Debug)]
 pub struct Endpoint {
     /// Its process id, and its process group's. It is this process's until the
@@ -61,8 +64,10 @@ pub struct Endpoint {
     pidfd: OwnedFd,
     reports: File,
     keyboard: File,
-    /// The beginning of a report that has not arrived in full.
+    /// What was read: the beginning of a report that has not arrived in full.
     partial: Vec<u8>,
+    /// How much of it is that.
+    filled: usize,
 }
 
 impl Endpoint {
@@ -132,6 +137,7 @@ impl Endpoint {
             reports: reports.into(),
             keyboard: keyboard.into(),
             partial: Vec::new(),
+            filled: 0,
         })
     }
 
@@ -151,23 +157,30 @@ impl Endpoint {
     /// # Errors
     /// InvalidData when something else than a report was written.
     pub fn read_reports(&mut self, out: &mut Vec<Report>) -> io::Result<bool> {
-        let mut buffer = [0; 16 * 1024];
         loop {
-            let bytes = match self.reports.read(&mut buffer) {
+            // What is beyond `filled` is zeroed once, not at each look.
+            if self.partial.len() < self.filled + CHUNK {
+                self.partial.resize(self.filled + CHUNK, 0);
+            }
+            let bytes = match self.reports.read(&mut self.partial[self.filled..]) {
                 Ok(0) => return Ok(true),
                 Ok(bytes) => bytes,
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(false),
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
                 Err(e) => return Err(e),
             };
-            self.partial.extend_from_slice(&buffer[..bytes]);
-            let mut rest = &self.partial[..];
-            while let Some(end) = rest.iter().position(|&byte| byte == b'\n') {
-                out.push(serde_json::from_slice(&rest[..end])?);
-                rest = &rest[end + 1..];
+            self.filled += bytes;
+            let mut used = 0;
+            while let Some((report, length)) = report::read(&self.partial[used..self.filled])? {
+                out.push(report);
+                used += length;
             }
-            let used = self.partial.len() - rest.len();
-            self.partial.drain(..used);
+            self.partial.copy_within(used..self.filled, 0);
+            self.filled -= used;
+            // A pipe gives all it has: a look more would only say so.
+            if bytes < CHUNK {
+                return Ok(false);
+            }
         }
     }
 
