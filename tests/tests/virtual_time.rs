@@ -192,7 +192,9 @@ fn twice_the_same() -> Result<(), Failed> {
 
 /// The host's clock in a guest, for what cannot jump.
 fn real_time() -> Result<(), Failed> {
-    let cases = cases(|case| case.scenario == "orderly-close" || case.scenario == "half-close-still-reads")?;
+    let cases = cases(|case| {
+        case.scenario == "orderly-close" || case.scenario == "half-close-still-reads"
+    })?;
     let options = Options {
         time: GuestTime::Real,
         ..Options::default()
