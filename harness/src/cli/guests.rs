@@ -117,10 +117,11 @@ fn tell(
             elapsed: life.wall,
         };
         output::remark(&format!(
-            "{}: {}; {} of guest time, {:.1} s of it the boot's",
+            "{}: {}; {} of guest time, its processor busy for {:.2} s; {:.1} s to boot",
             kernel.release,
             notes::totals(&finished),
             crate::report::span::human(Duration::from_secs(life.guest.as_secs())),
+            life.busy.as_secs_f64(),
             life.boot.as_secs_f64(),
         ));
     }

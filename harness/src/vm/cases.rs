@@ -245,6 +245,7 @@ fn together(lives: Vec<Result<Life, VmError>>) -> Result<Life, VmError> {
         let life = life?;
         whole = Some(whole.map_or(life, |so_far| Life {
             guest: so_far.guest + life.guest,
+            busy: so_far.busy + life.busy,
             wall: so_far.wall + life.wall,
             boot: so_far.boot + life.boot,
         }));
