@@ -116,12 +116,16 @@ fn tell(
             interrupted,
             elapsed: life.wall,
         };
+        // Not every kernel tells.
+        let busy = match life.busy {
+            Duration::ZERO => String::new(),
+            busy => format!(", its processor busy for {:.2} s", busy.as_secs_f64()),
+        };
         output::remark(&format!(
-            "{}: {}; {} of guest time, its processor busy for {:.2} s; {:.1} s to boot",
+            "{}: {}; {} of guest time{busy}; {:.1} s to boot",
             kernel.release,
             notes::totals(&finished),
             crate::report::span::human(Duration::from_secs(life.guest.as_secs())),
-            life.busy.as_secs_f64(),
             life.boot.as_secs_f64(),
         ));
     }

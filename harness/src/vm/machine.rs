@@ -55,7 +55,7 @@ pub struct Life {
     /// Guest time from its boot to the end.
     pub guest: Duration,
     /// Guest time of it in which the processor was busy. In virtual time that is
-    /// a nanosecond an instruction, whatever else this machine does.
+    /// a nanosecond an instruction, whatever else this machine does. 0: the kernel did not tell.
     pub busy: Duration,
     /// Real time from nothing to the end.
     pub wall: Duration,
