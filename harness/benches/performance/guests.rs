@@ -63,9 +63,10 @@ pub fn show(measured: &Result<Lives, String>, targets: &mut Targets) {
         let (guest, wall) = (life.guest.as_secs_f64(), life.wall.as_secs_f64());
         println!("  {what}");
         println!(
-            "    {guest:.0} s of guest time in {wall:.1} s, {:.1} s of it to boot: {:.0} guest seconds a second",
+            "    {guest:.0} s of guest time in {wall:.1} s, {:.1} s of it to boot: {:.0} guest seconds a second; {:.2} G instructions",
             life.boot.as_secs_f64(),
-            guest / wall.max(1e-9)
+            guest / wall.max(1e-9),
+            life.busy.as_secs_f64()
         );
         if index == 0 {
             targets.add(

@@ -116,8 +116,13 @@ fn tell(
             interrupted,
             elapsed: life.wall,
         };
+        // Not every kernel tells.
+        let busy = match life.busy {
+            Duration::ZERO => String::new(),
+            busy => format!(", its processor busy for {:.2} s", busy.as_secs_f64()),
+        };
         output::remark(&format!(
-            "{}: {}; {} of guest time, {:.1} s of it the boot's",
+            "{}: {}; {} of guest time{busy}; {:.1} s to boot",
             kernel.release,
             notes::totals(&finished),
             crate::report::span::human(Duration::from_secs(life.guest.as_secs())),

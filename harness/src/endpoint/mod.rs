@@ -1,7 +1,8 @@
 //! Who talks in a lab: scripted processes that report every call.
 //!
-//! An endpoint is this same program, started again on a host: `spawn` starts
-//! it, [`serve_if_asked`] is its whole life, `protocol` is what the two say.
+//! An endpoint is a copy of a small process of this same program, on a host:
+//! `spawn` asks the `template` for it, `process` ([`serve_if_asked`]) is its
+//! whole life, `protocol` is what the two say.
 
 mod calls;
 mod detector;
@@ -18,6 +19,7 @@ mod report;
 mod serve;
 mod sockets;
 mod spawn;
+mod template;
 
 pub use mark::Mark;
 pub use process::serve_if_asked;

@@ -1,51 +1,98 @@
 //! An endpoint's whole life.
 
 use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
-use std::fs::File;
-use std::io::{self, Read};
+use std::convert::Infallible;
+use std::ffi::{CString, OsStr, OsString};
+use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 
 use nix::fcntl::{OFlag, open};
 use nix::poll::{PollFd, PollFlags, PollTimeout};
+use nix::sched::{CloneFlags, setns};
 use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
+use nix::unistd::Pid;
 
 use super::interpret::{Flow, Script};
-use super::protocol::{ENDPOINT_ARG, Plan};
+use super::protocol::{Plan, TEMPLATE_ARG};
 use super::report::Reporter;
 use super::sockets::Sockets;
 use crate::scenario::case::Disposition;
 use crate::sys::inherit::{close_others, take_inherited};
 use crate::sys::schedule::{Prompt, wake_promptly};
-use crate::sys::{descriptors, processes, signals};
+use crate::sys::{descriptors, passing, processes, signals};
 
-/// Becomes an endpoint, and never returns, when this process was started as
-/// one. Every program that runs cases calls this first thing in main(): the
-/// endpoints are the same program, started again.
+/// Becomes the template of endpoints, and never returns, when this process was
+/// started as that. Every program that runs cases calls this first thing in
+/// main(): the template is the same program, started again, and each endpoint a
+/// copy of it.
 ///
 /// Otherwise it returns at once and has done nothing.
 pub fn serve_if_asked() {
     let mut arguments = std::env::args_os().skip(1);
-    if arguments.next().as_deref() != Some(OsStr::new(ENDPOINT_ARG)) {
+    if arguments.next().as_deref() != Some(OsStr::new(TEMPLATE_ARG)) {
         return;
     }
-    if let Err(e) = live(arguments.next()) {
-        eprintln!("endpoint failed to start: {e}");
+    if let Err(e) = be_template(arguments) {
+        eprintln!("the template of endpoints failed: {e}");
     }
     std::process::exit(1)
 }
 
+/// Makes an endpoint of each plan that comes, until the runner is gone. Comes
+/// back only when it failed.
+fn be_template(arguments: impl Iterator<Item = OsString>) -> io::Result<()> {
+    let numbers: Vec<i32> = arguments
+        .map(|number| number.to_str().and_then(|number| number.parse().ok()))
+        .collect::<Option<_>>()
+        .unwrap_or_default();
+    let &[socket, lifeline] = numbers.as_slice() else {
+        return Err(invalid(
+            "its arguments are not the numbers of two descriptors",
+        ));
+    };
+    close_others(&numbers);
+    let socket = UnixStream::from(take_inherited(socket)?);
+    let lifeline = take_inherited(lifeline)?;
+    // As promptly as who asks: a lane may be started while others are timed.
+    wake_promptly(Prompt::Runner);
+    loop {
+        let Some((plan, given)) = passing::receive(&socket)? else {
+            std::process::exit(0);
+        };
+        let answer = match processes::fork_for_parent() {
+            Ok(Some(child)) => child,
+            Ok(None) => {
+                drop(socket);
+                let Err(e) = live(&plan, given, lifeline);
+                eprintln!("endpoint failed to start: {e}");
+                std::process::exit(1);
+            }
+            Err(errno) => -(errno as i32),
+        };
+        (&mut &socket).write_all(&answer.to_le_bytes())?;
+    }
+}
+
 /// Reads the plan, waits for `start`, runs the script, waits for its end.
 /// Comes back only when the start failed.
-fn live(plan: Option<OsString>) -> io::Result<()> {
-    let plan = read_plan(plan)?;
-    let mut numbers = vec![plan.reports, plan.keyboard, plan.lifeline];
-    numbers.extend(plan.marks.values());
-    close_others(&numbers);
+fn live(plan: &[u8], given: Vec<OwnedFd>, lifeline: OwnedFd) -> io::Result<Infallible> {
+    // Its runner does the same, and may want to end it before it gets here.
+    nix::unistd::setpgid(Pid::from_raw(0), Pid::from_raw(0))?;
+    live_with(lifeline)?;
+    let plan: Plan = serde_json::from_slice(plan)
+        .map_err(|e| invalid(&format!("its plan cannot be read: {e}")))?;
+    let mut given = given.into_iter();
+    let mut next = || {
+        given
+            .next()
+            .ok_or_else(|| invalid("a descriptor is missing"))
+    };
+    let (namespace, reports, keyboard) = (next()?, next()?, next()?);
+    setns(namespace, CloneFlags::CLONE_NEWNET)?;
     plan.descriptor_limit
         .map_or(Ok(()), descriptors::set_limit)?;
-    live_with(take_inherited(plan.lifeline)?)?;
     signals::unblock_all()?;
     // Rust's start-up ignored SIGPIPE; what the runner's parent ignored was inherited.
     for (signal, disposition) in [
@@ -55,12 +102,16 @@ fn live(plan: Option<OsString>) -> io::Result<()> {
     ] {
         signals::set_disposition(signal, disposition == Disposition::Ignore)?;
     }
+    // What `ps -o comm` shows, cut to 15 bytes. Nothing depends on it.
+    if let Ok(name) = CString::new(format!("halfopen-{}", plan.lane.name)) {
+        let _ = nix::sys::prctl::set_name(&name);
+    }
     let mut script = Script {
         plan: &plan,
-        reporter: Reporter::new(take_inherited(plan.reports)?),
+        reporter: Reporter::new(reports),
         sockets: Sockets::default(),
-        keyboard: take_inherited(plan.keyboard)?,
-        marks: take_marks(&plan.marks)?,
+        keyboard,
+        marks: take_marks(&plan.marks, given.collect())?,
     };
     wake_promptly(Prompt::Endpoint);
     script.reporter.ready();
@@ -73,15 +124,6 @@ fn live(plan: Option<OsString>) -> io::Result<()> {
     loop {
         nix::unistd::pause();
     }
-}
-
-fn read_plan(number: Option<OsString>) -> io::Result<Plan> {
-    let number = number
-        .and_then(|number| number.to_str()?.parse().ok())
-        .ok_or_else(|| invalid("its second argument is not the number of a descriptor"))?;
-    let mut json = Vec::new();
-    File::from(take_inherited(number)?).read_to_end(&mut json)?;
-    serde_json::from_slice(&json).map_err(|e| invalid(&format!("its plan cannot be read: {e}")))
 }
 
 /// From now on this process dies when the runner does.
@@ -103,16 +145,21 @@ fn live_with(inherited: OwnedFd) -> io::Result<()> {
     Ok(())
 }
 
-/// Takes over the marks' pipes; several names may share one.
-fn take_marks(numbers: &BTreeMap<String, i32>) -> io::Result<BTreeMap<&str, OwnedFd>> {
-    let mut first = BTreeMap::<i32, &str>::new();
+/// Gives each mark its pipe; several names may share one.
+fn take_marks(
+    numbers: &BTreeMap<String, usize>,
+    pipes: Vec<OwnedFd>,
+) -> io::Result<BTreeMap<&str, OwnedFd>> {
+    let mut pipes: Vec<Result<OwnedFd, &str>> = pipes.into_iter().map(Ok).collect();
     let mut marks = BTreeMap::<&str, OwnedFd>::new();
     for (name, &number) in numbers {
-        let taken = match first.get(&number).and_then(|name| marks.get(name)) {
-            Some(shared) => shared.try_clone()?,
-            None => take_inherited(number)?,
+        let pipe = pipes
+            .get_mut(number)
+            .ok_or_else(|| invalid("a mark's descriptor is missing"))?;
+        let taken = match std::mem::replace(pipe, Err(name)) {
+            Ok(pipe) => pipe,
+            Err(first) => marks[first].try_clone()?,
         };
-        first.entry(number).or_insert(name);
         marks.insert(name, taken);
     }
     Ok(marks)

@@ -1,18 +1,22 @@
 //! What runner and endpoint say to each other.
 //!
-//! An endpoint is a process of this same program (see [`super::serve_if_asked`]).
-//! It inherits the descriptor of its plan, and others whose numbers the plan names:
+//! An endpoint is a process of this same program (see [`super::serve_if_asked`]):
+//! a copy of the *template*, which the runner starts once, and which waits with
+//! one thread and next to no memory for plans. With its [`Plan`] (JSON, in one
+//! message of a socket) an endpoint gets descriptors, in this order:
 //!
-//! * `plan`: a memfd with the [`Plan`] as JSON;
-//! * `reports`: a pipe it writes [`Report`]s to, one JSON object a line, each
+//! * the network namespace it lives in;
+//! * `reports`: a pipe it writes [`Report`]s to (postcard, after a length), each
 //!   in one write() of less than PIPE_BUF bytes, so that forked children can
 //!   share it;
+//! * `keyboard`: a pipe the runner types into;
 //! * one pipe per mark: the runner (or, through the runner, another lane) sets a
 //!   mark by closing the writing end, so that any number of processes see it as
 //!   a hang-up, at once and for ever;
-//! * `keyboard`: a pipe the runner types into;
-//! * `lifeline`: a pipe that the runner holds open; when the runner ends, however
-//!   it ended, the kernel kills the endpoint and its children.
+//!
+//! From the template it has the `lifeline`: a pipe that the runner holds open;
+//! when the runner ends, however it ended, the kernel kills the endpoint and its
+//! children.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -22,9 +26,9 @@ use serde::{Deserialize, Serialize};
 use crate::outcome::record::{CallResult, ExitKind};
 use crate::scenario::case::Lane;
 
-/// The hidden first argument that makes this program an endpoint; the second
-/// is the number of the plan's descriptor.
-pub const ENDPOINT_ARG: &str = "__halfopen-endpoint";
+/// The hidden first argument that makes this program the template of endpoints;
+/// the others are the numbers of its socket and of the lifeline.
+pub const TEMPLATE_ARG: &str = "__halfopen-endpoints";
 
 /// What an endpoint is to do.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -37,24 +41,16 @@ pub struct Plan {
     pub default_peer: Option<String>,
     /// Bind listeners to this address.
     pub own_address: IpAddr,
-    /// Descriptor of the report pipe.
-    pub reports: i32,
-    /// Descriptor of the keyboard.
-    pub keyboard: i32,
-    /// Descriptor of the lifeline.
-    pub lifeline: i32,
     /// RLIMIT_NOFILE to live under, soft and hard: the runner raised its own.
     pub descriptor_limit: Option<(u64, u64)>,
-    /// Descriptors of the marks' pipes (reading ends) by mark.
-    pub marks: BTreeMap<String, i32>,
+    /// Which of the pipes is each mark's, counted from 0.
+    pub marks: BTreeMap<String, usize>,
     /// The mark that lets the endpoint go, after it reported `ready`.
     pub start: String,
 }
 
 /// What an endpoint says. Times are CLOCK_MONOTONIC nanoseconds, absolute.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-// Not internally tagged: the runner reads thousands, and would buffer each.
-#[serde(rename_all = "snake_case")]
 pub enum Report {
     /// The plan is read; the endpoint waits for `start`.
     Ready {

@@ -149,7 +149,9 @@ impl Pulse<'_> {
         let Some(index) = self.sockets.by_id(id) else {
             return;
         };
-        let mut buffer = vec![0; CHUNK];
+        // Taken for the while: a new one would be cleared each time.
+        let mut buffer = std::mem::take(&mut self.sockets.buffer);
+        buffer.resize(CHUNK, 0);
         let socket = self.sockets.at_mut(index);
         let site = Site {
             conn: socket.name.as_deref(),
@@ -172,17 +174,19 @@ impl Pulse<'_> {
                 }
             }
         }
+        self.sockets.buffer = buffer;
     }
 
     /// Sends the beats that are due and looks for silence where it is time to.
     /// A socket that was closed for silence.
     fn beat_and_look(&mut self) -> Option<Gone> {
         for index in 0..self.sockets.len() {
-            let now = monotonic_ns();
             let socket = self.sockets.at_mut(index);
-            if socket.kind == Kind::Listener {
+            // A thousand connections without a heart need no look at the clock.
+            if socket.kind == Kind::Listener || socket.heart.due().is_none() {
                 continue;
             }
+            let now = monotonic_ns();
             let site = Site {
                 conn: socket.name.as_deref(),
                 line: self.line,

@@ -6,7 +6,6 @@ use std::os::fd::OwnedFd;
 
 use nix::errno::Errno;
 use nix::unistd::ForkResult;
-use serde_json::to_writer;
 
 use super::protocol::Report;
 use crate::outcome::record::{CallResult, ExitKind};
@@ -31,7 +30,6 @@ pub(super) struct Site<'a> {
 pub(super) struct Reporter {
     pipe: File,
     pid: i32,
-    line: Vec<u8>,
 }
 
 impl Reporter {
@@ -40,7 +38,6 @@ impl Reporter {
         Reporter {
             pipe: pipe.into(),
             pid: own_pid(),
-            line: Vec::with_capacity(256),
         }
     }
 
@@ -183,34 +180,24 @@ impl Reporter {
     }
 
     fn say(&mut self, report: &Report) {
-        self.line.clear();
-        if let Err(e) = to_writer(&mut self.line, report) {
-            return self.say_broken(&format!("a report cannot be written as JSON: {e}"));
-        }
-        self.line.push(b'\n');
-        if self.line.len() > LONGEST {
-            return self.say_broken(
-                "a report is longer than PIPE_BUF: shorten the names of marks and connections",
-            );
-        }
-        self.send();
-    }
-
-    /// Of limited length, so that it cannot fail as the report it stands for.
-    fn say_broken(&mut self, why: &str) {
-        let why: String = why.chars().take(200).collect();
-        self.line.clear();
-        if to_writer(&mut self.line, &Report::Broken { pid: self.pid, why }).is_ok() {
-            self.line.push(b'\n');
-            self.send();
+        let mut buffer = [0; LONGEST];
+        match write(report, &mut buffer) {
+            Ok(length) => self.send(&buffer[..length]),
+            // Of limited length, so that it cannot fail as the report it stands for.
+            Err(e) => {
+                let why: String = e.to_string().chars().take(200).collect();
+                if let Ok(length) = write(&Report::Broken { pid: self.pid, why }, &mut buffer) {
+                    self.send(&buffer[..length]);
+                }
+            }
         }
     }
 
     /// One write(): atomic, so it is all or nothing, and only a signal handler
     /// (a fork server's) can make it nothing.
-    fn send(&mut self) {
+    fn send(&mut self, message: &[u8]) {
         loop {
-            match self.pipe.write(&self.line) {
+            match self.pipe.write(message) {
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Ok(_) => return,
                 // Nobody reads any more: the runner is gone.
@@ -220,6 +207,45 @@ impl Reporter {
     }
 }
 
+/// A report's length, before its bytes.
+type Head = [u8; 2];
+
+/// Puts a report into `buffer`: how long it is there.
+fn write(report: &Report, buffer: &mut [u8; LONGEST]) -> io::Result<usize> {
+    let (head, body) = buffer.split_at_mut(size_of::<Head>());
+    let length = match postcard::to_slice(report, body) {
+        Ok(written) => written.len(),
+        Err(postcard::Error::SerializeBufferFull) => {
+            return Err(io::Error::other(
+                "a report is longer than PIPE_BUF: shorten the names of marks and connections",
+            ));
+        }
+        Err(e) => return Err(io::Error::other(format!("a report cannot be written: {e}"))),
+    };
+    let short = u16::try_from(length).map_err(io::Error::other)?;
+    head.copy_from_slice(&short.to_le_bytes());
+    Ok(head.len() + length)
+}
+
+/// The report that `bytes` begin with, and how many of them it is; None when it
+/// has not arrived in full.
+///
+/// # Errors
+/// InvalidData when it is none.
+pub(super) fn read(bytes: &[u8]) -> io::Result<Option<(Report, usize)>> {
+    let Some((head, rest)) = bytes.split_first_chunk::<{ size_of::<Head>() }>() else {
+        return Ok(None);
+    };
+    let Some(body) = rest.get(..usize::from(u16::from_le_bytes(*head))) else {
+        return Ok(None);
+    };
+    let report = postcard::from_bytes(body).map_err(|e| {
+        let why = format!("a report cannot be read: {e}");
+        io::Error::new(io::ErrorKind::InvalidData, why)
+    })?;
+    Ok(Some((report, head.len() + body.len())))
+}
+
 /// -1 and an errno, by name.
 pub(super) fn errno_result(errno: Errno) -> CallResult {
     CallResult::Errno(format!("{errno:?}"))
@@ -227,4 +253,42 @@ pub(super) fn errno_result(errno: Errno) -> CallResult {
 
 fn own_pid() -> i32 {
     nix::unistd::getpid().as_raw()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_arrives_as_it_was_said_and_only_in_full() {
+        let report = Report::End {
+            pid: 7,
+            began: -1,
+            at: i64::MAX,
+            result: CallResult::Ready(vec!["socket:IN|RDHUP".into()]),
+        };
+        let mut buffer = [0; LONGEST];
+        let length = write(&report, &mut buffer).expect("it is short");
+        assert_eq!(
+            read(&buffer[..length]).expect("it is one"),
+            Some((report, length))
+        );
+        for part in 0..length {
+            assert_eq!(read(&buffer[..part]).expect("a part of one"), None);
+        }
+        let stray = [2, 0, 0xff, 0xff];
+        let e = read(&stray).expect_err("no report has this number");
+        assert_eq!(e.kind(), io::ErrorKind::InvalidData);
+    }
+
+    #[test]
+    fn a_report_that_is_too_long_is_told_with_the_cure() {
+        let report = Report::Mark {
+            pid: 7,
+            mark: "m".repeat(LONGEST),
+            at: 0,
+        };
+        let e = write(&report, &mut [0; LONGEST]).expect_err("it does not fit");
+        assert!(e.to_string().contains("shorten"), "{e}");
+    }
 }

@@ -75,6 +75,8 @@ impl AsFd for Socket {
 /// Every open socket of a script, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Sockets {
+    /// What is read goes here first.
+    pub buffer: Vec<u8>,
     open: Vec<Socket>,
     unnamed: u32,
     made: u32,

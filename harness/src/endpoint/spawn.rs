@@ -1,34 +1,34 @@
 //! The runner's side: starts endpoints, hears and ends them.
 
 use std::collections::BTreeMap;
-use std::ffi::CString;
 use std::fs::File;
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, Read, Write};
 use std::net::IpAddr;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
-use std::sync::OnceLock;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout};
-use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
-use nix::unistd::{Pid, getpgid, pipe2};
+use nix::unistd::{Pid, getpgid, pipe2, setpgid};
 
-use super::protocol::{ENDPOINT_ARG, Plan, Report};
+use super::protocol::{Plan, Report};
+use super::{report, template};
 use crate::lab::error::LabError;
 use crate::lab::namespace::Namespace;
 use crate::outcome::record::ExitKind;
 use crate::scenario::case::{Action, Lane, Step};
-use crate::sys::descriptors;
-use crate::sys::inherit::spawn_inheriting;
 use crate::sys::processes::pidfd_open;
+use crate::sys::{descriptors, passing};
 
 /// The running program, even when its file was replaced: what endpoints are
 /// started from, when its main() calls [`super::serve_if_asked`].
 pub const THIS_PROGRAM: &str = "/proc/self/exe";
+
+/// How much of a report pipe is read at once.
+const CHUNK: usize = 4096;
 
 /// What an endpoint is started with.
 #[derive(Debug, Clone, Copy)]
@@ -55,7 +55,7 @@ pub struct Spec<'a> {
 /// waits until their descriptors are closed.
 ///
 /// Its reports must be read as they come: an endpoint whose pipe is full (64 KiB,
-/// some 300 calls) stops at its next call until somebody reads.
+/// some 900 calls) stops at its next call until somebody reads.
 #[derive(Debug)]
 pub struct Endpoint {
     /// Its process id, and its process group's. It is this process's until the
@@ -64,8 +64,10 @@ pub struct Endpoint {
     pidfd: OwnedFd,
     reports: File,
     keyboard: File,
-    /// The beginning of a report that has not arrived in full.
+    /// What was read: the beginning of a report that has not arrived in full.
     partial: Vec<u8>,
+    /// How much of it is that.
+    filled: usize,
 }
 
 impl Endpoint {
@@ -78,8 +80,7 @@ impl Endpoint {
         let failed = |e: io::Error| {
             LabError::system(format!("start an endpoint for lane {}", spec.lane.name), e)
         };
-        let marks = needed_marks(spec)?;
-        let lifeline = lifeline().map_err(failed)?;
+        let (marks, pipes) = needed_marks(spec)?;
         let (reports, reports_there) = pipe2(OFlag::O_CLOEXEC).map_err(|e| failed(e.into()))?;
         let (keyboard_there, keyboard) = pipe2(OFlag::O_CLOEXEC).map_err(|e| failed(e.into()))?;
         // Our ends only: the runner never waits for an endpoint, which may be frozen.
@@ -91,40 +92,38 @@ impl Endpoint {
             addresses: spec.addresses.clone(),
             default_peer: spec.default_peer.map(str::to_owned),
             own_address: spec.own_address,
-            reports: reports_there.as_raw_fd(),
-            keyboard: keyboard_there.as_raw_fd(),
-            lifeline: lifeline.as_raw_fd(),
             descriptor_limit: descriptors::original_limit(),
             marks,
             start: spec.start.to_owned(),
         };
-        let plan_file = write_plan(&plan).map_err(failed)?;
-
-        let mut inherited = vec![
-            plan_file.as_raw_fd(),
-            plan.reports,
-            plan.keyboard,
-            plan.lifeline,
-        ];
-        inherited.extend(plan.marks.values());
-        let words = [
-            // What `ps` shows.
-            format!("halfopen-{}", spec.lane.name),
-            ENDPOINT_ARG.to_owned(),
-            plan_file.as_raw_fd().to_string(),
-        ];
-        let words = words
-            .map(CString::new)
-            .into_iter()
-            .collect::<Result<Vec<_>, _>>();
-        let words = words.map_err(|e| failed(e.into()))?;
-        let start = || spawn_inheriting(spec.program, &words, &inherited);
-        let child = match spec.namespace {
-            Some(namespace) => namespace.enter(start)?,
-            None => start(),
+        let plan = serde_json::to_vec(&plan).map_err(|e| failed(e.into()))?;
+        let own;
+        let namespace = match spec.namespace {
+            Some(namespace) => namespace.as_fd(),
+            None => {
+                own = File::open("/proc/thread-self/ns/net").map_err(failed)?;
+                own.as_fd()
+            }
         };
+        let mut given = vec![
+            namespace.as_raw_fd(),
+            reports_there.as_raw_fd(),
+            keyboard_there.as_raw_fd(),
+        ];
+        given.extend(pipes);
+        if given.len() > passing::MOST {
+            return Err(LabError::Plan(format!(
+                "lane {} waits for {} marks; it can wait for {}",
+                spec.lane.name,
+                given.len() - FIXED,
+                passing::MOST - FIXED
+            )));
+        }
+        let pid = template::copy(spec.program, &plan, &given).map_err(failed)?;
+        // It does the same; whoever is first, its group is there from now on.
+        let group = Pid::from_raw(pid);
+        let _ = setpgid(group, group);
         // It is neither ended nor reaped by anybody else: that is ours to do.
-        let pid = child.map_err(failed)?.as_raw();
         let pidfd = match pidfd_open(pid) {
             Ok(pidfd) => pidfd,
             Err(e) => {
@@ -138,6 +137,7 @@ impl Endpoint {
             reports: reports.into(),
             keyboard: keyboard.into(),
             partial: Vec::new(),
+            filled: 0,
         })
     }
 
@@ -157,23 +157,30 @@ impl Endpoint {
     /// # Errors
     /// InvalidData when something else than a report was written.
     pub fn read_reports(&mut self, out: &mut Vec<Report>) -> io::Result<bool> {
-        let mut buffer = [0; 16 * 1024];
         loop {
-            let bytes = match self.reports.read(&mut buffer) {
+            // What is beyond `filled` is zeroed once, not at each look.
+            if self.partial.len() < self.filled + CHUNK {
+                self.partial.resize(self.filled + CHUNK, 0);
+            }
+            let bytes = match self.reports.read(&mut self.partial[self.filled..]) {
                 Ok(0) => return Ok(true),
                 Ok(bytes) => bytes,
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(false),
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
                 Err(e) => return Err(e),
             };
-            self.partial.extend_from_slice(&buffer[..bytes]);
-            let mut rest = &self.partial[..];
-            while let Some(end) = rest.iter().position(|&byte| byte == b'\n') {
-                out.push(serde_json::from_slice(&rest[..end])?);
-                rest = &rest[end + 1..];
+            self.filled += bytes;
+            let mut used = 0;
+            while let Some((report, length)) = report::read(&self.partial[used..self.filled])? {
+                out.push(report);
+                used += length;
             }
-            let used = self.partial.len() - rest.len();
-            self.partial.drain(..used);
+            self.partial.copy_within(used..self.filled, 0);
+            self.filled -= used;
+            // A pipe gives all it has: a look more would only say so.
+            if bytes < CHUNK {
+                return Ok(false);
+            }
         }
     }
 
@@ -250,9 +257,13 @@ fn end_group(pid: i32) {
     while let Err(Errno::EINTR) = waitid(Id::Pid(pid), WaitPidFlag::WEXITED) {}
 }
 
-/// Descriptor numbers of `start` and of every mark that the lane waits for. An
-/// endpoint gets no others: there can be hundreds of both.
-fn needed_marks(spec: &Spec<'_>) -> Result<BTreeMap<String, i32>, LabError> {
+/// Descriptors that every endpoint is given: namespace, reports, keyboard.
+const FIXED: usize = 3;
+
+/// The pipes of `start` and of every mark that the lane waits for, each once,
+/// and which of them is whose. An endpoint gets no others: there can be hundreds
+/// of both.
+fn needed_marks(spec: &Spec<'_>) -> Result<(BTreeMap<String, usize>, Vec<RawFd>), LabError> {
     fn collect<'a>(steps: &'a [Step], into: &mut Vec<&'a str>) {
         for step in steps {
             match &step.action {
@@ -266,31 +277,23 @@ fn needed_marks(spec: &Spec<'_>) -> Result<BTreeMap<String, i32>, LabError> {
     }
     let mut names = vec![spec.start];
     collect(&spec.lane.steps, &mut names);
-    let number = |name: &str| match spec.marks.get(name) {
-        Some(fd) => Ok((name.to_owned(), fd.as_raw_fd())),
-        None => Err(LabError::Unknown {
-            kind: "mark",
-            name: name.to_owned(),
-            known: spec.marks.keys().cloned().collect(),
-        }),
-    };
-    names.into_iter().map(number).collect()
-}
-
-/// A file without a name that holds the plan.
-fn write_plan(plan: &Plan) -> io::Result<File> {
-    let mut file = File::from(memfd_create("halfopen-plan", MFdFlags::MFD_CLOEXEC)?);
-    file.write_all(&serde_json::to_vec(plan)?)?;
-    file.rewind()?;
-    Ok(file)
-}
-
-/// The reading end of the pipe whose writing end only this process holds, to
-/// its end: see [`crate::sys::processes::die_with`]. One for all endpoints.
-fn lifeline() -> io::Result<BorrowedFd<'static>> {
-    static PIPE: OnceLock<Result<(OwnedFd, OwnedFd), Errno>> = OnceLock::new();
-    match PIPE.get_or_init(|| pipe2(OFlag::O_CLOEXEC)) {
-        Ok((reader, _writer)) => Ok(reader.as_fd()),
-        Err(errno) => Err((*errno).into()),
+    let mut pipes: Vec<RawFd> = Vec::new();
+    let mut numbers = BTreeMap::new();
+    for name in names {
+        let Some(fd) = spec.marks.get(name) else {
+            return Err(LabError::Unknown {
+                kind: "mark",
+                name: name.to_owned(),
+                known: spec.marks.keys().cloned().collect(),
+            });
+        };
+        let fd = fd.as_raw_fd();
+        let known = pipes.iter().position(|pipe| *pipe == fd);
+        let number = known.unwrap_or_else(|| {
+            pipes.push(fd);
+            pipes.len() - 1
+        });
+        numbers.insert(name.to_owned(), number);
     }
+    Ok((numbers, pipes))
 }

@@ -22,8 +22,10 @@ impl Lab {
         sysctl::on_host(&self.running(node)?.ns, || {
             for pinned in table {
                 let mut known = true;
-                for key in self.spread(node, pinned.key) {
-                    known &= sysctl::write_pinned(&key, pinned)?;
+                if !sysctl::has_anyway(pinned) {
+                    for key in self.spread(node, pinned.key) {
+                        known &= sysctl::write_pinned(&key, pinned)?;
+                    }
                 }
                 if known {
                     written.insert(pinned.key.to_owned(), pinned.value.to_owned());

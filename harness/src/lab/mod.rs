@@ -70,6 +70,7 @@ pub use error::LabError;
 pub use impair::BadLine;
 pub use live::{Lab, Port};
 pub use namespace::Namespace;
+pub(crate) use sysctl::own_first_namespace;
 pub use took::Took;
 pub use topology::WIRE;
 

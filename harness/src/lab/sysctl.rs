@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::error::LabError;
 use super::namespace::Namespace;
@@ -75,30 +76,65 @@ pub(crate) fn write_pinned(key: &str, pinned: &Pinned) -> Result<bool, LabError>
     }
 }
 
-/// Writes all of the table that needs no interface, in the calling thread's
-/// namespace, which is new; returns what now has its pinned value.
+/// Whether the machine's first network namespace is this program's, as in a
+/// guest: nobody else changes what new ones copy from it.
+static FIRST_IS_OURS: AtomicBool = AtomicBool::new(false);
+
+/// To be called in the machine's first network namespace, when nobody else uses
+/// the machine: gives it the pinned values that new ones copy, so that they need
+/// not be written for each host. What cannot be written is left as it is, and
+/// then written for each.
+pub(crate) fn own_first_namespace() {
+    // IPv6, too, copies from it, and not from the kernel's defaults.
+    let _ = put("net.core.devconf_inherit_init_net", "1");
+    for pinned in all_pinned().filter(|p| p.copied) {
+        let _ = put(pinned.key, pinned.value);
+    }
+    FIRST_IS_OURS.store(true, Ordering::Relaxed);
+}
+
+fn all_pinned() -> impl Iterator<Item = &'static Pinned> {
+    let tables = [pinned::TCP, pinned::IPV4, pinned::IPV6];
+    tables.into_iter().flatten()
+}
+
+/// What a new namespace has anyway, and its interfaces: read once per process,
+/// in a new one.
 ///
 /// Opening a file of /proc/sys costs 10 us in a new namespace, so values that
-/// a new namespace has anyway are not written: they are read once per process.
+/// it has are not written.
+fn fresh() -> &'static BTreeMap<&'static str, String> {
+    static FRESH: OnceLock<BTreeMap<&'static str, String>> = OnceLock::new();
+    FRESH.get_or_init(|| {
+        let ours = FIRST_IS_OURS.load(Ordering::Relaxed);
+        let own = all_pinned().filter(|p| ours || !p.copied && !needs_interface(p.key));
+        // Each interface copies the same, `lo` is there from the beginning.
+        let key = |p: &Pinned| p.key.replace(".neigh.default.", ".neigh.lo.");
+        own.filter_map(|p| Some((p.key, read(&key(p)).ok()?)))
+            .collect()
+    })
+}
+
+/// Whether a new namespace, or a new interface, has the pinned value by itself.
+pub(crate) fn has_anyway(pinned: &Pinned) -> bool {
+    fresh()
+        .get(pinned.key)
+        .is_some_and(|value| value == pinned.value)
+}
+
+/// Writes all of the table that needs no interface, in the calling thread's
+/// namespace, which is new; returns what now has its pinned value.
 pub(crate) fn pin_new(
     table: impl Iterator<Item = &'static Pinned>,
 ) -> Result<BTreeMap<String, String>, LabError> {
-    static FRESH: OnceLock<BTreeMap<&'static str, String>> = OnceLock::new();
-    let fresh = FRESH.get_or_init(|| {
-        let tables = [pinned::TCP, pinned::IPV4, pinned::IPV6];
-        let own = tables
-            .into_iter()
-            .flatten()
-            .filter(|p| !p.copied && !needs_interface(p.key));
-        own.filter_map(|p| Some((p.key, read(p.key).ok()?)))
-            .collect()
-    });
+    fresh();
     let mut has = BTreeMap::new();
+    // Becoming a router changes `conf` values, see pinned::FORWARD_IPV4.
+    let mut router = false;
     for pinned in table.filter(|p| !needs_interface(p.key)) {
-        let known = match fresh.get(pinned.key) {
-            Some(value) if value == pinned.value => true,
-            _ => write_pinned(pinned.key, pinned)?,
-        };
+        let untouched = !(router && pinned.copied);
+        let known = untouched && has_anyway(pinned) || write_pinned(pinned.key, pinned)?;
+        router |= pinned.key.ends_with("forward") || pinned.key.ends_with("forwarding");
         if known {
             has.insert(pinned.key.to_owned(), pinned.value.to_owned());
         }

@@ -1,8 +1,9 @@
 //! Frames to crossings: a packet's way over one cable, from the port it
 //! entered by to the port it left by.
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
+
+use rustc_hash::FxHashMap;
 
 use super::capture::Frame;
 use super::classify::PortInfo;
@@ -45,13 +46,14 @@ type Identity<'a> = (Direction<'a>, u32, Vec<u8>, Option<u64>);
 /// hold a packet for as long as it takes to send it again. One that left though
 /// none is under way is a copy, put there by the wire.
 pub(super) fn crossings<'a>(frames: &[Frame], ports: &'a [PortInfo]) -> Vec<Crossing<'a>> {
-    let ports: HashMap<u32, &PortInfo> = ports.iter().map(|p| (p.ifindex, p)).collect();
+    let ports: FxHashMap<u32, &PortInfo> = ports.iter().map(|p| (p.ifindex, p)).collect();
     let mut in_time: Vec<&Frame> = frames.iter().collect();
     in_time.sort_by_key(|f| f.at_ns);
 
     let mut all: Vec<Crossing<'a>> = Vec::new();
-    let mut whole: HashMap<Identity<'a>, Vec<usize>> = HashMap::new();
-    let mut segments: HashMap<(Direction<'a>, SocketAddr, SocketAddr), Vec<usize>> = HashMap::new();
+    let mut whole: FxHashMap<Identity<'a>, Vec<usize>> = FxHashMap::default();
+    let mut segments: FxHashMap<(Direction<'a>, SocketAddr, SocketAddr), Vec<usize>> =
+        FxHashMap::default();
 
     for frame in in_time {
         let Some(&port) = ports.get(&frame.ifindex) else {
@@ -143,7 +145,7 @@ fn is_damaged(all: &[Crossing<'_>], frame: &Identity<'_>) -> bool {
 /// larger than its burst (`tbf_segment()`), and TCP hands veth up to 64 KiB.
 fn cut_from(
     all: &[Crossing<'_>],
-    segments: &HashMap<(Direction<'_>, SocketAddr, SocketAddr), Vec<usize>>,
+    segments: &FxHashMap<(Direction<'_>, SocketAddr, SocketAddr), Vec<usize>>,
     direction: Direction<'_>,
     packet: &Decoded,
 ) -> Option<usize> {

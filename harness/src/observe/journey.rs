@@ -1,8 +1,10 @@
 //! Crossings to journeys: one packet's way over all the cables it took, past
 //! switches, routers and NAT.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
+
+use rustc_hash::FxHashMap;
 
 use super::classify::PortInfo;
 use super::crossing::Crossing;
@@ -97,7 +99,7 @@ pub(super) fn journeys(
     let passes_on = |node: &str| cables_of.get(node).is_some_and(|cables| cables.len() > 1);
 
     let mut journeys: Vec<Journey> = Vec::new();
-    let mut known: HashMap<Same<'_>, Vec<usize>> = HashMap::new();
+    let mut known: FxHashMap<Same<'_>, Vec<usize>> = FxHashMap::default();
     for (i, crossing) in crossings.iter().enumerate() {
         let key = same(crossing);
         let forwarder = passes_on(crossing.from);

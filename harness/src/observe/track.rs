@@ -1,8 +1,9 @@
 //! TCP connections as the wire shows them: what each side has sent, so that a
 //! segment can be called a probe, a retransmission, or new.
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
+
+use rustc_hash::FxHashMap;
 
 use super::decode::{Decoded, Kind, Tcp, TcpFlags};
 
@@ -26,9 +27,9 @@ type Ends = (SocketAddr, SocketAddr);
 /// The connections seen so far.
 #[derive(Debug, Default)]
 pub(super) struct Tracker {
-    connections: HashMap<[SocketAddr; 2], [Side; 2]>,
+    connections: FxHashMap<[SocketAddr; 2], [Side; 2]>,
     /// What NAT made of the ends, and what they were.
-    rewritten: HashMap<Ends, Ends>,
+    rewritten: FxHashMap<Ends, Ends>,
 }
 
 /// One side of a connection: what it sent, and what of it the peer got.

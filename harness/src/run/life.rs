@@ -325,24 +325,37 @@ impl<'a> Life<'a> {
         }
         for r in self.running.iter().filter(|r| !r.closed) {
             fds.push(PollFd::new(r.endpoint.reports(), PollFlags::POLLIN));
-            fds.push(PollFd::new(r.endpoint.pidfd(), PollFlags::POLLIN));
+            // Its end stays readable; its children may speak for long after.
+            let end = match r.collector.state.ended {
+                true => PollFlags::empty(),
+                false => PollFlags::POLLIN,
+            };
+            fds.push(PollFd::new(r.endpoint.pidfd(), end));
         }
         let wait = Duration::from_nanos(u64::try_from(deadline - monotonic_ns()).unwrap_or(0));
         match nix::poll::ppoll(&mut fds, Some(TimeSpec::from_duration(wait)), None) {
             Ok(_) | Err(nix::Error::EINTR) => {}
             Err(e) => return Err(LabError::system("wait for endpoints", e)),
         }
-        let interrupted = interrupt.is_some() && fds[1].any().unwrap_or(false);
+        let shows = |fd: &PollFd<'_>| fd.any().unwrap_or(true);
+        let interrupted = interrupt.is_some() && shows(&fds[1]);
+        let frames = shows(&fds[0]);
+        let lanes = fds[1 + usize::from(interrupt.is_some())..].chunks(2);
+        let speak: Vec<bool> = lanes.map(|lane| lane.iter().any(shows)).collect();
         drop(fds);
-        self.capture.drain(&mut self.frames)?;
-        self.take_reports()?;
+        if frames {
+            self.capture.drain(&mut self.frames)?;
+        }
+        self.take_reports(&speak)?;
         Ok(!interrupted)
     }
 
-    fn take_reports(&mut self) -> Result<(), LabError> {
+    /// Hears those lanes that `speak`, of all that are not closed.
+    fn take_reports(&mut self, speak: &[bool]) -> Result<(), LabError> {
         let mut reports: Vec<Report> = Vec::new();
         let mut marks = Vec::new();
-        for r in self.running.iter_mut().filter(|r| !r.closed) {
+        let open = self.running.iter_mut().filter(|r| !r.closed);
+        for (r, _) in open.zip(speak).filter(|(_, speaks)| **speaks) {
             // Look for the end first: what is in the pipe then is all there is
             // of this process (its children may still write).
             let end = r
@@ -499,7 +512,7 @@ impl<'a> Life<'a> {
     fn finish(mut self) -> Result<Collected, LabError> {
         self.look("end")?;
         self.capture.drain(&mut self.frames)?;
-        self.take_reports()?;
+        self.take_reports(&vec![true; self.running.len()])?;
         let mut node_of = BTreeMap::new();
         for node in &self.case.network.nodes {
             // Switches have no address.

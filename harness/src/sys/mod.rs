@@ -8,6 +8,7 @@ pub mod descriptors;
 pub mod ethtool;
 pub mod inherit;
 pub mod packet;
+pub mod passing;
 pub mod poll;
 pub mod process;
 pub mod processes;

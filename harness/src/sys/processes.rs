@@ -21,6 +21,32 @@ pub fn fork_single_threaded() -> nix::Result<ForkResult> {
     unsafe { nix::unistd::fork() }
 }
 
+/// fork(), for a process of one thread, of a child that is its *parent's*
+/// (CLONE_PARENT): who asked this process for a copy waits for the copy as for
+/// any child. `None` in the child.
+///
+/// By the bare call, as the C library has no word for it. What the library's
+/// fork() does besides is for programs with threads, and to note the thread's
+/// new number, which nothing here asks the library for.
+///
+/// # Errors
+/// As [`fork_single_threaded`].
+pub fn fork_for_parent() -> nix::Result<Option<i32>> {
+    let threads = nix::sys::stat::stat("/proc/self/task")?.st_nlink;
+    if threads > 3 {
+        return Err(nix::Error::EDEADLK);
+    }
+    let flags = (libc::CLONE_PARENT | libc::SIGCHLD) as libc::c_ulong;
+    // SAFETY: a clone() that shares nothing, on a copy of the stack (0), of a
+    // process with one thread; the other three pointers go with flags that are
+    // not set, so that their order, which differs by architecture, is no matter.
+    let child = unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) };
+    match nix::errno::Errno::result(child)? {
+        0 => Ok(None),
+        child => Ok(Some(i32::try_from(child).unwrap_or(i32::MAX))),
+    }
+}
+
 /// A descriptor of the process `pid`, readable once it has ended: pidfd_open(2), Linux 5.3.
 ///
 /// # Errors

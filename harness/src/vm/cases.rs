@@ -245,6 +245,7 @@ fn together(lives: Vec<Result<Life, VmError>>) -> Result<Life, VmError> {
         let life = life?;
         whole = Some(whole.map_or(life, |so_far| Life {
             guest: so_far.guest + life.guest,
+            busy: so_far.busy + life.busy,
             wall: so_far.wall + life.wall,
             boot: so_far.boot + life.boot,
         }));
@@ -310,6 +311,7 @@ fn memory_mib(cases: usize) -> u32 {
 /// When it was given something else, or cannot run anything at all.
 pub fn work(input: &[u8], say: &mut dyn FnMut(&[u8])) -> Result<(), String> {
     let order: Order = serde_json::from_slice(input).map_err(|e| format!("read the cases: {e}"))?;
+    crate::lab::own_first_namespace();
     let options = run::Options {
         jobs: order.jobs,
         sysctls: order.sysctls,

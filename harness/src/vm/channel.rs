@@ -9,6 +9,7 @@
 //! ```text
 //! 0     u64  bytes of text written so far
 //! 8     u64  the guest's CLOCK_MONOTONIC, nanoseconds
+//! 16    u64  how long of that its processor was busy, nanoseconds; 0 before the end
 //! 4096  text: lines, each a letter that says what it is, then its content
 //! ```
 //! Numbers are little-endian. The first is stored after the text it counts.
@@ -16,6 +17,7 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
+use std::time::Duration;
 
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
@@ -27,6 +29,7 @@ pub const SIZE: u64 = 256 << 20;
 
 const WRITTEN: usize = 0;
 const CLOCK: usize = 8;
+const BUSY: usize = 16;
 const TEXT: usize = 4096;
 
 /// What a line of text is.
@@ -97,6 +100,12 @@ impl Speaker {
         self.memory
             .store(CLOCK, u64::try_from(monotonic_ns()).unwrap_or(0));
     }
+
+    /// Shows how long the guest's processor was busy.
+    pub fn busy(&self, busy: Duration) {
+        self.memory
+            .store(BUSY, u64::try_from(busy.as_nanos()).unwrap_or(0));
+    }
 }
 
 /// The host's end.
@@ -129,6 +138,14 @@ impl Listener {
     /// Of pread(2).
     pub fn clock_ns(&self) -> io::Result<u64> {
         self.number(CLOCK)
+    }
+
+    /// How long the guest's processor was busy, nanoseconds; 0 before its end.
+    ///
+    /// # Errors
+    /// Of pread(2).
+    pub fn busy_ns(&self) -> io::Result<u64> {
+        self.number(BUSY)
     }
 
     /// The lines that were said since the last time.

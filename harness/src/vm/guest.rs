@@ -110,11 +110,27 @@ fn speak(speaker: Speaker, refused: Vec<String>, input: &[u8], work: Work) -> i3
         Ok(_) => work(input, &mut |line| say(Kind::Said, line)),
         Err(e) => Err(format!("start a thread: {e}")),
     };
+    if let Some(busy) = busy() {
+        speaker
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .busy(busy);
+    }
     match done {
         Ok(()) => say(Kind::Done, b""),
         Err(why) => say(Kind::Failed, why.as_bytes()),
     }
     0
+}
+
+/// How long the processor was busy since the boot: all the time but the idle
+/// one, which the kernel measures by the clock, not by ticks
+/// (get_cpu_idle_time_us()).
+fn busy() -> Option<Duration> {
+    let uptime = fs::read_to_string("/proc/uptime").ok()?;
+    let idle: f64 = uptime.split_whitespace().nth(1)?.parse().ok()?;
+    let up = Duration::from_nanos(u64::try_from(monotonic_ns()).ok()?);
+    up.checked_sub(Duration::try_from_secs_f64(idle).ok()?)
 }
 
 /// Reaps whatever ends, until `main` has.

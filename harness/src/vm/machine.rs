@@ -54,6 +54,9 @@ pub struct Booted {
 pub struct Life {
     /// Guest time from its boot to the end.
     pub guest: Duration,
+    /// Guest time of it in which the processor was busy. In virtual time that is
+    /// a nanosecond an instruction, whatever else this machine does. 0: the kernel did not tell.
+    pub busy: Duration,
     /// Real time from nothing to the end.
     pub wall: Duration,
     /// Real time of it until the guest was up.
@@ -114,6 +117,7 @@ pub fn boot(
                 .verdict(kernel, code, ending, up.is_some())
                 .map(|()| Life {
                     guest: Duration::from_nanos(last_clock),
+                    busy: Duration::from_nanos(listener.busy_ns().unwrap_or(0)),
                     wall: started.elapsed(),
                     boot: up.unwrap_or_default(),
                 });

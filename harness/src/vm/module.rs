@@ -24,7 +24,7 @@ pub struct Modules {
 pub struct Module {
     /// Its name.
     pub name: String,
-    /// Its ELF file, unpacked and without signature.
+    /// Its ELF file, unpacked, without signature and what stack traces read.
     pub image: Vec<u8>,
 }
 
@@ -100,6 +100,7 @@ impl Modules {
             });
         }
         strip_signature(&mut image);
+        hide_sections(&mut image);
         for needed in depends(&image) {
             self.visit(&needed, seen, order)?;
         }
@@ -152,6 +153,48 @@ fn strip_signature(image: &mut Vec<u8>) {
     }
 }
 
+/// Changes the names of the sections that only tell stack traces about the
+/// module: the kernel sorts what it finds by these names, half a million to a
+/// million instructions a module. The functions stay as they are.
+fn hide_sections(image: &mut [u8]) {
+    const HIDDEN: [&[u8]; 2] = [b".orc_unwind", b".orc_unwind_ip"];
+    for (at, name) in hidden_names(image, &HIDDEN).unwrap_or_default() {
+        // sh_name, an offset into the names: now without the dot. Not the empty
+        // name: sysfs has a file a section, and refuses a module with two alike.
+        image[at..at + 4].copy_from_slice(&(name + 1).to_le_bytes());
+    }
+}
+
+/// Where an ELF file's section headers say that a section has one of these
+/// names, and the name's offset; None when it is cut off (elf(5)).
+fn hidden_names(elf: &[u8], names: &[&[u8]]) -> Option<Vec<(usize, u32)>> {
+    let long = |at: usize| {
+        let bytes = elf.get(at..)?.first_chunk()?;
+        usize::try_from(u64::from_le_bytes(*bytes)).ok()
+    };
+    let half = |at: usize| {
+        let bytes = elf.get(at..)?.first_chunk()?;
+        Some(usize::from(u16::from_le_bytes(*bytes)))
+    };
+    let (table, size, count, strings) = (long(40)?, half(58)?, half(60)?, half(62)?);
+    let header = |number: usize| table.checked_add(number * size);
+    let start = long(header(strings)?.checked_add(24)?)?;
+    let mut found = Vec::new();
+    for number in 0..count {
+        let at = header(number)?;
+        let name = elf
+            .get(at..)?
+            .first_chunk()
+            .map(|b| u32::from_le_bytes(*b))?;
+        let text = elf.get(start.checked_add(usize::try_from(name).ok()?)?..)?;
+        let text = text.split(|byte| *byte == 0).next()?;
+        if names.contains(&text) {
+            found.push((at, name));
+        }
+    }
+    Some(found)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -174,6 +217,24 @@ mod tests {
         assert_eq!(depends(image), ["stp", "llc"]);
         assert_eq!(depends(b"\x7fELF\0depends=\0"), Vec::<String>::new());
         assert_eq!(depends(b"\x7fELF"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn only_sections_for_stack_traces_lose_their_names() {
+        // A header of 64 bytes, three section headers, their names.
+        let names = b"\0.text\0.orc_unwind\0";
+        let mut elf = vec![0; 64 + 3 * 64];
+        elf[40] = 64;
+        (elf[58], elf[60], elf[62]) = (64, 3, 2);
+        (elf[64], elf[128], elf[192]) = (1, 7, 0);
+        elf[192 + 24..192 + 26].copy_from_slice(&256u16.to_le_bytes());
+        elf.extend(names);
+        let mut hidden = elf.clone();
+        hide_sections(&mut hidden);
+        assert_eq!((hidden[64], hidden[128]), (1, 8));
+        for length in 0..elf.len() {
+            hide_sections(&mut elf[..length].to_vec());
+        }
     }
 
     #[test]

@@ -97,6 +97,26 @@ fn lives(pid: i32) -> bool {
         .is_ok_and(|stat| !stat.contains(") Z ") && !stat.contains(") X "))
 }
 
+/// The pid of a process that has the pid `inside` in a sandbox of its own,
+/// within this one.
+fn seen_from_here(inside: i32) -> i32 {
+    let own = std::fs::read_to_string("/proc/self/status").expect("proc is mounted");
+    let depth = |status: &str| -> Option<Vec<i32>> {
+        let line = status.lines().find_map(|l| l.strip_prefix("NSpid:"))?;
+        line.split_whitespace()
+            .map(|pid| pid.parse().ok())
+            .collect()
+    };
+    let own = depth(&own).expect("Linux 4.1 and later").len();
+    std::fs::read_dir("/proc")
+        .expect("proc is mounted")
+        .filter_map(|entry| std::fs::read_to_string(entry.ok()?.path().join("status")).ok())
+        .filter_map(|status| depth(&status))
+        .find(|pids| pids.len() > own && pids.last() == Some(&inside))
+        .and_then(|pids| pids.first().copied())
+        .expect("it lives")
+}
+
 const CHILD: &str = "HALFOPEN_TEST_IS_RUNNER";
 
 #[test]
@@ -129,6 +149,7 @@ fn endpoints_do_not_outlive_a_killed_runner() {
         })
         .expect("the runner says whom it started");
     assert_eq!(pids.len(), 3);
+    let pids: Vec<i32> = pids.into_iter().map(seen_from_here).collect();
     assert!(pids.iter().all(|&pid| lives(pid)));
     runner.kill().expect("it lives");
     runner.wait().expect("it is ours");
