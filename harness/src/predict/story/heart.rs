@@ -461,7 +461,7 @@ impl World<'_> {
             return Ok(true);
         }
         let open = self.processes[p].open.iter().map(|(_, s)| *s);
-        let Some(sock) = open.filter(|s| self.socks[*s].unread > 0).last() else {
+        let Some(sock) = open.filter(|s| self.socks[*s].unread > 0).next_back() else {
             return Ok(false);
         };
         let (bytes, at) = (self.socks[sock].unread, self.socks[sock].unread_at);
