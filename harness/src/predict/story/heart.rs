@@ -460,8 +460,8 @@ impl World<'_> {
             self.processes[p].wait = wait;
             return Ok(true);
         }
-        let open = self.processes[p].open.iter().map(|(_, s)| *s);
-        let Some(sock) = open.filter(|s| self.socks[*s].unread > 0).next_back() else {
+        let mut open = self.processes[p].open.iter().map(|(_, s)| *s);
+        let Some(sock) = open.rfind(|s| self.socks[*s].unread > 0) else {
             return Ok(false);
         };
         let (bytes, at) = (self.socks[sock].unread, self.socks[sock].unread_at);
