@@ -89,6 +89,8 @@ impl Lab {
         let name = &self.topology.nodes[node].name;
         let what = || format!("see the IPv6 addresses of {name} ready");
         let start = Instant::now();
+        // A look takes longer than a short pause: rarer while it lasts.
+        let mut pause = Duration::from_micros(200);
         loop {
             let read = |file| std::fs::read_to_string(format!("/proc/thread-self/net/{file}"));
             let (joined, addresses) = ns
@@ -104,7 +106,8 @@ impl Lab {
                 let e = std::io::Error::from(std::io::ErrorKind::TimedOut);
                 return Err(LabError::system(what(), e));
             }
-            std::thread::sleep(Duration::from_micros(200));
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(Duration::from_millis(1));
         }
     }
 
