@@ -1,6 +1,8 @@
 //! What a detector costs while nothing happens: packets and bytes an hour,
 //! measured on the wire (RFC 1122 4.2.3.6's second and third objection).
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
 use super::record::{Outcome, Packet, Status};
@@ -73,20 +75,51 @@ pub fn cost(outcome: &Outcome) -> Option<Cost> {
     let last = later
         .iter()
         .rfind(|p| begins(p) && p.from == first.from && p.kind == first.kind)?;
-    let window_ns = last.sent_ns - first.sent_ns;
+    let mut window = first.sent_ns..last.sent_ns;
+    let alone = |p: &&Packet| p.from == first.from && p.kind == first.kind;
+    if !later.iter().filter(|p| begins(p)).all(alone) {
+        let periods = later.iter().filter(|p| alone(p)).count() - 1;
+        window = between(&later, window, periods, from);
+    }
+    let window_ns = window.end - window.start;
     if window_ns < SHORTEST_NS {
         return None;
     }
-    let inside = || {
-        later
-            .iter()
-            .filter(|p| (first.sent_ns..last.sent_ns).contains(&p.sent_ns))
-    };
+    let inside = || later.iter().filter(|p| window.contains(&p.sent_ns));
     Some(Cost {
         packets: u32::try_from(inside().count()).unwrap_or(u32::MAX),
         bytes: inside().map(|p| u64::from(p.frame)).sum(),
         window_ns,
     })
+}
+
+/// Whole periods that begin and end where it is quiet. When both ends start
+/// something at about the same time, which comes first differs from one period
+/// to the next, and a window from one to the other's would hold one too many.
+fn between(packets: &[&Packet], window: Range<i64>, periods: usize, from: i64) -> Range<i64> {
+    let period = (window.end - window.start) / i64::try_from(periods.max(1)).unwrap_or(1);
+    if period == 0 {
+        return window;
+    }
+    let mut phases: Vec<i64> = packets
+        .iter()
+        .map(|p| (p.sent_ns - window.start).rem_euclid(period))
+        .collect();
+    phases.sort_unstable();
+    let nexts = phases.iter().skip(1).copied();
+    let around = phases.first().map(|p| p + period);
+    let gap = phases.iter().zip(nexts.chain(around));
+    let Some((phase, next)) = gap.max_by_key(|(phase, next)| next - *phase) else {
+        return window;
+    };
+    let middle = (phase + next) / 2;
+    let start = window.start + middle - period;
+    let end = window.end + middle - period;
+    if start >= from {
+        start..end
+    } else {
+        start + period..end
+    }
 }
 
 /// Whether a packet is what a detector starts by, not an answer.
@@ -137,6 +170,24 @@ mod tests {
             packet(1, "server", "SYN+ACK", "SA"),
             packet(2, "client", "data", "PA"),
         ]
+    }
+
+    #[test]
+    fn who_of_two_comes_first_does_not_matter() {
+        let mut packets = handshake();
+        // The server's is after the client's at first, and before it at last.
+        for (at, after) in [(1_000, 3), (2_000, 2), (3_000, 1), (4_000, -2)] {
+            let mut all = [
+                packet(at, "client", "keepalive-probe", "A"),
+                packet(at, "server", "keepalive-ack", "A"),
+                packet(at + after, "server", "keepalive-probe", "A"),
+                packet(at + after, "client", "keepalive-ack", "A"),
+            ];
+            all.sort_by_key(|p| p.sent_ns);
+            packets.extend(all);
+        }
+        let cost = cost(&quiet(packets)).expect("two or three periods");
+        assert_eq!(cost.packets_per_hour().round() as i64, 4 * 3600, "{cost:?}");
     }
 
     #[test]
