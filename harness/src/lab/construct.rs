@@ -207,7 +207,7 @@ impl Lab {
     pub(super) fn configure(&mut self, nodes: &[usize]) -> Result<(), LabError> {
         let mut batch = Batch::default();
         for &node in nodes {
-            self.write_interface_sysctls(node)?;
+            self.write_interface_sysctls(node, &mut batch)?;
             let running = self.running(node)?;
             let plan = &self.topology.nodes[node];
             let mut push = |message, flags, what: &str| {

@@ -5,42 +5,71 @@ use std::collections::BTreeMap;
 use super::error::LabError;
 use super::live::Lab;
 use super::namespace::Namespace;
+use super::neighbour_table;
+use super::netlink::Batch;
 use super::pinned::{self, Pinned};
 use super::sysctl;
 use super::topology::NodePlan;
 use crate::scenario::case::{Family, NodeKind};
 
 impl Lab {
-    /// Writes the sysctls that exist once the interfaces do.
-    pub(super) fn write_interface_sysctls(&mut self, node: usize) -> Result<(), LabError> {
+    /// Writes the sysctls that exist once the interfaces do; what netlink can
+    /// set is only pushed to the batch.
+    pub(super) fn write_interface_sysctls(
+        &mut self,
+        node: usize,
+        batch: &mut Batch,
+    ) -> Result<(), LabError> {
         let plan = &self.topology.nodes[node];
         if !plan.has_addresses() {
             return Ok(());
         }
-        let table = tables(plan, &self.families).filter(|p| sysctl::needs_interface(p.key));
-        let mut written = BTreeMap::new();
-        sysctl::on_host(&self.running(node)?.ns, || {
-            for pinned in table {
-                let mut known = true;
-                if !sysctl::has_anyway(pinned) {
-                    for key in self.spread(node, pinned.key) {
-                        known &= sysctl::write_pinned(&key, pinned)?;
+        let wanted = &self.nodes[node].wanted;
+        // Netlink comes later, and would undo what the lab's user wants.
+        let by_netlink = !wanted.keys().any(|key| key.contains(".neigh."));
+        let (pushed, filed): (Vec<&Pinned>, Vec<&Pinned>) = tables(plan, &self.families)
+            .filter(|p| sysctl::needs_interface(p.key))
+            .partition(|p| by_netlink && neighbour_table::takes(p));
+        let mut written: BTreeMap<String, String> = pushed
+            .iter()
+            .map(|p| (p.key.to_owned(), p.value.to_owned()))
+            .collect();
+        let differ: Vec<&Pinned> = pushed
+            .into_iter()
+            .filter(|p| !sysctl::has_anyway(p))
+            .collect();
+        let running = self.running(node)?;
+        for interface in &plan.interfaces {
+            for message in neighbour_table::messages(interface.ifindex, &differ) {
+                let what = format!("pin {}'s neighbour parameters", plan.name);
+                batch.push(&running.socket, message, 0, what);
+            }
+        }
+        let in_files = wanted.keys().any(|key| sysctl::needs_interface(key));
+        if in_files || !filed.is_empty() {
+            sysctl::on_host(&running.ns, || {
+                for pinned in filed {
+                    let mut known = true;
+                    if !sysctl::has_anyway(pinned) {
+                        for key in self.spread(node, pinned.key) {
+                            known &= sysctl::write_pinned(&key, pinned)?;
+                        }
+                    }
+                    if known {
+                        written.insert(pinned.key.to_owned(), pinned.value.to_owned());
                     }
                 }
-                if known {
-                    written.insert(pinned.key.to_owned(), pinned.value.to_owned());
-                }
-            }
-            for (key, value) in &self.nodes[node].wanted {
-                if sysctl::needs_interface(key) {
-                    for key in self.spread(node, key) {
-                        sysctl::write(&key, value)?;
+                for (key, value) in wanted {
+                    if sysctl::needs_interface(key) {
+                        for key in self.spread(node, key) {
+                            sysctl::write(&key, value)?;
+                        }
+                        written.insert(key.clone(), value.clone());
                     }
-                    written.insert(key.clone(), value.clone());
                 }
-            }
-            Ok(())
-        })?;
+                Ok(())
+            })?;
+        }
         self.nodes[node].pinned.append(&mut written);
         Ok(())
     }

@@ -52,6 +52,7 @@ mod moving;
 pub mod namespace;
 mod nat;
 mod neighbour;
+mod neighbour_table;
 mod netlink;
 mod orphans;
 pub mod pinned;
