@@ -157,9 +157,9 @@ const PRIVATE_DIR: &str = "/run";
 /// A keeper's inbox, or why it could not start.
 type Keeper = OnceLock<Result<Mutex<Sender<Request>>, Failure>>;
 
-/// A namespace takes the kernel half a millisecond, of which it holds a lock
-/// that others wait for (pernet_ops_rwsem is shared, rtnl_mutex is not) only a
-/// part: two are made in little more than the time of one, and three not faster.
+/// A namespace takes the kernel half a millisecond, and others wait for it only
+/// during a part of that (setup_net() shares pernet_ops_rwsem, but not
+/// rtnl_mutex).
 static KEEPERS: [Keeper; 2] = [const { OnceLock::new() }; 2];
 
 fn keeper(number: usize) -> Result<&'static Mutex<Sender<Request>>, LabError> {
