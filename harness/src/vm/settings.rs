@@ -88,7 +88,7 @@ pub const MODULES: [&str; 28] = [
 /// a kernel does not have are passed over). What each costs of the instructions
 /// of a boot, 870 million on 6.12 and 820 million on 7.3 with all of them but
 /// the first three.
-const SKIPPED: [&str; 8] = [
+const SKIPPED: [&str; 10] = [
     // Certificates that check modules' signatures (the modules come without).
     "load_system_certificate_list",
     // Tracing of block devices.
@@ -104,6 +104,28 @@ const SKIPPED: [&str; 8] = [
     "ftrace_check_for_weak_functions",
     // A self-test: 5 million.
     "blake2s_mod_init",
+    // A device by which programs may use the HPET is timed by 300 000 turns of
+    // reading and writing its registers, which are slow to emulate (0.15 s); one
+    // of the two does it for the other. The kernel's own use of it is neither.
+    "hpet_late_init",
+    "hpet_init",
+];
+
+/// Words for sameness: what takes a guest's memory as it comes would make two
+/// runs differ.
+const SAMENESS: [&str; 4] = [
+    // The kernel and every process at the same address each time.
+    "nokaslr",
+    "norandmaps",
+    // The random pool filled at once, by RDRAND, which `-seed` makes repeatable.
+    "random.trust_cpu=on",
+    // DAMON_STAT (6.17 and later; Debian has it on) looks every 5 ms to 10 s which
+    // pages were accessed, and works by what it finds. A translated processor
+    // sets a page's accessed bit when its own table of translations lacks the
+    // page, and QEMU makes that table smaller by the host's clock
+    // (tlb_mmu_resize_locked(), windows of 100 ms): the one thing in a guest that
+    // depends on how fast the host is.
+    "damon_stat.enabled=0",
 ];
 
 /// The kernel's command line.
@@ -139,9 +161,7 @@ pub fn command_line(settings: &Settings) -> String {
     ]);
     // Idle wake-ups: watchdogs, and accounting of memory and pressure.
     words.extend(["nowatchdog", "cgroup_disable=memory", "psi=0"]);
-    // Sameness: the kernel and every process at the same address each time, and
-    // the random pool filled at once, by RDRAND, which `-seed` makes repeatable.
-    words.extend(["nokaslr", "norandmaps", "random.trust_cpu=on"]);
+    words.extend(SAMENESS);
     if settings.time == GuestTime::Virtual {
         // The time stamp counter counts nanoseconds exactly: nothing to measure
         // or to doubt. (With the host's clock it has the host's rate.)
