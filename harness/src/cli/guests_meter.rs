@@ -72,12 +72,13 @@ impl Meter {
         };
         match event {
             Progress::Booted(booted) => {
-                guest.up = true;
-                for refused in &booted.refused {
+                // A kernel may have several guests.
+                let known = std::mem::replace(&mut guest.up, true);
+                for refused in booted.refused.iter().filter(|_| !known) {
                     output::remark(&format!("{}: {refused}", guest.release));
                 }
             }
-            Progress::Clock(clock) => guest.clock = *clock,
+            Progress::Clock(clock) => guest.clock = guest.clock.max(*clock),
             Progress::Started(_) => {}
             Progress::Finished(_) => guest.done += 1,
         }

@@ -19,6 +19,7 @@ use nix::sys::socket::{
     recvmsg, setsockopt, socket, sockopt,
 };
 use nix::sys::time::TimeSpec;
+use serde::{Deserialize, Serialize};
 
 use super::stamping::keep_stamping;
 use crate::lab::error::LabError;
@@ -43,7 +44,7 @@ const LARGEST: usize = 65_536 + 64;
 const DRAIN: usize = 1 << 16;
 
 /// A frame as a port of the wire saw it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Frame {
     /// When, CLOCK_MONOTONIC, nanoseconds.
     pub at_ns: i64,
@@ -53,6 +54,7 @@ pub struct Frame {
     pub outgoing: bool,
     /// From the Ethernet header on, at most [`SNAP`] bytes. Checksums of frames
     /// that never see hardware are not filled in.
+    #[serde(with = "serde_bytes")]
     pub bytes: Vec<u8>,
     /// How long it was. More than the MTU where TCP leaves the cutting to
     /// hardware that is not there (TSO on a veth).

@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use serde::{Deserialize, Serialize};
+
 use super::capture::Frame;
 use super::crossing::{Crossing, crossings};
 use super::decode::{Decoded, Kind, Tcp, TcpFlags};
@@ -14,7 +16,7 @@ use crate::outcome::record::{Packet, WireCounts, WireRecord};
 /// A port of the wire: the end of a cable that leads to one node.
 ///
 /// A reboot gives a cable's end a new interface: both are listed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PortInfo {
     /// Its index in the wire's namespace.
     pub ifindex: u32,

@@ -1,35 +1,31 @@
 //! Puts an outcome together.
 
+use super::recorded::{Ended, Recorded};
 use crate::outcome::first_sign::first_sign;
-use crate::outcome::record::{
-    EndpointRecord, FaultRecord, Netstat, Outcome, Status, Verdict, WireRecord,
-};
+use crate::outcome::record::{Outcome, Status, Verdict, WireRecord};
 use crate::outcome::recovery::recovery;
 use crate::outcome::tolerance::REAL_TIME;
 use crate::outcome::verdict::judge;
 use crate::scenario::case::Case;
 
-/// What was collected while a case ran.
-#[derive(Debug, Default)]
-pub struct Collected {
-    pub faults: Vec<FaultRecord>,
-    pub endpoints: Vec<EndpointRecord>,
-    pub netstat: Vec<Netstat>,
-    pub wire: WireRecord,
-    pub surprises: Vec<String>,
-    pub started_ns: Option<i64>,
+/// The outcome of a case that ended so.
+pub fn outcome(case: &Case, ended: Ended) -> Outcome {
+    match ended {
+        Ended::Ran(recorded) => of_run(case, *recorded),
+        Ended::Not(status) => without_run(case, status),
+    }
 }
 
-/// The outcome of a case that ran.
-pub fn outcome(case: &Case, collected: Collected) -> Outcome {
-    let Collected {
+fn of_run(case: &Case, recorded: Recorded) -> Outcome {
+    let Recorded {
         faults,
         endpoints,
         netstat,
-        wire,
         mut surprises,
         started_ns,
-    } = collected;
+        captured,
+    } = recorded;
+    let wire = captured.wire();
     let sign = first_sign(&case.watch, &faults, &endpoints, &wire);
     let recovery = recovery(case, &faults, &endpoints, &wire);
     let (verdict, differences) = judge(case.expect.as_ref(), &sign, recovery.as_ref(), &REAL_TIME);
@@ -55,8 +51,7 @@ pub fn outcome(case: &Case, collected: Collected) -> Outcome {
     }
 }
 
-/// The outcome of a case that did not run, or not to its end.
-pub fn without_run(case: &Case, status: Status) -> Outcome {
+fn without_run(case: &Case, status: Status) -> Outcome {
     let verdict = match &status {
         Status::Failed(_) => Verdict::Failed,
         Status::Ran | Status::NotRun(_) => Verdict::NotRun,

@@ -9,8 +9,8 @@ use nix::poll::{PollFd, PollFlags};
 use nix::sys::time::TimeSpec;
 
 use super::collect::Collector;
-use super::finish::{self, Collected};
 use super::marks::{LISTENERS, Marks, OTHERS};
+use super::recorded::{Captured, Ended, Recorded};
 use super::restart::Restarting;
 use super::{Shared, Turn, happen, held, orphans};
 use crate::endpoint::protocol::Report;
@@ -20,9 +20,9 @@ use crate::lab::error::LabError;
 use crate::lab::filter::Flow;
 use crate::lab::{Lab, LabBuilder};
 use crate::observe::capture::{Capture, Frame};
-use crate::observe::classify::{PortInfo, wire_record};
+use crate::observe::classify::PortInfo;
 use crate::observe::netstat::Sockets;
-use crate::outcome::record::{FaultRecord, Netstat, Outcome, Status};
+use crate::outcome::record::{FaultRecord, Netstat, Status};
 use crate::scenario::case::{Action, Case, KeepaliveBy, Lane, When};
 use crate::sys::clock::{monotonic_ns, sleep_until};
 use crate::sys::schedule::{Prompt, wake_promptly};
@@ -107,7 +107,7 @@ pub(super) struct Life<'a> {
 }
 
 /// Runs one case from nothing to nothing.
-pub(super) fn live(case: &Case, turn: Turn, shared: &Shared<'_>) -> Result<Outcome, LabError> {
+pub(super) fn live(case: &Case, turn: Turn, shared: &Shared<'_>) -> Result<Ended, LabError> {
     let (busy, moment_ns) = shared.take_busy(turn);
     let mut life = Life::build(case, shared)?;
     life.start(shared, moment_ns)?;
@@ -125,15 +125,12 @@ pub(super) fn live(case: &Case, turn: Turn, shared: &Shared<'_>) -> Result<Outco
     }
     let ended = ended && life.wait(shared, None)?;
     if !ended {
-        return Ok(finish::without_run(
-            case,
-            Status::NotRun("interrupted".into()),
-        ));
+        return Ok(Ended::Not(Status::NotRun("interrupted".into())));
     }
-    let mut collected = life.finish()?;
+    let mut recorded = life.finish()?;
     // In real time it is another one every time, and tells nobody anything.
-    collected.started_ns = collected.started_ns.filter(|_| shared.options.virtual_time);
-    Ok(finish::outcome(case, collected))
+    recorded.started_ns = recorded.started_ns.filter(|_| shared.options.virtual_time);
+    Ok(Ended::Ran(Box::new(recorded)))
 }
 
 impl<'a> Life<'a> {
@@ -509,7 +506,7 @@ impl<'a> Life<'a> {
         }
     }
 
-    fn finish(mut self) -> Result<Collected, LabError> {
+    fn finish(mut self) -> Result<Recorded, LabError> {
         self.look("end")?;
         self.capture.drain(&mut self.frames)?;
         self.take_reports(&vec![true; self.running.len()])?;
@@ -520,15 +517,20 @@ impl<'a> Life<'a> {
                 node_of.insert(address, node.name.clone());
             }
         }
-        let lost = self.capture.lost();
-        let wire = wire_record(&self.frames, &self.ports, &node_of, self.t0_ns, lost);
+        let captured = Captured {
+            lost: self.capture.lost(),
+            frames: self.frames,
+            ports: self.ports,
+            node_of,
+            t0_ns: self.t0_ns,
+        };
         let mut surprises = self.lab.impairment_troubles();
         for r in &self.running {
             if let Some(why) = &r.collector.state.broken {
                 surprises.push(format!("lane {}: {why}", r.lane.name));
             }
         }
-        Ok(Collected {
+        Ok(Recorded {
             faults: self.faults,
             endpoints: self
                 .running
@@ -536,9 +538,9 @@ impl<'a> Life<'a> {
                 .map(|r| r.collector.finish(self.t0_ns))
                 .collect(),
             netstat: self.netstat,
-            wire,
             surprises,
             started_ns: Some(self.t0_ns),
+            captured,
         })
     }
 }

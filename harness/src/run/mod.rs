@@ -2,7 +2,7 @@
 
 mod collect;
 mod descriptors;
-mod finish;
+pub(crate) mod finish;
 mod happen;
 mod held;
 mod life;
@@ -10,6 +10,7 @@ pub mod machine;
 mod marks;
 mod orphans;
 mod phase;
+pub(crate) mod recorded;
 mod restart;
 mod schedule;
 mod wheel;
@@ -23,11 +24,12 @@ use std::sync::mpsc::channel;
 use crate::lab::error::LabError;
 use crate::outcome::environment::Environment;
 use crate::outcome::foresight;
-use crate::outcome::record::{Outcome, Status, Verdict};
+use crate::outcome::record::{Outcome, Status};
 use crate::report::words::chain;
 use crate::scenario::case::{Action, Case, Clock, Step};
 use crate::sys::clock::{monotonic_ns, sleep_until};
 use phase::{Moments, Place};
+use recorded::Ended;
 use schedule::{Slot, Slots};
 
 /// How cases are run.
@@ -93,9 +95,55 @@ pub fn run(
     options: &Options,
     watch: &mut dyn FnMut(Progress<'_>),
 ) -> Result<Results, LabError> {
-    let descriptors = descriptors::for_all(cases)?;
     watch(Progress::Total { cases: cases.len() });
     let mut outcomes: Vec<Option<Outcome>> = cases.iter().map(|_| None).collect();
+    let think = |index: usize, ended| finish::outcome(&cases[index], ended);
+    let done = each(cases, options, &think, &mut |index, step| match step {
+        Stage::Started => watch(Progress::Started {
+            id: &cases[index].id,
+        }),
+        Stage::Ended(outcome) => {
+            watch(Progress::Finished { outcome: &outcome });
+            outcomes[index] = Some(outcome);
+        }
+    })?;
+    let panicked = || Ended::Not(Status::Failed("its thread panicked".into()));
+    let mut outcomes: Vec<Outcome> = outcomes
+        .into_iter()
+        .enumerate()
+        .map(|(index, outcome)| outcome.unwrap_or_else(|| think(index, panicked())))
+        .collect();
+    foresight::foresee(cases, &mut outcomes, &done.environment);
+    Ok(Results {
+        environment: done.environment,
+        outcomes,
+        interrupted: done.interrupted,
+    })
+}
+
+/// What happens to one case of [`each`].
+pub(crate) enum Stage<T> {
+    /// It has started.
+    Started,
+    /// It has ended, and this was made of that.
+    Ended(T),
+}
+
+/// What [`each`] tells of the whole.
+pub(crate) struct Done {
+    pub environment: Environment,
+    pub interrupted: bool,
+}
+
+/// Runs `cases`, all together. What becomes of the end of each is `think`'s
+/// business, on a thread of the case's own; `watch` is told by its number.
+pub(crate) fn each<T: Send>(
+    cases: &[Case],
+    options: &Options,
+    think: &(dyn Fn(usize, Ended) -> T + Sync),
+    watch: &mut dyn FnMut(usize, Stage<T>),
+) -> Result<Done, LabError> {
+    let descriptors = descriptors::for_all(cases)?;
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let shared = Shared {
         options,
@@ -120,9 +168,10 @@ pub fn run(
         let (shared, places) = (&shared, &places);
         for (turn, index) in order.into_iter().enumerate() {
             let case = &cases[index];
+            let not = |status| Stage::Ended(think(index, Ended::Not(status)));
             if case.clock == Clock::Virtual && !options.virtual_time {
                 let why = "its point is a time of hours: it needs virtual time".to_owned();
-                outcomes[index] = Some(finish::without_run(case, Status::NotRun(why)));
+                watch(index, not(Status::NotRun(why)));
                 continue;
             }
             let send = send.clone();
@@ -133,51 +182,25 @@ pub fn run(
                     let _alive = shared.alive.take(turn);
                     let _descriptors = shared.descriptors.take_many(turn, descriptors::of(case));
                     // The receiver lives until every sender is gone.
-                    let _ = send.send((index, None));
+                    let _ = send.send((index, Stage::Started));
                     let turn = Turn {
                         number: turn,
                         moment: moments.map(|m| (m, places[index])),
                     };
-                    let _ = send.send((index, Some(shared.outcome_of(case, turn))));
+                    let ended = think(index, shared.end_of(case, turn));
+                    let _ = send.send((index, Stage::Ended(ended)));
                 });
             if let Err(e) = started {
-                let why = format!("no thread for it: {e}");
-                outcomes[index] = Some(finish::without_run(case, Status::Failed(why)));
+                watch(index, not(Status::Failed(format!("no thread for it: {e}"))));
             }
         }
         drop(send);
-        for outcome in outcomes.iter().flatten() {
-            watch(Progress::Finished { outcome });
-        }
-        for (index, ended) in happened {
-            match ended {
-                None => watch(Progress::Started {
-                    id: &cases[index].id,
-                }),
-                Some(outcome) => {
-                    watch(Progress::Finished { outcome: &outcome });
-                    outcomes[index] = Some(outcome);
-                }
-            }
+        for (index, step) in happened {
+            watch(index, step);
         }
     });
-    let mut outcomes: Vec<Outcome> = cases
-        .iter()
-        .zip(outcomes)
-        .map(|(case, outcome)| {
-            outcome.unwrap_or_else(|| {
-                finish::without_run(case, Status::Failed("its thread panicked".into()))
-            })
-        })
-        .collect();
-    let environment = machine::environment(options);
-    // In a guest that is its host's business: there, thinking takes guest time.
-    if !options.virtual_time {
-        foresight::foresee(cases, &mut outcomes, &environment);
-    }
-    Ok(Results {
-        environment,
-        outcomes,
+    Ok(Done {
+        environment: machine::environment(options),
         interrupted: shared.interrupted.load(Ordering::Relaxed),
     })
 }
@@ -201,23 +224,21 @@ pub(crate) struct Shared<'a> {
 }
 
 impl Shared<'_> {
-    fn outcome_of(&self, case: &Case, turn: Turn) -> Outcome {
+    fn end_of(&self, case: &Case, turn: Turn) -> Ended {
         if self.is_interrupted() {
             self.interrupted.store(true, Ordering::Relaxed);
-            return finish::without_run(case, Status::NotRun("interrupted".into()));
+            return Ended::Not(Status::NotRun("interrupted".into()));
         }
         match life::live(case, turn, self) {
-            Ok(outcome) => {
-                if outcome.verdict == Verdict::NotRun {
+            Ok(ended) => {
+                if matches!(ended, Ended::Not(Status::NotRun(_))) {
                     self.interrupted.store(true, Ordering::Relaxed);
                 }
-                outcome
+                ended
             }
             // Nothing went wrong: another machine could run it.
-            Err(e @ LabError::Unsupported { .. }) => {
-                finish::without_run(case, Status::NotRun(chain(&e)))
-            }
-            Err(e) => finish::without_run(case, Status::Failed(chain(&e))),
+            Err(e @ LabError::Unsupported { .. }) => Ended::Not(Status::NotRun(chain(&e))),
+            Err(e) => Ended::Not(Status::Failed(chain(&e))),
         }
     }
 

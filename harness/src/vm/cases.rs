@@ -16,7 +16,8 @@ use crate::outcome::environment::Environment;
 use crate::outcome::foresight;
 use crate::outcome::record::Outcome;
 use crate::report::words::chain;
-use crate::run;
+use crate::run::recorded::Ended;
+use crate::run::{self, Stage, finish};
 use crate::scenario::case::Case;
 
 /// How cases are run in guests.
@@ -29,7 +30,7 @@ pub struct Options {
     /// How many cases of a guest; None: as [`run::Options::jobs`].
     pub jobs: Option<usize>,
     /// A guest gets at most so many cases, and a kernel several guests; None:
-    /// one guest gets all of them.
+    /// one guest gets all of them, or two share them where they are many.
     pub batch: Option<usize>,
     /// As [`run::Options::sysctls`].
     pub sysctls: BTreeMap<String, BTreeMap<String, String>>,
@@ -88,37 +89,34 @@ pub struct KernelRun {
 }
 
 /// One guest's work: a kernel by its number, and its cases.
-struct Job {
+struct Job<'a> {
     kernel: usize,
+    cases: Vec<&'a Case>,
     input: Vec<u8>,
     settings: Settings,
 }
 
+/// From so many cases on a second boot costs less than it saves.
+const SHARED_FROM: usize = 32;
+
 /// What a guest is to do.
 #[derive(Debug, Serialize, Deserialize)]
-struct Order {
-    cases: Vec<Case>,
+struct Order<C> {
+    cases: Vec<C>,
     jobs: Option<usize>,
     sysctls: BTreeMap<String, BTreeMap<String, String>>,
     virtual_time: bool,
 }
 
 /// What a guest says of its cases.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Serialize, Deserialize)]
 enum Said {
-    Started(String),
-    Finished(Box<Outcome>),
-    Environment(Environment),
-}
-
-/// The same, without a copy.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum Saying<'a> {
-    Started(&'a str),
-    Finished(&'a Outcome),
-    Environment(&'a Environment),
+    /// The case with this number of the order has started.
+    Started(usize),
+    /// It has ended.
+    Ended(usize, Ended),
+    /// An [`Environment`] as JSON, which may leave out what it does not have.
+    Environment(String),
 }
 
 /// Runs `cases` on each of `kernels`, as many guests at once as told, and tells
@@ -151,6 +149,9 @@ pub fn run(
         .collect();
     let mut lives: Vec<Vec<Result<Life, VmError>>> = kernels.iter().map(|_| Vec::new()).collect();
     let mut told: Vec<Vec<Outcome>> = jobs.iter().map(|_| Vec::new()).collect();
+    let first: Vec<usize> = (0..kernels.len())
+        .map(|kernel| jobs.iter().take_while(|job| job.kernel != kernel).count())
+        .collect();
     let next = Mutex::new(AtomicUsize::new(0));
     std::thread::scope(|scope| {
         let (send, events) = channel();
@@ -174,15 +175,18 @@ pub fn run(
             match event {
                 Event::Booted(booted) => watch(index, Progress::Booted(&booted)),
                 Event::Clock(clock) => watch(index, Progress::Clock(clock)),
-                Event::Said(Said::Started(id)) => watch(index, Progress::Started(&id)),
-                Event::Said(Said::Finished(outcome)) => {
+                Event::Started(id) => watch(index, Progress::Started(&id)),
+                Event::Finished(outcome) => {
                     watch(index, Progress::Finished(&outcome));
                     told[job].push(*outcome);
                 }
-                Event::Said(Said::Environment(e)) => {
+                Event::Environment(e) => {
                     // Each guest has its own timer wheel.
                     foresight::foresee(cases, &mut told[job], &e);
-                    runs[index].environment = Some(e);
+                    // Of several guests that of the first, however fast it was.
+                    if job == first[index] {
+                        runs[index].environment = Some(*e);
+                    }
                 }
                 Event::Ended(ended) => lives[index].push(ended),
             }
@@ -205,23 +209,24 @@ pub fn run(
 }
 
 /// The guests' work: each kernel gets all cases, in as many guests as told.
-fn jobs(cases: &[Case], kernels: &[Kernel], options: &Options) -> Result<Vec<Job>, VmError> {
-    let most = options.batch.unwrap_or(cases.len()).max(1);
-    let batches: Vec<&[Case]> = match cases {
-        [] => vec![cases],
-        _ => cases.chunks(most).collect(),
-    };
+fn jobs<'a>(
+    cases: &'a [Case],
+    kernels: &[Kernel],
+    options: &Options,
+) -> Result<Vec<Job<'a>>, VmError> {
+    let batches = batches(cases, options);
     let mut jobs = Vec::new();
     for kernel in 0..kernels.len() {
         for batch in &batches {
             let order = Order {
-                cases: batch.to_vec(),
+                cases: batch.clone(),
                 jobs: options.jobs,
                 sysctls: options.sysctls.clone(),
                 virtual_time: options.time == GuestTime::Virtual,
             };
             jobs.push(Job {
                 kernel,
+                cases: batch.clone(),
                 input: serde_json::to_vec(&order)
                     .map_err(|e| VmError::system("send the cases")(std::io::Error::other(e)))?,
                 settings: Settings {
@@ -237,17 +242,41 @@ fn jobs(cases: &[Case], kernels: &[Kernel], options: &Options) -> Result<Vec<Job
     Ok(jobs)
 }
 
-/// The lives of a kernel's guests as one: what is spent adds up. The first
-/// failure is the kernel's.
+/// Which cases share a guest. Where there are many, two guests share them, so that
+/// one kernel's run keeps two processors busy. From the cases alone, so that
+/// results do not depend on the host.
+fn batches<'a>(cases: &'a [Case], options: &Options) -> Vec<Vec<&'a Case>> {
+    if let Some(most) = options.batch
+        && !cases.is_empty()
+    {
+        let chunks = cases.chunks(most.max(1));
+        return chunks.map(|chunk| chunk.iter().collect()).collect();
+    }
+    if cases.len() < SHARED_FROM || options.time == GuestTime::Real {
+        return vec![cases.iter().collect()];
+    }
+    // By the parity of the number's bits (Thue and Morse): no axis of a matrix
+    // has all its expensive values on one side.
+    let mut halves = vec![Vec::new(), Vec::new()];
+    for (index, case) in cases.iter().enumerate() {
+        halves[usize::from(index.count_ones() % 2 == 1)].push(case);
+    }
+    halves
+}
+
+/// The lives of a kernel's guests as one: what is spent adds up, what passed
+/// meanwhile passed for all of them. The first failure is the kernel's.
 fn together(lives: Vec<Result<Life, VmError>>) -> Result<Life, VmError> {
     let mut whole: Option<Life> = None;
     for life in lives {
         let life = life?;
         whole = Some(whole.map_or(life, |so_far| Life {
-            guest: so_far.guest + life.guest,
+            guest: so_far.guest.max(life.guest),
             busy: so_far.busy + life.busy,
-            wall: so_far.wall + life.wall,
-            boot: so_far.boot + life.boot,
+            began: so_far.began.min(life.began),
+            wall: (so_far.began + so_far.wall).max(life.began + life.wall)
+                - so_far.began.min(life.began),
+            boot: so_far.boot.max(life.boot),
         }));
     }
     whole.ok_or(VmError::Interrupted)
@@ -257,14 +286,16 @@ fn together(lives: Vec<Result<Life, VmError>>) -> Result<Life, VmError> {
 enum Event {
     Booted(Booted),
     Clock(Duration),
-    Said(Said),
+    Started(String),
+    Finished(Box<Outcome>),
+    Environment(Box<Environment>),
     Ended(Result<Life, VmError>),
 }
 
 fn one(
     number: usize,
     kernel: &Kernel,
-    job: &Job,
+    job: &Job<'_>,
     options: &Options,
     send: &Sender<(usize, Event)>,
 ) {
@@ -282,20 +313,39 @@ fn one(
         &mut |heard| match heard {
             Heard::Booted(booted) => tell(Event::Booted(booted.clone())),
             Heard::Clock(clock) => tell(Event::Clock(clock)),
-            Heard::Said(line) => match serde_json::from_slice(line) {
-                Ok(said) => tell(Event::Said(said)),
-                Err(e) => misunderstood = Some(e),
+            Heard::Said(said) => match understand(said, &job.cases) {
+                Ok(event) => tell(event),
+                Err(why) => misunderstood = Some(why),
             },
         },
     );
     let ended = match misunderstood {
-        Some(e) if ended.is_ok() => Err(VmError::Guest {
+        Some(why) if ended.is_ok() => Err(VmError::Guest {
             release: kernel.release.clone(),
-            why: format!("it said: {e}"),
+            why: format!("it said: {why}"),
         }),
         _ => ended,
     };
     tell(Event::Ended(ended));
+}
+
+/// What a guest with these cases means.
+fn understand(said: &[u8], cases: &[&Case]) -> Result<Event, String> {
+    let case = |number: usize| {
+        let case = cases.get(number).copied();
+        case.ok_or_else(|| format!("a case {number}, of {}", cases.len()))
+    };
+    match postcard::from_bytes(said).map_err(|e| e.to_string())? {
+        Said::Started(number) => Ok(Event::Started(case(number)?.id.clone())),
+        Said::Ended(number, ended) => {
+            let outcome = finish::outcome(case(number)?, ended);
+            Ok(Event::Finished(Box::new(outcome)))
+        }
+        Said::Environment(text) => {
+            let environment = serde_json::from_str(&text).map_err(|e| e.to_string())?;
+            Ok(Event::Environment(environment))
+        }
+    }
 }
 
 /// The guest's memory for so many cases: a case has up to ten namespaces and as
@@ -310,7 +360,8 @@ fn memory_mib(cases: usize) -> u32 {
 /// # Errors
 /// When it was given something else, or cannot run anything at all.
 pub fn work(input: &[u8], say: &mut dyn FnMut(&[u8])) -> Result<(), String> {
-    let order: Order = serde_json::from_slice(input).map_err(|e| format!("read the cases: {e}"))?;
+    let order: Order<Case> =
+        serde_json::from_slice(input).map_err(|e| format!("read the cases: {e}"))?;
     crate::lab::own_first_namespace();
     let options = run::Options {
         jobs: order.jobs,
@@ -319,16 +370,25 @@ pub fn work(input: &[u8], say: &mut dyn FnMut(&[u8])) -> Result<(), String> {
         interrupt: None,
         virtual_time: order.virtual_time,
     };
-    let mut tell = |saying: &Saying<'_>| {
-        // Plain data; an outcome that cannot be said is missed by the host.
-        let _ = serde_json::to_vec(saying).map(|line| say(&line));
+    let say = &Mutex::new(say);
+    let tell = |said: &Said| {
+        // Plain data; what cannot be said is missed by the host.
+        let _ = postcard::to_stdvec(said)
+            .map(|line| say.lock().unwrap_or_else(PoisonError::into_inner)(&line));
     };
-    let results = run::run(&order.cases, &options, &mut |event| match event {
-        run::Progress::Total { .. } => {}
-        run::Progress::Started { id } => tell(&Saying::Started(id)),
-        run::Progress::Finished { outcome } => tell(&Saying::Finished(outcome)),
-    })
+    let done = run::each(
+        &order.cases,
+        &options,
+        &|_, ended| ended,
+        &mut |index, stage| {
+            tell(&match stage {
+                Stage::Started => Said::Started(index),
+                Stage::Ended(ended) => Said::Ended(index, ended),
+            });
+        },
+    )
     .map_err(|e| chain(&e))?;
-    tell(&Saying::Environment(&results.environment));
+    let environment = serde_json::to_string(&done.environment);
+    tell(&Said::Environment(environment.map_err(|e| e.to_string())?));
     Ok(())
 }

@@ -7,12 +7,12 @@
 //! another instruction each time. It needs no driver either.
 //!
 //! ```text
-//! 0     u64  bytes of text written so far
+//! 0     u64  bytes of messages written so far
 //! 8     u64  the guest's CLOCK_MONOTONIC, nanoseconds
 //! 16    u64  how long of that its processor was busy, nanoseconds; 0 before the end
-//! 4096  text: lines, each a letter that says what it is, then its content
+//! 4096  messages: a letter that says what it is, u32 its length, its content
 //! ```
-//! Numbers are little-endian. The first is stored after the text it counts.
+//! Numbers are little-endian. The first is stored after the messages it counts.
 
 use std::fs::File;
 use std::io;
@@ -30,9 +30,11 @@ pub const SIZE: u64 = 256 << 20;
 const WRITTEN: usize = 0;
 const CLOCK: usize = 8;
 const BUSY: usize = 16;
-const TEXT: usize = 4096;
+const MESSAGES: usize = 4096;
+/// The letter and the length.
+const HEAD: usize = 5;
 
-/// What a line of text is.
+/// What a message is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// The guest is up; what it has to say about itself, as JSON.
@@ -71,25 +73,20 @@ impl Speaker {
         })
     }
 
-    /// Says a line; newlines within it become spaces. One that does not fit
-    /// any more is cut off, and what follows is not heard.
+    /// Says a message. One that does not fit any more is cut off, and what
+    /// follows is not heard.
     pub fn say(&mut self, kind: Kind, content: &[u8]) {
         let letter = LETTERS
             .iter()
             .find(|(k, _)| *k == kind)
             .map_or(b'S', |(_, letter)| *letter);
-        let at = TEXT + self.written;
+        let length = u32::try_from(content.len()).unwrap_or(u32::MAX);
+        let at = MESSAGES + self.written;
         self.memory.write(at, &[letter]);
-        self.memory.write(at + 1, content);
-        // JSON has none, and looking for one is much cheaper than for all.
-        if content.contains(&b'\n') {
-            let bytes = content.iter().enumerate();
-            for (position, _) in bytes.filter(|(_, byte)| **byte == b'\n') {
-                self.memory.write(at + 1 + position, b" ");
-            }
-        }
-        self.memory.write(at + 1 + content.len(), b"\n");
-        self.written = (self.written + content.len() + 2).min(self.memory.len() - TEXT);
+        self.memory.write(at + 1, &length.to_le_bytes());
+        self.memory.write(at + HEAD, content);
+        let room = self.memory.len() - MESSAGES;
+        self.written = (self.written + HEAD + content.len()).min(room);
         self.tick();
         self.memory
             .store(WRITTEN, u64::try_from(self.written).unwrap_or(u64::MAX));
@@ -148,32 +145,33 @@ impl Listener {
         self.number(BUSY)
     }
 
-    /// The lines that were said since the last time.
+    /// The messages that were said since the last time.
     ///
     /// # Errors
     /// Of pread(2); InvalidData when something else than this program wrote.
     pub fn hear(&mut self) -> io::Result<Vec<(Kind, Vec<u8>)>> {
-        let written = self.number(WRITTEN)?.min(SIZE - TEXT as u64);
+        let written = self.number(WRITTEN)?.min(SIZE - MESSAGES as u64);
         let mut fresh = vec![0; usize::try_from(written.saturating_sub(self.read)).unwrap_or(0)];
         self.file
-            .read_exact_at(&mut fresh, TEXT as u64 + self.read)?;
+            .read_exact_at(&mut fresh, MESSAGES as u64 + self.read)?;
         self.read = written;
         self.partial.append(&mut fresh);
-        let mut lines = Vec::new();
+        let mut messages = Vec::new();
         let mut rest = self.partial.as_slice();
-        while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
-            let kind = rest[..end]
-                .first()
-                .and_then(|l| LETTERS.iter().find(|(_, x)| x == l));
-            let Some((kind, _)) = kind else {
+        while let Some((&[letter, a, b, c, d], after)) = rest.split_first_chunk::<HEAD>() {
+            let Some((kind, _)) = LETTERS.iter().find(|(_, known)| *known == letter) else {
                 return Err(io::ErrorKind::InvalidData.into());
             };
-            lines.push((*kind, rest[1..end].to_vec()));
-            rest = &rest[end + 1..];
+            let length = usize::try_from(u32::from_le_bytes([a, b, c, d])).unwrap_or(usize::MAX);
+            let Some((content, next)) = after.split_at_checked(length) else {
+                break;
+            };
+            messages.push((*kind, content.to_vec()));
+            rest = next;
         }
         let used = self.partial.len() - rest.len();
         self.partial.drain(..used);
-        Ok(lines)
+        Ok(messages)
     }
 
     fn number(&self, at: usize) -> io::Result<u64> {
@@ -194,18 +192,18 @@ mod tests {
         assert_eq!(listener.hear().expect("silence"), []);
         speaker.say(Kind::Booted, b"{}");
         speaker.say(Kind::Said, b"two\nlines");
-        let heard = listener.hear().expect("right text");
+        let heard = listener.hear().expect("right messages");
         assert_eq!(
             heard,
             [
                 (Kind::Booted, b"{}".to_vec()),
-                (Kind::Said, b"two lines".to_vec())
+                (Kind::Said, b"two\nlines".to_vec())
             ]
         );
         assert!(listener.clock_ns().expect("a number") > 0);
         speaker.say(Kind::Done, b"");
         assert_eq!(
-            listener.hear().expect("right text"),
+            listener.hear().expect("right messages"),
             [(Kind::Done, Vec::new())]
         );
         assert_eq!(listener.hear().expect("silence"), []);
@@ -214,10 +212,10 @@ mod tests {
     #[test]
     fn a_full_channel_is_cut_off() {
         let mut listener = Listener::new().expect("memory");
-        listener.file.set_len(TEXT as u64 + 4).expect("smaller");
+        listener.file.set_len(MESSAGES as u64 + 8).expect("smaller");
         let mut speaker = Speaker::open(&listener.file).expect("memory");
         speaker.say(Kind::Said, b"too long");
         speaker.say(Kind::Said, b"lost");
-        assert_eq!(listener.hear().expect("no whole line"), []);
+        assert_eq!(listener.hear().expect("no whole message"), []);
     }
 }

@@ -57,6 +57,8 @@ pub struct Life {
     /// Guest time of it in which the processor was busy. In virtual time that is
     /// a nanosecond an instruction, whatever else this machine does. 0: the kernel did not tell.
     pub busy: Duration,
+    /// When it was begun.
+    pub began: Instant,
     /// Real time from nothing to the end.
     pub wall: Duration,
     /// Real time of it until the guest was up.
@@ -118,6 +120,7 @@ pub fn boot(
                 .map(|()| Life {
                     guest: Duration::from_nanos(last_clock),
                     busy: Duration::from_nanos(listener.busy_ns().unwrap_or(0)),
+                    began: started,
                     wall: started.elapsed(),
                     boot: up.unwrap_or_default(),
                 });
