@@ -8,6 +8,7 @@ use super::kernel::KernelFacts;
 use super::neighbour;
 use super::persist::Held;
 use super::retransmit::{Attempt, Course, Flight};
+use super::rtt::Round;
 use super::rule::RuleId;
 use super::span::{Span, Spans};
 use super::sysctls::Sysctls;
@@ -106,8 +107,8 @@ pub struct Facts {
     pub called: bool,
     /// More than one segment.
     pub several: bool,
-    /// The smoothed RTT, at least and at most.
-    pub rtt: (Duration, Duration),
+    /// The round trip as its TCP counts with it.
+    pub rtt: Round,
 }
 
 /// An end that comes by itself, counted from the write (or the connect()).
@@ -274,6 +275,9 @@ impl Facts {
         }
         if flight.user_timeout.is_some() {
             rules[0] = RuleId::UserTimeout;
+        }
+        if words::is_long(&flight) {
+            rules.push(RuleId::RoundTrip);
         }
         match attempt {
             Attempt::Reverted { .. } => rules.push(RuleId::RevertedBackoff),

@@ -68,6 +68,8 @@ pub struct Quiet {
     pub received: Vec<Span>,
     /// From when on a probe fares how, in order. Before the first: answered.
     pub probes: Vec<(Duration, ProbeFate)>,
+    /// From when on an answer takes how long, in order. Before: no time.
+    pub trips: Vec<(Duration, Duration)>,
 }
 
 /// How it ends.
@@ -176,7 +178,7 @@ impl Quiet {
             let wait = match self.fate(at) {
                 ProbeFate::Reset => return Fate::Reset(now),
                 ProbeFate::Answered => {
-                    answered = now;
+                    answered = now + self.trip(wheel, at);
                     probes_out = 0;
                     if self.settled(at) {
                         return Fate::Lives;
@@ -203,6 +205,13 @@ impl Quiet {
         Fate::Lives
     }
 
+    /// How many whole ticks after a probe its answer comes.
+    fn trip(&self, wheel: Wheel, at: Duration) -> u64 {
+        let trip = self.trips.iter().rev().find(|(from, _)| *from <= at);
+        let ticks = trip.map_or(0, |(_, trip)| wheel.ticks(*trip + Duration::from_nanos(1)));
+        ticks.saturating_sub(1)
+    }
+
     fn fate(&self, at: Duration) -> ProbeFate {
         self.probes
             .iter()
@@ -214,6 +223,7 @@ impl Quiet {
     /// Whether nothing changes any more after `at`.
     fn settled(&self, at: Duration) -> bool {
         self.probes.last().is_none_or(|(from, _)| *from <= at)
+            && self.trips.last().is_none_or(|(from, _)| *from <= at)
             && self.received.last().is_none_or(|s| s.latest <= at)
     }
 }
@@ -244,6 +254,7 @@ mod tests {
             settings,
             received: vec![Span::at(Duration::ZERO)],
             probes: vec![(Duration::from_millis(from_ms), ProbeFate::Lost)],
+            trips: Vec::new(),
         }
     }
 

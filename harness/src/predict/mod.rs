@@ -6,6 +6,7 @@
 //! the round trip is), and lateness of processes on a busy machine is for the
 //! comparison to allow (`outcome::tolerance`).
 
+pub mod acks;
 pub mod connect;
 pub mod errno;
 pub mod facts;
@@ -18,6 +19,7 @@ pub mod orphan;
 mod pages;
 pub mod persist;
 pub mod retransmit;
+pub mod rtt;
 pub mod rule;
 pub mod span;
 mod story;

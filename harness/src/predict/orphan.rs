@@ -31,11 +31,12 @@ mod tests {
     use std::time::Duration;
 
     use super::super::retransmit::{Attempt, RTO_MIN};
+    use super::super::rtt::Round;
     use super::*;
 
     fn lasts(orphan_retries: u32) -> (f64, f64) {
         let flight = Flight {
-            rtt: (Duration::from_micros(10), Duration::from_millis(4)),
+            rtt: Round::steady(Duration::from_micros(10), Duration::from_millis(4)),
             rto_min: RTO_MIN,
             rto_max: Duration::from_secs(120),
             retries2: 15,

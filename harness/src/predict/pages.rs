@@ -4,7 +4,7 @@ use super::rule::RuleId;
 
 impl RuleId {
     /// All of them, in the order in which they are explained.
-    pub const ALL: [RuleId; 23] = [
+    pub const ALL: [RuleId; 24] = [
         RuleId::TimerWheel,
         RuleId::Keepalive,
         RuleId::KeepaliveUserTimeout,
@@ -12,6 +12,7 @@ impl RuleId {
         RuleId::KeepaliveQuietWithData,
         RuleId::Retransmission,
         RuleId::TailLossProbe,
+        RuleId::RoundTrip,
         RuleId::UserTimeout,
         RuleId::RevertedBackoff,
         RuleId::LocalDrop,
@@ -40,6 +41,7 @@ impl RuleId {
             RuleId::KeepaliveQuietWithData => "No keepalive while data is under way",
             RuleId::Retransmission => "Data that nobody acknowledges",
             RuleId::TailLossProbe => "The loss probe comes first",
+            RuleId::RoundTrip => "How TCP follows the round trip",
             RuleId::UserTimeout => "Data with a user timeout",
             RuleId::RevertedBackoff => "An ICMP error takes a back-off back",
             RuleId::LocalDrop => "Dropped by the own qdisc",
@@ -108,6 +110,15 @@ impl RuleId {
                  200 ms (with several segments under way 2 ms), and the RTO starts anew from it. \
                  It does not count as a retransmission, so it moves the end. Off with \
                  tcp_early_retrans 0, or without SACK."
+            }
+            RuleId::RoundTrip => {
+                "The first RTO is three round trips as the first one was measured, and not less \
+                 than one and 200 ms. The client's first one is longer than the line: its SYN waits \
+                 for the next hop's address, and ARP takes the same line. Later samples move the \
+                 smoothed round trip by an eighth; the variation follows a longer one at once and \
+                 a shorter one by a quarter a round trip. So a connection that has exchanged little \
+                 gives up much later than one that has exchanged a lot. An acknowledgment that its \
+                 sender delays by 40 ms is measured, too."
             }
             RuleId::UserTimeout => {
                 "TCP_USER_TIMEOUT takes the place of tcp_retries2's budget. It counts from the \

@@ -12,14 +12,15 @@ use std::time::Duration;
 
 use super::keepalive::LOCAL_DROP_RETRY;
 use super::retransmit::{Course, RTO_MIN};
+use super::rtt::Round;
 use super::span::Spans;
 use super::wheel::{Arms, Jiffies, Phase, Wheel};
 
 /// Data that waits for the probe timer and never leaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Held {
-    /// Smoothed RTT, at least and at most.
-    pub rtt: (Duration, Duration),
+    /// The round trip as TCP counts with it.
+    pub rtt: Round,
     /// tcp_rto_min_us (6.11), else 200 ms.
     pub rto_min: Duration,
     /// tcp_rto_max_ms (6.15), else 120 s.
@@ -35,14 +36,12 @@ pub struct Held {
 impl Held {
     /// When it is tried again and given up, counted from the write.
     pub fn course(&self, wheel: Wheel, phase: Phase) -> Course {
-        let rto = |rtt: Duration| {
-            let rto = rtt + (rtt / 2).max(self.rto_min);
-            wheel.ticks(rto.min(self.rto_max).max(RTO_MIN))
-        };
+        let (least, most) = self.rtt.rto(self.rto_min, self.rto_max);
+        let ticks = |rto: Duration| wheel.ticks(rto.max(RTO_MIN));
         let mut dead = Vec::new();
         let mut attempts: Vec<Vec<(Jiffies, Jiffies)>> = Vec::new();
         for began in wheel.beginnings(wheel.ticks(self.rto_max), phase) {
-            for base in rto(self.rtt.0)..=rto(self.rtt.1) {
+            for base in ticks(least)..=ticks(most) {
                 let (tries, end) = self.run(wheel, began, base);
                 for (n, at) in tries.into_iter().enumerate() {
                     if attempts.len() <= n {
@@ -98,7 +97,7 @@ mod tests {
 
     fn held(retries2: u32, by_own_qdisc: bool) -> Held {
         Held {
-            rtt: (Duration::ZERO, Duration::from_millis(4)),
+            rtt: Round::steady(Duration::ZERO, Duration::from_millis(4)),
             rto_min: RTO_MIN,
             rto_max: Duration::from_secs(120),
             retries2,

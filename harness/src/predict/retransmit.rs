@@ -11,6 +11,7 @@
 use std::time::Duration;
 
 use super::keepalive::LOCAL_DROP_RETRY;
+use super::rtt::Round;
 use super::span::Spans;
 use super::wheel::{Arms, Jiffies, Phase, Wheel};
 
@@ -62,8 +63,8 @@ pub enum Attempt {
 /// Data on its way that is not acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Flight {
-    /// Smoothed RTT, at least and at most.
-    pub rtt: (Duration, Duration),
+    /// The round trip as TCP counts with it.
+    pub rtt: Round,
     /// tcp_rto_min_us (6.11), else 200 ms: the least rttvar.
     pub rto_min: Duration,
     /// tcp_rto_max_ms (6.15), else 120 s.
@@ -114,11 +115,8 @@ impl Flight {
 
     /// The RTO, at least and at most, in ticks: __tcp_set_rto().
     pub(super) fn rtos(&self, wheel: Wheel) -> std::ops::RangeInclusive<u64> {
-        let rto = |rtt: Duration| {
-            let variation = (rtt / 2).max(self.rto_min);
-            wheel.ticks((rtt + variation).min(self.rto_max))
-        };
-        rto(self.rtt.0)..=rto(self.rtt.1)
+        let (least, most) = self.rtt.rto(self.rto_min, self.rto_max);
+        wheel.ticks(least)..=wheel.ticks(most)
     }
 
     /// The RTO with the times the loss probe may come after: tcp_schedule_loss_probe().
@@ -131,12 +129,12 @@ impl Flight {
             };
             wheel.ticks(rtt * 2 + more).min(rto)
         };
-        (probe(self.rtt.0)..=probe(self.rtt.1)).map(move |probe| (rto, probe))
+        (probe(self.rtt.srtt.0)..=probe(self.rtt.srtt.1)).map(move |probe| (rto, probe))
     }
 
     /// The longest timer, which says how many phases of the wheel there are.
     fn longest_wait(&self) -> Duration {
-        let first = self.rto_min.saturating_add(self.rtt.1);
+        let (_, first) = self.rtt.rto(self.rto_min, self.rto_max);
         let doubled = self.rto_max.min(self.budget().saturating_mul(2));
         match self.attempt {
             Attempt::Lost => doubled,
@@ -308,7 +306,7 @@ mod tests {
 
     fn flight(retries2: u32) -> Flight {
         Flight {
-            rtt: (Duration::ZERO, Duration::from_millis(4)),
+            rtt: Round::steady(Duration::ZERO, Duration::from_millis(4)),
             rto_min: RTO_MIN,
             rto_max: Duration::from_secs(120),
             retries2,

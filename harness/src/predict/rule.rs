@@ -14,6 +14,7 @@ pub enum RuleId {
     KeepaliveQuietWithData,
     Retransmission,
     TailLossProbe,
+    RoundTrip,
     UserTimeout,
     RevertedBackoff,
     LocalDrop,
@@ -43,6 +44,7 @@ impl RuleId {
             RuleId::KeepaliveQuietWithData => "tcp_keepalive_timer(), its look at packets_out",
             RuleId::Retransmission => "retransmits_timed_out() in tcp_write_timeout()",
             RuleId::TailLossProbe => "tcp_schedule_loss_probe()",
+            RuleId::RoundTrip => "tcp_rtt_estimator(), __tcp_set_rto()",
             RuleId::UserTimeout => "tcp_clamp_rto_to_user_timeout()",
             RuleId::RevertedBackoff => "tcp_ld_RTO_revert()",
             RuleId::LocalDrop => "tcp_retransmit_timer(), TCP_RESOURCE_PROBE_INTERVAL",
@@ -71,6 +73,7 @@ impl RuleId {
         match self {
             RuleId::TimerWheel => "4.8",
             RuleId::TailLossProbe => "3.10",
+            RuleId::RoundTrip => "3.15 (microseconds)",
             RuleId::UserTimeout => "4.19",
             RuleId::ClosedWindow => "5.11",
             RuleId::KeepaliveUserTimeout => "2.6.37",

@@ -257,11 +257,12 @@ impl<'a> Sender<'a> {
 #[cfg(test)]
 mod tests {
     use super::super::retransmit::{Attempt, RTO_MIN};
+    use super::super::rtt::Round;
     use super::*;
 
     fn flight(retries2: u32) -> Flight {
         Flight {
-            rtt: (Duration::ZERO, Duration::from_millis(4)),
+            rtt: Round::steady(Duration::ZERO, Duration::from_millis(4)),
             rto_min: RTO_MIN,
             rto_max: Duration::from_secs(120),
             retries2,

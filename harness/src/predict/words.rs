@@ -70,10 +70,31 @@ pub fn flight(flight: &Flight, errno: &str, hz: u32) -> String {
             flight.retries2
         ),
     };
-    let probe = if flight.tail_loss_probe && !flight.never_leaves {
-        "a loss probe after about 0.2 s, then retransmissions"
-    } else {
-        "retransmissions"
+    let (rto, _) = flight.rtt.rto(flight.rto_min, flight.rto_max);
+    let long = is_long(flight);
+    let probe = match flight.tail_loss_probe && !flight.never_leaves {
+        true if long => {
+            let more = if flight.several {
+                Duration::ZERO
+            } else {
+                flight.rto_min
+            };
+            let probe = (flight.rtt.srtt.0 * 2 + more).min(rto);
+            format!(
+                "a loss probe after about {}, then retransmissions",
+                time(probe)
+            )
+        }
+        true => "a loss probe after about 0.2 s, then retransmissions".into(),
+        false => "retransmissions".into(),
+    };
+    let from = match long {
+        true => format!(
+            " from {} on (the RTO of a smoothed round trip of {} and its variation)",
+            time(rto),
+            time(flight.rtt.srtt.0)
+        ),
+        false => String::new(),
     };
     let how = match flight.attempt {
         super::retransmit::Attempt::Lost => "doubling their distance",
@@ -99,9 +120,15 @@ pub fn flight(flight: &Flight, errno: &str, hz: u32) -> String {
         format!(", reporting the error that was kept, {errno}")
     };
     format!(
-        "{probe}, {how}; given up at the first of them at which {limit} have passed since \
+        "{probe}, {how}{from}; given up at the first of them at which {limit} have passed since \
          {since}{reported} (HZ={hz})"
     )
+}
+
+/// Whether the round trip is one that a line makes.
+pub fn is_long(flight: &Flight) -> bool {
+    let (rto, _) = flight.rtt.rto(flight.rto_min, flight.rto_max);
+    flight.rtt.srtt.0 >= Duration::from_millis(1) || rto > flight.rto_min * 11 / 10
 }
 
 /// Data that cannot be sent at all.

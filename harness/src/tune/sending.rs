@@ -18,6 +18,7 @@ use std::time::Duration;
 use super::Path;
 use crate::predict::KernelFacts;
 use crate::predict::retransmit::{Attempt, Flight, RTO_MIN, Run, budget};
+use crate::predict::rtt::Round;
 use crate::predict::wheel::{Jiffies, Phase, Wheel};
 
 /// TCP_RTO_MAX, where nothing says otherwise.
@@ -163,7 +164,7 @@ impl Sending {
         for trip in 0..=self.wheel.ticks(self.round_trip) {
             let rtt = self.wheel.span(trip).min(self.round_trip);
             let flight = Flight {
-                rtt: (rtt, rtt),
+                rtt: Round::steady(rtt, rtt),
                 rto_min: RTO_MIN,
                 rto_max: self.rto_max,
                 retries2,
@@ -355,7 +356,7 @@ mod tests {
             {
                 let rtt = wheel.span(trip);
                 let flight = Flight {
-                    rtt: (rtt, rtt),
+                    rtt: Round::steady(rtt, rtt),
                     rto_min: RTO_MIN,
                     rto_max: RTO_MAX,
                     retries2: 15,

@@ -1,15 +1,19 @@
 //! Calling and being called: connect() and accept().
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use super::World;
-use super::paths::Kind;
+use super::line::Kind;
 use super::process::{After, Calling, Failure, Frame, Process, Wait};
 use crate::predict::errno;
-use crate::predict::facts::{Facts, Fate, InFlight};
+use crate::predict::facts::{Facts, Fall, Fate, InFlight};
 use crate::predict::rule::RuleId;
 use crate::predict::span::{Span, Spans};
 use crate::scenario::case::{Action, Family, SignKind, Step};
+
+/// TCP_TIMEOUT_INIT, with what both hosts take.
+const SYN_AGAIN: Duration = Duration::from_millis(980);
 
 impl<'a> World<'a> {
     /// connect() to a host, or to an address that nobody has (None).
@@ -30,13 +34,17 @@ impl<'a> World<'a> {
             None => Fate::Unresolved { by_own_host: true },
         };
         let at = self.processes[p].at;
+        if let Some(host) = host
+            && self.answers_from_afar(p, (fate, at), (host, port), step, nonblocking)?
+        {
+            return Ok(());
+        }
         let refused = |errno, because| Failure::now(errno, at, because, RuleId::ConnectAnswer);
         let failure = match (fate, host) {
             (Fate::Arrives, Some(host)) => {
                 if self.backlog.contains_key(&(host, port)) {
                     self.router_learns(at)?;
-                    self.established(p, step.conn.clone(), host, port, at);
-                    return Ok(());
+                    return self.established(p, step.conn.clone(), host, port, at);
                 }
                 refused(
                     "ECONNREFUSED",
@@ -65,6 +73,7 @@ impl<'a> World<'a> {
                     host,
                     port,
                     through: None,
+                    far: false,
                 });
                 return Ok(());
             }
@@ -82,6 +91,9 @@ impl<'a> World<'a> {
             let (own, Some(to)) = (self.processes[p].host, calling.host) else {
                 continue;
             };
+            if calling.far {
+                return Err("the network changes while a handshake is on a long line".into());
+            }
             let fate = self
                 .paths
                 .there_and_back(own, to, Kind::Syn, Kind::SynAck)?;
@@ -90,6 +102,9 @@ impl<'a> World<'a> {
                 .map(|at| at.plus(calling.began))
                 .find(|at| at.latest >= change.earliest);
             let through = match (fate, next) {
+                (Fate::Arrives, Some(_)) if !self.paths.round_trip(own, to)?.is_zero() => {
+                    return Err("a connection over a long line that is late".into());
+                }
                 (Fate::Arrives, Some(next)) if next.earliest >= change.latest => Some(next),
                 (Fate::Arrives, _) => {
                     return Err("whether the SYN that gets through is sent".into());
@@ -102,11 +117,21 @@ impl<'a> World<'a> {
     }
 
     /// A SYN of a connect() that waited gets through.
-    pub(super) fn answers(&mut self, p: usize, calling: Calling<'a>, at: Span) {
+    pub(super) fn answers(
+        &mut self,
+        p: usize,
+        calling: Calling<'a>,
+        at: Span,
+    ) -> Result<(), String> {
         self.wakes(p, Some(at));
         match calling.host {
             Some(host) if self.backlog.contains_key(&(host, calling.port)) => {
-                self.established(p, calling.name, host, calling.port, at);
+                let client = self.socks.len();
+                self.established(p, calling.name, host, calling.port, at)?;
+                if calling.far {
+                    let took = at.since(calling.began.earliest);
+                    self.measured(client, took)?;
+                }
             }
             _ => {
                 let because = "nobody listens on the port, and the host says so by RST";
@@ -114,6 +139,76 @@ impl<'a> World<'a> {
                 self.connect_fails(p, failure, calling.nonblocking);
             }
         }
+        Ok(())
+    }
+
+    /// Whether a SYN that was sent again cannot be measured (Karn).
+    fn without_time_stamps(&self) -> bool {
+        let mut set = self.case.sysctls.values();
+        set.any(|set| set.get("net.ipv4.tcp_timestamps").is_some_and(|v| v == "0"))
+    }
+
+    /// connect() whose answer comes over a long line; whether it does.
+    fn answers_from_afar(
+        &mut self,
+        p: usize,
+        (fate, at): (Fate, Span),
+        (host, port): (&'a str, u16),
+        step: &Step,
+        nonblocking: bool,
+    ) -> Result<bool, String> {
+        let own = self.processes[p].host;
+        let (far, asked) = self.paths.answer_after(own, host, Kind::Syn)?;
+        if self.paths.round_trip(own, host)?.is_zero() {
+            return Ok(false);
+        }
+        let errno = match fate {
+            Fate::Arrives if self.backlog.contains_key(&(host, port)) => None,
+            Fate::Arrives | Fate::Reset => Some("ECONNREFUSED"),
+            Fate::Refused { with, .. } => errno::of_icmp(with, self.case.family),
+            Fate::Unresolved { by_own_host: false } => {
+                return Err("an ICMP error that comes back over a long line".into());
+            }
+            _ => return Ok(false),
+        };
+        if far.is_zero() {
+            return Ok(false);
+        }
+        // The SYN waits for the address, and its time stamp says so.
+        let after = asked + far;
+        if far >= SYN_AGAIN || (after >= SYN_AGAIN && self.without_time_stamps()) {
+            return Err("a handshake that takes longer than the first RTO".into());
+        }
+        let at = Span::at(at.earliest);
+        let fall = Fall {
+            dead: Spans::one(Span::at(after)),
+            attempts: Vec::new(),
+            errno: errno.unwrap_or(errno::TIMED_OUT),
+            because: "the answer to the SYN comes a round trip later".into(),
+            rules: match fate {
+                Fate::Refused { .. } => vec![RuleId::SoftError, RuleId::ConnectAnswer],
+                _ => vec![RuleId::ConnectAnswer],
+            },
+            open: None,
+        };
+        // It returns before the program does anything else.
+        let next = self.processes[p].acts.front().map(|act| act.at.earliest);
+        let back = at.after(after);
+        let back = Span::new(back.earliest, next.unwrap_or(back.latest));
+        if errno.is_none() {
+            self.router_learns(at)?;
+        }
+        self.processes[p].wait = Wait::Connect(Calling {
+            began: at,
+            fall,
+            nonblocking,
+            name: step.conn.clone(),
+            host: Some(host),
+            port,
+            through: errno.is_none().then_some(back),
+            far: true,
+        });
+        Ok(true)
     }
 
     /// connect() has failed; a non-blocking one shows it by poll().

@@ -23,6 +23,12 @@ impl<'a> World<'a> {
                 Ok(())
             }
             Later::PowerOff(host) => self.crash(host),
+            Later::Packet(packet) => self.moves(packet),
+            Later::DelayedAck { sock, due, got } => self.acknowledges_late(sock, due, got),
+            Later::Reset { sock, at } => {
+                self.reset_comes(sock, at);
+                Ok(())
+            }
             Later::Boot {
                 host,
                 same_mac,

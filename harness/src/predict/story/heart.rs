@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::process::{Failure, Wait};
-use super::{Evidence, Seen, World};
+use super::{Evidence, Later, Seen, World};
 use crate::predict::limits;
 use crate::predict::rule::RuleId;
 use crate::predict::span::{Span, Spans};
@@ -187,7 +187,7 @@ impl World<'_> {
         self.socks[sock].heart = config.map(|config| Heart::new(config, client, at));
     }
 
-    fn race(&self) -> Duration {
+    pub(super) fn race(&self) -> Duration {
         match self.kernel.phase {
             Phase::Known { .. } => RACE.0,
             Phase::Unknown => RACE.1,
@@ -229,6 +229,7 @@ impl World<'_> {
             return Ok(false);
         };
         let answers = heart.hears(signs, at);
+        self.acknowledges_by_reading(sock, at)?;
         if answers > 0 {
             let at = self.writes_sign(p, at);
             let more = Signs {
@@ -315,9 +316,15 @@ impl World<'_> {
     }
 
     /// An event of the network comes about when a beat does.
-    fn fault_is_near(&self, at: Span, race: Duration) -> bool {
+    pub(super) fn fault_is_near(&self, at: Span, race: Duration) -> bool {
         let near = |time: Duration| time + race >= at.earliest && time <= at.latest + race;
-        let coming = self.later.iter().any(|(time, _)| near(*time));
+        let event = |later: &Later<'_>| {
+            !matches!(
+                later,
+                Later::Packet(_) | Later::DelayedAck { .. } | Later::Reset { .. }
+            )
+        };
+        let coming = self.later.iter().any(|(time, l)| event(l) && near(*time));
         let just = self.fault.is_some() && self.moment.latest + race >= at.earliest;
         coming || just && near(self.moment.earliest)
     }
@@ -467,6 +474,7 @@ impl World<'_> {
         let (bytes, at) = (self.socks[sock].unread, self.socks[sock].unread_at);
         self.socks[sock].unread = 0;
         self.wakes(p, Some(at));
+        self.acknowledges_by_reading(sock, self.processes[p].at)?;
         if echo && !self.socks[sock].fin_sent {
             self.writes(p, sock, bytes)?;
         }

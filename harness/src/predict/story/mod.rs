@@ -7,7 +7,9 @@
 
 mod calls;
 mod events;
+mod far;
 mod heart;
+mod line;
 mod nat;
 mod paths;
 mod process;
@@ -22,9 +24,11 @@ use std::time::Duration;
 use super::Unpredictable;
 use super::kernel::KernelFacts;
 use super::moments::Moments;
+use super::rtt::Round;
 use super::rule::RuleId;
 use super::span::{Span, Spans};
 use crate::scenario::case::{Action, Case, Event, Happening, Lane, SignKind, When};
+use far::Packet;
 use paths::Paths;
 use process::{Process, Sock};
 
@@ -33,7 +37,7 @@ use process::{Process, Sock};
 const LAST_WORDS: Duration = Duration::from_millis(200);
 /// RTTs of a lab: a veth's are below a tenth of a millisecond; a busy machine's
 /// scheduler is what remains.
-const RTT: (Duration, Duration) = (Duration::from_micros(10), Duration::from_millis(4));
+const RTT: Round = Round::steady(Duration::from_micros(10), Duration::from_millis(4));
 /// No story has more turns, unless it goes round in circles.
 const MOST_TURNS: usize = 100_000;
 
@@ -73,6 +77,19 @@ enum Later<'a> {
         host: &'a str,
         same_mac: bool,
         mark: &'a str,
+    },
+    /// A packet comes out of a long cable.
+    Packet(Packet),
+    /// An acknowledgment that waited for data to ride on, for so many segments.
+    DelayedAck {
+        sock: usize,
+        due: Span,
+        got: u64,
+    },
+    /// An RST from the way comes back.
+    Reset {
+        sock: usize,
+        at: Span,
     },
 }
 
@@ -142,12 +159,22 @@ fn listens(lane: &Lane) -> bool {
 impl<'a> World<'a> {
     fn begin(&mut self) {
         let case = self.case;
+        // What is bad from the beginning is so before anybody connects.
+        for event in &case.events {
+            if event.is_condition() {
+                self.paths.add(&event.name, &event.happening);
+                self.set_mark(&event.name, Span::at(Duration::ZERO));
+            }
+        }
         for server in [true, false] {
             for lane in case.lanes.iter().filter(|l| listens(l) == server) {
                 self.spawn(lane, Span::at(Duration::ZERO));
             }
         }
         for (index, event) in case.events.iter().enumerate() {
+            if event.is_condition() {
+                continue;
+            }
             if let When::At(at) = event.when {
                 let at = self
                     .moments

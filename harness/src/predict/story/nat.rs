@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::World;
-use super::paths::Kind;
+use super::line::Kind;
 use super::process::Sock;
 use crate::predict::facts::Fate;
 use crate::predict::keepalive::ProbeFate;

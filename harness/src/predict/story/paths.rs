@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use super::line::{Kind, Way};
 use super::nat::Memory;
 use crate::predict::errno;
 use crate::predict::facts::Fate;
@@ -9,31 +10,6 @@ use crate::scenario::case::{
     CableRef, Carrier, Case, Direction, Family, Happening, Impairment, Mechanism, NeighbourChange,
     NodeKind, PacketRule, Place, RejectWith, RouteChange,
 };
-
-/// The kinds of packet that filters tell apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    Syn,
-    SynAck,
-    Data,
-    /// A bare acknowledgment, or a keepalive probe.
-    Ack,
-    Fin,
-    Rst,
-}
-
-impl Kind {
-    fn flags(self) -> &'static [&'static str] {
-        match self {
-            Kind::Syn => &["SYN"],
-            Kind::SynAck => &["SYN", "ACK"],
-            Kind::Data => &["PSH", "ACK"],
-            Kind::Ack => &["ACK"],
-            Kind::Fin => &["FIN", "ACK"],
-            Kind::Rst => &["RST", "ACK"],
-        }
-    }
-}
 
 /// A fault in force.
 #[derive(Debug, Clone)]
@@ -55,8 +31,10 @@ pub(super) struct Paths<'a> {
     replaced: BTreeSet<&'a str>,
     /// Nodes whose neighbour entries are gone.
     forgetful: BTreeSet<&'a str>,
+    /// Nodes that were started again and have not asked for anybody yet.
+    pub restarted: BTreeSet<&'a str>,
     /// Hosts and routers that know each other's address: who asks, of whom.
-    met: BTreeSet<(&'a str, &'a str)>,
+    pub met: BTreeSet<(&'a str, &'a str)>,
     /// Hosts whose address moved, and whether its new owner said so.
     moved: BTreeMap<&'a str, bool>,
     /// What a router knows of connections.
@@ -71,6 +49,7 @@ impl<'a> Paths<'a> {
             down: BTreeSet::new(),
             replaced: BTreeSet::new(),
             forgetful: BTreeSet::new(),
+            restarted: BTreeSet::new(),
             met: BTreeSet::new(),
             moved: BTreeMap::new(),
             memory: Memory::of(case),
@@ -110,6 +89,7 @@ impl<'a> Paths<'a> {
 
     pub fn power_on(&mut self, node: &'a str, same_mac: bool) {
         self.down.remove(node);
+        self.restarted.insert(node);
         if !same_mac {
             self.replaced.insert(node);
         }
@@ -175,7 +155,7 @@ impl<'a> Paths<'a> {
     }
 
     /// Whether a filter on the way takes neighbours' NDP from one to the other.
-    fn takes_ndp(&self, from: &str, to: &str, also: fn(&PacketRule) -> bool) -> bool {
+    pub fn takes_ndp(&self, from: &str, to: &str, also: fn(&PacketRule) -> bool) -> bool {
         let plain = |rule: &PacketRule| {
             also(rule)
                 && rule.flags.is_empty()
@@ -192,6 +172,10 @@ impl<'a> Paths<'a> {
             })
     }
 
+    pub fn is_ipv6(&self) -> bool {
+        self.case.family == Family::Ipv6
+    }
+
     /// Whether no router is between them.
     fn are_neighbours(&self, from: &str, to: &str) -> bool {
         let path = self.path(from, to).unwrap_or_default();
@@ -201,65 +185,114 @@ impl<'a> Paths<'a> {
     }
 
     fn way(&self, from: &str, to: &str, kind: Kind, told: bool) -> Result<Fate, String> {
+        let mut passed = None;
+        loop {
+            match self.goes(from, to, kind, (told, passed))? {
+                Way::Ends { fate, .. } => return Ok(fate),
+                Way::UnderWay { hop, .. } => passed = Some(hop),
+            }
+        }
+    }
+
+    /// What becomes of a packet that has come through the long cable `passed`
+    /// of its path, until it ends or the next long cable takes it.
+    pub fn goes(
+        &self,
+        from: &str,
+        to: &str,
+        kind: Kind,
+        (told, passed): (bool, Option<usize>),
+    ) -> Result<Way, String> {
         let Some(path) = self.path(from, to) else {
             return Err(format!("there is no way from {from} to {to}"));
         };
-        if self.down.contains(from) {
-            return Ok(Fate::Gone);
-        }
-        if let Some(fate) = self.own_host(from, to) {
-            return Ok(fate);
-        }
-        if let Some(fate) = self.filtered(from, to, kind, Place::Sender)? {
-            return Ok(fate);
+        let ends = |fate, at| Ok(Way::Ends { fate, at });
+        if passed.is_none() {
+            if self.down.contains(from) {
+                return ends(Fate::Gone, 0);
+            }
+            if let Some(fate) = self.own_host(from, to) {
+                return ends(fate, 0);
+            }
+            if let Some(fate) = self.filtered(from, to, kind, Place::Sender)? {
+                return ends(fate, 0);
+            }
         }
         // The node that has to find the next hop's address: hosts and routers.
         let mut asks = from;
         let mut unheard = false;
         for (at, hop) in path.windows(2).enumerate() {
             let (a, b) = (hop[0], hop[1]);
+            let ahead = passed.is_none_or(|passed| at > passed);
             if asks == a
                 && let Some(fate) = self.leg(from, to, &path[at..])
             {
-                if fate != Fate::Unheard {
-                    return Ok(fate);
+                if fate == Fate::Unheard {
+                    unheard = true;
+                } else if ahead {
+                    return ends(fate, at);
                 }
-                unheard = true;
             }
-            if let Some(fate) = self.on_the_wire(from, to, kind, a, b)? {
-                return Ok(fate);
+            if passed == Some(at) && self.is_gone(b, to) {
+                return ends(Fate::Gone, at);
             }
+            if ahead {
+                if passed.is_some() && self.hop_is_dead(a, b, to).is_some() {
+                    return ends(Fate::Gone, at);
+                }
+                if let Some(fate) = self.filtered_on_the_wire(from, to, kind, a, b)? {
+                    return ends(fate, at);
+                }
+                if let Some(delay) = self.delay(a, b)? {
+                    return Ok(Way::UnderWay { hop: at, delay });
+                }
+            }
+            let ahead = passed.is_none_or(|passed| at >= passed);
             match self.kind_of(b) {
                 Some(NodeKind::Router) => {
                     asks = b;
+                    if !ahead {
+                        continue;
+                    }
                     let memory = self.memory.as_ref();
                     if let Some(fate) = memory.and_then(|m| m.fate(b, from, kind, told)) {
-                        return Ok(fate);
+                        return ends(fate, at + 1);
                     }
                     if let Some(fate) = self.at_router(b, from, to, kind)? {
-                        return Ok(fate);
+                        return ends(fate, at + 1);
                     }
                 }
                 Some(NodeKind::Switch) => {}
                 Some(NodeKind::Host) | None => {
                     if let Some(announced) = self.moved.get(b) {
-                        return self
-                            .at_new_owner(*announced || self.forgetful.contains(asks), kind);
+                        let known = *announced || self.forgetful.contains(asks);
+                        return ends(self.at_new_owner(known, kind)?, at + 1);
                     }
                     if self.replaced.contains(b) && !self.forgetful.contains(asks) {
-                        return Ok(Fate::Gone);
+                        return ends(Fate::Gone, at + 1);
                     }
                 }
             }
         }
         if let Some(fate) = self.filtered(from, to, kind, Place::Receiver)? {
-            return Ok(fate);
+            return ends(fate, path.len() - 1);
         }
-        Ok(if unheard {
+        let fate = if unheard {
             Fate::Unheard
         } else {
             Fate::Arrives
-        })
+        };
+        ends(fate, path.len() - 1)
+    }
+
+    /// Whether nobody takes what comes out of a cable at this node.
+    fn is_gone(&self, node: &str, to: &str) -> bool {
+        let gone = |active: &Active<'_>| match active.what {
+            Happening::Interface { host, .. } => host == node,
+            Happening::AddressRemoved { host } => host == to && node == to,
+            _ => false,
+        };
+        self.down.contains(node) || self.active.iter().any(gone)
     }
 
     /// What becomes of a packet on its way from the first node of a path to the
@@ -296,7 +329,7 @@ impl<'a> Paths<'a> {
     }
 
     /// The first of these nodes that has an address.
-    fn next_to_ask(&self, path: &[&'a str]) -> &'a str {
+    pub fn next_to_ask(&self, path: &[&'a str]) -> &'a str {
         let has = |node: &&&str| self.kind_of(node) != Some(NodeKind::Switch);
         path.iter().find(has).copied().unwrap_or_default()
     }
@@ -310,6 +343,9 @@ impl<'a> Paths<'a> {
             .into_iter()
             .filter(|node| self.kind_of(node) != Some(NodeKind::Switch))
             .collect();
+        for node in &asking {
+            self.restarted.remove(node);
+        }
         for pair in asking.windows(2) {
             self.met.insert((pair[0], pair[1]));
             self.met.insert((pair[1], pair[0]));
@@ -396,7 +432,7 @@ impl<'a> Paths<'a> {
         })
     }
 
-    fn on_the_wire(
+    fn filtered_on_the_wire(
         &self,
         from: &str,
         to: &str,
@@ -404,7 +440,6 @@ impl<'a> Paths<'a> {
         a: &str,
         b: &str,
     ) -> Result<Option<Fate>, String> {
-        self.is_good(a, b)?;
         self.filters(from, to, kind, |rule| match &rule.place {
             Place::Wire(node) => {
                 let near = node.as_ref().or(rule.from.as_ref()).or(rule.to.as_ref());
@@ -414,10 +449,9 @@ impl<'a> Paths<'a> {
         })
     }
 
-    /// What a bad line does to a packet is chance, or depends on what else is
-    /// under way.
-    fn is_good(&self, a: &str, b: &str) -> Result<(), String> {
-        let of_hop = |cable: &CableRef, direction: Direction| {
+    /// The impairments of what goes from `a` to `b`.
+    pub fn impaired(&self, a: &str, b: &str) -> impl Iterator<Item = &'a Impairment> {
+        let of_hop = move |cable: &CableRef, direction: Direction| {
             let from_near = cable.near == a && cable.far.as_ref().is_none_or(|f| f == b);
             let to_near = cable.near == b && cable.far.as_ref().is_none_or(|f| f == a);
             match direction {
@@ -426,14 +460,12 @@ impl<'a> Paths<'a> {
                 Direction::To => to_near,
             }
         };
-        for active in &self.active {
-            if let Happening::Impair(impair) = active.what
-                && of_hop(&impair.cable, impair.direction)
-            {
-                return Err(format!("the line is bad: {}", why(&impair.line)));
-            }
-        }
-        Ok(())
+        self.active
+            .iter()
+            .filter_map(move |active| match active.what {
+                Happening::Impair(i) if of_hop(&i.cable, i.direction) => Some(&i.line),
+                _ => None,
+            })
     }
 
     fn at_router(
@@ -517,13 +549,13 @@ impl<'a> Paths<'a> {
         Ok(None)
     }
 
-    fn kind_of(&self, node: &str) -> Option<NodeKind> {
+    pub fn kind_of(&self, node: &str) -> Option<NodeKind> {
         let nodes = &self.case.network.nodes;
         nodes.iter().find(|n| n.name == node).map(|n| n.kind)
     }
 
     /// The nodes from one host to another, both included: the shortest way.
-    fn path(&self, from: &str, to: &str) -> Option<Vec<&'a str>> {
+    pub fn path(&self, from: &str, to: &str) -> Option<Vec<&'a str>> {
         let mut before: BTreeMap<&str, &str> = BTreeMap::new();
         let cables = &self.case.network.cables;
         let from = self
@@ -556,21 +588,6 @@ impl<'a> Paths<'a> {
             }
         }
         None
-    }
-}
-
-/// Why nobody can tell what a bad line leads to.
-fn why(line: &Impairment) -> &'static str {
-    if line.loss.is_some() || line.corrupt.is_some() || line.duplicate.is_some() {
-        "which packets it hits is chance"
-    } else if line.jitter.is_some() || line.reorder.is_some() {
-        "how long a packet is under way is chance"
-    } else if line.mtu.is_some() {
-        "what is lost depends on how TCP cuts what is written"
-    } else if line.rate.is_some() {
-        "round trips depend on how much waits in its queue"
-    } else {
-        "no rule knows how TCP's estimate of the round trip follows a delay"
     }
 }
 

@@ -1,11 +1,14 @@
 //! Processes and sockets of a story, as far as signs depend on them.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use super::heart::{Heart, Signs};
+use crate::predict::acks::Acks;
 use crate::predict::facts::{Fall, Fate};
 use crate::predict::keepalive::ProbeFate;
 use crate::predict::moments::Act;
+use crate::predict::rtt::Rounds;
 use crate::predict::rule::RuleId;
 use crate::predict::span::{Span, Spans};
 use crate::scenario::case::{Lane, OnEof, Step};
@@ -87,6 +90,8 @@ pub(super) struct Calling<'a> {
     pub port: u16,
     /// A SYN gets through then.
     pub through: Option<Span>,
+    /// An answer is under way, over a long line.
+    pub far: bool,
 }
 
 /// A process.
@@ -192,6 +197,15 @@ pub(super) struct Outgoing {
     pub fall: Option<Fall>,
     /// It gets through (or draws an RST) then.
     pub through: Option<Span>,
+    /// It is under way, over a long line, and nothing is wrong yet.
+    pub flying: Option<Flying>,
+}
+
+/// A segment on a long line.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Flying {
+    pub number: u64,
+    pub bytes: u64,
 }
 
 /// One end of a connection.
@@ -233,6 +247,19 @@ pub(super) struct Sock<'a> {
     pub over: bool,
     /// The end that keepalive will bring, if nothing changes.
     pub quiet_end: Option<Failure>,
+    /// What its TCP has measured of round trips.
+    pub rounds: Rounds,
+    /// How it acknowledges.
+    pub acks: Acks,
+    /// Segments it has sent, and received.
+    pub sent: u64,
+    pub got: u64,
+    /// How long its SYN+ACK waited for an address.
+    pub asked: Duration,
+    /// It has received what it has not acknowledged.
+    pub owes: bool,
+    /// How long an answer takes, from when on.
+    pub trips: Vec<(Span, Duration)>,
 }
 
 /// An error on a socket.

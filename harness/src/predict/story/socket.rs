@@ -3,18 +3,20 @@
 use std::time::Duration;
 
 use super::heart::Signs;
-use super::paths::Kind;
+use super::line::Kind;
 use super::process::{Failure, Outgoing, Sock};
 use super::{RTT, World};
+use crate::predict::acks::Acks;
 use crate::predict::facts::{Facts, Fate, InFlight};
 use crate::predict::neighbour;
+use crate::predict::rtt::Rounds;
 use crate::predict::rule::RuleId;
 use crate::predict::span::{Span, Spans};
 use crate::predict::sysctls::Sysctls;
 use crate::scenario::case::{Lane, NodeKind};
 
 /// A segment on a veth: more bytes than that are several.
-const SEGMENT: u64 = 1400;
+pub(super) const SEGMENT: u64 = 1400;
 /// Neighbour entries may fail after this: neighbour::confirmed_entry_fails().
 pub(super) const ENTRIES_FAIL: Duration = Duration::from_secs(8);
 /// A packet waits so long for an address.
@@ -33,9 +35,14 @@ impl<'a> World<'a> {
         to: &'a str,
         port: u16,
         at: Span,
-    ) {
+    ) -> Result<(), String> {
         let client = self.socks.len();
         let server = client + 1;
+        let end = self
+            .paths
+            .path(self.processes[p].host, to)
+            .map_or(0, |path| path.len());
+        let (_, asked) = self.paths.asking(self.processes[p].host, to, end)?;
         self.paths.meet(self.processes[p].host, to);
         let process = &self.processes[p];
         let lane = process.lane;
@@ -73,14 +80,29 @@ impl<'a> World<'a> {
                 heard_at: at,
                 over: false,
                 quiet_end: None,
+                rounds: Rounds::default(),
+                acks: Acks::new(at.earliest),
+                sent: 0,
+                got: 0,
+                asked: Duration::ZERO,
+                owes: false,
+                trips: Vec::new(),
             });
         }
         self.gets_heart(client, true, at);
         let name = self.name(p, name);
         self.processes[p].open.push((name, client));
+        self.socks[server].asked = asked;
+        for sock in [client, server] {
+            self.note_trip(sock, at)?;
+        }
+        if self.is_far(client)? {
+            return self.knocks(client, port, at);
+        }
         if let Some(waiting) = self.backlog.get_mut(&(to, port)) {
             waiting.push_back(server);
         }
+        Ok(())
     }
 
     /// accept() returned it: only now its detector is set.
@@ -120,12 +142,28 @@ impl<'a> World<'a> {
         }
     }
 
+    /// The facts about what a socket sends, with the round trip as it is measured.
+    fn facts_for(&self, sock: usize, fate: Fate, in_flight: InFlight, several: bool) -> Facts {
+        let s = &self.socks[sock];
+        Facts {
+            rtt: s.rounds.round().unwrap_or(RTT),
+            ..self.facts_of(s.lane, fate, in_flight, several)
+        }
+    }
+
     /// Bytes leave a socket, or try to.
     pub(super) fn send(&mut self, sock: usize, bytes: u64, at: Span) -> Result<(), String> {
         if let Some(outgoing) = &mut self.socks[sock].outgoing {
+            if outgoing.flying.is_some() && bytes > SEGMENT {
+                return Err("full segments that follow others on a long line".into());
+            }
             outgoing.bytes += bytes;
             return Ok(());
         }
+        if self.is_far(sock)? {
+            return self.launch(sock, bytes, at);
+        }
+        self.socks[sock].acks.answers(at.earliest);
         let (from, to) = (
             self.socks[sock].host,
             self.socks[self.socks[sock].peer].host,
@@ -153,14 +191,31 @@ impl<'a> World<'a> {
         fate: Fate,
         arrived: bool,
     ) -> Result<(), String> {
+        self.outstanding_since(sock, bytes, at, (fate, InFlight::After), arrived)
+    }
+
+    /// The same, of data that was sent then; `in_flight`: whether it was under
+    /// way already when it began to fare like that.
+    pub(super) fn outstanding_since(
+        &mut self,
+        sock: usize,
+        bytes: u64,
+        at: Span,
+        (fate, in_flight): (Fate, InFlight),
+        arrived: bool,
+    ) -> Result<(), String> {
         let lane = self.socks[sock].lane;
         let sent = at;
-        let fall = self
-            .facts_of(lane, fate, InFlight::After, bytes > SEGMENT)
+        let mut facts = self.facts_for(sock, fate, in_flight, bytes > SEGMENT);
+        if in_flight == InFlight::Before {
+            facts.changed = self.moment.since(at.earliest).earliest;
+        }
+        let measured = !self.socks[sock].rounds.is_empty();
+        let fall = facts
             .armed(at, Facts::data_falls)
             .map(|fall| match lane.detector.heartbeat {
-                Some(_) => fall.by_delayed_acks(),
-                None => fall,
+                Some(_) if !measured => fall.by_delayed_acks(),
+                _ => fall,
             });
         let at = self.kernel.anchor(at);
         let (from, to) = (
@@ -181,6 +236,7 @@ impl<'a> World<'a> {
             fate,
             fall,
             through: None,
+            flying: None,
         };
         let through = self.first_through(sock, &outgoing, at.earliest)?;
         self.socks[sock].outgoing = Some(Outgoing {
@@ -250,8 +306,11 @@ impl<'a> World<'a> {
             }
             return self.outstanding(sock, bytes, at, Fate::Lost, false);
         }
-        let from = self.socks[sock].host;
-        self.router_hears(from, at);
+        if !self.is_far(sock)? {
+            self.router_hears(self.socks[sock].host, at);
+            let (rto, srtt) = self.estimate(peer);
+            self.socks[peer].acks.hears(at.earliest, rto, srtt);
+        }
         if bytes > 0 {
             self.socks[peer].unread += bytes;
             self.socks[peer].unread_at = at;
@@ -287,7 +346,7 @@ impl<'a> World<'a> {
         }
     }
 
-    fn received(&mut self, sock: usize, at: Span) {
+    pub(super) fn received(&mut self, sock: usize, at: Span) {
         self.socks[sock].received.push(at);
         self.socks[sock].quiet_end = None;
     }
@@ -325,6 +384,9 @@ impl<'a> World<'a> {
         self.socks[sock].fin_sent_at = Some(at);
         let peer = self.socks[sock].peer;
         let (from, to) = (self.socks[sock].host, self.socks[peer].host);
+        if self.is_far(sock)? {
+            return self.says_goodbye(sock, false, at);
+        }
         if self.paths.one_way(from, to, Kind::Fin)?.gets_there() && self.socks[peer].exists {
             self.socks[peer].fin = Some(at);
             self.received(peer, at);
@@ -343,6 +405,9 @@ impl<'a> World<'a> {
             self.socks[sock].exists = false;
             let peer = self.socks[sock].peer;
             let (from, to) = (self.socks[sock].host, self.socks[peer].host);
+            if self.is_far(sock)? {
+                return self.says_goodbye(sock, true, at);
+            }
             let way = self.paths.one_way(from, to, Kind::Rst)?;
             if way.gets_there() && self.socks[peer].exists {
                 self.is_reset(peer, at);
@@ -379,6 +444,7 @@ impl<'a> World<'a> {
             if !self.socks[sock].exists {
                 continue;
             }
+            self.note_trip(sock, change)?;
             self.note_probes(sock, change)?;
             let filling = |since: Span| change.earliest < since.latest + FILLING;
             if self.socks[sock].closed.is_some_and(filling) {
@@ -387,6 +453,10 @@ impl<'a> World<'a> {
             let Some(outgoing) = self.socks[sock].outgoing.clone() else {
                 continue;
             };
+            if outgoing.flying.is_some() {
+                // What becomes of it is found out where it is.
+                continue;
+            }
             let (from, to) = (
                 self.socks[sock].host,
                 self.socks[self.socks[sock].peer].host,
@@ -407,8 +477,7 @@ impl<'a> World<'a> {
                     Some(fall) if fails(fate) && !fails(outgoing.fate) => {
                         // Neighbour entries fail, too, from now on.
                         let several = outgoing.bytes > SEGMENT;
-                        let lane = self.socks[sock].lane;
-                        let facts = self.facts_of(lane, fate, InFlight::Before, several);
+                        let facts = self.facts_for(sock, fate, InFlight::Before, several);
                         facts
                             .armed(outgoing.sent, Facts::data_falls)
                             .or(Some(fall.clone()))
@@ -433,9 +502,8 @@ impl<'a> World<'a> {
                     || (silent(outgoing.fate)
                         && matches!(fate, Fate::Unresolved { .. } | Fate::NoCarrier)) =>
                 {
-                    let lane = self.socks[sock].lane;
                     let several = outgoing.bytes > SEGMENT;
-                    let mut facts = self.facts_of(lane, fate, InFlight::Before, several);
+                    let mut facts = self.facts_for(sock, fate, InFlight::Before, several);
                     facts.changed = change.since(outgoing.since.earliest).earliest;
                     let fall = facts.armed(outgoing.sent, Facts::data_falls);
                     Outgoing {

@@ -58,6 +58,7 @@ impl World<'_> {
                 self.socks[writer].quiet_end = None;
             }
             self.wakes(p, Some(at));
+            self.acknowledges_by_reading(sock, self.processes[p].at)?;
             match want {
                 Want::Exact(left) if left > bytes => {
                     self.begin_read(p, sock, Want::Exact(left - bytes));

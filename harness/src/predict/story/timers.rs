@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::paths::Kind;
+use super::line::Kind;
 use super::process::{Calling, Failure, Sock, Wait};
 use super::socket::{ASKED, ENTRIES_FAIL};
 use super::talk::own_limit;
@@ -33,14 +33,24 @@ impl<'a> World<'a> {
     pub(super) fn note_probes(&mut self, sock: usize, change: Span) -> Result<(), String> {
         let s = &self.socks[sock];
         let (from, to) = (s.host, self.socks[s.peer].host);
-        let fate = match self.paths.there_and_back(from, to, Kind::Ack, Kind::Ack)? {
-            Fate::Arrives if self.socks[s.peer].exists => ProbeFate::Answered,
+        let known = self.socks[s.peer].exists;
+        let fares = |fate, known| match fate {
+            Fate::Arrives if known => ProbeFate::Answered,
             Fate::Arrives | Fate::Reset => ProbeFate::Reset,
             Fate::OwnQdisc => ProbeFate::DroppedByOwnQdisc,
             // An ICMP error quotes a sequence number before the window and is
             // ignored (OutOfWindowIcmps).
             _ => ProbeFate::Lost,
         };
+        let kinds = (Kind::Ack, Kind::Ack);
+        // On a long line some have left already that meet what happens now.
+        let under_way = self.paths.fates_of_those_under_way(from, to, kinds)?;
+        let now = self.paths.there_and_back(from, to, Kind::Ack, Kind::Ack)?;
+        let fates = under_way
+            .into_iter()
+            .map(|(earlier, fate, answered)| (earlier, fares(fate, known || answered)))
+            .chain([(Duration::ZERO, fares(now, known))]);
+        let fates: Vec<(Duration, ProbeFate)> = fates.collect();
         let soft = match self.paths.one_way(from, to, Kind::Ack)? {
             // inet6_csk_xmit() keeps what routing says, ip_queue_xmit() does not.
             Fate::OwnHost { soft, .. } if self.case.family == Family::Ipv6 => soft,
@@ -48,10 +58,29 @@ impl<'a> World<'a> {
         };
         let s = &mut self.socks[sock];
         s.soft = soft;
-        let before = s.probes.last().map_or(ProbeFate::Answered, |(_, f)| *f);
-        if fate != before {
-            s.probes.push((change, fate));
-            s.quiet_end = None;
+        for (earlier, fate) in fates {
+            let before = s.probes.last().map_or(ProbeFate::Answered, |(_, f)| *f);
+            if fate != before {
+                let since = s.probes.last().map_or(s.since, |(at, _)| *at);
+                let at = Span::new(
+                    change.earliest.saturating_sub(earlier),
+                    change.latest.saturating_sub(earlier),
+                );
+                s.probes.push((at.both(since), fate));
+                s.quiet_end = None;
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes how long an answer takes from now on.
+    pub(super) fn note_trip(&mut self, sock: usize, at: Span) -> Result<(), String> {
+        let s = &self.socks[sock];
+        let trip = self.paths.round_trip(s.host, self.socks[s.peer].host)?;
+        let before = s.trips.last().map_or(Duration::ZERO, |(_, trip)| *trip);
+        if trip != before {
+            self.socks[sock].trips.push((at, trip));
+            self.socks[sock].quiet_end = None;
         }
         Ok(())
     }
@@ -79,6 +108,11 @@ impl<'a> World<'a> {
                 continue;
             };
             let wheel = self.kernel.wheel();
+            // The answer that ends it; a host that was started again asks first.
+            let trip = s.trips.last().map_or(Duration::ZERO, |(_, trip)| *trip);
+            let peer = self.socks[s.peer].host;
+            let asks = self.paths.asking(peer, s.host, usize::MAX);
+            let trip = trip + asks.map_or(Duration::ZERO, |(asks, _)| asks);
             let begins = self.kernel.phase.later(s.since.earliest, wheel);
             let mut end = End::default();
             for (late, phase) in begins.within(s.since.width(), wheel) {
@@ -91,6 +125,11 @@ impl<'a> World<'a> {
                         .iter()
                         .map(|(at, fate)| (when(at.since(zero)), *fate))
                         .collect(),
+                    trips: s
+                        .trips
+                        .iter()
+                        .map(|(at, trip)| (at.since(zero).earliest, *trip))
+                        .collect(),
                 };
                 let mut ends = vec![life(|at| at.earliest).end(wheel, phase)];
                 if s.probes.iter().any(|(at, _)| !at.width().is_zero()) {
@@ -100,7 +139,7 @@ impl<'a> World<'a> {
                     let later = |spans: Spans| spans.map(|span| span.after(late));
                     end = End {
                         dead: end.dead.and(later(one.dead)),
-                        reset: end.reset.and(later(one.reset)),
+                        reset: end.reset.and(later(one.reset).map(|at| at.after(trip))),
                         may_live: end.may_live || one.may_live,
                     };
                 }
@@ -162,6 +201,7 @@ impl<'a> World<'a> {
                 .collect(),
         };
         let end = closed.end(self.kernel.wheel());
+        let far = !s.trips.is_empty();
         let open = |why: &str| Some(why.to_owned());
         let (errno, at, open) = match (end.dead.is_empty(), end.reset.is_empty()) {
             (true, true) => return None,
@@ -176,6 +216,10 @@ impl<'a> World<'a> {
         let open = open.or_else(|| {
             let why = "whether a window probe meets the fault depends on when the window was full";
             end.may_live.then(|| why.to_owned())
+        });
+        let open = open.or_else(|| {
+            let why = "how a window fills over a long line";
+            far.then(|| why.to_owned())
         });
         Some(Failure {
             errno: s
@@ -228,7 +272,7 @@ impl<'a> World<'a> {
             self.socket_timer(sock)?;
         }
         for p in 0..self.processes.len() {
-            self.process_timer(p);
+            self.process_timer(p)?;
         }
         Ok(())
     }
@@ -244,6 +288,9 @@ impl<'a> World<'a> {
                 if at.earliest <= now {
                     self.socks[sock].outgoing = None;
                     let bytes = if outgoing.arrived { 0 } else { outgoing.bytes };
+                    if self.is_far(sock)? {
+                        return self.launch(sock, bytes, at);
+                    }
                     return self.arrives(sock, bytes, at, true);
                 }
                 return Ok(());
@@ -272,10 +319,10 @@ impl<'a> World<'a> {
         Ok(())
     }
 
-    fn process_timer(&mut self, p: usize) {
+    fn process_timer(&mut self, p: usize) -> Result<(), String> {
         let now = self.now;
         if !self.processes[p].alive || self.processes[p].frozen {
-            return;
+            return Ok(());
         }
         let due = |at: Option<Span>| at.filter(|at| at.earliest <= now);
         match self.processes[p].wait.clone() {
@@ -296,7 +343,7 @@ impl<'a> World<'a> {
             }
             Wait::Connect(calling) if calling.through.is_some() => {
                 if let Some(at) = due(calling.through) {
-                    self.answers(p, calling, at);
+                    self.answers(p, calling, at)?;
                 }
             }
             Wait::Connect(calling) => {
@@ -314,6 +361,7 @@ impl<'a> World<'a> {
             }
             _ => {}
         }
+        Ok(())
     }
 }
 
