@@ -467,7 +467,9 @@ impl Facts {
             InFlight::Before => First::Gone(self.changed),
         };
         let asks = if by_own_host {
-            Asks::OwnHost
+            Asks::OwnHost {
+                resends: self.kernel.resends_when_freed(),
+            }
         } else {
             Asks::Router
         };

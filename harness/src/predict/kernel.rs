@@ -27,6 +27,10 @@ impl fmt::Display for Version {
     }
 }
 
+/// A packet that could not be sent again because it still waited in its own host
+/// is sent again as soon as it no longer does (skb_still_in_host_queue() sets
+/// TSQ_THROTTLED, tcp_tsq_write() retransmits).
+pub const RESENT_WHEN_FREED: Version = Version(5, 13);
 /// net.ipv4.tcp_syn_linear_timeouts, 4 by default.
 pub const SYN_LINEAR_TIMEOUTS: Version = Version(6, 5);
 /// net.ipv4.tcp_rto_min_us.
@@ -75,6 +79,12 @@ impl KernelFacts {
     /// How many errors a router without a route sends at once.
     pub fn error_burst(self) -> u32 {
         if self.version >= ERROR_BURST { 5 } else { 1 }
+    }
+
+    /// What waited in its own host when it was to be sent again is sent again
+    /// as soon as it waits no longer.
+    pub fn resends_when_freed(self) -> bool {
+        self.version >= RESENT_WHEN_FREED
     }
 
     /// Its timer wheel.

@@ -21,6 +21,13 @@ pub fn fails(wheel: Wheel, began: Jiffies) -> Jiffies {
     (1..SOLICITS).fold(first, |at, _| wheel.fires(at, retrans, Arms::Timer))
 }
 
+/// When it is asked for the last time.
+pub fn last_asked(wheel: Wheel, began: Jiffies) -> Jiffies {
+    let retrans = wheel.ticks(RETRANS);
+    let second = wheel.fires(began, retrans, Arms::Anyone);
+    wheel.fires(second, retrans, Arms::Timer)
+}
+
 /// How long after the first packet an unknown neighbour is given up.
 pub fn given_up(wheel: Wheel, phase: Phase) -> Spans {
     let ticks: Vec<_> = wheel

@@ -169,7 +169,9 @@ impl RuleId {
                  and the next packet asks anew. An entry that was confirmed is trusted for 15 to 45 \
                  random seconds, then five more. So a dead host behind a router, or on the own \
                  cable, becomes EHOSTUNREACH once its entry has failed. While a packet waits in its \
-                 own host's queue it cannot be sent again, and TCP counts the tries all the same. \
+                 own host's queue it cannot be sent again, and TCP counts the tries all the same; \
+                 since 5.13 it is sent again, and the RTO begins anew, as soon as the neighbour is \
+                 given up (tcp_tsq_write()). \
                  In IPv6 a filter that drops all of a host's packets drops its neighbour \
                  advertisements, too."
             }

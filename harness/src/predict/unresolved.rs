@@ -6,6 +6,12 @@
 //! back, and when the shortened wait is over already it retransmits, or gives
 //! up, there and then (tcp_ld_RTO_revert()), *before* the error is kept: a
 //! connection that the first of them ends reports ETIMEDOUT.
+//!
+//! Where the sender's own host asks, a packet cannot be sent again while it waits
+//! there. Since 5.13 the host remembers that it was to be, and sends it as soon as
+//! it waits no longer: when the neighbour is given up, the next question goes out in
+//! the same tick, and the timer starts anew with the RTO as it is
+//! (tcp_wfree(), tcp_tsq_write(), tcp_xmit_retransmit_queue()).
 
 use std::time::Duration;
 
@@ -44,7 +50,16 @@ pub enum Asks {
     Router,
     /// The sender's own host: while a packet waits there, tries fail
     /// (skb_still_in_host_queue()) and nothing more is queued.
-    OwnHost,
+    OwnHost {
+        /// [`super::kernel::KernelFacts::resends_when_freed`].
+        resends: bool,
+    },
+}
+
+impl Asks {
+    fn by_own_host(self) -> bool {
+        matches!(self, Asks::OwnHost { .. })
+    }
 }
 
 /// Data whose next hop's address nobody tells.
@@ -102,6 +117,8 @@ struct Sender<'a> {
     /// The last try's time stamp.
     sent: Jiffies,
     expires: Jiffies,
+    /// When that was decided, and how wide its bucket is.
+    armed: (Jiffies, u64),
     /// icsk_retransmits is not 0.
     tried: bool,
     /// The loss probe is still to come.
@@ -109,12 +126,16 @@ struct Sender<'a> {
     /// Packets that wait on the router, and until when.
     waiting: u32,
     fails: Jiffies,
+    /// The question before that, which set the timer.
+    asked: Jiffies,
     /// What leaves before then is lost.
     forgotten: Jiffies,
     /// An error is in sk_err_soft.
     kept: bool,
     /// An error takes back one back-off.
     reverts: bool,
+    /// A retransmission found the packet waiting (TSQ_THROTTLED, lost_out).
+    throttled: bool,
 }
 
 impl<'a> Sender<'a> {
@@ -125,13 +146,15 @@ impl<'a> Sender<'a> {
         wheel: Wheel,
         (began, rto, probe): (Jiffies, u64, u64),
     ) -> Self {
-        let stuck = asks == Asks::OwnHost && first == First::Waits;
+        let stuck = asks.by_own_host() && first == First::Waits;
         let after = if flight.tail_loss_probe { probe } else { rto };
         let mut expires = wheel.fires(began, after, Arms::Anyone);
+        let mut armed = (began, wheel.granule(after));
         if stuck && flight.tail_loss_probe {
             // The loss probe cannot leave: tcp_rearm_rto() arms what is left of
             // the RTO, one tick at least.
             let left = (began + rto).saturating_sub(expires).max(1);
+            armed = (expires, wheel.granule(left));
             expires = wheel.fires(expires, left, Arms::Timer);
         }
         Sender {
@@ -144,16 +167,19 @@ impl<'a> Sender<'a> {
             first: None,
             sent: began,
             expires,
+            armed,
             tried: false,
             probe: flight.tail_loss_probe && !stuck,
             waiting: u32::from(first == First::Waits),
             fails: neighbour::fails(wheel, began),
+            asked: neighbour::last_asked(wheel, began),
             forgotten: match first {
                 First::Waits => began,
                 First::Gone(after) => began + wheel.ticks(after),
             },
             kept: false,
             reverts: true,
+            throttled: false,
         }
     }
 
@@ -171,19 +197,22 @@ impl<'a> Sender<'a> {
 
     /// A packet in the own host's queue cannot be sent again.
     fn stays(&self) -> bool {
-        self.asks == Asks::OwnHost && self.waiting > 0
+        self.asks.by_own_host() && self.waiting > 0
     }
 
     fn send(&mut self) {
         if self.stays() {
+            self.throttled = self.asks == Asks::OwnHost { resends: true };
             return;
         }
+        self.throttled = false;
         self.sent = self.now;
         if self.now < self.forgotten {
             return;
         }
         if self.waiting == 0 {
             self.fails = neighbour::fails(self.wheel, self.now);
+            self.asked = neighbour::last_asked(self.wheel, self.now);
         }
         self.waiting += 1;
     }
@@ -192,7 +221,24 @@ impl<'a> Sender<'a> {
         let elapsed = self.first.map_or(0, |first| self.now - first);
         let limit = self.flight.user_timeout.map(|t| self.wheel.ticks(t));
         let rto = limit.map_or(rto, |limit| rto.min(limit.saturating_sub(elapsed).max(1)));
-        self.expires = self.wheel.fires(self.now, rto, arms);
+        self.starts(rto, arms);
+    }
+
+    /// sk_reset_timer().
+    fn starts(&mut self, after: u64, arms: Arms) {
+        self.armed = (self.now, self.wheel.granule(after));
+        self.expires = self.wheel.fires(self.now, after, arms);
+    }
+
+    /// Two timers that are due with the same tick: wider buckets come first, and
+    /// of one bucket what was put in last (__run_timers(), hlist_add_head()).
+    fn fails_before_it_expires(&self) -> bool {
+        if self.fails != self.expires {
+            return self.fails < self.expires;
+        }
+        let (armed, granule) = self.armed;
+        let neighbours = self.wheel.granule(self.fails - self.asked);
+        granule < neighbours || (granule == neighbours && armed < self.asked)
     }
 
     /// tcp_retransmit_timer(). Whether the connection is over.
@@ -213,28 +259,45 @@ impl<'a> Sender<'a> {
     /// Until the connection is over: `now` says when, `kept` with what.
     fn goes_on(&mut self) {
         loop {
-            if self.waiting > 0 && self.fails <= self.expires {
+            if self.waiting > 0 && self.fails_before_it_expires() {
                 self.now = self.fails;
-                for _ in 0..std::mem::take(&mut self.waiting) {
+                let told = std::mem::take(&mut self.waiting);
+                // Errors are packets, which arrive when the tick's timers have run.
+                if self.expires == self.now && self.expire() {
+                    return;
+                }
+                for _ in 0..told {
                     if self.error_comes() {
                         return;
                     }
                     self.kept = true;
                 }
+                // What was freed is the tasklet's, whose softirq is later still.
+                if std::mem::take(&mut self.throttled) {
+                    self.send();
+                    self.starts(self.rto(), Arms::Timer);
+                }
                 continue;
             }
             self.now = self.expires;
-            if std::mem::take(&mut self.probe) {
-                // Of several segments it sends the last; only errors about the
-                // first one count.
-                if !self.flight.several {
-                    self.send();
-                }
-                self.arm(self.base, Arms::Timer);
-            } else if self.retransmits(Arms::Timer) {
+            if self.expire() {
                 return;
             }
         }
+    }
+
+    /// The timer's function. Whether the connection is over.
+    fn expire(&mut self) -> bool {
+        if !std::mem::take(&mut self.probe) {
+            return self.retransmits(Arms::Timer);
+        }
+        // Of several segments it sends the last; only errors about the first
+        // one count.
+        if !self.flight.several {
+            self.send();
+        }
+        self.arm(self.base, Arms::Timer);
+        false
     }
 
     /// tcp_ld_RTO_revert(). Whether the connection is over.
@@ -249,7 +312,7 @@ impl<'a> Sender<'a> {
             return self.retransmits(Arms::Anyone);
         }
         // inet_csk_reset_xmit_timer(): not clamped to the user timeout.
-        self.expires = self.wheel.fires(self.now, rto - elapsed, Arms::Anyone);
+        self.starts(rto - elapsed, Arms::Anyone);
         false
     }
 }
@@ -289,6 +352,36 @@ mod tests {
         assert!(ends.unreachable.is_empty());
         let hull = ends.timed_out.hull().expect("it ends");
         assert!(hull.contains(Duration::from_millis(3_052)), "{hull:?}");
+    }
+
+    /// Measured on 7.3 at HZ=250, with tcp_rto_max_ms = 1654 and an IPv6 neighbour
+    /// that is forgotten 31 ms after the write: 23.376 s after it. Every 3.07 s a
+    /// packet is given up and sent again at once, and the RTO (1.66 s) once expires
+    /// while it waits: at one of these moments, not at the RTO's own, it ends.
+    #[test]
+    fn what_waited_is_sent_again_as_soon_as_it_no_longer_does() {
+        let flight = Flight {
+            rto_max: Duration::from_millis(1654),
+            ..flight(15)
+        };
+        let began = Phase::Known {
+            jiffies: 1_000_004,
+            into_tick: Duration::from_micros(150),
+        };
+        let first = First::Gone(Duration::from_millis(31));
+        let ends = |resends| {
+            let asks = (Asks::OwnHost { resends }, Family::Ipv6);
+            ends(&flight, asks, first, Wheel::new(250), began).unreachable
+        };
+        let measured = Duration::from_micros(23_375_870);
+        let within_a_tick = |span: &Span| {
+            let tick = Wheel::new(250).tick();
+            (span.earliest..span.latest + tick).contains(&measured)
+        };
+        let [since, before] = [true, false].map(ends);
+        assert!(since.iter().all(within_a_tick), "{since:?}");
+        assert!(!since.is_empty() && !before.is_empty());
+        assert!(!before.iter().any(within_a_tick), "{before:?}");
     }
 
     /// Measured on 6.18 at HZ=250: 13.76 s after the write, EHOSTUNREACH.
