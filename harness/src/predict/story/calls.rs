@@ -187,7 +187,12 @@ impl<'a> World<'a> {
         if far >= SYN_AGAIN || (after >= SYN_AGAIN && self.without_time_stamps()) {
             return Err("a handshake that takes longer than the first RTO".into());
         }
-        let at = Span::at(at.earliest);
+        // One that waits returns when it is answered; what it began is earlier.
+        let at = if nonblocking {
+            at
+        } else {
+            Span::at(at.earliest)
+        };
         let mut dead = Spans::one(Span::at(after));
         if matches!(fate, Fate::Unresolved { .. }) {
             // The router asks in vain, once the SYN is there.
@@ -196,7 +201,7 @@ impl<'a> World<'a> {
             let begins = self.kernel.phase.later(at.earliest + there, wheel);
             // Its timer begins once the packet was handled: perhaps a tick later.
             dead = begins
-                .within(wheel.tick() / 2, wheel)
+                .within(at.width() + wheel.tick() / 2, wheel)
                 .into_iter()
                 .map(|(late, begins)| {
                     neighbour::given_up(wheel, begins).map(|span| span.after(after + late))
@@ -216,11 +221,18 @@ impl<'a> World<'a> {
                 }
             }
         }
+        let unresolved = matches!(fate, Fate::Unresolved { .. });
+        let because = if unresolved {
+            "nobody answers the router's three address requests a second apart; its error comes \
+             back over a long line"
+        } else {
+            "the answer to the SYN comes a round trip later"
+        };
         let fall = Fall {
             dead,
             attempts: Vec::new(),
             errno: errno.unwrap_or(errno::TIMED_OUT),
-            because: "the answer to the SYN comes a round trip later".into(),
+            because: because.into(),
             rules: match fate {
                 Fate::Refused { .. } => vec![RuleId::SoftError, RuleId::ConnectAnswer],
                 Fate::Unresolved { .. } => vec![RuleId::Neighbour, RuleId::ConnectAnswer],
@@ -236,7 +248,11 @@ impl<'a> World<'a> {
             self.router_learns(at)?;
         }
         self.processes[p].wait = Wait::Connect(Calling {
-            began: at,
+            began: if unresolved {
+                self.kernel.anchor(at)
+            } else {
+                at
+            },
             fall,
             nonblocking,
             name: step.conn.clone(),
