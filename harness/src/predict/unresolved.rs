@@ -7,6 +7,7 @@
 //! up, there and then (tcp_ld_RTO_revert()), *before* the error is kept: a
 //! connection that the first of them ends reports ETIMEDOUT.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::neighbour;
@@ -40,8 +41,13 @@ pub enum First {
 /// Who asks in vain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Asks {
-    /// A router on the way.
-    Router,
+    /// A router on the way, so long away.
+    Router {
+        /// Until a packet is there.
+        there: Duration,
+        /// Until its error is here.
+        back: Duration,
+    },
     /// The sender's own host: while a packet waits there, tries fail
     /// (skb_still_in_host_queue()) and nothing more is queued.
     OwnHost,
@@ -62,12 +68,17 @@ pub fn ends(
     for began in wheel.beginnings(wheel.ticks(flight.rto_max), phase) {
         let rtos = flight.rtos(wheel);
         for (rto, probe) in rtos.flat_map(|rto| flight.probes(wheel, rto)) {
-            let mut sender = Sender::new(flight, asks, first, wheel, (began, rto, probe));
-            sender.reverts = family == Family::Ipv4;
-            sender.goes_on();
-            let kept = sender.kept;
-            let end = if kept { &mut ends.1 } else { &mut ends.0 };
-            end.push((began, sender.now));
+            // A packet comes to a router far away within a tick: perhaps the next.
+            let far = matches!(asks, Asks::Router { there, .. } if !there.is_zero());
+            for late in 0..=u64::from(far) {
+                let mut sender = Sender::new(flight, asks, first, wheel, (began, rto, probe));
+                sender.there += late;
+                sender.reverts = family == Family::Ipv4;
+                sender.goes_on();
+                let kept = sender.kept;
+                let end = if kept { &mut ends.1 } else { &mut ends.0 };
+                end.push((began, sender.now));
+            }
         }
     }
     Ends {
@@ -89,6 +100,13 @@ fn within_a_round(told: Spans) -> Spans {
     }
 }
 
+/// Packets that wait together.
+struct Waiting {
+    packets: u32,
+    /// When they are given up, where they wait.
+    until: Jiffies,
+}
+
 struct Sender<'a> {
     flight: &'a Flight,
     asks: Asks,
@@ -106,9 +124,11 @@ struct Sender<'a> {
     tried: bool,
     /// The loss probe is still to come.
     probe: bool,
-    /// Packets that wait on the router, and until when.
-    waiting: u32,
-    fails: Jiffies,
+    /// Packets that wait for an address, by the rounds they are asked for in.
+    rounds: VecDeque<Waiting>,
+    /// How far away they do.
+    there: u64,
+    back: u64,
     /// What leaves before then is lost.
     forgotten: Jiffies,
     /// An error is in sk_err_soft.
@@ -134,7 +154,11 @@ impl<'a> Sender<'a> {
             let left = (began + rto).saturating_sub(expires).max(1);
             expires = wheel.fires(expires, left, Arms::Timer);
         }
-        Sender {
+        let (there, back) = match asks {
+            Asks::Router { there, back } => (wheel.whole_ticks(there), wheel.whole_ticks(back)),
+            Asks::OwnHost => (0, 0),
+        };
+        let mut sender = Sender {
             flight,
             asks,
             wheel,
@@ -146,14 +170,31 @@ impl<'a> Sender<'a> {
             expires,
             tried: false,
             probe: flight.tail_loss_probe && !stuck,
-            waiting: u32::from(first == First::Waits),
-            fails: neighbour::fails(wheel, began),
+            rounds: VecDeque::new(),
+            there,
+            back,
             forgotten: match first {
                 First::Waits => began,
                 First::Gone(after) => began + wheel.ticks(after),
             },
             kept: false,
             reverts: true,
+        };
+        if first == First::Waits {
+            sender.waits();
+        }
+        sender
+    }
+
+    /// A packet that leaves now waits for the address.
+    fn waits(&mut self) {
+        let comes = self.now + self.there;
+        match self.rounds.back_mut() {
+            Some(round) if comes <= round.until => round.packets += 1,
+            _ => self.rounds.push_back(Waiting {
+                packets: 1,
+                until: neighbour::fails(self.wheel, comes),
+            }),
         }
     }
 
@@ -171,7 +212,7 @@ impl<'a> Sender<'a> {
 
     /// A packet in the own host's queue cannot be sent again.
     fn stays(&self) -> bool {
-        self.asks == Asks::OwnHost && self.waiting > 0
+        self.asks == Asks::OwnHost && !self.rounds.is_empty()
     }
 
     fn send(&mut self) {
@@ -182,10 +223,7 @@ impl<'a> Sender<'a> {
         if self.now < self.forgotten {
             return;
         }
-        if self.waiting == 0 {
-            self.fails = neighbour::fails(self.wheel, self.now);
-        }
-        self.waiting += 1;
+        self.waits();
     }
 
     fn arm(&mut self, rto: u64, arms: Arms) {
@@ -213,9 +251,12 @@ impl<'a> Sender<'a> {
     /// Until the connection is over: `now` says when, `kept` with what.
     fn goes_on(&mut self) {
         loop {
-            if self.waiting > 0 && self.fails <= self.expires {
-                self.now = self.fails;
-                for _ in 0..std::mem::take(&mut self.waiting) {
+            let first = self.rounds.front().map(|round| round.until + self.back);
+            if let Some(fails) = first.filter(|fails| *fails <= self.expires)
+                && let Some(round) = self.rounds.pop_front()
+            {
+                self.now = fails;
+                for _ in 0..round.packets {
                     if self.error_comes() {
                         return;
                     }
@@ -260,6 +301,11 @@ mod tests {
     use super::super::rtt::Round;
     use super::*;
 
+    const NEAR: Asks = Asks::Router {
+        there: Duration::ZERO,
+        back: Duration::ZERO,
+    };
+
     fn flight(retries2: u32) -> Flight {
         Flight {
             rtt: Round::steady(Duration::ZERO, Duration::from_millis(4)),
@@ -281,7 +327,7 @@ mod tests {
     fn the_first_error_ends_it_without_being_kept() {
         let ends = ends(
             &flight(2),
-            (Asks::Router, Family::Ipv4),
+            (NEAR, Family::Ipv4),
             First::Waits,
             Wheel::new(250),
             Phase::Unknown,
@@ -296,7 +342,7 @@ mod tests {
     fn later_it_reports_the_error() {
         let ends = ends(
             &flight(5),
-            (Asks::Router, Family::Ipv4),
+            (NEAR, Family::Ipv4),
             First::Waits,
             Wheel::new(250),
             Phase::Unknown,
