@@ -390,7 +390,7 @@ impl World<'_> {
                 self.later.push((at.earliest, reset));
                 return Ok(());
             }
-            return self.falls(from, bytes, sent, fate, false);
+            self.falls(from, bytes, sent, fate, false)?;
         }
         if matches!(what, What::Knock(_)) {
             return Err("the last packet of a handshake gets lost".into());
@@ -398,7 +398,11 @@ impl World<'_> {
         // What it acknowledges stays unacknowledged.
         let peer = self.socks[from].peer;
         let waits = |o: &Outgoing| o.flying.is_some_and(|f| f.number <= packet.acks);
-        if !self.socks[peer].exists {
+        // Unless another packet that says so is under way.
+        let says = |p: &Packet| p.from == from && p.acks >= packet.acks;
+        let mut later = self.later.iter().map(|(_, later)| later);
+        let said = later.any(|l| matches!(l, Later::Packet(p) if says(p)));
+        if said || !self.socks[peer].exists {
             return Ok(());
         }
         if let Some(outgoing) = self.socks[peer].outgoing.take_if(|o| waits(o)) {
