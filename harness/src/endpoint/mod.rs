@@ -5,6 +5,7 @@
 //! whole life, `protocol` is what the two say.
 
 mod calls;
+mod crowd;
 mod detector;
 mod exchange;
 mod heart;

@@ -111,15 +111,21 @@ impl Pulse<'_> {
     /// the signal and the listener are ready.
     fn poll(&mut self, until: &Until<'_>) -> nix::Result<(bool, bool)> {
         let now = monotonic_ns();
-        let due = self.sockets.connections().filter_map(|s| s.heart.due());
+        let beating = self.sockets.connections().filter(|_| self.sockets.hearts);
+        let due = beating.filter_map(|s| s.heart.due());
         let next = due.chain(until.at).min();
         let limit = next.map(|at| Duration::from_nanos(u64::try_from(at - now).unwrap_or(0)));
         let listener = self.sockets.listener().filter(|_| until.listener);
+        let crowded = self.sockets.gather();
         let mut on = Vec::new();
         let mut readers = Vec::new();
-        for socket in self.sockets.connections().filter(|s| !s.over) {
-            on.push(("connection", socket.as_fd(), poll::IN));
-            readers.push(socket.id);
+        if let Some(crowd) = self.sockets.crowd.as_ref().filter(|_| crowded) {
+            on.push(("connection", crowd.as_fd(), poll::IN));
+        } else {
+            for socket in self.sockets.connections().filter(|s| !s.over) {
+                on.push(("connection", socket.as_fd(), poll::IN));
+                readers.push(socket.id);
+            }
         }
         on.extend(listener.map(|index| ("listener", self.sockets.at(index).as_fd(), poll::IN)));
         on.extend(until.signal);
@@ -138,7 +144,15 @@ impl Pulse<'_> {
         let last = |back: usize| ready[ready.len() - back];
         let signal = until.signal.is_some() && last(1);
         let accept = listener.is_some() && last(1 + usize::from(until.signal.is_some()));
-        for (id, _) in readers.into_iter().zip(&ready).filter(|(_, ready)| **ready) {
+        if crowded {
+            if ready[0] {
+                readers = self.sockets.ready()?;
+            }
+        } else {
+            let mut shows = ready.iter();
+            readers.retain(|_| shows.next() == Some(&true));
+        }
+        for id in readers {
             self.read(id);
         }
         Ok((signal, accept))
@@ -175,18 +189,26 @@ impl Pulse<'_> {
             }
         }
         self.sockets.buffer = buffer;
+        self.sockets.dismiss_if_over(index);
     }
 
     /// Sends the beats that are due and looks for silence where it is time to.
     /// A socket that was closed for silence.
     fn beat_and_look(&mut self) -> Option<Gone> {
-        for index in 0..self.sockets.len() {
+        // A thousand connections without a heart need no look.
+        let beating = match self.sockets.hearts {
+            true => self.sockets.len(),
+            false => 0,
+        };
+        let mut now = monotonic_ns();
+        for index in 0..beating {
             let socket = self.sockets.at_mut(index);
-            // A thousand connections without a heart need no look at the clock.
-            if socket.kind == Kind::Listener || socket.heart.due().is_none() {
+            let due = socket.heart.due();
+            if socket.kind == Kind::Listener || due.is_none_or(|at| at > now) {
                 continue;
             }
-            let now = monotonic_ns();
+            // The one before may have taken its time.
+            now = monotonic_ns();
             let site = Site {
                 conn: socket.name.as_deref(),
                 line: self.line,

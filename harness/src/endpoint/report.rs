@@ -180,6 +180,11 @@ impl Reporter {
     }
 
     fn say(&mut self, report: &Report) {
+        // Almost all are short, and a page takes its time to be cleared.
+        let mut short = [0; 256];
+        if let Ok(length) = write(report, &mut short) {
+            return self.send(&short[..length]);
+        }
         let mut buffer = [0; LONGEST];
         match write(report, &mut buffer) {
             Ok(length) => self.send(&buffer[..length]),
@@ -211,7 +216,7 @@ impl Reporter {
 type Head = [u8; 2];
 
 /// Puts a report into `buffer`: how long it is there.
-fn write(report: &Report, buffer: &mut [u8; LONGEST]) -> io::Result<usize> {
+fn write(report: &Report, buffer: &mut [u8]) -> io::Result<usize> {
     let (head, body) = buffer.split_at_mut(size_of::<Head>());
     let length = match postcard::to_slice(report, body) {
         Ok(written) => written.len(),

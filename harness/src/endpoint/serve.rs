@@ -81,6 +81,7 @@ impl Script<'_> {
     /// The child's whole life.
     fn serve_as_child(&mut self, step: &Step, listener: usize, each: &[Step]) -> ! {
         debug_assert_eq!(self.sockets.at(listener).kind, Kind::Listener);
+        self.sockets.forked();
         self.close_socket(listener, step.line);
         let _ = self.run(each);
         // As return from main(): the connection closes with the process.

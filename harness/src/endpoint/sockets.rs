@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use super::crowd::{Crowd, MANY};
 use super::heart::Heart;
 
 /// What a socket is for.
@@ -78,6 +79,10 @@ pub(super) struct Sockets {
     /// What is read goes here first.
     pub buffer: Vec<u8>,
     open: Vec<Socket>,
+    /// Where there are many.
+    pub crowd: Option<Crowd>,
+    /// Whether any has or had a heart.
+    pub hearts: bool,
     unnamed: u32,
     made: u32,
 }
@@ -125,6 +130,7 @@ impl Sockets {
         heart: Heart,
     ) {
         self.made += 1;
+        self.hearts |= !heart.is_none();
         self.open.push(Socket {
             id: self.made,
             name,
@@ -136,6 +142,48 @@ impl Sockets {
             over: false,
             half_closed: false,
         });
+    }
+
+    /// Puts all into the crowd, if they are that many; false: wait for each by itself.
+    pub fn gather(&mut self) -> bool {
+        if self.open.len() < MANY {
+            return false;
+        }
+        if self.crowd.is_none() {
+            self.crowd = Crowd::new().ok();
+        }
+        let admitted = self.crowd.as_mut().map(|crowd| crowd.admit(&self.open));
+        matches!(admitted, Some(Ok(())))
+    }
+
+    /// Nobody waits any more for a connection that is over.
+    pub fn dismiss_if_over(&self, index: usize) {
+        let socket = &self.open[index];
+        if let Some(crowd) = self.crowd.as_ref().filter(|_| socket.over) {
+            crowd.dismiss(socket);
+        }
+    }
+
+    /// The numbers of those in the crowd that have something to read and are not over.
+    pub fn ready(&self) -> nix::Result<Vec<u32>> {
+        let Some(crowd) = &self.crowd else {
+            return Ok(Vec::new());
+        };
+        let mut ready = crowd.ready()?;
+        ready.retain(|id| match self.by_id(*id).map(|index| &self.open[index]) {
+            Some(over) if over.over => {
+                crowd.dismiss(over);
+                false
+            }
+            Some(_) => true,
+            None => false,
+        });
+        Ok(ready)
+    }
+
+    /// A process of its own, with descriptors of its own, uses these from now on.
+    pub fn forked(&mut self) {
+        self.crowd = None;
     }
 
     /// The connections, oldest first.

@@ -114,7 +114,12 @@ fn moments(outcome: &Outcome) -> Moments {
 fn act(call: &Call) -> Act {
     let start = since_start(call.start_ns);
     let end = call.end_ns.map(since_start);
-    let worked = matches!(call.result, CallResult::Value(_));
+    let worked = match &call.result {
+        CallResult::Value(_) => true,
+        // A non-blocking connect() has done its part.
+        CallResult::Errno(errno) => errno == "EINPROGRESS",
+        _ => false,
+    };
     let at = match (call.call.as_str(), end) {
         // Somebody called; that it was taken is the program's own doing.
         ("accept", Some(end)) => Span::at(end),

@@ -109,6 +109,9 @@ pub struct Facts {
     pub several: bool,
     /// The round trip as its TCP counts with it.
     pub rtt: Round,
+    /// How long a packet takes to who answers it by an ICMP error, and the
+    /// error back.
+    pub icmp: (Duration, Duration),
 }
 
 /// An end that comes by itself, counted from the write (or the connect()).
@@ -247,6 +250,7 @@ impl Facts {
                     Attempt::Reverted {
                         answered: self.in_flight == InFlight::After,
                         limit: slowly.then(|| self.kernel.error_burst()),
+                        after: self.icmp.0 + self.icmp.1,
                     }
                 } else {
                     Attempt::Lost
@@ -471,7 +475,10 @@ impl Facts {
                 resends: self.kernel.resends_when_freed(),
             }
         } else {
-            Asks::Router
+            Asks::Router {
+                there: self.icmp.0,
+                back: self.icmp.1,
+            }
         };
         let flight = self.flight(Attempt::Lost, stuck);
         let ends = unresolved::ends(&flight, (asks, self.family), first, wheel, phase);

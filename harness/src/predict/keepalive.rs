@@ -208,8 +208,7 @@ impl Quiet {
     /// How many whole ticks after a probe its answer comes.
     fn trip(&self, wheel: Wheel, at: Duration) -> u64 {
         let trip = self.trips.iter().rev().find(|(from, _)| *from <= at);
-        let ticks = trip.map_or(0, |(_, trip)| wheel.ticks(*trip + Duration::from_nanos(1)));
-        ticks.saturating_sub(1)
+        trip.map_or(0, |(_, trip)| wheel.whole_ticks(*trip))
     }
 
     fn fate(&self, at: Duration) -> ProbeFate {

@@ -57,6 +57,8 @@ pub enum Attempt {
         answered: bool,
         /// So many come at once, then one a second. None: each does.
         limit: Option<u32>,
+        /// How long each is under way, with the try that draws it.
+        after: Duration,
     },
 }
 
@@ -190,9 +192,13 @@ impl Flight {
         let mut now = began;
         let mut wait = rto;
         let mut arms = Arms::Anyone;
-        let (answered, limit) = match self.attempt {
-            Attempt::Reverted { answered, limit } => (answered, limit),
-            _ => (false, None),
+        let (answered, limit, after) = match self.attempt {
+            Attempt::Reverted {
+                answered,
+                limit,
+                after,
+            } => (answered, limit, wheel.whole_ticks(after)),
+            _ => (false, None, 0),
         };
         let mut errors = Errors::new(limit, wheel, began);
         if answered {
@@ -239,7 +245,8 @@ impl Flight {
                         // The error's softirq arms it, not the timer's function,
                         // for what is left: the way there and back is a tick.
                         arms = Arms::Anyone;
-                        wait(backoff).saturating_sub(1).max(1)
+                        now += after;
+                        wait(backoff).saturating_sub(after + 1).max(1)
                     } else {
                         self.clamped(wait(backoff), wheel, wheel.span(now - first))
                     }
@@ -387,6 +394,7 @@ mod tests {
         reverted.attempt = Attempt::Reverted {
             answered: true,
             limit: None,
+            after: Duration::ZERO,
         };
         let (earliest, latest) = dead(&reverted);
         // Measured in virtual time on 6.12: 1.841 to 1.843 s.

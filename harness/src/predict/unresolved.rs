@@ -13,6 +13,7 @@
 //! the same tick, and the timer starts anew with the RTO as it is
 //! (tcp_wfree(), tcp_tsq_write(), tcp_xmit_retransmit_queue()).
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::neighbour;
@@ -46,8 +47,13 @@ pub enum First {
 /// Who asks in vain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Asks {
-    /// A router on the way.
-    Router,
+    /// A router on the way, so long away.
+    Router {
+        /// Until a packet is there.
+        there: Duration,
+        /// Until its error is here.
+        back: Duration,
+    },
     /// The sender's own host: while a packet waits there, tries fail
     /// (skb_still_in_host_queue()) and nothing more is queued.
     OwnHost {
@@ -77,12 +83,17 @@ pub fn ends(
     for began in wheel.beginnings(wheel.ticks(flight.rto_max), phase) {
         let rtos = flight.rtos(wheel);
         for (rto, probe) in rtos.flat_map(|rto| flight.probes(wheel, rto)) {
-            let mut sender = Sender::new(flight, asks, first, wheel, (began, rto, probe));
-            sender.reverts = family == Family::Ipv4;
-            sender.goes_on();
-            let kept = sender.kept;
-            let end = if kept { &mut ends.1 } else { &mut ends.0 };
-            end.push((began, sender.now));
+            // A packet comes to a router far away within a tick: perhaps the next.
+            let far = matches!(asks, Asks::Router { there, .. } if !there.is_zero());
+            for late in 0..=u64::from(far) {
+                let mut sender = Sender::new(flight, asks, first, wheel, (began, rto, probe));
+                sender.there += late;
+                sender.reverts = family == Family::Ipv4;
+                sender.goes_on();
+                let kept = sender.kept;
+                let end = if kept { &mut ends.1 } else { &mut ends.0 };
+                end.push((began, sender.now));
+            }
         }
     }
     Ends {
@@ -104,6 +115,15 @@ fn within_a_round(told: Spans) -> Spans {
     }
 }
 
+/// Packets that wait together.
+struct Waiting {
+    packets: u32,
+    /// When the address is asked for the last time.
+    asked: Jiffies,
+    /// When they are given up, where they wait.
+    until: Jiffies,
+}
+
 struct Sender<'a> {
     flight: &'a Flight,
     asks: Asks,
@@ -123,11 +143,11 @@ struct Sender<'a> {
     tried: bool,
     /// The loss probe is still to come.
     probe: bool,
-    /// Packets that wait on the router, and until when.
-    waiting: u32,
-    fails: Jiffies,
-    /// The question before that, which set the timer.
-    asked: Jiffies,
+    /// Packets that wait for an address, by the rounds they are asked for in.
+    rounds: VecDeque<Waiting>,
+    /// How far away they do.
+    there: u64,
+    back: u64,
     /// What leaves before then is lost.
     forgotten: Jiffies,
     /// An error is in sk_err_soft.
@@ -157,7 +177,11 @@ impl<'a> Sender<'a> {
             armed = (expires, wheel.granule(left));
             expires = wheel.fires(expires, left, Arms::Timer);
         }
-        Sender {
+        let (there, back) = match asks {
+            Asks::Router { there, back } => (wheel.whole_ticks(there), wheel.whole_ticks(back)),
+            Asks::OwnHost { .. } => (0, 0),
+        };
+        let mut sender = Sender {
             flight,
             asks,
             wheel,
@@ -170,9 +194,9 @@ impl<'a> Sender<'a> {
             armed,
             tried: false,
             probe: flight.tail_loss_probe && !stuck,
-            waiting: u32::from(first == First::Waits),
-            fails: neighbour::fails(wheel, began),
-            asked: neighbour::last_asked(wheel, began),
+            rounds: VecDeque::new(),
+            there,
+            back,
             forgotten: match first {
                 First::Waits => began,
                 First::Gone(after) => began + wheel.ticks(after),
@@ -180,6 +204,23 @@ impl<'a> Sender<'a> {
             kept: false,
             reverts: true,
             throttled: false,
+        };
+        if first == First::Waits {
+            sender.waits();
+        }
+        sender
+    }
+
+    /// A packet that leaves now waits for the address.
+    fn waits(&mut self) {
+        let comes = self.now + self.there;
+        match self.rounds.back_mut() {
+            Some(round) if comes <= round.until => round.packets += 1,
+            _ => self.rounds.push_back(Waiting {
+                packets: 1,
+                asked: neighbour::last_asked(self.wheel, comes),
+                until: neighbour::fails(self.wheel, comes),
+            }),
         }
     }
 
@@ -197,7 +238,7 @@ impl<'a> Sender<'a> {
 
     /// A packet in the own host's queue cannot be sent again.
     fn stays(&self) -> bool {
-        self.asks.by_own_host() && self.waiting > 0
+        self.asks.by_own_host() && !self.rounds.is_empty()
     }
 
     fn send(&mut self) {
@@ -210,11 +251,7 @@ impl<'a> Sender<'a> {
         if self.now < self.forgotten {
             return;
         }
-        if self.waiting == 0 {
-            self.fails = neighbour::fails(self.wheel, self.now);
-            self.asked = neighbour::last_asked(self.wheel, self.now);
-        }
-        self.waiting += 1;
+        self.waits();
     }
 
     fn arm(&mut self, rto: u64, arms: Arms) {
@@ -232,13 +269,14 @@ impl<'a> Sender<'a> {
 
     /// Two timers that are due with the same tick: wider buckets come first, and
     /// of one bucket what was put in last (__run_timers(), hlist_add_head()).
-    fn fails_before_it_expires(&self) -> bool {
-        if self.fails != self.expires {
-            return self.fails < self.expires;
+    fn fails_before_it_expires(&self, round: &Waiting) -> bool {
+        let fails = round.until + self.back;
+        if fails != self.expires {
+            return fails < self.expires;
         }
         let (armed, granule) = self.armed;
-        let neighbours = self.wheel.granule(self.fails - self.asked);
-        granule < neighbours || (granule == neighbours && armed < self.asked)
+        let neighbours = self.wheel.granule(round.until - round.asked);
+        granule < neighbours || (granule == neighbours && armed < round.asked)
     }
 
     /// tcp_retransmit_timer(). Whether the connection is over.
@@ -259,14 +297,16 @@ impl<'a> Sender<'a> {
     /// Until the connection is over: `now` says when, `kept` with what.
     fn goes_on(&mut self) {
         loop {
-            if self.waiting > 0 && self.fails_before_it_expires() {
-                self.now = self.fails;
-                let told = std::mem::take(&mut self.waiting);
+            let round = self.rounds.front();
+            if round.is_some_and(|round| self.fails_before_it_expires(round))
+                && let Some(round) = self.rounds.pop_front()
+            {
+                self.now = round.until + self.back;
                 // Errors are packets, which arrive when the tick's timers have run.
                 if self.expires == self.now && self.expire() {
                     return;
                 }
-                for _ in 0..told {
+                for _ in 0..round.packets {
                     if self.error_comes() {
                         return;
                     }
@@ -323,6 +363,11 @@ mod tests {
     use super::super::rtt::Round;
     use super::*;
 
+    const NEAR: Asks = Asks::Router {
+        there: Duration::ZERO,
+        back: Duration::ZERO,
+    };
+
     fn flight(retries2: u32) -> Flight {
         Flight {
             rtt: Round::steady(Duration::ZERO, Duration::from_millis(4)),
@@ -344,7 +389,7 @@ mod tests {
     fn the_first_error_ends_it_without_being_kept() {
         let ends = ends(
             &flight(2),
-            (Asks::Router, Family::Ipv4),
+            (NEAR, Family::Ipv4),
             First::Waits,
             Wheel::new(250),
             Phase::Unknown,
@@ -389,7 +434,7 @@ mod tests {
     fn later_it_reports_the_error() {
         let ends = ends(
             &flight(5),
-            (Asks::Router, Family::Ipv4),
+            (NEAR, Family::Ipv4),
             First::Waits,
             Wheel::new(250),
             Phase::Unknown,

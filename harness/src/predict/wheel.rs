@@ -114,6 +114,12 @@ impl Wheel {
         u64::try_from(ticks).unwrap_or(u64::MAX).min(EPOCH >> 8)
     }
 
+    /// A time as ticks that have passed in it.
+    pub fn whole_ticks(self, time: Duration) -> u64 {
+        let more = time.saturating_add(Duration::from_nanos(1));
+        self.ticks(more).saturating_sub(1)
+    }
+
     fn depth(self) -> u32 {
         if self.hz > 100 { 9 } else { 8 }
     }

@@ -271,7 +271,7 @@ impl Shared<'_> {
 }
 
 /// Whether a case opens connections by the hundred.
-fn is_crowd(case: &Case) -> bool {
+pub(crate) fn is_crowd(case: &Case) -> bool {
     let opens = |step: &Step| match &step.action {
         Action::Connect { count, .. } | Action::Accept { count } => *count >= 100,
         _ => false,
@@ -280,7 +280,7 @@ fn is_crowd(case: &Case) -> bool {
 }
 
 /// How long a case is likely to take: as long as its expected sign, or until it gives up.
-fn expected_length(case: &Case) -> std::time::Duration {
+pub(crate) fn expected_length(case: &Case) -> std::time::Duration {
     case.expect
         .as_ref()
         .and_then(|e| e.after)

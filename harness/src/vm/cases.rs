@@ -96,6 +96,9 @@ struct Job<'a> {
     settings: Settings,
 }
 
+/// A crowd is as much work as so many other cases.
+const CROWD: usize = 15;
+
 /// From so many cases on a second boot costs less than it saves.
 const SHARED_FROM: usize = 32;
 
@@ -255,13 +258,23 @@ fn batches<'a>(cases: &'a [Case], options: &Options) -> Vec<Vec<&'a Case>> {
     if cases.len() < SHARED_FROM || options.time == GuestTime::Real {
         return vec![cases.iter().collect()];
     }
-    // By the parity of the number's bits (Thue and Morse): no axis of a matrix
-    // has all its expensive values on one side.
-    let mut halves = vec![Vec::new(), Vec::new()];
-    for (index, case) in cases.iter().enumerate() {
-        halves[usize::from(index.count_ones() % 2 == 1)].push(case);
-    }
-    halves
+    // Crowds and what is short go together: a crowd keeps the processor busy for
+    // so long that others' timers are late, and comes when these have ended.
+    let weight = |case: &Case| if run::is_crowd(case) { CROWD } else { 1 };
+    let mut order: Vec<usize> = (0..cases.len()).collect();
+    order.sort_by_key(|&i| (!run::is_crowd(&cases[i]), run::expected_length(&cases[i])));
+    let whole: usize = cases.iter().map(weight).sum();
+    let mut so_far = 0;
+    let first = order.iter().take_while(|&&i| {
+        so_far += weight(&cases[i]);
+        so_far <= whole / 2
+    });
+    let first = first.count();
+    let mut longer = order.split_off(first);
+    order.sort_unstable();
+    longer.sort_unstable();
+    let cases_of = |half: Vec<usize>| half.into_iter().map(|i| &cases[i]).collect();
+    vec![cases_of(order), cases_of(longer)]
 }
 
 /// The lives of a kernel's guests as one: what is spent adds up, what passed

@@ -30,6 +30,7 @@ which fell outside, each made as small as it gets. Exit code 1 if any did.
   --cases N       how many of them (1000)
   --only N,…      only these of them
   --kernel NAME   kernels whose release begins so; may be given again (all)
+  --print         the generated cases as a scenario file; nothing is run
   --no-catalogue  without the catalogue
   --no-shrink     as they are
   --keep DIR      every outcome as JSON
@@ -42,6 +43,7 @@ struct Args {
     kernels: Vec<String>,
     catalogue: bool,
     shrink: bool,
+    print: bool,
     keep: Option<PathBuf>,
     write: Option<PathBuf>,
 }
@@ -54,6 +56,7 @@ fn args() -> Result<Args, String> {
         kernels: Vec::new(),
         catalogue: true,
         shrink: true,
+        print: false,
         keep: None,
         write: None,
     };
@@ -74,6 +77,7 @@ fn args() -> Result<Args, String> {
             }
             "--kernel" => args.kernels.push(value()?),
             "--no-catalogue" => args.catalogue = false,
+            "--print" => args.print = true,
             "--no-shrink" => args.shrink = false,
             "--keep" => args.keep = Some(value()?.into()),
             "--write" => args.write = Some(value()?.into()),
@@ -97,6 +101,12 @@ fn main() -> ExitCode {
 }
 
 fn check(args: &Args) -> Result<bool, String> {
+    let plans = plans(args);
+    if args.print {
+        let each = plans.iter().map(|(name, plan)| (name.as_str(), plan));
+        print!("{}", trial::document(each));
+        return Ok(true);
+    }
     let found = kernels::find().kernels;
     let wanted = |k: &&Kernel| {
         args.kernels.is_empty()
@@ -117,14 +127,6 @@ fn check(args: &Args) -> Result<bool, String> {
         }
         false => Vec::new(),
     };
-    let numbers: Vec<u64> = match args.only.as_slice() {
-        [] => (0..args.cases).collect(),
-        only => only.to_vec(),
-    };
-    let plans: Vec<(String, Plan)> = numbers
-        .iter()
-        .map(|n| (format!("g{n}"), Plan::generate(args.seed, *n)))
-        .collect();
     let mut rows = Vec::new();
     for kernel in kernels {
         rows.push(one(args, kernel, &shipped, &plans)?);
@@ -137,6 +139,17 @@ fn check(args: &Args) -> Result<bool, String> {
         std::fs::write(file, text).map_err(|e| format!("{}: {e}", file.display()))?;
     }
     Ok(rows.iter().all(|row| row.outside.is_empty()))
+}
+
+fn plans(args: &Args) -> Vec<(String, Plan)> {
+    let numbers: Vec<u64> = match args.only.as_slice() {
+        [] => (0..args.cases).collect(),
+        only => only.to_vec(),
+    };
+    numbers
+        .iter()
+        .map(|n| (format!("g{n}"), Plan::generate(args.seed, *n)))
+        .collect()
 }
 
 fn one(

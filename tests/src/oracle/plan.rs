@@ -22,6 +22,12 @@ pub struct Plan {
     pub user_timeout: Option<u32>,
     /// The application's own time limit for a read.
     pub limit: Option<Limit>,
+    /// The application's own beats, by both ends.
+    pub heartbeat: Option<Heartbeat>,
+    /// A cable that takes its time.
+    pub delay: Option<Delay>,
+    /// The router translates and remembers connections.
+    pub nat: Option<Nat>,
     /// `net.ipv4.tcp_` ... of our host.
     pub sysctls: BTreeMap<&'static str, u32>,
     /// What is under way.
@@ -54,6 +60,45 @@ pub enum Limit {
     Read(u32),
     /// poll().
     Poll(u32),
+}
+
+/// Heartbeats, milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Heartbeat {
+    /// From beat to beat.
+    pub every: u32,
+    /// Silence for so long is too long.
+    pub timeout: u32,
+    /// It looks only so often.
+    pub check_every: Option<u32>,
+    /// So often in a row.
+    pub misses: u32,
+    /// Beats are answered.
+    pub answered: bool,
+    /// `client`, `server`, `both`.
+    pub from: &'static str,
+    /// `close`, `half_close`, `reset`.
+    pub on_silence: &'static str,
+}
+
+/// A long line from the beginning on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Delay {
+    /// Milliseconds each way.
+    pub ms: u32,
+    /// Our cable, else theirs.
+    pub ours: bool,
+    /// `both`, `from`, `to`, seen from that host.
+    pub direction: &'static str,
+}
+
+/// A router that translates, with the client inside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Nat {
+    /// How long it remembers, seconds.
+    pub idle: u32,
+    /// `silence`, `reset`, `resume`.
+    pub on_forgotten: &'static str,
 }
 
 /// What is under way when it happens.
@@ -137,6 +182,8 @@ pub enum Fault {
     Reboot(u32),
     /// So many packets with data get lost.
     Counted(u32),
+    /// A router that remembers connections forgets them all.
+    Forget,
 }
 
 impl Plan {
@@ -154,6 +201,9 @@ impl Plan {
             keepalive: dice.percent(55).then(|| keepalive(dice)),
             user_timeout: dice.percent(30).then(|| dice.magnitude(300..=90_000)),
             limit: None,
+            heartbeat: None,
+            delay: None,
+            nat: None,
             sysctls: BTreeMap::new(),
             flying,
             fault,
@@ -171,6 +221,17 @@ impl Plan {
         if plan.can_heal() && dice.percent(15) {
             plan.heals = Some(dice.magnitude(300..=400_000));
         }
+        plan.delay = dice.percent(25).then(|| delay(dice));
+        plan.heartbeat = dice.percent(12).then(|| heartbeat(dice));
+        if plan.network == "routed" && dice.percent(25) {
+            plan.nat = Some(Nat {
+                idle: dice.magnitude(1..=200),
+                on_forgotten: dice.one_of(&["silence", "reset", "resume"]),
+            });
+            if dice.percent(40) {
+                plan.fault = Fault::Forget;
+            }
+        }
         plan.put_right();
         plan
     }
@@ -182,6 +243,22 @@ impl Plan {
         {
             self.network = "routed";
         }
+        if self.network != "routed" {
+            self.nat = None;
+        }
+        if self.nat.is_none() && self.fault == Fault::Forget {
+            self.fault = Fault::Crash;
+        }
+        // A program that beats waits in one poll() for everything.
+        if matches!(
+            self.flying,
+            Flying::Polls | Flying::Full | Flying::Calling { .. }
+        ) {
+            self.heartbeat = None;
+        }
+        if self.heartbeat.is_some() {
+            self.limit = None;
+        }
         if self.us_server && matches!(self.flying, Flying::Calling { .. }) {
             self.us_server = false;
         }
@@ -189,7 +266,11 @@ impl Plan {
         if matches!(self.flying, Flying::Calling { .. })
             && matches!(
                 self.fault,
-                Fault::Kill | Fault::Freeze | Fault::Shutdown(_) | Fault::Counted(_)
+                Fault::Kill
+                    | Fault::Freeze
+                    | Fault::Shutdown(_)
+                    | Fault::Counted(_)
+                    | Fault::Forget
             )
         {
             self.fault = Fault::Crash;
@@ -266,6 +347,27 @@ fn keepalive(dice: &mut Dice) -> Keepalive {
         interval: dice.magnitude(1..=120),
         count: dice.magnitude(1..=10),
         by_sysctl: dice.percent(30),
+    }
+}
+
+fn delay(dice: &mut Dice) -> Delay {
+    Delay {
+        ms: dice.one_of(&[1, 5, 20, 50, 100, 300]),
+        ours: dice.percent(50),
+        direction: dice.one_of(&["both", "both", "from", "to"]),
+    }
+}
+
+fn heartbeat(dice: &mut Dice) -> Heartbeat {
+    let every = dice.magnitude(500..=30_000);
+    Heartbeat {
+        every,
+        timeout: every + dice.magnitude(100..=60_000),
+        check_every: dice.percent(25).then(|| dice.magnitude(300..=30_000)),
+        misses: dice.one_of(&[1, 1, 2, 3]),
+        answered: dice.percent(50),
+        from: dice.one_of(&["client", "server", "both"]),
+        on_silence: dice.one_of(&["close", "half_close", "reset"]),
     }
 }
 

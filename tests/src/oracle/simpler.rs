@@ -22,6 +22,9 @@ impl Plan {
         with(&|p| p.user_timeout = None);
         with(&|p| p.limit = None);
         with(&|p| p.heals = None);
+        with(&|p| p.heartbeat = None);
+        with(&|p| p.nat = None);
+        with(&|p| p.delay = None);
         with(&|p| p.network = "link");
         with(&|p| p.ipv6 = false);
         with(&|p| p.us_server = false);
@@ -56,6 +59,16 @@ impl Plan {
         });
         with(&|p| p.user_timeout = p.user_timeout.map(|ms| ms.div_ceil(2)));
         with(&|p| p.heals = p.heals.map(|ms| ms.div_ceil(2)));
+        with(&|p| {
+            if let Some(delay) = &mut p.delay {
+                (delay.ours, delay.direction) = (true, "both");
+            }
+        });
+        with(&|p| {
+            if let Some(beat) = &mut p.heartbeat {
+                (beat.misses, beat.check_every) = (1, None);
+            }
+        });
         with(&|p| {
             if let Fault::Reboot(ms) | Fault::Shutdown(ms) | Fault::CrashForgotten(ms) =
                 &mut p.fault

@@ -1,6 +1,6 @@
 //! A plan as a scenario: the same language that people write.
 
-use super::plan::{Fault, Flying, Limit, Plan};
+use super::plan::{Fault, Flying, Heartbeat, Limit, Plan};
 
 /// So much fills every buffer between two programs.
 const FULL: u32 = 24 << 20;
@@ -16,6 +16,12 @@ impl Plan {
             format!("    network: {}", self.network),
             format!("    family: {family}"),
         ];
+        if let Some(nat) = self.nat {
+            lines.push(format!(
+                "    nat: {{ inside: client, idle: {}s, on_forgotten: {} }}",
+                nat.idle, nat.on_forgotten
+            ));
+        }
         if !self.sysctls.is_empty() {
             let all: Vec<String> = self
                 .sysctls
@@ -28,7 +34,13 @@ impl Plan {
             "    {us}: {{ detector: d-{name}, steps: [{}] }}",
             self.our_steps()
         ));
-        lines.push(format!("    {them}: [{}]", self.their_steps()));
+        lines.push(match self.heartbeat {
+            Some(_) => format!(
+                "    {them}: {{ detector: h-{name}, steps: [{}] }}",
+                self.their_steps()
+            ),
+            None => format!("    {them}: [{}]", self.their_steps()),
+        });
         lines.push("    faults:".into());
         lines.extend(
             self.faults()
@@ -41,9 +53,15 @@ impl Plan {
         lines.join("\n") + "\n"
     }
 
-    /// Its detector, as it stands below `detectors:`.
+    /// Its detectors, as they stand below `detectors:`.
     pub fn detector(&self, name: &str) -> String {
         let mut parts = Vec::new();
+        let heartbeat = self.heartbeat.map(heartbeat);
+        let theirs = match &heartbeat {
+            Some(heartbeat) => format!("  h-{name}: {{ {heartbeat} }}\n"),
+            None => String::new(),
+        };
+        parts.extend(heartbeat);
         if let Some(k) = self.keepalive {
             let by = if k.by_sysctl { ", by: sysctl" } else { "" };
             parts.push(format!(
@@ -59,7 +77,7 @@ impl Plan {
             Some(Limit::Poll(ms)) => parts.push(format!("poll: {ms}ms")),
             None => {}
         }
-        format!("  d-{name}: {{ {} }}\n", parts.join(", "))
+        format!("  d-{name}: {{ {} }}\n{theirs}", parts.join(", "))
     }
 
     /// Who looks on, and who does not.
@@ -119,6 +137,13 @@ impl Plan {
             format!("at: {}ms", self.at)
         };
         let mut all = Vec::new();
+        if let Some(delay) = self.delay {
+            let cable = if delay.ours { us } else { them };
+            all.push(format!(
+                "at: 0s, impair: {{ cable: {cable}, direction: {}, delay: {}ms }}",
+                delay.direction, delay.ms
+            ));
+        }
         if self.flying == Flying::Before {
             all.push(format!(
                 "at: {}ms, drop: {{ from: {us}, to: {them} }}, name: lost",
@@ -154,6 +179,7 @@ impl Plan {
                 | Fault::Shutdown(_)
                 | Fault::Reboot(_)
                 | Fault::Counted(_)
+                | Fault::Forget
                 | Fault::Reject(_)
                 | Fault::RoutersRoute(_)
         )
@@ -197,6 +223,7 @@ impl Plan {
             Fault::Freeze => format!("freeze: {them}"),
             Fault::Shutdown(ms) => format!("shutdown: {{ host: {them}, grace: {ms}ms }}"),
             Fault::Reboot(ms) => format!("reboot: {{ host: {them}, down_for: {ms}ms }}"),
+            Fault::Forget => "forget: router".into(),
             Fault::Counted(n) => {
                 format!("drop: {{ from: {us}, to: {them}, flags: [PSH], count: {n} }}")
             }
@@ -229,6 +256,29 @@ impl Plan {
             Flying::Calling { .. } => 4 << self.sysctls.get("syn_retries").copied().unwrap_or(6),
             _ => 0,
         };
-        (keepalive * 5 / 4 + 4 * limit + rest + data.max(calling) + 120).min(6 * 3600)
+        // A line that is long makes the RTO so, too.
+        let data = match self.delay {
+            Some(delay) => data * (1 + delay.ms / 30),
+            None => data,
+        };
+        let all = keepalive * 5 / 4 + 4 * limit + rest + data.max(calling) + 120;
+        // Beats are work for the guest: half an hour of them is enough.
+        let most = if self.heartbeat.is_some() {
+            1_800
+        } else {
+            6 * 3600
+        };
+        all.min(most)
     }
+}
+
+fn heartbeat(beat: Heartbeat) -> String {
+    let check = beat
+        .check_every
+        .map_or(String::new(), |ms| format!("check_every: {ms}ms, "));
+    format!(
+        "heartbeat: {{ every: {}ms, timeout: {}ms, {check}misses: {}, answered: {}, from: {}, \
+         on_silence: {} }}",
+        beat.every, beat.timeout, beat.misses, beat.answered, beat.from, beat.on_silence
+    )
 }

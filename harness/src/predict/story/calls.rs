@@ -8,9 +8,10 @@ use super::line::Kind;
 use super::process::{After, Calling, Failure, Frame, Process, Wait};
 use crate::predict::errno;
 use crate::predict::facts::{Facts, Fall, Fate, InFlight};
+use crate::predict::neighbour;
 use crate::predict::rule::RuleId;
 use crate::predict::span::{Span, Spans};
-use crate::scenario::case::{Action, Family, SignKind, Step};
+use crate::scenario::case::{Action, Family, RejectWith, SignKind, Step};
 
 /// TCP_TIMEOUT_INIT, with what both hosts take.
 const SYN_AGAIN: Duration = Duration::from_millis(980);
@@ -32,6 +33,15 @@ impl<'a> World<'a> {
                 .paths
                 .there_and_back(own, host, Kind::Syn, Kind::SynAck)?,
             None => Fate::Unresolved { by_own_host: true },
+        };
+        // Without an address of its own it calls from a link-local one, which
+        // no router lets through: "beyond scope" (ip6_forward()).
+        let fate = match host {
+            Some(host) if self.paths.calls_from_link_local(own, host) => Fate::Refused {
+                with: RejectWith::HostUnreachable,
+                slowly: false,
+            },
+            _ => fate,
         };
         let at = self.processes[p].at;
         if let Some(host) = host
@@ -166,9 +176,7 @@ impl<'a> World<'a> {
             Fate::Arrives if self.backlog.contains_key(&(host, port)) => None,
             Fate::Arrives | Fate::Reset => Some("ECONNREFUSED"),
             Fate::Refused { with, .. } => errno::of_icmp(with, self.case.family),
-            Fate::Unresolved { by_own_host: false } => {
-                return Err("an ICMP error that comes back over a long line".into());
-            }
+            Fate::Unresolved { by_own_host: false } => Some("EHOSTUNREACH"),
             _ => return Ok(false),
         };
         if far.is_zero() {
@@ -179,14 +187,55 @@ impl<'a> World<'a> {
         if far >= SYN_AGAIN || (after >= SYN_AGAIN && self.without_time_stamps()) {
             return Err("a handshake that takes longer than the first RTO".into());
         }
-        let at = Span::at(at.earliest);
+        // One that waits returns when it is answered; what it began is earlier.
+        let at = if nonblocking {
+            at
+        } else {
+            Span::at(at.earliest)
+        };
+        let mut dead = Spans::one(Span::at(after));
+        if matches!(fate, Fate::Unresolved { .. }) {
+            // The router asks in vain, once the SYN is there.
+            let (_, back) = self.paths.to_its_end(own, host, Kind::Syn)?;
+            let (wheel, there) = (self.kernel.wheel(), after - back);
+            let begins = self.kernel.phase.later(at.earliest + there, wheel);
+            // Its timer begins once the packet was handled: perhaps a tick later.
+            dead = begins
+                .within(at.width() + wheel.tick() / 2, wheel)
+                .into_iter()
+                .map(|(late, begins)| {
+                    neighbour::given_up(wheel, begins).map(|span| span.after(after + late))
+                })
+                .fold(Spans::default(), Spans::and);
+            // TCP may give up before.
+            let silent = self
+                .facts(p, Fate::Lost, InFlight::After, false)
+                .armed(at, Facts::connect_falls);
+            let (end, gives_up) = (dead.hull(), silent.and_then(|fall| fall.dead.hull()));
+            if let (Some(end), Some(gives_up)) = (end, gives_up) {
+                if gives_up.latest < end.earliest {
+                    return Ok(false);
+                }
+                if gives_up.earliest <= end.latest {
+                    return Err("whether TCP or the router gives up first".into());
+                }
+            }
+        }
+        let unresolved = matches!(fate, Fate::Unresolved { .. });
+        let because = if unresolved {
+            "nobody answers the router's three address requests a second apart; its error comes \
+             back over a long line"
+        } else {
+            "the answer to the SYN comes a round trip later"
+        };
         let fall = Fall {
-            dead: Spans::one(Span::at(after)),
+            dead,
             attempts: Vec::new(),
             errno: errno.unwrap_or(errno::TIMED_OUT),
-            because: "the answer to the SYN comes a round trip later".into(),
+            because: because.into(),
             rules: match fate {
                 Fate::Refused { .. } => vec![RuleId::SoftError, RuleId::ConnectAnswer],
+                Fate::Unresolved { .. } => vec![RuleId::Neighbour, RuleId::ConnectAnswer],
                 _ => vec![RuleId::ConnectAnswer],
             },
             open: None,
@@ -199,7 +248,11 @@ impl<'a> World<'a> {
             self.router_learns(at)?;
         }
         self.processes[p].wait = Wait::Connect(Calling {
-            began: at,
+            began: if unresolved {
+                self.kernel.anchor(at)
+            } else {
+                at
+            },
             fall,
             nonblocking,
             name: step.conn.clone(),

@@ -1,5 +1,6 @@
 //! What happens to the lab.
 
+use super::paths::Paths;
 use super::process::Wait;
 use super::{LAST_WORDS, Later, World, listens};
 use crate::predict::span::Span;
@@ -52,6 +53,7 @@ impl<'a> World<'a> {
         let now = self.moments.of_event(&event.name);
         let now = now.unwrap_or(Span::at(self.now));
         self.moment = now;
+        self.before = Some(self.paths.clone());
         if let Happening::Cut {
             carrier: Carrier::Lost,
             ..
@@ -129,6 +131,42 @@ impl<'a> World<'a> {
             self.set_mark(&event.name, now);
         }
         Ok(())
+    }
+
+    /// The paths as they will be once this has happened; None: it changes none.
+    pub(super) fn after(&self, later: &Later<'a>) -> Option<Paths<'a>> {
+        let mut paths = self.paths.clone();
+        match later {
+            Later::Event(index) => {
+                let event = &self.case.events[*index];
+                match &event.happening {
+                    Happening::Crash { host } | Happening::Reboot { host, .. } => {
+                        paths.power_off(host);
+                    }
+                    Happening::Heal { what } => paths.heal(what.as_deref()),
+                    Happening::Forget { .. } => {
+                        if let Some(memory) = &mut paths.memory {
+                            memory.forgotten = true;
+                        }
+                    }
+                    Happening::Netstat
+                    | Happening::Restart { .. }
+                    | Happening::Kill { .. }
+                    | Happening::Freeze { .. }
+                    | Happening::Thaw { .. }
+                    | Happening::Type { .. }
+                    | Happening::Shutdown { .. } => return None,
+                    _ => paths.add(&event.name, &event.happening),
+                }
+            }
+            Later::PowerOff(host) => paths.power_off(host),
+            Later::Boot { host, same_mac, .. } => paths.power_on(host, *same_mac),
+            Later::KillHost(_)
+            | Later::Packet(_)
+            | Later::DelayedAck { .. }
+            | Later::Reset { .. } => return None,
+        }
+        Some(paths)
     }
 
     fn crash(&mut self, host: &'a str) -> Result<(), String> {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::heart::Signs;
 use super::line::{Kind, Way};
+use super::paths::Paths;
 use super::process::{Flying, Outgoing};
 use super::socket::SEGMENT;
 use super::{Later, World};
@@ -17,6 +18,11 @@ use crate::predict::wheel::Phase;
 const HANDLING: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(4));
 /// The longest that a short line's acknowledgments were delayed (TCP_DELACK_MIN).
 const DELAYED: Duration = Duration::from_millis(44);
+/// What comes closer together than that may be the other way round: where the
+/// phase is known, else.
+const RACE: (Duration, Duration) = (Duration::from_millis(3), Duration::from_millis(10));
+/// The first congestion window: ten segments (TCP_INIT_CWND).
+const AT_ONCE: u64 = 10 * SEGMENT;
 /// A round trip at least takes this on the machine alone.
 const LEAST: Duration = Duration::from_micros(10);
 
@@ -74,6 +80,9 @@ impl World<'_> {
 
     /// Data leaves for a far peer.
     pub(super) fn launch(&mut self, sock: usize, bytes: u64, at: Span) -> Result<(), String> {
+        if bytes > AT_ONCE {
+            return Err("what is written fills a long line by and by".into());
+        }
         let s = &mut self.socks[sock];
         s.sent += 1;
         let number = s.sent;
@@ -140,7 +149,7 @@ impl World<'_> {
     /// A packet goes on, until it ends or a long cable takes it.
     pub(super) fn moves(&mut self, packet: Packet) -> Result<(), String> {
         let (from, to) = self.ends_of(packet.from);
-        if packet.hop.is_some() && self.fault_is_near(packet.at, self.race()) {
+        if self.meets_a_change(&packet) {
             return Err("whether a packet on a long line or the fault is first".into());
         }
         let kind = packet.what.kind();
@@ -156,7 +165,7 @@ impl World<'_> {
         let routers = path.get(first..=last).unwrap_or_default();
         let memory = self.paths.memory.as_ref();
         if memory.is_some_and(|m| routers.iter().any(|node| m.is_of(node))) {
-            self.router_hears(host, packet.at);
+            self.router_hears(host, packet.at)?;
         }
         match way {
             Way::UnderWay { hop, delay } => {
@@ -172,6 +181,32 @@ impl World<'_> {
             Way::Ends { fate, .. } if fate.gets_there() => self.delivered(packet),
             Way::Ends { fate, at } => self.lost(packet, fate, at),
         }
+    }
+
+    /// Whether it matters if it comes out of a cable before or after a change
+    /// of the network at about this time.
+    fn meets_a_change(&self, packet: &Packet) -> bool {
+        let Some(hop) = packet.hop else {
+            return false;
+        };
+        let (from, to) = self.ends_of(packet.from);
+        let fares = |paths: &Paths<'_>| paths.on_from(from, to, packet.what.kind(), hop);
+        let race = match self.kernel.phase {
+            Phase::Known { .. } => RACE.0,
+            Phase::Unknown => RACE.1,
+        };
+        let near = |from: Duration, until: Duration| {
+            from <= packet.at.latest + race && until + race >= packet.at.earliest
+        };
+        let now = fares(&self.paths);
+        let differs = |paths: &Paths<'_>| fares(paths) != now;
+        if self.before.as_ref().is_some_and(differs)
+            && near(self.moment.earliest, self.moment.latest)
+        {
+            return true;
+        }
+        let mut coming = self.later.iter().filter(|(at, _)| near(*at, *at));
+        coming.any(|(_, later)| self.after(later).is_some_and(|paths| differs(&paths)))
     }
 
     fn delivered(&mut self, packet: Packet) -> Result<(), String> {
@@ -300,9 +335,9 @@ impl World<'_> {
         let rest = outgoing.bytes.saturating_sub(flying.bytes);
         if rest > 0 || !self.socks[sock].sending.none() {
             // Nagle's algorithm held it back (tcp_nagle_check()).
-            return self.launch(sock, rest, at);
+            self.launch(sock, rest, at)?;
         }
-        Ok(())
+        self.lets_fin_go(sock, at)
     }
 
     /// TCP learns how long a round trip took.
@@ -355,14 +390,7 @@ impl World<'_> {
                 self.later.push((at.earliest, reset));
                 return Ok(());
             }
-            let reverts = matches!(
-                fate,
-                Fate::Refused { .. } | Fate::Unresolved { by_own_host: false }
-            );
-            if reverts && !back.is_zero() {
-                return Err("an ICMP error that comes back over a long line".into());
-            }
-            return self.falls(from, bytes, sent, fate, false);
+            self.falls(from, bytes, sent, fate, false)?;
         }
         if matches!(what, What::Knock(_)) {
             return Err("the last packet of a handshake gets lost".into());
@@ -370,7 +398,11 @@ impl World<'_> {
         // What it acknowledges stays unacknowledged.
         let peer = self.socks[from].peer;
         let waits = |o: &Outgoing| o.flying.is_some_and(|f| f.number <= packet.acks);
-        if !self.socks[peer].exists {
+        // Unless another packet that says so is under way.
+        let says = |p: &Packet| p.from == from && p.acks >= packet.acks;
+        let mut later = self.later.iter().map(|(_, later)| later);
+        let said = later.any(|l| matches!(l, Later::Packet(p) if says(p)));
+        if said || !self.socks[peer].exists {
             return Ok(());
         }
         if let Some(outgoing) = self.socks[peer].outgoing.take_if(|o| waits(o)) {

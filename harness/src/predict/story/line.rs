@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::paths::Paths;
 use crate::predict::facts::Fate;
-use crate::scenario::case::{Impairment, NodeKind};
+use crate::scenario::case::{Impairment, NodeKind, PacketRule, Place};
 
 /// The kinds of packet that filters tell apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +74,25 @@ impl<'a> Paths<'a> {
     /// The round trip.
     pub fn round_trip(&self, from: &str, to: &str) -> Result<Duration, String> {
         Ok(self.takes(from, to)? + self.takes(to, from)?)
+    }
+
+    /// How long it takes to where a packet ends, and back from there.
+    pub fn to_its_end(
+        &self,
+        from: &str,
+        to: &str,
+        kind: Kind,
+    ) -> Result<(Duration, Duration), String> {
+        let (mut passed, mut there) = (None, Duration::ZERO);
+        loop {
+            match self.goes(from, to, kind, (false, passed))? {
+                Way::UnderWay { hop, delay } => {
+                    passed = Some(hop);
+                    there += delay;
+                }
+                Way::Ends { at, .. } => return Ok((there, self.back_from(from, to, at)?)),
+            }
+        }
     }
 
     /// How long an answer takes from the node of this number on the way.
@@ -175,13 +194,26 @@ impl<'a> Paths<'a> {
         Ok(all)
     }
 
-    fn on_from(&self, from: &str, to: &str, kind: Kind, hop: usize) -> Result<Fate, String> {
+    pub fn on_from(&self, from: &str, to: &str, kind: Kind, hop: usize) -> Result<Fate, String> {
         let mut passed = Some(hop);
         loop {
             match self.goes(from, to, kind, (true, passed))? {
                 Way::Ends { fate, .. } => return Ok(fate),
                 Way::UnderWay { hop, .. } => passed = Some(hop),
             }
+        }
+    }
+
+    /// Whether a rule on the far side of a router that translates asks for the
+    /// address that a packet has on this side.
+    pub fn sees_translated(&self, rule: &PacketRule, from: &str) -> bool {
+        let Some(memory) = self.memory.as_ref().filter(|_| !self.is_ipv6()) else {
+            return false;
+        };
+        match (memory.is_inside(from), &rule.place) {
+            (true, Place::Receiver) => rule.from.is_some(),
+            (false, Place::Sender) => rule.to.is_some(),
+            _ => false,
         }
     }
 

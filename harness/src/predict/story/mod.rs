@@ -6,8 +6,10 @@
 //! uncertain as that.
 
 mod calls;
+mod changes;
 mod events;
 mod far;
+mod filters;
 mod heart;
 mod line;
 mod nat;
@@ -108,6 +110,8 @@ struct World<'a> {
     later: Vec<(Duration, Later<'a>)>,
     /// The last loss of a carrier.
     no_carrier: Option<Span>,
+    /// The paths before the last event.
+    before: Option<Paths<'a>>,
     /// The last event, as above.
     moment: Span,
     /// The first fault, from asking for it until it had taken effect.
@@ -140,6 +144,7 @@ pub(super) fn tell(
         marks: BTreeMap::new(),
         later: Vec::new(),
         no_carrier: None,
+        before: None,
         moment: Span::at(Duration::ZERO),
         fault: None,
         healed: None,

@@ -66,7 +66,13 @@ impl<'a> Memory<'a> {
         })
     }
 
-    fn is_inside(&self, host: &str) -> bool {
+    /// Whether a packet for a connection that it has forgotten is for the
+    /// router's own address: what comes to a translated one.
+    pub fn takes_itself(&self, from: &str) -> bool {
+        self.case.family == Family::Ipv4 && !self.is_inside(from)
+    }
+
+    pub fn is_inside(&self, host: &str) -> bool {
         self.nat.is_inside(&self.case.network, host)
     }
 
@@ -74,6 +80,15 @@ impl<'a> Memory<'a> {
     pub fn ends(&self) -> Option<Duration> {
         let last = self.last.filter(|_| !self.forgotten && !self.kept_fresh)?;
         Some(last.latest + self.nat.idle)
+    }
+
+    /// Whether it runs out at about this time.
+    fn forgets_about(&self, at: Span, race: Duration) -> bool {
+        let Some(last) = self.last.filter(|_| !self.kept_fresh) else {
+            return false;
+        };
+        let ends = last.after(self.nat.idle);
+        ends.earliest <= at.latest + race && at.earliest <= ends.latest + race
     }
 
     /// Whether this router keeps it.
@@ -84,14 +99,21 @@ impl<'a> Memory<'a> {
 
 impl World<'_> {
     /// A packet of a connection passed the router, from this host.
-    pub(super) fn router_hears(&mut self, from: &str, at: Span) {
+    pub(super) fn router_hears(&mut self, from: &str, at: Span) -> Result<(), String> {
+        let race = self.race();
         if let Some(memory) = &mut self.paths.memory {
+            if memory.forgets_about(at, race) {
+                return Err(
+                    "whether the router still remembers depends on an uncertain packet".into(),
+                );
+            }
             memory.last = Some(at);
             memory.kept_fresh = false;
             if memory.nat.on_forgotten == OnForgotten::Resume && memory.is_inside(from) {
                 memory.forgotten = false;
             }
         }
+        Ok(())
     }
 
     /// A connection is opened through the router.
@@ -155,9 +177,6 @@ impl World<'_> {
             return Ok(());
         };
         let remembers = memory.nat.idle;
-        if memory.last.is_some_and(|last| !last.width().is_zero()) {
-            return Err("when the router's memory runs out depends on an uncertain packet".into());
-        }
         let mut fresh = false;
         for s in self.socks.iter().filter(|s| s.exists) {
             if s.outgoing.is_some() {

@@ -2,29 +2,30 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use super::filters::matches;
 use super::line::{Kind, Way};
 use super::nat::Memory;
 use crate::predict::errno;
 use crate::predict::facts::Fate;
 use crate::scenario::case::{
-    CableRef, Carrier, Case, Direction, Family, Happening, Impairment, Mechanism, NeighbourChange,
-    NodeKind, PacketRule, Place, RejectWith, RouteChange,
+    CableRef, Carrier, Case, Direction, Family, Happening, Impairment, NeighbourChange, NodeKind,
+    PacketRule, Place, RouteChange,
 };
 
 /// A fault in force.
 #[derive(Debug, Clone)]
-struct Active<'a> {
-    name: &'a str,
-    what: &'a Happening,
+pub(super) struct Active<'a> {
+    pub name: &'a str,
+    pub what: &'a Happening,
     /// How many packets it still takes.
-    left: Option<u32>,
+    pub left: Option<u32>,
 }
 
 /// The network as faults left it.
 #[derive(Debug, Clone)]
 pub(super) struct Paths<'a> {
-    case: &'a Case,
-    active: Vec<Active<'a>>,
+    pub case: &'a Case,
+    pub active: Vec<Active<'a>>,
     /// Nodes without power.
     down: BTreeSet<&'a str>,
     /// Hosts that came back with another MAC, which nobody knows yet.
@@ -172,6 +173,13 @@ impl<'a> Paths<'a> {
             })
     }
 
+    /// Whether it has no address but a link-local one, and a router is next.
+    pub fn calls_from_link_local(&self, host: &str, to: &str) -> bool {
+        let lost =
+            |a: &Active<'_>| matches!(a.what, Happening::AddressRemoved { host: h } if h == host);
+        self.is_ipv6() && !self.are_neighbours(host, to) && self.active.iter().any(lost)
+    }
+
     pub fn is_ipv6(&self) -> bool {
         self.case.family == Family::Ipv6
     }
@@ -255,10 +263,18 @@ impl<'a> Paths<'a> {
                         continue;
                     }
                     let memory = self.memory.as_ref();
-                    if let Some(fate) = memory.and_then(|m| m.fate(b, from, kind, told)) {
+                    let forgets = || memory.and_then(|m| m.fate(b, from, kind, told));
+                    // Once it is forgotten, what comes from the outside is for
+                    // the router itself; else a fault's rules and routes are
+                    // asked before its own.
+                    let own = memory.is_some_and(|m| m.takes_itself(from));
+                    if let Some(fate) = forgets().filter(|_| own) {
                         return ends(fate, at + 1);
                     }
                     if let Some(fate) = self.at_router(b, from, to, kind)? {
+                        return ends(fate, at + 1);
+                    }
+                    if let Some(fate) = forgets() {
                         return ends(fate, at + 1);
                     }
                 }
@@ -432,23 +448,6 @@ impl<'a> Paths<'a> {
         })
     }
 
-    fn filtered_on_the_wire(
-        &self,
-        from: &str,
-        to: &str,
-        kind: Kind,
-        a: &str,
-        b: &str,
-    ) -> Result<Option<Fate>, String> {
-        self.filters(from, to, kind, |rule| match &rule.place {
-            Place::Wire(node) => {
-                let near = node.as_ref().or(rule.from.as_ref()).or(rule.to.as_ref());
-                near.is_none_or(|near| near == a || near == b)
-            }
-            _ => false,
-        })
-    }
-
     /// The impairments of what goes from `a` to `b`.
     pub fn impaired(&self, a: &str, b: &str) -> impl Iterator<Item = &'a Impairment> {
         let of_hop = move |cable: &CableRef, direction: Direction| {
@@ -466,87 +465,6 @@ impl<'a> Paths<'a> {
                 Happening::Impair(i) if of_hop(&i.cable, i.direction) => Some(&i.line),
                 _ => None,
             })
-    }
-
-    fn at_router(
-        &self,
-        router: &str,
-        from: &str,
-        to: &str,
-        kind: Kind,
-    ) -> Result<Option<Fate>, String> {
-        for a in &self.active {
-            if let Happening::Route {
-                host,
-                change,
-                to: target,
-            } = a.what
-                && host == router
-                && target.as_ref().is_none_or(|t| t == to)
-            {
-                // Without any route it cannot even answer.
-                let answer = errno::routers_answer(*change, self.case.family);
-                // ip_error() in IPv4 has a limit of its own.
-                let slowly = self.case.family == Family::Ipv4;
-                let refused = |with| Fate::Refused { with, slowly };
-                let answer = answer.filter(|_| target.is_some());
-                return Ok(Some(answer.map_or(Fate::Lost, refused)));
-            }
-        }
-        self.filters(from, to, kind, |rule| {
-            rule.place == Place::Router(router.to_owned())
-        })
-    }
-
-    fn filtered(
-        &self,
-        from: &str,
-        to: &str,
-        kind: Kind,
-        at: Place,
-    ) -> Result<Option<Fate>, String> {
-        self.filters(from, to, kind, |rule| rule.place == at)
-    }
-
-    fn filters(
-        &self,
-        from: &str,
-        to: &str,
-        kind: Kind,
-        here: impl Fn(&PacketRule) -> bool,
-    ) -> Result<Option<Fate>, String> {
-        for a in self.active.iter().filter(|a| a.left != Some(0)) {
-            let (rule, with) = match a.what {
-                Happening::Drop(rule) => (rule, None),
-                Happening::Reject { rule, with } => (rule, Some(*with)),
-                _ => continue,
-            };
-            if !here(rule) || !matches(rule, from, to, kind) {
-                continue;
-            }
-            if rule.probability.is_some() {
-                return Err("packets are dropped at random".into());
-            }
-            if rule.sport.is_some() || rule.dport.is_some() {
-                return Err("packets are told apart by their ports".into());
-            }
-            return match (with, &rule.place, rule.by) {
-                (None, Place::Sender, Mechanism::Tc) => Ok(Some(Fate::OwnQdisc)),
-                // nft's drop is an error to the sender: nf_hook_slow().
-                (None, Place::Sender, Mechanism::Nft) => Ok(Some(Fate::OwnHost {
-                    soft: None,
-                    now: "EPERM",
-                })),
-                (Some(_), Place::Sender, _) => Err("a reject by the sender's own host".into()),
-                (None, ..) => Ok(Some(Fate::Lost)),
-                (Some(RejectWith::TcpReset), ..) => Ok(Some(Fate::Reset)),
-                (Some(with), ..) => Ok(Some(Fate::Refused {
-                    with,
-                    slowly: false,
-                })),
-            };
-        }
-        Ok(None)
     }
 
     pub fn kind_of(&self, node: &str) -> Option<NodeKind> {
@@ -589,12 +507,4 @@ impl<'a> Paths<'a> {
         }
         None
     }
-}
-
-fn matches(rule: &PacketRule, from: &str, to: &str, kind: Kind) -> bool {
-    let flags = kind.flags();
-    rule.from.as_ref().is_none_or(|f| f == from)
-        && rule.to.as_ref().is_none_or(|t| t == to)
-        && rule.flags.iter().all(|f| flags.contains(&f.as_str()))
-        && !rule.without.iter().any(|f| flags.contains(&f.as_str()))
 }

@@ -256,6 +256,8 @@ pub(super) struct Sock<'a> {
     pub got: u64,
     /// How long its SYN+ACK waited for an address.
     pub asked: Duration,
+    /// Its FIN waits behind data that is retransmitted.
+    pub fin_waits: bool,
     /// It has received what it has not acknowledged.
     pub owes: bool,
     /// How long an answer takes, from when on.

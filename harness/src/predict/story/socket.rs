@@ -8,12 +8,11 @@ use super::process::{Failure, Outgoing, Sock};
 use super::{RTT, World};
 use crate::predict::acks::Acks;
 use crate::predict::facts::{Facts, Fate, InFlight};
-use crate::predict::neighbour;
 use crate::predict::rtt::Rounds;
 use crate::predict::rule::RuleId;
 use crate::predict::span::{Span, Spans};
 use crate::predict::sysctls::Sysctls;
-use crate::scenario::case::{Lane, NodeKind};
+use crate::scenario::case::Lane;
 
 /// A segment on a veth: more bytes than that are several.
 pub(super) const SEGMENT: u64 = 1400;
@@ -23,8 +22,6 @@ pub(super) const ENTRIES_FAIL: Duration = Duration::from_secs(8);
 pub(super) const ASKED: Duration = Duration::from_millis(3_300);
 /// The loss of a carrier is noticed within this.
 const NOTICED: Duration = Duration::from_millis(1_100);
-/// A window is full after this.
-const FILLING: Duration = Duration::from_millis(800);
 
 impl<'a> World<'a> {
     /// A connection stands: two ends, one of them waits for accept().
@@ -86,6 +83,7 @@ impl<'a> World<'a> {
                 got: 0,
                 asked: Duration::ZERO,
                 owes: false,
+                fin_waits: false,
                 trips: Vec::new(),
             });
         }
@@ -139,14 +137,26 @@ impl<'a> World<'a> {
             called: super::listens(lane),
             several,
             rtt: RTT,
+            icmp: (Duration::ZERO, Duration::ZERO),
         }
     }
 
     /// The facts about what a socket sends, with the round trip as it is measured.
-    fn facts_for(&self, sock: usize, fate: Fate, in_flight: InFlight, several: bool) -> Facts {
+    pub(super) fn facts_for(
+        &self,
+        sock: usize,
+        fate: Fate,
+        in_flight: InFlight,
+        several: bool,
+    ) -> Facts {
         let s = &self.socks[sock];
+        let (from, to) = (s.host, self.socks[s.peer].host);
         Facts {
             rtt: s.rounds.round().unwrap_or(RTT),
+            icmp: self
+                .paths
+                .to_its_end(from, to, Kind::Data)
+                .unwrap_or_default(),
             ..self.facts_of(s.lane, fate, in_flight, several)
         }
     }
@@ -205,6 +215,12 @@ impl<'a> World<'a> {
         arrived: bool,
     ) -> Result<(), String> {
         let lane = self.socks[sock].lane;
+        let held = matches!(fate, Fate::OwnQdisc | Fate::OwnHost { .. });
+        let peers = self.socks[self.socks[sock].peer].outgoing.as_ref();
+        if held && in_flight == InFlight::After && peers.is_some_and(|o| o.arrived) {
+            // tcp_ack_probe(): what comes again says that there is room.
+            return Err("what the peer sends again starts the probe timer anew".into());
+        }
         let sent = at;
         let mut facts = self.facts_for(sock, fate, in_flight, bytes > SEGMENT);
         if in_flight == InFlight::Before {
@@ -248,7 +264,7 @@ impl<'a> World<'a> {
 
     /// A filter that takes only so many packets lets a later try through: the
     /// first one after `from_then` that is not taken, if TCP lives so long.
-    fn first_through(
+    pub(super) fn first_through(
         &self,
         sock: usize,
         outgoing: &Outgoing,
@@ -307,7 +323,7 @@ impl<'a> World<'a> {
             return self.outstanding(sock, bytes, at, Fate::Lost, false);
         }
         if !self.is_far(sock)? {
-            self.router_hears(self.socks[sock].host, at);
+            self.router_hears(self.socks[sock].host, at)?;
             let (rto, srtt) = self.estimate(peer);
             self.socks[peer].acks.hears(at.earliest, rto, srtt);
         }
@@ -375,6 +391,25 @@ impl<'a> World<'a> {
         s.quiet_end = None;
     }
 
+    /// Whether data that is retransmitted keeps what follows from leaving: the
+    /// first expiry of the RTO leaves room for one segment (tcp_enter_loss()).
+    fn is_stuck(&self, sock: usize, at: Span) -> Result<bool, String> {
+        let s = &self.socks[sock];
+        let Some(outgoing) = &s.outgoing else {
+            return Ok(false);
+        };
+        let probes = Sysctls::of(self.case, s.host, self.kernel).tail_loss_probe;
+        let tries = outgoing.fall.iter().flat_map(|f| &f.attempts);
+        let again = tries.filter_map(Spans::hull).nth(usize::from(probes));
+        Ok(match again.map(|again| again.plus(outgoing.since)) {
+            Some(again) if again.latest < at.earliest => true,
+            Some(again) if again.earliest <= at.latest => {
+                return Err("whether a FIN leaves before data is retransmitted".into());
+            }
+            _ => false,
+        })
+    }
+
     /// A FIN leaves.
     pub(super) fn send_fin(&mut self, sock: usize, at: Span) -> Result<(), String> {
         if self.socks[sock].fin_sent || !self.socks[sock].exists {
@@ -384,12 +419,26 @@ impl<'a> World<'a> {
         self.socks[sock].fin_sent_at = Some(at);
         let peer = self.socks[sock].peer;
         let (from, to) = (self.socks[sock].host, self.socks[peer].host);
+        if self.is_stuck(sock, at)? {
+            self.socks[sock].fin_waits = true;
+            return Ok(());
+        }
         if self.is_far(sock)? {
             return self.says_goodbye(sock, false, at);
         }
         if self.paths.one_way(from, to, Kind::Fin)?.gets_there() && self.socks[peer].exists {
             self.socks[peer].fin = Some(at);
             self.received(peer, at);
+        }
+        Ok(())
+    }
+
+    /// What kept a FIN from leaving has been acknowledged.
+    pub(super) fn lets_fin_go(&mut self, sock: usize, at: Span) -> Result<(), String> {
+        let s = &mut self.socks[sock];
+        if s.exists && std::mem::take(&mut s.fin_waits) {
+            s.fin_sent = false;
+            return self.send_fin(sock, at);
         }
         Ok(())
     }
@@ -436,134 +485,4 @@ impl<'a> World<'a> {
         s.outgoing = None;
         s.quiet_end = None;
     }
-
-    /// The network has changed: what is under way fares differently from now on.
-    pub(super) fn network_changed(&mut self, change: Span) -> Result<(), String> {
-        self.calls_again(change)?;
-        for sock in 0..self.socks.len() {
-            if !self.socks[sock].exists {
-                continue;
-            }
-            self.note_trip(sock, change)?;
-            self.note_probes(sock, change)?;
-            let filling = |since: Span| change.earliest < since.latest + FILLING;
-            if self.socks[sock].closed.is_some_and(filling) {
-                return Err("a fault while the peer's window fills".into());
-            }
-            let Some(outgoing) = self.socks[sock].outgoing.clone() else {
-                continue;
-            };
-            if outgoing.flying.is_some() {
-                // What becomes of it is found out where it is.
-                continue;
-            }
-            let (from, to) = (
-                self.socks[sock].host,
-                self.socks[self.socks[sock].peer].host,
-            );
-            let fate = self.paths.there_and_back(from, to, Kind::Data, Kind::Ack)?;
-            let silent = |f| {
-                matches!(
-                    f,
-                    Fate::Lost | Fate::Gone | Fate::Unanswered | Fate::Unheard
-                )
-            };
-            let fails = |f| matches!(f, Fate::Gone | Fate::Unheard);
-            if fate == outgoing.fate || (silent(fate) && silent(outgoing.fate)) {
-                // Even a filter that was about to let it through; or does so
-                // after some packets.
-                let through = self.first_through(sock, &outgoing, change.latest)?;
-                let fall = match &outgoing.fall {
-                    Some(fall) if fails(fate) && !fails(outgoing.fate) => {
-                        // Neighbour entries fail, too, from now on.
-                        let several = outgoing.bytes > SEGMENT;
-                        let facts = self.facts_for(sock, fate, InFlight::Before, several);
-                        facts
-                            .armed(outgoing.sent, Facts::data_falls)
-                            .or(Some(fall.clone()))
-                    }
-                    other => other.clone(),
-                };
-                self.socks[sock].outgoing = Some(Outgoing {
-                    through,
-                    fate,
-                    fall,
-                    ..outgoing
-                });
-                continue;
-            }
-            self.check_reverts(&outgoing, change)?;
-            let changed = match fate {
-                Fate::Arrives | Fate::Reset => Outgoing {
-                    through: through(&outgoing, change),
-                    ..outgoing
-                },
-                _ if change.earliest <= outgoing.since.latest + Duration::from_millis(200)
-                    || (silent(outgoing.fate)
-                        && matches!(fate, Fate::Unresolved { .. } | Fate::NoCarrier)) =>
-                {
-                    let several = outgoing.bytes > SEGMENT;
-                    let mut facts = self.facts_for(sock, fate, InFlight::Before, several);
-                    facts.changed = change.since(outgoing.since.earliest).earliest;
-                    let fall = facts.armed(outgoing.sent, Facts::data_falls);
-                    Outgoing {
-                        fate,
-                        fall,
-                        through: None,
-                        ..outgoing
-                    }
-                }
-                _ => return Err("a fault changes while data is under way".into()),
-            };
-            self.socks[sock].outgoing = Some(changed);
-        }
-        Ok(())
-    }
-}
-
-impl World<'_> {
-    /// A router whose neighbour entry fails meanwhile answers with ICMP errors,
-    /// and each takes back one back-off (RFC 6069): when the next try is due
-    /// depends on how the router's requests and the tries fall together.
-    fn check_reverts(&self, outgoing: &Outgoing, change: Span) -> Result<(), String> {
-        let nodes = &self.case.network.nodes;
-        let routed = nodes.iter().any(|n| n.kind == NodeKind::Router);
-        let fails = neighbour::confirmed_entry_fails(false).earliest;
-        if routed && outgoing.fate == Fate::Gone && change.latest > outgoing.since.latest + fails {
-            return Err(
-                "the path comes back after a router's neighbour entry may have failed: its ICMP \
-                 errors take back-off back at moments that are chance"
-                    .into(),
-            );
-        }
-        Ok(())
-    }
-}
-
-/// The first try after a change, if TCP does not give up before.
-fn through(outgoing: &Outgoing, change: Span) -> Option<Span> {
-    let tries: Vec<Span> = outgoing
-        .fall
-        .iter()
-        .flat_map(|f| &f.attempts)
-        .filter_map(Spans::hull)
-        .map(|span| span.plus(outgoing.since))
-        .collect();
-    // A try that waits for a neighbour's address goes on once it is known.
-    let waits = matches!(outgoing.fate, Fate::Gone | Fate::Unheard)
-        && change.latest > outgoing.since.earliest + ENTRIES_FAIL
-        && tries
-            .iter()
-            .any(|t| t.earliest <= change.latest && t.latest + ASKED >= change.earliest);
-    let earliest = tries.iter().find(|t| t.latest >= change.earliest)?;
-    let latest = tries
-        .iter()
-        .find(|t| t.earliest >= change.latest)
-        .unwrap_or(earliest);
-    let from = if waits {
-        change.earliest
-    } else {
-        earliest.earliest.max(change.earliest)
-    };
-    Some(Span::new(from, latest.latest))
 }

@@ -13,6 +13,11 @@ impl<'a> World<'a> {
         if !self.processes[p].alive || self.processes[p].frozen {
             return Ok(false);
         }
+        if let Wait::Mark(mark) = self.processes[p].wait
+            && let Some(at) = self.marks.get(mark).copied()
+        {
+            return Ok(self.wakes(p, Some(at)));
+        }
         if self.pulses(p) && self.pulse(p)? {
             return Ok(true);
         }

@@ -291,7 +291,17 @@ impl<'a> World<'a> {
                     if self.is_far(sock)? {
                         return self.launch(sock, bytes, at);
                     }
-                    return self.arrives(sock, bytes, at, true);
+                    let (from, to) = {
+                        let s = &self.socks[sock];
+                        (s.host, self.socks[s.peer].host)
+                    };
+                    let fate = self.paths.there_and_back(from, to, Kind::Data, Kind::Ack)?;
+                    if fate == Fate::Reset {
+                        self.is_reset(sock, at);
+                        return Ok(());
+                    }
+                    self.arrives(sock, bytes, at, true)?;
+                    return self.lets_fin_go(sock, at);
                 }
                 return Ok(());
             }
