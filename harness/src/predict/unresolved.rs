@@ -419,7 +419,7 @@ mod tests {
             ends(&flight, asks, first, Wheel::new(250), began).unreachable
         };
         let measured = Duration::from_micros(23_375_870);
-        let within_a_tick = |span: &Span| {
+        let within_a_tick = |span: Span| {
             let tick = Wheel::new(250).tick();
             (span.earliest..span.latest + tick).contains(&measured)
         };
