@@ -71,11 +71,6 @@ impl Heart {
         }
     }
 
-    /// Whether it never has anything to do.
-    pub fn is_none(&self) -> bool {
-        self.misses == 0
-    }
-
     /// When it has something to do next.
     pub fn due(&self) -> Option<i64> {
         let look = match self.check_every {

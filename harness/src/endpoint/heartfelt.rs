@@ -24,6 +24,7 @@ impl Script<'_> {
         Pulse {
             reporter: &mut self.reporter,
             sockets: &mut self.sockets,
+            has_hearts: heartbeat.is_some(),
             on_silence: heartbeat.map_or(OnSilence::Close, |h| h.on_silence),
             line,
         }

@@ -64,11 +64,11 @@ impl Script<'_> {
             line: step.line,
         }
         .write_all(&data);
-        let socket = self.sockets.at_mut(index);
         if written {
-            socket.heart.sent(monotonic_ns());
+            let heart = &mut self.sockets.at_mut(index).heart;
+            heart.sent(monotonic_ns());
         } else {
-            socket.end();
+            self.sockets.end(index);
         }
     }
 

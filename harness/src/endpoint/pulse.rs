@@ -62,6 +62,8 @@ pub(super) enum Woke {
 pub(super) struct Pulse<'a> {
     pub reporter: &'a mut Reporter,
     pub sockets: &'a mut Sockets,
+    /// Whether its connections have hearts: a thousand without need no look.
+    pub has_hearts: bool,
     /// What is done on silence.
     pub on_silence: OnSilence,
     /// The step's line.
@@ -111,15 +113,16 @@ impl Pulse<'_> {
     /// the signal and the listener are ready.
     fn poll(&mut self, until: &Until<'_>) -> nix::Result<(bool, bool)> {
         let now = monotonic_ns();
-        let beating = self.sockets.connections().filter(|_| self.sockets.hearts);
+        let beating = self.sockets.connections().filter(|_| self.has_hearts);
         let due = beating.filter_map(|s| s.heart.due());
         let next = due.chain(until.at).min();
         let limit = next.map(|at| Duration::from_nanos(u64::try_from(at - now).unwrap_or(0)));
         let listener = self.sockets.listener().filter(|_| until.listener);
-        let crowded = self.sockets.gather();
+        self.sockets.gather();
+        let crowd = self.sockets.crowd();
         let mut on = Vec::new();
         let mut readers = Vec::new();
-        if let Some(crowd) = self.sockets.crowd.as_ref().filter(|_| crowded) {
+        if let Some(crowd) = crowd {
             on.push(("connection", crowd.as_fd(), poll::IN));
         } else {
             for socket in self.sockets.connections().filter(|s| !s.over) {
@@ -144,13 +147,13 @@ impl Pulse<'_> {
         let last = |back: usize| ready[ready.len() - back];
         let signal = until.signal.is_some() && last(1);
         let accept = listener.is_some() && last(1 + usize::from(until.signal.is_some()));
-        if crowded {
-            if ready[0] {
-                readers = self.sockets.ready()?;
+        match crowd {
+            Some(crowd) if ready[0] => readers = crowd.ready()?,
+            // All there are, in their order, before the listener and the signal.
+            _ => {
+                let mut shows = ready.iter();
+                readers.retain(|_| shows.next() == Some(&true));
             }
-        } else {
-            let mut shows = ready.iter();
-            readers.retain(|_| shows.next() == Some(&true));
         }
         for id in readers {
             self.read(id);
@@ -173,7 +176,7 @@ impl Pulse<'_> {
         };
         match self.reporter.read(site, socket.fd.as_fd(), &mut buffer) {
             Err(Errno::EINTR) => {}
-            Err(_) | Ok(0) => socket.end(),
+            Err(_) | Ok(0) => self.sockets.end(index),
             Ok(bytes) => {
                 let answers = socket.heart.hear(&buffer[..bytes], monotonic_ns());
                 if answers > 0 {
@@ -183,20 +186,18 @@ impl Pulse<'_> {
                         .write(site, socket.fd.as_fd(), &answers)
                         .is_err()
                     {
-                        socket.end();
+                        self.sockets.end(index);
                     }
                 }
             }
         }
         self.sockets.buffer = buffer;
-        self.sockets.dismiss_if_over(index);
     }
 
     /// Sends the beats that are due and looks for silence where it is time to.
     /// A socket that was closed for silence.
     fn beat_and_look(&mut self) -> Option<Gone> {
-        // A thousand connections without a heart need no look.
-        let beating = match self.sockets.hearts {
+        let beating = match self.has_hearts {
             true => self.sockets.len(),
             false => 0,
         };
@@ -221,7 +222,7 @@ impl Pulse<'_> {
                     .write(site, socket.fd.as_fd(), &[BEAT])
                     .is_ok();
             if !beaten {
-                socket.end();
+                self.sockets.end(index);
                 continue;
             }
             if let Some(since) = socket.heart.looks(now) {

@@ -50,8 +50,7 @@ pub(super) struct Gone {
 }
 
 impl Socket {
-    /// End of file, or an error: nothing more will come.
-    pub fn end(&mut self) {
+    fn end(&mut self) {
         self.untold |= !self.over;
         self.over = true;
         self.heart.falls_silent();
@@ -80,9 +79,7 @@ pub(super) struct Sockets {
     pub buffer: Vec<u8>,
     open: Vec<Socket>,
     /// Where there are many.
-    pub crowd: Option<Crowd>,
-    /// Whether any has or had a heart.
-    pub hearts: bool,
+    crowd: Option<Crowd>,
     unnamed: u32,
     made: u32,
 }
@@ -130,7 +127,6 @@ impl Sockets {
         heart: Heart,
     ) {
         self.made += 1;
-        self.hearts |= !heart.is_none();
         self.open.push(Socket {
             id: self.made,
             name,
@@ -144,41 +140,30 @@ impl Sockets {
         });
     }
 
-    /// Puts all into the crowd, if they are that many; false: wait for each by itself.
-    pub fn gather(&mut self) -> bool {
-        if self.open.len() < MANY {
-            return false;
-        }
-        if self.crowd.is_none() {
-            self.crowd = Crowd::new().ok();
-        }
-        let admitted = self.crowd.as_mut().map(|crowd| crowd.admit(&self.open));
-        matches!(admitted, Some(Ok(())))
-    }
-
-    /// Nobody waits any more for a connection that is over.
-    pub fn dismiss_if_over(&self, index: usize) {
-        let socket = &self.open[index];
-        if let Some(crowd) = self.crowd.as_ref().filter(|_| socket.over) {
-            crowd.dismiss(socket);
-        }
-    }
-
-    /// The numbers of those in the crowd that have something to read and are not over.
-    pub fn ready(&self) -> nix::Result<Vec<u32>> {
-        let Some(crowd) = &self.crowd else {
-            return Ok(Vec::new());
+    /// Puts all into the crowd, if they are that many.
+    pub fn gather(&mut self) {
+        let many = self.open.len() >= MANY;
+        let mut crowd = match self.crowd.take() {
+            Some(crowd) if many => Some(crowd),
+            _ if many => Crowd::new().ok(),
+            _ => None,
         };
-        let mut ready = crowd.ready()?;
-        ready.retain(|id| match self.by_id(*id).map(|index| &self.open[index]) {
-            Some(over) if over.over => {
-                crowd.dismiss(over);
-                false
-            }
-            Some(_) => true,
-            None => false,
-        });
-        Ok(ready)
+        let admitted = crowd.as_mut().map(|crowd| crowd.admit(&self.open));
+        self.crowd = crowd.filter(|_| matches!(admitted, Some(Ok(()))));
+    }
+
+    /// Those to wait for together; None: they are waited for one by one.
+    pub fn crowd(&self) -> Option<&Crowd> {
+        self.crowd.as_ref()
+    }
+
+    /// End of file, or an error: nothing more will come of the socket at `index`,
+    /// and nobody waits for it any more.
+    pub fn end(&mut self, index: usize) {
+        self.open[index].end();
+        if let Some(crowd) = &self.crowd {
+            crowd.dismiss(&self.open[index]);
+        }
     }
 
     /// A process of its own, with descriptors of its own, uses these from now on.

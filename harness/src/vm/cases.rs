@@ -383,11 +383,9 @@ pub fn work(input: &[u8], say: &mut dyn FnMut(&[u8])) -> Result<(), String> {
         interrupt: None,
         virtual_time: order.virtual_time,
     };
-    let say = &Mutex::new(say);
-    let tell = |said: &Said| {
+    let mut tell = |said: &Said| {
         // Plain data; what cannot be said is missed by the host.
-        let _ = postcard::to_stdvec(said)
-            .map(|line| say.lock().unwrap_or_else(PoisonError::into_inner)(&line));
+        let _ = postcard::to_stdvec(said).map(|message| say(&message));
     };
     let done = run::each(
         &order.cases,

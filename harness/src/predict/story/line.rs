@@ -83,6 +83,13 @@ impl<'a> Paths<'a> {
         to: &str,
         kind: Kind,
     ) -> Result<(Duration, Duration), String> {
+        let (there, end) = self.follow(from, to, kind)?;
+        Ok((there, self.back_from(from, to, end)?))
+    }
+
+    /// How long it takes to where a packet ends, and the number of that node on
+    /// its way.
+    fn follow(&self, from: &str, to: &str, kind: Kind) -> Result<(Duration, usize), String> {
         let (mut passed, mut there) = (None, Duration::ZERO);
         loop {
             match self.goes(from, to, kind, (false, passed))? {
@@ -90,7 +97,7 @@ impl<'a> Paths<'a> {
                     passed = Some(hop);
                     there += delay;
                 }
-                Way::Ends { at, .. } => return Ok((there, self.back_from(from, to, at)?)),
+                Way::Ends { at, .. } => return Ok((there, at)),
             }
         }
     }
@@ -113,16 +120,7 @@ impl<'a> Paths<'a> {
         to: &str,
         kind: Kind,
     ) -> Result<(Duration, Duration), String> {
-        let (mut passed, mut there) = (None, Duration::ZERO);
-        let end = loop {
-            match self.goes(from, to, kind, (false, passed))? {
-                Way::UnderWay { hop, delay } => {
-                    passed = Some(hop);
-                    there += delay;
-                }
-                Way::Ends { at, .. } => break at,
-            }
-        };
+        let (there, end) = self.follow(from, to, kind)?;
         let (asked, back) = self.asking(from, to, end)?;
         Ok((there + self.back_from(from, to, end)?, asked + back))
     }
