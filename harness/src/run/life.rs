@@ -12,7 +12,7 @@ use super::collect::Collector;
 use super::marks::{LISTENERS, Marks, OTHERS};
 use super::recorded::{Captured, Ended, Recorded};
 use super::restart::Restarting;
-use super::{Shared, Turn, happen, held, orphans};
+use super::{Shared, Turn, happen, held, sysctls};
 use crate::endpoint::protocol::Report;
 use crate::endpoint::{Endpoint, Spec, THIS_PROGRAM};
 use crate::fault::{self, Undo};
@@ -23,7 +23,7 @@ use crate::observe::capture::{Capture, Frame};
 use crate::observe::classify::PortInfo;
 use crate::observe::netstat::Sockets;
 use crate::outcome::record::{FaultRecord, Netstat, Status};
-use crate::scenario::case::{Action, Case, KeepaliveBy, Lane, When};
+use crate::scenario::case::{Action, Case, Lane, When};
 use crate::sys::clock::{monotonic_ns, sleep_until};
 use crate::sys::schedule::{Prompt, wake_promptly};
 
@@ -136,7 +136,7 @@ pub(super) fn live(case: &Case, turn: Turn, shared: &Shared<'_>) -> Result<Ended
 impl<'a> Life<'a> {
     fn build(case: &'a Case, shared: &Shared<'_>) -> Result<Self, LabError> {
         let mut builder = LabBuilder::from_plan(&case.network).families(&[case.family]);
-        for (host, key, value) in sysctls(case, shared) {
+        for (host, key, value) in sysctls::of(case, &shared.options.sysctls) {
             builder = builder.sysctl(&host, &key, &value);
         }
         let lab = builder.build()?;
@@ -543,59 +543,6 @@ impl<'a> Life<'a> {
             captured,
         })
     }
-}
-
-/// Sysctls of a case: what no case can show, detectors', the scenario's, the
-/// caller's, in this order.
-fn sysctls(case: &Case, shared: &Shared<'_>) -> Vec<(String, String, String)> {
-    let mut all = Vec::new();
-    let hosts: Vec<&String> = case
-        .network
-        .nodes
-        .iter()
-        .filter(|n| n.kind == crate::scenario::case::NodeKind::Host)
-        .map(|n| &n.name)
-        .collect();
-    if let Some(retries) = orphans::retries(case.give_up) {
-        for host in &hosts {
-            all.push((
-                (*host).clone(),
-                orphans::KEY.to_owned(),
-                retries.to_string(),
-            ));
-        }
-    }
-    for lane in &case.lanes {
-        let Some(k) = lane
-            .detector
-            .keepalive
-            .as_ref()
-            .filter(|k| k.by == KeepaliveBy::Sysctl)
-        else {
-            continue;
-        };
-        let values = [
-            ("time", k.idle.map(|d| d.as_secs())),
-            ("intvl", k.interval.map(|d| d.as_secs())),
-            ("probes", k.count.map(u64::from)),
-        ];
-        for (name, value) in values {
-            if let Some(value) = value {
-                let key = format!("net.ipv4.tcp_keepalive_{name}");
-                all.push((lane.host.clone(), key, value.to_string()));
-            }
-        }
-    }
-    for sets in [&case.sysctls, &shared.options.sysctls] {
-        for (host, values) in sets {
-            for host in hosts.iter().filter(|h| host == "all" || **h == host) {
-                for (key, value) in values {
-                    all.push(((*host).clone(), key.clone(), value.clone()));
-                }
-            }
-        }
-    }
-    all
 }
 
 /// Whether a lane is a server: its first step listens.

@@ -13,6 +13,7 @@ mod phase;
 pub(crate) mod recorded;
 mod restart;
 mod schedule;
+mod sysctls;
 mod wheel;
 
 use std::collections::BTreeMap;

@@ -35,6 +35,7 @@ mod schema_parts;
 pub(crate) mod sign;
 mod step;
 mod sysctl;
+mod target;
 pub(crate) mod tree;
 
 #[cfg(test)]
