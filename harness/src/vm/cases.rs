@@ -96,9 +96,6 @@ struct Job<'a> {
     settings: Settings,
 }
 
-/// A crowd is as much work as so many other cases.
-const CROWD: usize = 15;
-
 /// From so many cases on a second boot costs less than it saves.
 const SHARED_FROM: usize = 32;
 
@@ -260,17 +257,9 @@ fn batches<'a>(cases: &'a [Case], options: &Options) -> Vec<Vec<&'a Case>> {
     }
     // Crowds and what is short go together: a crowd keeps the processor busy for
     // so long that others' timers are late, and comes when these have ended.
-    let weight = |case: &Case| if run::is_crowd(case) { CROWD } else { 1 };
     let mut order: Vec<usize> = (0..cases.len()).collect();
     order.sort_by_key(|&i| (!run::is_crowd(&cases[i]), run::expected_length(&cases[i])));
-    let whole: usize = cases.iter().map(weight).sum();
-    let mut so_far = 0;
-    let first = order.iter().take_while(|&&i| {
-        so_far += weight(&cases[i]);
-        so_far <= whole / 2
-    });
-    let first = first.count();
-    let mut longer = order.split_off(first);
+    let mut longer = order.split_off(cases.len() / 2);
     order.sort_unstable();
     longer.sort_unstable();
     let cases_of = |half: Vec<usize>| half.into_iter().map(|i| &cases[i]).collect();
