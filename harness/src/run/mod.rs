@@ -273,11 +273,17 @@ impl Shared<'_> {
 
 /// Whether a case opens connections by the hundred.
 pub(crate) fn is_crowd(case: &Case) -> bool {
-    let opens = |step: &Step| match &step.action {
-        Action::Connect { count, .. } | Action::Accept { count } => *count >= 100,
-        _ => false,
+    case.lanes.iter().any(|lane| opens(&lane.steps) >= 100)
+}
+
+/// How many connections steps make or take.
+fn opens(steps: &[Step]) -> u64 {
+    let one = |step: &Step| match &step.action {
+        Action::Connect { count, .. } | Action::Accept { count } => u64::from(*count),
+        Action::Repeat { times, steps } => u64::from(*times).saturating_mul(opens(steps)),
+        _ => 0,
     };
-    case.lanes.iter().any(|lane| lane.steps.iter().any(opens))
+    steps.iter().map(one).fold(0, u64::saturating_add)
 }
 
 /// How long a case is likely to take: as long as its expected sign, or until it gives up.
