@@ -140,21 +140,20 @@ impl Sockets {
         });
     }
 
-    /// Puts all into the crowd, if they are that many.
+    /// Puts all into the crowd, if they are that many. Once made it stays, as a
+    /// program's epoll descriptor does.
     pub fn gather(&mut self) {
-        let many = self.open.len() >= MANY;
-        let mut crowd = match self.crowd.take() {
-            Some(crowd) if many => Some(crowd),
-            _ if many => Crowd::new().ok(),
-            _ => None,
-        };
+        if self.open.len() < MANY {
+            return;
+        }
+        let mut crowd = self.crowd.take().or_else(|| Crowd::new().ok());
         let admitted = crowd.as_mut().map(|crowd| crowd.admit(&self.open));
         self.crowd = crowd.filter(|_| matches!(admitted, Some(Ok(()))));
     }
 
     /// Those to wait for together; None: they are waited for one by one.
     pub fn crowd(&self) -> Option<&Crowd> {
-        self.crowd.as_ref()
+        self.crowd.as_ref().filter(|_| self.open.len() >= MANY)
     }
 
     /// End of file, or an error: nothing more will come of the socket at `index`,
