@@ -147,6 +147,9 @@ pub fn command_line(settings: &Settings) -> String {
         "cryptomgr.notests",
         // Instructions that only make the boot longer.
         &skipped,
+        // Locks, thousands of them, are not made those of a single processor: each would
+        // be a change of address spaces twice, which costs what was translated.
+        "noreplace-smp",
         "mitigations=off",
         "init_on_alloc=0",
         "no_timer_check",
