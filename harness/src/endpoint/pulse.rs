@@ -64,6 +64,8 @@ pub(super) struct Pulse<'a> {
     pub sockets: &'a mut Sockets,
     /// Whether its connections have hearts: a thousand without need no look.
     pub has_hearts: bool,
+    /// When the first of the hearts is due: what is heard only makes it later.
+    pub due: Option<i64>,
     /// What is done on silence.
     pub on_silence: OnSilence,
     /// The step's line.
@@ -87,7 +89,8 @@ impl Pulse<'_> {
                 Err(Errno::EINTR) => continue,
                 Err(_) => return Woke::Failed,
             };
-            if let Some(lost) = self.beat_and_look() {
+            let due = self.due.is_some_and(|at| at <= monotonic_ns());
+            if due && let Some(lost) = self.beat_and_look() {
                 return Woke::Lost(lost);
             }
             if signal {
@@ -114,8 +117,8 @@ impl Pulse<'_> {
     fn poll(&mut self, until: &Until<'_>) -> nix::Result<(bool, bool)> {
         let now = monotonic_ns();
         let beating = self.sockets.connections().filter(|_| self.has_hearts);
-        let due = beating.filter_map(|s| s.heart.due());
-        let next = due.chain(until.at).min();
+        self.due = beating.filter_map(|s| s.heart.due()).min();
+        let next = self.due.into_iter().chain(until.at).min();
         let limit = next.map(|at| Duration::from_nanos(u64::try_from(at - now).unwrap_or(0)));
         let listener = self.sockets.listener().filter(|_| until.listener);
         self.sockets.gather();
