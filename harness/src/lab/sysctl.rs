@@ -96,7 +96,10 @@ static FIRST_IS_OURS: AtomicBool = AtomicBool::new(false);
 pub(crate) fn own_first_namespace() {
     // IPv6, too, copies from it, and not from the kernel's defaults.
     let _ = put("net.core.devconf_inherit_init_net", "1");
-    for pinned in all_pinned().filter(|p| p.copied) {
+    // How often the kernel looks through its tables of neighbours (twice in this
+    // time) is the first namespace's business.
+    let theirs = |p: &&Pinned| p.copied && !p.key.ends_with(".base_reachable_time_ms");
+    for pinned in all_pinned().filter(theirs) {
         let _ = put(pinned.key, pinned.value);
     }
     FIRST_IS_OURS.store(true, Ordering::Relaxed);

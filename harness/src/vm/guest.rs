@@ -209,6 +209,11 @@ fn settle_down() {
         // neigh_managed_work: every 5 s, for entries that nobody makes here.
         ("net/ipv4/neigh/default/interval_probe_time_ms", "100000000"),
         ("net/ipv6/neigh/default/interval_probe_time_ms", "100000000"),
+        // neigh_periodic_work: twice in this time, 30 s. All that is left to it here is
+        // to draw new reachable times each 300 s. A lab's interfaces have times of
+        // their own.
+        ("net/ipv4/neigh/default/base_reachable_time_ms", "600000"),
+        ("net/ipv6/neigh/default/base_reachable_time_ms", "600000"),
         // Neighbour tables are shared by all namespaces: with too many entries
         // of too many cases, those that nobody has used for a minute are gone.
         ("net/ipv4/neigh/default/gc_thresh1", "1000000"),
@@ -222,6 +227,11 @@ fn settle_down() {
         ("kernel/pid_max", "4194304"),
     ] {
         let _ = fs::write(Path::new("/proc/sys").join(key), value);
+    }
+    // Since 6.12 each start of an ordinary thread sets a timer a second ahead, for
+    // the case that real-time ones leave it no time.
+    if mount_one("debugfs", "/sys/kernel/debug").is_ok() {
+        let _ = fs::write("/sys/kernel/debug/sched/fair_server/cpu0/runtime", "0");
     }
     let _ = setrlimit(Resource::RLIMIT_NOFILE, 1 << 20, 1 << 20);
 }
