@@ -127,7 +127,7 @@ pub(super) fn live(case: &Case, turn: Turn, shared: &Shared<'_>) -> Result<Ended
     if !ended {
         return Ok(Ended::Not(Status::NotRun("interrupted".into())));
     }
-    let mut recorded = life.finish()?;
+    let mut recorded = life.finish(shared.leaves_labs)?;
     // In real time it is another one every time, and tells nobody anything.
     recorded.started_ns = recorded.started_ns.filter(|_| shared.options.virtual_time);
     Ok(Ended::Ran(Box::new(recorded)))
@@ -506,7 +506,7 @@ impl<'a> Life<'a> {
         }
     }
 
-    fn finish(mut self) -> Result<Recorded, LabError> {
+    fn finish(mut self, leave_lab: bool) -> Result<Recorded, LabError> {
         self.look("end")?;
         self.capture.drain(&mut self.frames)?;
         self.take_reports(&vec![true; self.running.len()])?;
@@ -530,13 +530,19 @@ impl<'a> Life<'a> {
                 surprises.push(format!("lane {}: {why}", r.lane.name));
             }
         }
+        let endpoints = self
+            .running
+            .iter()
+            .map(|r| r.collector.finish(self.t0_ns))
+            .collect();
+        // Before their network.
+        drop(self.running);
+        if leave_lab {
+            self.lab.leave_standing();
+        }
         Ok(Recorded {
             faults: self.faults,
-            endpoints: self
-                .running
-                .iter()
-                .map(|r| r.collector.finish(self.t0_ns))
-                .collect(),
+            endpoints,
             netstat: self.netstat,
             surprises,
             started_ns: Some(self.t0_ns),

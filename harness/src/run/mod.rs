@@ -149,6 +149,7 @@ pub(crate) fn each<T: Send>(
     let shared = Shared {
         options,
         busy: Slots::new(processors),
+        leaves_labs: options.virtual_time && cases.len() <= MOST_AT_ONCE,
         alive: Slots::new(options.jobs.unwrap_or(MOST_AT_ONCE)),
         descriptors: Slots::new(descriptors),
         interrupted: AtomicBool::new(false),
@@ -219,6 +220,9 @@ pub(crate) struct Turn {
 pub(crate) struct Shared<'a> {
     pub options: &'a Options,
     pub busy: Slots,
+    /// In a guest, which ends with its cases: none is taken apart, unless there
+    /// are more of them than fit into its memory.
+    pub leaves_labs: bool,
     alive: Slots,
     descriptors: Slots,
     interrupted: AtomicBool,
