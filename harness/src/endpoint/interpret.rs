@@ -19,6 +19,7 @@ use super::sockets::{LISTENER, Sockets};
 use crate::scenario::case::{Action, Step};
 use crate::sys::clock::monotonic_ns;
 use crate::sys::poll;
+use crate::sys::process::exit_now;
 
 /// Whether the script goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,7 +120,7 @@ impl Script<'_> {
             // after a signal.
             Action::Sleep { time } => std::thread::sleep(*time),
             Action::WaitFor { mark } => return self.wait_for(mark),
-            Action::Exit => std::process::exit(0),
+            Action::Exit => exit_now(0),
             Action::Repeat { times, steps } => {
                 for _ in 0..*times {
                     if self.run(steps) == Flow::End {

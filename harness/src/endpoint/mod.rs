@@ -18,10 +18,12 @@ pub mod protocol;
 mod pulse;
 mod report;
 mod serve;
+mod shared;
 mod sockets;
 mod spawn;
 mod template;
 
 pub use mark::Mark;
 pub use process::serve_if_asked;
+pub use shared::share_memory;
 pub use spawn::{Endpoint, Spec, THIS_PROGRAM};

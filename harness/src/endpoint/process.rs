@@ -65,7 +65,7 @@ fn be_template(arguments: impl Iterator<Item = OsString>) -> io::Result<()> {
             Ok(Some(child)) => child,
             Ok(None) => {
                 drop(socket);
-                let Err(e) = live(&plan, given, lifeline);
+                let Err(e) = live(&plan, given, Some(lifeline));
                 eprintln!("endpoint failed to start: {e}");
                 std::process::exit(1);
             }
@@ -77,10 +77,16 @@ fn be_template(arguments: impl Iterator<Item = OsString>) -> io::Result<()> {
 
 /// Reads the plan, waits for `start`, runs the script, waits for its end.
 /// Comes back only when the start failed.
-fn live(plan: &[u8], given: Vec<OwnedFd>, lifeline: OwnedFd) -> io::Result<Infallible> {
+pub(super) fn live(
+    plan: &[u8],
+    given: Vec<OwnedFd>,
+    lifeline: Option<OwnedFd>,
+) -> io::Result<Infallible> {
     // Its runner does the same, and may want to end it before it gets here.
     nix::unistd::setpgid(Pid::from_raw(0), Pid::from_raw(0))?;
-    live_with(lifeline)?;
+    if let Some(lifeline) = lifeline {
+        live_with(lifeline)?;
+    }
     let plan: Plan = serde_json::from_slice(plan)
         .map_err(|e| invalid(&format!("its plan cannot be read: {e}")))?;
     let mut given = given.into_iter();

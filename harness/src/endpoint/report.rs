@@ -10,6 +10,7 @@ use nix::unistd::ForkResult;
 use super::protocol::Report;
 use crate::outcome::record::{CallResult, ExitKind};
 use crate::sys::clock::monotonic_ns;
+use crate::sys::process::exit_now;
 use crate::sys::processes::fork_single_threaded;
 
 /// Longest report: a write() of up to PIPE_BUF bytes is atomic (pipe(7)), so
@@ -206,7 +207,7 @@ impl Reporter {
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Ok(_) => return,
                 // Nobody reads any more: the runner is gone.
-                Err(_) => std::process::exit(1),
+                Err(_) => exit_now(1),
             }
         }
     }

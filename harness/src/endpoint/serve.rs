@@ -12,6 +12,7 @@ use super::report::Site;
 use super::sockets::Kind;
 use crate::outcome::record::{CallResult, ExitKind};
 use crate::scenario::case::Step;
+use crate::sys::process::exit_now;
 use crate::sys::signals;
 
 impl Script<'_> {
@@ -85,7 +86,7 @@ impl Script<'_> {
         self.close_socket(listener, step.line);
         let _ = self.run(each);
         // As return from main(): the connection closes with the process.
-        std::process::exit(0)
+        exit_now(0)
     }
 
     /// waitpid() until no child is left that has ended: SIGCHLDs do not queue,

@@ -15,7 +15,7 @@ use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::{Pid, getpgid, pipe2, setpgid};
 
 use super::protocol::{Plan, Report};
-use super::{report, template};
+use super::{report, shared, template};
 use crate::lab::error::LabError;
 use crate::lab::namespace::Namespace;
 use crate::outcome::record::ExitKind;
@@ -119,7 +119,12 @@ impl Endpoint {
                 passing::MOST - FIXED
             )));
         }
-        let pid = template::copy(spec.program, &plan, &given).map_err(failed)?;
+        // Of what a lane that forks has in memory, its children get copies.
+        let alone = !forks(&spec.lane.steps);
+        let shared = alone.then(|| shared::start(&plan, &given)).flatten();
+        let pid = shared
+            .unwrap_or_else(|| template::copy(spec.program, &plan, &given))
+            .map_err(failed)?;
         // It does the same; whoever is first, its group is there from now on.
         let group = Pid::from_raw(pid);
         let _ = setpgid(group, group);
@@ -248,6 +253,15 @@ impl Drop for Endpoint {
         let mut on = [PollFd::new(self.reports.as_fd(), PollFlags::empty())];
         let _ = nix::poll::poll(&mut on, PollTimeout::from(1000u16));
     }
+}
+
+/// Whether any of these steps makes a process.
+fn forks(steps: &[Step]) -> bool {
+    steps.iter().any(|step| match &step.action {
+        Action::Serve { fork, each } => *fork || forks(each),
+        Action::Repeat { steps, .. } => forks(steps),
+        _ => false,
+    })
 }
 
 /// Kills a process group and reaps its leader, which must not have been reaped yet.

@@ -71,6 +71,39 @@ pub fn spawn_inheriting(
 /// before 5.9 have no close_range(); then close-on-exec at the place of opening
 /// has to do.
 pub fn close_others(keep: &[RawFd]) {
+    let keep = sorted(keep);
+    for (i, fd) in keep.iter().enumerate() {
+        let (first, last) = (fd + 1, keep.get(i + 1).map_or(u32::MAX, |next| next - 1));
+        if first <= last {
+            close_range(first, last, 0);
+        }
+    }
+}
+
+/// As [`close_others`], for a process that has its descriptors in common with
+/// another one until now: those above `keep` are not even copied
+/// (dup_fd() in fs/file.c).
+pub fn unshare_others(keep: &[RawFd]) {
+    let above = sorted(keep).last().map_or(0, |last| last + 1);
+    close_range(above, u32::MAX, libc::CLOSE_RANGE_UNSHARE);
+    close_others(keep);
+}
+
+/// Whether this kernel closes ranges of descriptors.
+pub fn can_close_others() -> bool {
+    // An empty range, at the end of all.
+    close_range(u32::MAX, u32::MAX, 0)
+}
+
+fn close_range(first: u32, last: u32, flags: libc::c_uint) -> bool {
+    // SAFETY: takes three integers; by the contract of the public functions
+    // nobody owns one of the descriptors that become invalid.
+    let result = unsafe { libc::syscall(libc::SYS_close_range, first, last, flags) };
+    result == 0
+}
+
+/// The standard descriptors and `keep`, each once.
+fn sorted(keep: &[RawFd]) -> Vec<u32> {
     let mut keep: Vec<u32> = keep
         .iter()
         .filter_map(|fd| u32::try_from(*fd).ok())
@@ -78,14 +111,7 @@ pub fn close_others(keep: &[RawFd]) {
     keep.extend([0, 1, 2]);
     keep.sort_unstable();
     keep.dedup();
-    for (i, fd) in keep.iter().enumerate() {
-        let (first, last) = (fd + 1, keep.get(i + 1).map_or(u32::MAX, |next| next - 1));
-        if first <= last {
-            // SAFETY: takes three integers; by this function's contract nobody
-            // owns one of the descriptors that become invalid.
-            unsafe { libc::syscall(libc::SYS_close_range, first, last, 0u32) };
-        }
-    }
+    keep
 }
 
 /// Takes over a descriptor that this process inherited under the number `fd`,

@@ -14,6 +14,7 @@ pub mod process;
 pub mod processes;
 pub mod schedule;
 pub mod shared;
+pub mod sharing;
 pub mod signals;
 pub mod socket;
 pub mod terminal;
