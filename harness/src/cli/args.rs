@@ -315,6 +315,11 @@ pub(super) fn sysctl(text: &str) -> Result<Sysctl, String> {
             "`{key}` is no sysctl of a network namespace: they begin with net."
         ));
     }
+    // A value that the kernel refuses would make every case fail, one by one.
+    crate::scenario::sysctl::acceptable(key, value).map_err(|refused| {
+        let help = refused.help.map(|h| format!("; {h}")).unwrap_or_default();
+        format!("{key}: {}{help}", refused.message)
+    })?;
     Ok(Sysctl {
         host: host.into(),
         key: key.into(),
@@ -345,6 +350,8 @@ mod tests {
             "client:kernel.panic=1",
             "client:net.../../kernel=1",
             "client:net.ipv4./x=1",
+            "client:net.ipv4.tcp_retries2=x",
+            "client:net.ipv4.tcp_retries2=300",
         ] {
             assert!(sysctl(wrong).is_err(), "{wrong}");
         }
