@@ -28,7 +28,7 @@ Examples:
 
 Exit codes:
   0  everything that ran did as expected
-  1  a case differs from what was expected, or failed
+  1  a case differs from what was expected, failed, or is outside its prediction
   2  the command line or a scenario file is wrong
   3  this machine cannot do it (the message says what is missing, and the cure)
   130  interrupted";
@@ -93,9 +93,9 @@ Examples:
   halfopen run --against base.yaml --format markdown
                                                   the same for a pull request's comment
 
-Exit codes: 0 as expected, 1 a case differs or failed (with --against: nothing
-has changed, something has), 2 wrong input, 3 this machine cannot do it (or
-could run none of the cases), 130 interrupted.";
+Exit codes: 0 as expected, 1 a case differs, failed, or is outside its
+prediction (with --against: nothing has changed, something has), 2 wrong input,
+3 this machine cannot do it (or could run none of the cases), 130 interrupted.";
 
 const DIFF_EXAMPLES: &str = "\
 Each run is compared with the one of the same kernel and clock, or of the same
@@ -315,6 +315,11 @@ pub(super) fn sysctl(text: &str) -> Result<Sysctl, String> {
             "`{key}` is no sysctl of a network namespace: they begin with net."
         ));
     }
+    // A value that the kernel refuses would make every case fail, one by one.
+    crate::scenario::sysctl::acceptable(key, value).map_err(|refused| {
+        let help = refused.help.map(|h| format!("; {h}")).unwrap_or_default();
+        format!("{key}: {}{help}", refused.message)
+    })?;
     Ok(Sysctl {
         host: host.into(),
         key: key.into(),
@@ -345,6 +350,8 @@ mod tests {
             "client:kernel.panic=1",
             "client:net.../../kernel=1",
             "client:net.ipv4./x=1",
+            "client:net.ipv4.tcp_retries2=x",
+            "client:net.ipv4.tcp_retries2=300",
         ] {
             assert!(sysctl(wrong).is_err(), "{wrong}");
         }

@@ -1,10 +1,11 @@
 //! `halfopen predict`: answers without running anything.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use crate::predict::{KernelFacts, Prediction, Unpredictable, Version, predict};
+use crate::predict::{KernelFacts, Prediction, RuleId, Unpredictable, Version, predict};
 use crate::report::json::PredictionView;
 use crate::report::words;
 use crate::run::machine;
@@ -74,7 +75,7 @@ fn text(facts: &KernelFacts, told: &[Said]) -> String {
             Ok(prediction) => {
                 let _ = writeln!(text, "  {}", words::prediction(prediction));
                 words::wrapped(&mut text, &prediction.because, "  because ", "          ");
-                let by: Vec<_> = prediction.rules.iter().map(|r| r.function()).collect();
+                let by: Vec<_> = prediction.rules.iter().map(|r| rule(*r)).collect();
                 words::wrapped(&mut text, &by.join("; "), "  rules   ", "          ");
             }
             Err(e) => words::wrapped(&mut text, &e.why, "  not predictable: ", "    "),
@@ -83,12 +84,28 @@ fn text(facts: &KernelFacts, told: &[Said]) -> String {
     text
 }
 
+/// A rule: what decides, and since which version of the kernel.
+fn rule(rule: RuleId) -> String {
+    match rule {
+        RuleId::NothingToNotice => rule.function().to_owned(),
+        _ => format!("{} (since {})", rule.function(), rule.since()),
+    }
+}
+
 #[derive(Serialize)]
 struct Document<'a> {
     schema: u32,
     kernel: String,
     hz: u32,
+    /// The rules that the predictions name.
+    rules: BTreeMap<RuleId, Decides>,
     cases: Vec<Entry<'a>>,
+}
+
+#[derive(Serialize)]
+struct Decides {
+    function: &'static str,
+    since: &'static str,
 }
 
 #[derive(Serialize)]
@@ -103,6 +120,15 @@ fn json(facts: &KernelFacts, told: &[Said]) -> Result<(), CliError> {
         schema: 1,
         kernel: facts.version.to_string(),
         hz: facts.hz,
+        rules: told
+            .iter()
+            .filter_map(|(_, said)| said.as_ref().ok())
+            .flat_map(|p| &p.rules)
+            .map(|rule| {
+                let (function, since) = (rule.function(), rule.since());
+                (*rule, Decides { function, since })
+            })
+            .collect(),
         cases: told
             .iter()
             .map(|(case, said)| Entry {

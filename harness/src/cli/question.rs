@@ -152,10 +152,15 @@ fn scenario_text(args: &PredictArgs) -> Result<String, CliError> {
     });
     let (lossy, steps) = match flying {
         Flying::None => ("", ""),
+        // A reboot's mark is reached when the host is back: this one while it is down.
+        Flying::After if fault == FaultName::Reboot => (
+            "{ at: AT, netstat: , name: begun }, { after: begun, by: 1ms, netstat: , name: down }, ",
+            "{ wait_for: down }, { write: world }, ",
+        ),
         Flying::After => ("", "{ wait_for: fault }, { write: world }, "),
-        // The first try is lost on the wire as the fault strikes.
+        // Its first try, and no other, is lost on the wire as the fault strikes.
         Flying::Before => (
-            "{ at: AT, drop: { from: client, to: server }, name: lost }, ",
+            "{ at: AT, drop: { from: client, to: server, count: 1 }, name: lost }, ",
             "{ wait_for: lost }, { write: world }, ",
         ),
     };

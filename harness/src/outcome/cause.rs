@@ -25,6 +25,10 @@ pub fn name_causes(compared: &mut [Compared], cases: &[Case], then: &Setting, no
             compared.cause = Some("the case itself is not what it was in the baseline".into());
             continue;
         }
+        if old.ran().is_none() || new.ran().is_none() {
+            // What kept a case from running is no rule of the kernel's.
+            continue;
+        }
         let case = cases.get(compared.id.as_str());
         let case = case.filter(|case| super::baseline::definition(case) == new.definition);
         let Some(case) = case else { continue };
@@ -106,11 +110,14 @@ fn cause(case: &Case, new: &Entry, then: &Setting, now: &Setting) -> Option<(Str
     let case = &with_pinned(case, &factors);
     let after_told = match (&before, &after) {
         (Err(e), _) | (_, Err(e)) => {
-            let words = format!("the kernel's rules do not decide: {}", e.why);
+            let words = format!(
+                "unknown, because the kernel's rules do not decide: {}",
+                e.why
+            );
             return Some((words, false));
         }
         (Ok(before), Ok(after)) if same(before, after) => {
-            let words = "the kernel's rules predict the same in both environments";
+            let words = "none that the kernel's rules know: they predict the same sign in both environments";
             return Some((words.into(), false));
         }
         (Ok(_), Ok(after)) => after,

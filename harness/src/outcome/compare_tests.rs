@@ -217,7 +217,7 @@ fn the_sysctl_that_explains_a_change_is_named_and_no_other() {
     let text = cause(retries2("router", "8"), Duration::from_secs(108));
     assert_eq!(
         text,
-        "the kernel's rules predict the same in both environments"
+        "none that the kernel's rules know: they predict the same sign in both environments"
     );
     let text = cause(|_| (), Duration::from_secs(20));
     assert!(text.starts_with("the environment is the same"), "{text}");

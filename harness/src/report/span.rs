@@ -57,13 +57,53 @@ pub fn human_ns(ns: i64) -> String {
     if ns < 0 { format!("-{span}") } else { span }
 }
 
-/// An interval: `3.05 s`, or `2.8 s to 3.6 s`.
+/// An interval: `3.05 s`, or `2.8 s to 3.6 s`. Where both ends would read the
+/// same, with as many digits as it takes to see how far they are apart.
+///
+/// ```
+/// use std::time::Duration;
+/// use halfopen::report::span::human_interval;
+/// let (from, to) = (Duration::from_millis(925_330), Duration::from_millis(925_364));
+/// assert_eq!(human_interval(from, to), "15 m 25.33 s to 15 m 25.36 s");
+/// ```
 pub fn human_interval(earliest: Duration, latest: Duration) -> String {
     if earliest == latest {
-        human(earliest)
-    } else {
-        format!("{} to {}", human(earliest), human(latest))
+        return human(earliest);
     }
+    let words = (human(earliest), human(latest));
+    if words.0 != words.1 {
+        return format!("{} to {}", words.0, words.1);
+    }
+    // So many that one of the last place is no more than the width.
+    let width = latest.abs_diff(earliest).as_nanos();
+    let unit: u128 = if latest < Duration::from_secs(1) {
+        1_000_000
+    } else {
+        1_000_000_000
+    };
+    let fits = |places: &u32| unit / 10u128.pow(*places) <= width;
+    let places = (1..=9).find(fits).unwrap_or(9);
+    format!("{} to {}", finer(earliest, places), finer(latest, places))
+}
+
+/// The same as [`human`], with this many decimals of a second, or of a
+/// millisecond where it is less than a second.
+fn finer(span: Duration, places: u32) -> String {
+    let rounded = |ns: u128| (ns + 10u128.pow(9 - places) / 2) / 10u128.pow(9 - places);
+    if span < Duration::from_secs(1) {
+        let parts = rounded(span.as_nanos() * 1_000);
+        return format!("{} ms", decimal(parts, places));
+    }
+    let scale = 10u128.pow(places);
+    let parts = rounded(span.as_nanos());
+    let (minutes, parts) = (parts / scale / 60, parts % (60 * scale));
+    let mut words = String::new();
+    for (n, unit) in [(minutes / 60, "h"), (minutes % 60, "m")] {
+        if n > 0 {
+            words.push_str(&format!("{n} {unit} "));
+        }
+    }
+    format!("{words}{} s", decimal(parts, places))
 }
 
 /// Reads what [`human`] writes: numbers and units, each set off by a space.
@@ -129,6 +169,28 @@ mod tests {
             assert_eq!(human(Duration::from_nanos(ns)), words, "{ns} ns");
         }
         assert_eq!(human_ns(-1_500_000_000), "-1.5 s");
+    }
+
+    #[test]
+    fn narrow_intervals_keep_two_ends() {
+        let cases: [(u64, u64, &str); 6] = [
+            (10_420, 10_448, "10.42 s to 10.45 s"),
+            (3_051, 3_053, "3.051 s to 3.053 s"),
+            (925_330, 925_364, "15 m 25.33 s to 15 m 25.36 s"),
+            (3_600_010, 3_600_012, "1 h 0.01 s to 1 h 0.012 s"),
+            (2_800, 3_600, "2.8 s to 3.6 s"),
+            (3_050, 3_050, "3.05 s"),
+        ];
+        for (from, to, words) in cases {
+            let ms = Duration::from_millis;
+            assert_eq!(human_interval(ms(from), ms(to)), words);
+        }
+        let (from, to) = (
+            Duration::from_micros(204_110),
+            Duration::from_micros(204_390),
+        );
+        assert_eq!(human_interval(from, to), "204.1 ms to 204.4 ms");
+        assert_eq!(parse("15 m 25.33 s"), Some(Duration::from_millis(925_330)));
     }
 
     #[test]

@@ -34,7 +34,7 @@ pub(crate) mod scalar;
 mod schema_parts;
 pub(crate) mod sign;
 mod step;
-mod sysctl;
+pub(crate) mod sysctl;
 mod target;
 pub(crate) mod tree;
 

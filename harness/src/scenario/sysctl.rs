@@ -213,7 +213,19 @@ fn spelling(dec: &Decoder<'_, '_>, key: &str, span: Span) -> Option<()> {
     Some(())
 }
 
-fn acceptable(key: &str, text: &str) -> Result<String, Refusal> {
+/// Sysctls of TCP that are no single number.
+const NO_NUMBERS: &[&str] = &[
+    "net.ipv4.tcp_congestion_control",
+    "net.ipv4.tcp_mem",
+    "net.ipv4.tcp_rmem",
+    "net.ipv4.tcp_wmem",
+];
+
+/// A sysctl's value, if it is one that no kernel refuses.
+///
+/// # Errors
+/// Why it cannot be one, and what to write instead.
+pub fn acceptable(key: &str, text: &str) -> Result<String, Refusal> {
     if matches!(text, "true" | "false") {
         let digit = if text == "true" { "1" } else { "0" };
         return Err(Refusal::with(
@@ -226,6 +238,37 @@ fn acceptable(key: &str, text: &str) -> Result<String, Refusal> {
     }
     if let Some((_, least, most)) = RANGES.iter().find(|(name, ..)| *name == key) {
         scalar::whole(text, *least, *most)?;
+    } else if key.starts_with("net.ipv4.tcp_") && KNOWN.contains(&key) && !NO_NUMBERS.contains(&key)
+    {
+        scalar::whole(text, i64::from(i32::MIN), i64::from(u32::MAX))?;
     }
     Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_that_the_kernel_refuses() {
+        for (key, value) in [
+            ("net.ipv4.tcp_retries2", "300"),
+            ("net.ipv4.tcp_retries2", "x"),
+            ("net.ipv4.tcp_keepalive_time", "2h"),
+            ("net.ipv4.tcp_syn_retries", "0"),
+            ("net.ipv4.tcp_sack", "true"),
+            ("net.ipv6.icmp.ratelimit", ""),
+        ] {
+            assert!(acceptable(key, value).is_err(), "{key} = {value}");
+        }
+        for (key, value) in [
+            ("net.ipv4.tcp_keepalive_time", "-1"),
+            ("net.ipv4.tcp_notsent_lowat", "4294967295"),
+            ("net.ipv4.tcp_rmem", "4096 131072 6291456"),
+            ("net.ipv4.tcp_congestion_control", "cubic"),
+            ("net.ipv4.tcp_of_the_future", "a word"),
+        ] {
+            assert_eq!(acceptable(key, value), Ok(value.to_owned()), "{key}");
+        }
+    }
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::error::{InputErrors, Problem, Span};
 use super::load::{self, Kind};
+use super::sysctl;
 
 /// The sysctls that a file sets, by dotted key; of several lines for one key
 /// the last counts.
@@ -102,7 +103,20 @@ fn setting(line: &str) -> Result<Option<(String, String)>, Wrong> {
             "leave it out when it is not to be set".into(),
         ));
     }
-    Ok(Some((dotted(key), spaced(value))))
+    let (key, value) = (dotted(key), spaced(value));
+    if !key.starts_with("net.") {
+        return Ok(Some((key, value)));
+    }
+    match sysctl::acceptable(&key, &value) {
+        Ok(value) => Ok(Some((key, value))),
+        Err(_) if optional => Ok(None),
+        Err(refused) => Err((
+            format!("{key}: {}", refused.message),
+            refused
+                .help
+                .unwrap_or_else(|| "the kernel refuses it".into()),
+        )),
+    }
 }
 
 /// Dots between the parts. Whichever of dot and slash comes first separates,
@@ -159,6 +173,15 @@ kernel.core_pattern = |/bin/x a=b
                 "net.ipv4.tcp_rmem=4096 87380 6291456",
             ]
         );
+    }
+
+    #[test]
+    fn a_value_that_the_kernel_refuses_is_shown_where_it_stands() {
+        let text = "kernel.x = true\n-net.ipv4.tcp_sack = yes\n  net.ipv4.tcp_retries2 = 300\n";
+        let errors = parse("a.conf", text).expect_err("one mistake").to_string();
+        assert!(errors.contains("300 is out of range"), "{errors}");
+        assert!(errors.contains("a.conf:3:3"), "{errors}");
+        assert!(!errors.contains("tcp_sack"), "it may fail: {errors}");
     }
 
     #[test]

@@ -90,9 +90,9 @@ fn sending(field: &Field<'_>, lines: &mut Vec<String>) {
     match field.greatest(notice) {
         Some(greatest) => {
             let put_off = match promises.path {
-                Path::Neighbour if greatest >= Duration::from_secs(16) => {
-                    ", and its end may be put off by half of it once the entry of a neighbour \
-                     has failed"
+                Path::Neighbour if greatest >= Duration::from_secs(3) => {
+                    ", and its end may be put off by half of it, or by two questions for a \
+                     neighbour, once its entry has failed"
                 }
                 Path::Unreachable => ", and unreachables may put its end off by half of it",
                 _ => "",

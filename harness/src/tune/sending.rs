@@ -26,12 +26,14 @@ pub(super) const RTO_MAX: Duration = Duration::from_secs(120);
 /// How far above a try's time the limit must be: what retransmits_timed_out()
 /// cuts off, and one more so that nothing is too close to call.
 const CLEAR: Duration = Duration::from_millis(2);
-/// A neighbour entry in use fails this long after it was confirmed, at least:
-/// 15 s of trust, 5 s of delay, 3 requests (predict::neighbour); a second less,
-/// since tries are counted from the first retransmission.
-const NEIGHBOUR_FAILS: Duration = Duration::from_secs(22);
-/// And what waited for it hears of that after three requests.
+/// What waits for a neighbour's address hears after three requests, a second
+/// apart, that nobody answers.
 const NEIGHBOUR_TELLS: Duration = Duration::from_secs(3);
+/// Where the entry had failed already when the data was written, each question
+/// after it is asked anew, and the wait begins anew when it has failed
+/// (tcp_tsq_write(), 5.13): between two looks at the limit are two questions at
+/// most, each with its lateness.
+const NEIGHBOUR_ASKED_TWICE: Duration = Duration::from_millis(6_500);
 /// Tries are told apart this finely over the longest time asked for.
 const BUCKETS: u64 = 1 << 18;
 
@@ -247,18 +249,25 @@ impl Sending {
 
     /// The latest end when an unreachable that answers the last try puts it off;
     /// None when none can.
+    ///
+    /// How soon a neighbour's entry fails is nothing to rely on: one that was
+    /// idle for a while is stale when the data is written, and fails 8 s later;
+    /// one that a keepalive probe has asked for has failed already.
     fn put_off(&self, limit: Duration) -> Option<Duration> {
-        let (begin, tell) = match self.path {
-            Path::Silent => return None,
-            Path::Neighbour => (NEIGHBOUR_FAILS, NEIGHBOUR_TELLS),
-            Path::Unreachable => (Duration::ZERO, Duration::ZERO),
-        };
-        let last = limit.checked_sub(tell).filter(|last| *last >= begin)?;
+        let rto = self.round_trip + (self.round_trip / 2).max(RTO_MIN);
         // Each wait is twice the one before: together they are the last one
         // less the first.
-        let rto = self.round_trip + (self.round_trip / 2).max(RTO_MIN);
-        let wait = (last / 2 + rto).min(self.rto_max);
-        Some(self.first + last + wait + self.late(wait))
+        let half = |last: Duration| (last / 2 + rto).min(self.rto_max);
+        let end = |last: Duration, wait: Duration| self.first + last + wait + self.late(wait);
+        match self.path {
+            Path::Silent => None,
+            Path::Neighbour => {
+                let last = limit.checked_sub(NEIGHBOUR_TELLS)?;
+                let asked = half(limit).min(NEIGHBOUR_ASKED_TWICE);
+                Some(end(last, half(last)).max(end(limit, asked)))
+            }
+            Path::Unreachable => Some(end(limit, half(limit))),
+        }
     }
 
     /// How late a timer may be.
@@ -429,7 +438,23 @@ mod tests {
         };
         assert!(latest(&sending, 97.0) < 100.0);
         sending.path = Path::Neighbour;
-        assert!(latest(&sending, 24.0) < 26.0);
+        assert!(latest(&sending, 2.9) < 3.5, "nothing is told so soon");
+        // After a minute without a segment the entry is stale from the beginning.
+        for (limit, measured) in [(16.0, 19.96), (17.0, 20.13), (23.0, 26.78)] {
+            let latest = latest(&sending, limit);
+            assert!(
+                (measured..limit + 8.0).contains(&latest),
+                "{limit}: {latest}"
+            );
+        }
+        // IPv6, where the entry was gone.
+        for (limit, measured) in [(3.5, 4.75), (7.0, 9.67), (8.0, 9.67)] {
+            let latest = latest(&sending, limit);
+            assert!(
+                (measured..limit * 1.9).contains(&latest),
+                "{limit}: {latest}"
+            );
+        }
         assert!((108.0..150.0).contains(&latest(&sending, 97.0)));
         assert!((906.0..1020.0).contains(&latest(&sending, 893.0)));
         let greatest = sending.greatest(secs(100.0)).expect("there is one");

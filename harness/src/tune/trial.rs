@@ -207,6 +207,24 @@ impl Script<'_> {
             ),
             SETTLED,
         );
+        if self.promises.path == Path::Neighbour {
+            // Its entry is stale, or gone, when the data is written.
+            self.crash(
+                "sending, written after a minute of silence",
+                "{ exchange: hello, mark: said }, { wait_for: crash }, { write: query }, read",
+                "{ after: said, by: 1m, crash: server }",
+                Duration::from_secs(60),
+            );
+            self.crash(
+                "sending, to a neighbour that has to be asked for",
+                "{ exchange: hello, mark: said }, { wait_for: gone }, { write: query }, read",
+                &format!(
+                    "{{ after: said, by: {settled}, crash: server }}, {{ after: crash, by: 1ms, \
+                     neighbour: {{ host: client, change: flushed }}, name: gone }}"
+                ),
+                SETTLED,
+            );
+        }
         if self.promises.ride_out.is_zero() {
             return;
         }
@@ -415,7 +433,7 @@ mod tests {
 
     #[test]
     fn every_story_is_a_scenario() {
-        for (when, stories) in [(While::Idle, 9), (While::Sending, 7), (While::Both, 16)] {
+        for (when, stories) in [(While::Idle, 9), (While::Sending, 9), (While::Both, 18)] {
             let promises = Promises {
                 notice_within: Duration::from_secs(30),
                 ride_out: Duration::from_secs(5),

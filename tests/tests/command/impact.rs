@@ -84,6 +84,11 @@ fn words_that_are_wrong() {
         "impact-no-such-host",
         &set("net.ipv4.tcp_retries2=8 --host clinet"),
     );
+    for refused in ["net.ipv4.tcp_retries2=x", "net.ipv4.tcp_retries2=300"] {
+        let ran = set(refused);
+        assert_eq!(ran.code, Some(2), "{refused}: {ran}");
+        assert!(ran.stderr.contains("from 0 to 255") || ran.stderr.contains("out of range"));
+    }
     let twice = set("net.ipv4.tcp_retries2=8 --sysctl net.ipv4.tcp_retries2=9");
     assert_eq!(twice.code, Some(2), "{twice}");
     assert_eq!(place.halfopen("impact").code, Some(2), "no change at all");

@@ -8,6 +8,7 @@ mod grid;
 mod impact;
 mod machine;
 mod place;
+mod predict;
 mod results;
 mod tune;
 mod words;

@@ -48,9 +48,10 @@ is not acknowledged.
 
 Unreachables put the end of a user timeout off, by up to half of it: the kernel
 takes a back-off back and waits on, past the limit. They come from the own host
-once the entry of a dead neighbour has failed (23 s or more after the crash), and
-from routers; --path says which of them have to be reckoned with. RSTs, and an
-own interface that goes down, are not part of the promises.
+once the entry of a dead neighbour has failed (8 s after the write, if nothing was
+heard of it for a while; at once, if it was asked for before), and from routers;
+--path says which of them have to be reckoned with. RSTs, and an own interface
+that goes down, are not part of the promises.
 
 Without --kernel and --hz the settings hold on Linux 5.10 and later at HZ 100,
 250, 300 and 1000, whose timers are up to an eighth late. With --kernel 6.15 or

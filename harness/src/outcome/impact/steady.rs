@@ -1,10 +1,14 @@
 //! What a case varies in by itself is no change.
 
-use super::super::baseline::{Entry, Setting};
-use super::super::compare::{self, Compared, Difference, What};
+use std::time::Duration;
+
+use super::super::baseline::{Entry, Ran, Setting};
+use super::super::compare::{self, Compared, Difference, Field, What};
 
 /// Keeps the differences of a case that every pair of runs shows, one from
-/// either side; the case's own two runs are among them.
+/// either side; the case's own two runs are among them. A number has to lie
+/// as far from those of the other side as either side varies by itself:
+/// counts of what chance decides differ in nearly every pair.
 pub fn keep_steady(
     case: &mut Compared,
     mut before: Vec<Entry>,
@@ -25,6 +29,7 @@ pub fn keep_steady(
             always.retain(|what| here.contains(what));
         }
     }
+    always.retain(|what| apart(what, &before, &after));
     let found = case.differences.len();
     case.differences.retain(|d| always.contains(&d.what));
     case.unsteady = case.differences.len() < found;
@@ -34,14 +39,52 @@ pub fn keep_steady(
     }
 }
 
+/// Whether the change of a number is at least what it varies by on either side.
+/// What is no number on one of them has changed as a whole.
+fn apart(what: &str, before: &[Entry], after: &[Entry]) -> bool {
+    let range = |side: &[Entry]| {
+        let numbers: Option<Vec<u128>> = side.iter().map(|entry| number(what, entry)).collect();
+        let numbers = numbers?;
+        Some((*numbers.iter().min()?, *numbers.iter().max()?))
+    };
+    let (Some((a, b)), Some((c, d))) = (range(before), range(after)) else {
+        return true;
+    };
+    let gap = if b < c { c - b } else { a.saturating_sub(d) };
+    gap >= (b - a).max(d - c).max(1)
+}
+
+/// What a run showed, as a number: a count, or a time in nanoseconds.
+fn number(what: &str, entry: &Entry) -> Option<u128> {
+    let ran = entry.ran()?;
+    let time = |of: fn(&Ran) -> Option<Duration>| of(ran).map(|at| at.as_nanos());
+    if what == Field::After.name() {
+        time(Ran::after)
+    } else if what == Field::FirstByte.name() {
+        time(Ran::first_byte)
+    } else if [
+        Field::Sign,
+        Field::Call,
+        Field::Lane,
+        Field::States,
+        Field::Status,
+    ]
+    .iter()
+    .any(|field| field.name() == what)
+    {
+        None
+    } else {
+        let counts = ran.wire.as_ref()?;
+        Some(u128::from(counts.get(what).copied().unwrap_or_default()))
+    }
+}
+
 fn names(differences: &[Difference]) -> Vec<String> {
     differences.iter().map(|d| d.what.clone()).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::outcome::baseline::Showed;
     use crate::outcome::baseline::tests::kept;
@@ -85,5 +128,18 @@ mod tests {
         assert_eq!(left(before.clone(), after), left_over);
         let after = [entry(3_500, 5), entry(3_000, 4), entry(3_500, 5)];
         assert_eq!(left(before, after), (What::Unchanged, String::new(), true));
+    }
+
+    #[test]
+    fn counts_that_differ_in_every_pair_by_chance_are_none() {
+        let before = [entry(3_000, 14), entry(3_000, 7), entry(3_000, 11)];
+        let after = [entry(3_000, 9), entry(3_000, 12), entry(3_000, 8)];
+        let nothing = (What::Unchanged, String::new(), true);
+        assert_eq!(left(before.clone(), after), nothing);
+        let after = [entry(3_000, 15), entry(3_000, 17), entry(3_000, 20)];
+        assert_eq!(left(before.clone(), after), nothing, "not as far as 7");
+        let after = [entry(3_000, 25), entry(3_000, 27), entry(3_000, 30)];
+        let again = (What::Changed, "retransmissions".to_owned(), false);
+        assert_eq!(left(before, after), again);
     }
 }
