@@ -264,3 +264,36 @@ fn what_the_kernel_finds_before_the_heart_does_wins() {
     }
     assert!(predict(&case, &KernelFacts::new(Version(6, 12), 250)).is_err());
 }
+
+/// The one case of a scenario file.
+fn written(text: &str) -> Case {
+    let parsed = crate::scenario::parse("written", text).expect("it is a scenario");
+    parsed.cases.into_iter().next().expect("it has a case")
+}
+
+/// Measured in virtual time: a server whose beats nobody acknowledges says FIN
+/// after 4.0 s on 6.1 and 5.10; on 6.12 and 7.3 the FIN waits behind the first beat.
+#[test]
+fn before_6_10_a_fin_leaves_though_the_window_is_full() {
+    let case = written(
+        "version: 1
+detectors:
+  heart: { heartbeat: { every: 1030ms, timeout: 4326ms, answered: false, from: both, on_silence: half_close } }
+scenarios:
+  fin:
+    about: It goes through.
+    client: { detector: heart, steps: [connect, { exchange: hello }, { wait_for: lost }, { write: world }, read] }
+    server: { detector: heart, steps: [listen, accept, echo] }
+    faults:
+      - { at: 2369ms, drop: { from: client, to: server }, name: lost }
+    watch: [client]
+    give_up: 1800s
+",
+    );
+    let sign = |version| {
+        let said = predict(&case, &KernelFacts::new(version, 250)).expect("it is predictable");
+        said.sign
+    };
+    assert_eq!(sign(Version(6, 1)), SignKind::Eof);
+    assert_eq!(sign(Version(6, 12)), SignKind::HeartbeatLost);
+}

@@ -12,7 +12,7 @@ use crate::predict::rtt::Rounds;
 use crate::predict::rule::RuleId;
 use crate::predict::span::{Span, Spans};
 use crate::predict::sysctls::Sysctls;
-use crate::scenario::case::Lane;
+use crate::scenario::case::{Lane, OnSilence};
 
 /// A segment on a veth: more bytes than that are several.
 pub(super) const SEGMENT: u64 = 1400;
@@ -393,11 +393,20 @@ impl<'a> World<'a> {
 
     /// Whether data that is retransmitted keeps what follows from leaving: the
     /// first expiry of the RTO leaves room for one segment (tcp_enter_loss()).
+    ///
+    /// Before 6.10 a FIN leaves nevertheless, in one segment with what was written
+    /// meanwhile (tcp_send_fin(), tcp_cwnd_test()).
     fn is_stuck(&self, sock: usize, at: Span) -> Result<bool, String> {
         let s = &self.socks[sock];
         let Some(outgoing) = &s.outgoing else {
             return Ok(false);
         };
+        if !self.kernel.fin_needs_room() && outgoing.arrived {
+            return match outgoing.bytes {
+                0..=SEGMENT => Ok(false),
+                _ => Err("whether a FIN fits one segment with what waits before it".into()),
+            };
+        }
         let probes = Sysctls::of(self.case, s.host, self.kernel).tail_loss_probe;
         let tries = outgoing.fall.iter().flat_map(|f| &f.attempts);
         let again = tries.filter_map(Spans::hull).nth(usize::from(probes));
@@ -408,6 +417,17 @@ impl<'a> World<'a> {
             }
             _ => false,
         })
+    }
+
+    /// Whether what an end whose heart gives up says gets there at once.
+    pub(super) fn goodbye_arrives(&self, sock: usize, at: Span) -> Result<bool, String> {
+        let s = &self.socks[sock];
+        let (from, to) = (s.host, self.socks[s.peer].host);
+        let heart = s.lane.detector.heartbeat.as_ref();
+        let resets = heart.is_some_and(|h| h.on_silence == OnSilence::Reset);
+        let kind = if resets { Kind::Rst } else { Kind::Fin };
+        Ok((resets || !self.is_stuck(sock, at)?)
+            && self.paths.one_way(from, to, kind)?.gets_there())
     }
 
     /// A FIN leaves.
