@@ -7,7 +7,7 @@ use super::line::Kind;
 use super::process::{Failure, Outgoing, Sock};
 use super::{RTT, World};
 use crate::predict::acks::Acks;
-use crate::predict::facts::{Facts, Fate, InFlight};
+use crate::predict::facts::{Facts, Fall, Fate, InFlight};
 use crate::predict::rtt::Rounds;
 use crate::predict::rule::RuleId;
 use crate::predict::span::{Span, Spans};
@@ -214,7 +214,6 @@ impl<'a> World<'a> {
         (fate, in_flight): (Fate, InFlight),
         arrived: bool,
     ) -> Result<(), String> {
-        let lane = self.socks[sock].lane;
         let held = matches!(fate, Fate::OwnQdisc | Fate::OwnHost { .. });
         let peers = self.socks[self.socks[sock].peer].outgoing.as_ref();
         if held && in_flight == InFlight::After && peers.is_some_and(|o| o.arrived) {
@@ -226,13 +225,7 @@ impl<'a> World<'a> {
         if in_flight == InFlight::Before {
             facts.changed = self.moment.since(at.earliest).earliest;
         }
-        let measured = !self.socks[sock].rounds.is_empty();
-        let fall = facts
-            .armed(at, Facts::data_falls)
-            .map(|fall| match lane.detector.heartbeat {
-                Some(_) if !measured => fall.by_delayed_acks(),
-                _ => fall,
-            });
+        let fall = self.fall_of(sock, &facts, at);
         let at = self.kernel.anchor(at);
         let (from, to) = (
             self.socks[sock].host,
@@ -260,6 +253,16 @@ impl<'a> World<'a> {
             ..outgoing
         });
         Ok(())
+    }
+
+    /// How data ends that was sent then and fares so.
+    pub(super) fn fall_of(&self, sock: usize, facts: &Facts, sent: Span) -> Option<Fall> {
+        let s = &self.socks[sock];
+        let fall = facts.armed(sent, Facts::data_falls)?;
+        Some(match s.lane.detector.heartbeat {
+            Some(_) if s.rounds.is_empty() => fall.by_delayed_acks(),
+            _ => fall,
+        })
     }
 
     /// A filter that takes only so many packets lets a later try through: the
