@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::wheel::Phase;
 use super::{KernelFacts, Prediction, RuleId, Version, predict};
 use crate::scenario::case::{Action, Case, Event, Happening, Impairment, Lane, SignKind};
 
@@ -296,4 +297,38 @@ scenarios:
     };
     assert_eq!(sign(Version(6, 1)), SignKind::Eof);
     assert_eq!(sign(Version(6, 12)), SignKind::HeartbeatLost);
+}
+
+/// Measured in virtual time on 6.12 and 7.3: a keepalive probe draws the router's RST at
+/// once, on the tick of its timer, however far the server behind it is.
+#[test]
+fn who_answers_a_probe_decides_how_long_the_answer_takes() {
+    let case = written(
+        "version: 1
+detectors:
+  alive: { keepalive: { idle: 30s, interval: 4s, count: 1 } }
+scenarios:
+  forgotten:
+    about: The router has forgotten.
+    network: routed
+    nat: { inside: client, idle: 20s, on_forgotten: reset }
+    client: { detector: alive, steps: [connect, { exchange: hello }, read] }
+    server: [listen, accept, echo]
+    faults:
+      - { at: 0s, impair: { cable: server, direction: both, delay: 1ms } }
+      - { at: 600ms, reboot: { host: server, down_for: 5s }, name: fault }
+    watch: [client]
+    give_up: 200s
+",
+    );
+    let facts = KernelFacts {
+        phase: Phase::Known {
+            jiffies: 1_000_000,
+            into_tick: Duration::ZERO,
+        },
+        ..KernelFacts::new(Version(6, 12), 250)
+    };
+    let said = predict(&case, &facts).expect("it is predictable");
+    assert_eq!(said.sign, errno("ECONNRESET"));
+    assert_eq!(said.earliest.as_micros() % 4_000, 0, "{said:?}");
 }

@@ -108,11 +108,10 @@ impl<'a> World<'a> {
                 continue;
             };
             let wheel = self.kernel.wheel();
-            // The answer that ends it; a host that was started again asks first.
-            let trip = s.trips.last().map_or(Duration::ZERO, |(_, trip)| *trip);
+            // The answer that ends it, by whoever sends it.
             let peer = self.socks[s.peer].host;
-            let asks = self.paths.asking(peer, s.host, usize::MAX);
-            let trip = trip + asks.map_or(Duration::ZERO, |(asks, _)| asks);
+            let trip = self.paths.answered_after(s.host, peer, Kind::Ack);
+            let trip = trip.unwrap_or_default();
             let begins = self.kernel.phase.later(s.since.earliest, wheel);
             let mut end = End::default();
             for (late, phase) in begins.within(s.since.width(), wheel) {
