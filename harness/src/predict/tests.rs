@@ -332,3 +332,29 @@ scenarios:
     assert_eq!(said.sign, errno("ECONNRESET"));
     assert_eq!(said.earliest.as_micros() % 4_000, 0, "{said:?}");
 }
+
+/// Measured in virtual time on 6.12 and 7.3, behind a line of 100 ms: 31.960 s
+/// after the fault. What the peer sends again, since no acknowledgment comes, is
+/// received each time.
+#[test]
+fn what_the_peer_sends_again_puts_keepalive_off() {
+    let case = written(
+        "version: 1
+detectors:
+  patient: { keepalive: { idle: 4s, interval: 2s, count: 4 } }
+scenarios:
+  deaf:
+    about: The answer comes, its acknowledgment does not.
+    client: { detector: patient, steps: [connect, { exchange: hello }, read] }
+    server: [listen, accept, echo]
+    faults:
+      - { at: 0s, impair: { cable: client, direction: both, delay: 100ms } }
+      - { at: 423ms, drop: { from: client, to: server }, name: fault }
+    watch: [client]
+    give_up: 1000s
+",
+    );
+    let said = predict(&case, &KernelFacts::new(Version(6, 12), 250)).expect("it is predictable");
+    assert_eq!(said.sign, errno("ETIMEDOUT"));
+    assert!(said.earliest > Duration::from_secs(20), "{said:?}");
+}

@@ -99,6 +99,8 @@ impl World<'_> {
             fall: None,
             through: None,
             flying: Some(Flying { number, bytes }),
+            held: false,
+            tried: at.latest,
         });
         let what = What::Data {
             number,

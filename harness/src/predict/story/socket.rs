@@ -214,12 +214,8 @@ impl<'a> World<'a> {
         (fate, in_flight): (Fate, InFlight),
         arrived: bool,
     ) -> Result<(), String> {
-        let held = matches!(fate, Fate::OwnQdisc | Fate::OwnHost { .. });
-        let peers = self.socks[self.socks[sock].peer].outgoing.as_ref();
-        if held && in_flight == InFlight::After && peers.is_some_and(|o| o.arrived) {
-            // tcp_ack_probe(): what comes again says that there is room.
-            return Err("what the peer sends again starts the probe timer anew".into());
-        }
+        let refused = matches!(fate, Fate::OwnQdisc | Fate::OwnHost { .. });
+        let held = refused && in_flight == InFlight::After;
         let sent = at;
         let mut facts = self.facts_for(sock, fate, in_flight, bytes > SEGMENT);
         if in_flight == InFlight::Before {
@@ -246,6 +242,8 @@ impl<'a> World<'a> {
             fall,
             through: None,
             flying: None,
+            held,
+            tried: at.latest,
         };
         let through = self.first_through(sock, &outgoing, at.earliest)?;
         self.socks[sock].outgoing = Some(Outgoing {
@@ -365,9 +363,14 @@ impl<'a> World<'a> {
         }
     }
 
+    /// A segment comes: keepalive waits anew, also where nothing in it is new
+    /// (tcp_ack() sets rcv_tstamp and icsk_probes_out).
     pub(super) fn received(&mut self, sock: usize, at: Span) {
-        self.socks[sock].received.push(at);
-        self.socks[sock].quiet_end = None;
+        let s = &mut self.socks[sock];
+        s.received.push(at);
+        s.received.sort_unstable_by_key(|at| at.earliest);
+        s.quiet_end = None;
+        self.says_there_is_room(sock, at);
     }
 
     /// An RST reaches a socket: tcp_reset().
