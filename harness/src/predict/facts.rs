@@ -157,6 +157,23 @@ impl Fall {
         }
     }
 
+    /// Of one that is closed when tries are under way: from the `first` expiry of
+    /// the RTO on it has this budget (tcp_orphan_retries()).
+    pub fn of_an_orphan(mut self, first: usize, budget: Duration) -> Fall {
+        let Some(first) = self.attempts.get(first).and_then(Spans::hull) else {
+            return self;
+        };
+        let over = |at: &Spans| {
+            let at = at.hull();
+            at.is_some_and(|at| at.earliest >= first.earliest.saturating_add(budget))
+        };
+        if let Some(end) = self.attempts.iter().position(over) {
+            self.dead = self.attempts[end].clone();
+            self.attempts.truncate(end);
+        }
+        self
+    }
+
     /// This one or that one: both are possible.
     pub fn or(self, other: Fall) -> Fall {
         let most = self.attempts.len().max(other.attempts.len());

@@ -7,7 +7,10 @@ use super::line::Kind;
 use super::process::Outgoing;
 use super::socket::SEGMENT;
 use crate::predict::facts::InFlight;
+use crate::predict::orphan;
+use crate::predict::retransmit;
 use crate::predict::span::Span;
+use crate::predict::sysctls::Sysctls;
 
 impl World<'_> {
     /// Tries that are made before `until`: each meets the filters that take only
@@ -52,5 +55,20 @@ impl World<'_> {
             tried: at.latest,
             ..outgoing
         });
+    }
+
+    /// What nobody holds any more is tried for as long as orphans are.
+    pub(super) fn becomes_an_orphan(&mut self, sock: usize) {
+        let s = &self.socks[sock];
+        let sysctls = Sysctls::of(self.case, s.host, self.kernel);
+        let limited = s.lane.detector.user_timeout.is_some_and(|t| !t.is_zero());
+        let retries = orphan::retries(sysctls.orphan_retries);
+        let budget = retransmit::budget(retries, retransmit::RTO_MIN, sysctls.rto_max);
+        let first = usize::from(sysctls.tail_loss_probe);
+        let flies = |o: &&mut Outgoing| !o.held && !limited;
+        if let Some(outgoing) = self.socks[sock].outgoing.as_mut().filter(flies) {
+            let fall = outgoing.fall.take();
+            outgoing.fall = fall.map(|fall| fall.of_an_orphan(first, budget));
+        }
     }
 }

@@ -475,6 +475,7 @@ impl<'a> World<'a> {
         if !self.socks[sock].exists {
             return Ok(());
         }
+        self.becomes_an_orphan(sock);
         // Unread data makes it an abort: RFC 2525 2.17, tcp_close().
         if abort || self.socks[sock].unread > 0 || self.socks[sock].heard.beats > 0 {
             self.socks[sock].exists = false;
