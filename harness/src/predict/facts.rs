@@ -83,7 +83,8 @@ pub enum InFlight {
     After,
 }
 
-const WHETHER_IT_FAILS: &str = "whether the neighbour entry fails before TCP gives up depends on \
+/// Why it is open whether a neighbour's entry fails in time.
+pub(super) const WHETHER_IT_FAILS: &str = "whether the neighbour entry fails before TCP gives up depends on \
     its random reachable time (neigh_rand_reach_time())";
 
 /// All that decides how long data goes unacknowledged.

@@ -33,7 +33,7 @@ impl World<'_> {
                 continue;
             }
             self.paths.spend(from, to, Kind::Data);
-            if arrived && self.paths.one_way(from, to, Kind::Data)?.gets_there() {
+            if arrived && self.gets_there(sock, Kind::Data, at)? {
                 let at = at.after(self.paths.takes(from, to)?);
                 self.received(peer, at);
             }

@@ -6,6 +6,7 @@
 //! uncertain as that.
 
 mod again;
+mod ages;
 mod calls;
 mod changes;
 mod events;

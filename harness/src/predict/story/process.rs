@@ -278,6 +278,8 @@ pub(super) struct Sock<'a> {
     pub owes: bool,
     /// How long an answer takes, from when on.
     pub trips: Vec<(Span, Duration)>,
+    /// When it first sent something to a neighbour whose answers are lost.
+    pub into_silence: Option<Duration>,
 }
 
 /// An error on a socket.

@@ -85,6 +85,7 @@ impl<'a> World<'a> {
                 owes: false,
                 fin_waits: false,
                 trips: Vec::new(),
+                into_silence: None,
             });
         }
         self.gets_heart(client, true, at);
@@ -181,6 +182,10 @@ impl<'a> World<'a> {
         let fate = self.paths.there_and_back(from, to, Kind::Data, Kind::Ack)?;
         match fate {
             Fate::Arrives => self.arrives(sock, bytes, at, true),
+            Fate::Unheard if !self.still_reaches(sock, at)? => {
+                let fate = self.forgotten_neighbour(sock)?;
+                self.outstanding(sock, bytes, at, fate, false)
+            }
             Fate::Unanswered | Fate::Unheard => {
                 self.arrives(sock, bytes, at, false)?;
                 self.outstanding(sock, bytes, at, fate, true)
@@ -444,7 +449,6 @@ impl<'a> World<'a> {
         self.socks[sock].fin_sent = true;
         self.socks[sock].fin_sent_at = Some(at);
         let peer = self.socks[sock].peer;
-        let (from, to) = (self.socks[sock].host, self.socks[peer].host);
         if self.is_stuck(sock, at)? {
             self.socks[sock].fin_waits = true;
             return Ok(());
@@ -452,7 +456,7 @@ impl<'a> World<'a> {
         if self.is_far(sock)? {
             return self.says_goodbye(sock, false, at);
         }
-        if self.paths.one_way(from, to, Kind::Fin)?.gets_there() && self.socks[peer].exists {
+        if self.gets_there(sock, Kind::Fin, at)? && self.socks[peer].exists {
             self.socks[peer].fin = Some(at);
             self.received(peer, at);
         }
@@ -480,12 +484,10 @@ impl<'a> World<'a> {
         if abort || self.socks[sock].unread > 0 || self.socks[sock].heard.beats > 0 {
             self.socks[sock].exists = false;
             let peer = self.socks[sock].peer;
-            let (from, to) = (self.socks[sock].host, self.socks[peer].host);
             if self.is_far(sock)? {
                 return self.says_goodbye(sock, true, at);
             }
-            let way = self.paths.one_way(from, to, Kind::Rst)?;
-            if way.gets_there() && self.socks[peer].exists {
+            if self.gets_there(sock, Kind::Rst, at)? && self.socks[peer].exists {
                 self.is_reset(peer, at);
             }
             return Ok(());
