@@ -57,8 +57,8 @@ pub enum Fate {
         by_own_host: bool,
     },
     /// The sender's own cable has lost its carrier just now: its neighbour
-    /// entries go when that is noticed, within a second (linkwatch_event() is
-    /// run once a second for the whole machine).
+    /// entries go when that is noticed: at once since 6.8, else within a second
+    /// (linkwatch_event() is run once a second for the whole machine).
     NoCarrier,
 }
 

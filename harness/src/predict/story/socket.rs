@@ -120,6 +120,9 @@ impl<'a> World<'a> {
     ) -> Facts {
         // Noticed by now?
         let fate = match (fate, self.no_carrier) {
+            (Fate::NoCarrier, _) if self.kernel.notices_carrier() => {
+                Fate::Unresolved { by_own_host: true }
+            }
             (Fate::NoCarrier, Some(since))
                 if in_flight == InFlight::After && self.now > since.latest + NOTICED =>
             {
