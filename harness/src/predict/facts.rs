@@ -57,8 +57,8 @@ pub enum Fate {
         by_own_host: bool,
     },
     /// The sender's own cable has lost its carrier just now: its neighbour
-    /// entries go when that is noticed, within a second (linkwatch_event() is
-    /// run once a second for the whole machine).
+    /// entries go when that is noticed: at once since 6.8, else within a second
+    /// (linkwatch_event() is run once a second for the whole machine).
     NoCarrier,
 }
 
@@ -83,7 +83,8 @@ pub enum InFlight {
     After,
 }
 
-const WHETHER_IT_FAILS: &str = "whether the neighbour entry fails before TCP gives up depends on \
+/// Why it is open whether a neighbour's entry fails in time.
+pub(super) const WHETHER_IT_FAILS: &str = "whether the neighbour entry fails before TCP gives up depends on \
     its random reachable time (neigh_rand_reach_time())";
 
 /// All that decides how long data goes unacknowledged.
@@ -155,6 +156,23 @@ impl Fall {
             attempts: self.attempts.iter().map(|at| at.map(longer)).collect(),
             ..self
         }
+    }
+
+    /// Of one that is closed when tries are under way: from the `first` expiry of
+    /// the RTO on it has this budget (tcp_orphan_retries()).
+    pub fn of_an_orphan(mut self, first: usize, budget: Duration) -> Fall {
+        let Some(first) = self.attempts.get(first).and_then(Spans::hull) else {
+            return self;
+        };
+        let over = |at: &Spans| {
+            let at = at.hull();
+            at.is_some_and(|at| at.earliest >= first.earliest.saturating_add(budget))
+        };
+        if let Some(end) = self.attempts.iter().position(over) {
+            self.dead = self.attempts[end].clone();
+            self.attempts.truncate(end);
+        }
+        self
     }
 
     /// This one or that one: both are possible.

@@ -12,15 +12,19 @@ use super::wheel::{Phase, Wheel};
 /// What 0 means.
 const UNLESS_SET: u32 = 8;
 
+/// What stands for tcp_retries2, while the RTO has not reached its maximum.
+pub fn retries(orphan_retries: u32) -> u32 {
+    match orphan_retries {
+        0 => UNLESS_SET,
+        n => n,
+    }
+}
+
 /// How long a connection lives on whose last data or FIN was sent as `flight`
 /// says, with this tcp_orphan_retries. Counted from its sending.
 pub fn course(flight: &Flight, orphan_retries: u32, wheel: Wheel, phase: Phase) -> Course {
-    let retries2 = match orphan_retries {
-        0 => UNLESS_SET,
-        n => n,
-    };
     Flight {
-        retries2,
+        retries2: retries(orphan_retries),
         ..*flight
     }
     .course(wheel, phase)

@@ -26,7 +26,7 @@ const TIMEOUT_MIN: Duration = Duration::from_millis(2);
 /// was none.
 const WRAPS: u32 = 256;
 /// TCP_THIN_LINEAR_RETRIES.
-const THIN_LINEAR: u32 = 6;
+pub(super) const THIN_LINEAR: u32 = 6;
 /// No sane budget has more expiries.
 const MOST: u32 = 4_000;
 

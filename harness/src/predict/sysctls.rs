@@ -28,6 +28,7 @@ pub struct Sysctls {
     /// tcp_early_retrans 3 or 4, and tcp_sack.
     pub tail_loss_probe: bool,
     pub thin_linear: bool,
+    pub orphan_retries: u32,
 }
 
 impl Sysctls {
@@ -45,6 +46,7 @@ impl Sysctls {
             rto_max: RTO_MAX,
             tail_loss_probe: true,
             thin_linear: false,
+            orphan_retries: 0,
         }
     }
 
@@ -85,6 +87,7 @@ impl Sysctls {
             "keepalive_intvl" => self.keepalive_intvl = seconds,
             "keepalive_probes" => self.keepalive_probes = n,
             "retries2" => self.retries2 = n,
+            "orphan_retries" => self.orphan_retries = n,
             "syn_retries" => self.syn_retries = n,
             "syn_linear_timeouts" if kernel.version >= kernel::SYN_LINEAR_TIMEOUTS => {
                 self.syn_linear_timeouts = n;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::wheel::Phase;
 use super::{KernelFacts, Prediction, RuleId, Version, predict};
 use crate::scenario::case::{Action, Case, Event, Happening, Impairment, Lane, SignKind};
 
@@ -263,4 +264,129 @@ fn what_the_kernel_finds_before_the_heart_does_wins() {
         event.when = crate::scenario::case::When::At(Duration::from_millis(901));
     }
     assert!(predict(&case, &KernelFacts::new(Version(6, 12), 250)).is_err());
+}
+
+/// The one case of a scenario file.
+fn written(text: &str) -> Case {
+    let parsed = crate::scenario::parse("written", text).expect("it is a scenario");
+    parsed.cases.into_iter().next().expect("it has a case")
+}
+
+/// Measured in virtual time: a server whose beats nobody acknowledges says FIN
+/// after 4.0 s on 6.1 and 5.10; on 6.12 and 7.3 the FIN waits behind the first beat.
+#[test]
+fn before_6_10_a_fin_leaves_though_the_window_is_full() {
+    let case = written(
+        "version: 1
+detectors:
+  heart: { heartbeat: { every: 1030ms, timeout: 4326ms, answered: false, from: both, on_silence: half_close } }
+scenarios:
+  fin:
+    about: It goes through.
+    client: { detector: heart, steps: [connect, { exchange: hello }, { wait_for: lost }, { write: world }, read] }
+    server: { detector: heart, steps: [listen, accept, echo] }
+    faults:
+      - { at: 2369ms, drop: { from: client, to: server }, name: lost }
+    watch: [client]
+    give_up: 1800s
+",
+    );
+    let sign = |version| {
+        let said = predict(&case, &KernelFacts::new(version, 250)).expect("it is predictable");
+        said.sign
+    };
+    assert_eq!(sign(Version(6, 1)), SignKind::Eof);
+    assert_eq!(sign(Version(6, 12)), SignKind::HeartbeatLost);
+}
+
+/// Measured in virtual time on 6.12 and 7.3, behind a line of 100 ms: 31.960 s
+/// after the fault. What the peer sends again, since no acknowledgment comes, is
+/// received each time.
+#[test]
+fn what_the_peer_sends_again_puts_keepalive_off() {
+    let case = written(
+        "version: 1
+detectors:
+  patient: { keepalive: { idle: 4s, interval: 2s, count: 4 } }
+scenarios:
+  deaf:
+    about: The answer comes, its acknowledgment does not.
+    client: { detector: patient, steps: [connect, { exchange: hello }, read] }
+    server: [listen, accept, echo]
+    faults:
+      - { at: 0s, impair: { cable: client, direction: both, delay: 100ms } }
+      - { at: 423ms, drop: { from: client, to: server }, name: fault }
+    watch: [client]
+    give_up: 1000s
+",
+    );
+    let said = predict(&case, &KernelFacts::new(Version(6, 12), 250)).expect("it is predictable");
+    assert_eq!(said.sign, errno("ETIMEDOUT"));
+    assert!(said.earliest > Duration::from_secs(20), "{said:?}");
+}
+
+/// Measured in virtual time on 5.10 to 7.3: a server that hears nothing any more
+/// finds its router's address gone 8.2 s after its first packet, and neither its beat
+/// (26 s after the fault) nor its RST (69 s) leaves.
+#[test]
+fn a_deaf_server_forgets_its_router_before_it_resets() {
+    let text = |every: &str, timeout: &str| {
+        format!(
+            "version: 1
+detectors:
+  heart: {{ heartbeat: {{ every: {every}, timeout: {timeout}, answered: true, from: server, on_silence: reset }} }}
+scenarios:
+  deaf:
+    about: The server hears nothing.
+    network: routed
+    client: {{ detector: heart, steps: [connect, {{ exchange: hello }}, read] }}
+    server: {{ detector: heart, steps: [listen, accept, echo] }}
+    faults:
+      - {{ at: 788ms, cut: {{ cable: server, carrier: kept, direction: to }}, name: fault }}
+    watch: [client]
+    give_up: 200s
+"
+        )
+    };
+    let sign = |every, timeout| {
+        let case = written(&text(every, timeout));
+        predict(&case, &KernelFacts::new(Version(6, 12), 250)).map(|said| said.sign)
+    };
+    assert_eq!(sign("27132ms", "42962ms"), Ok(SignKind::Unnoticed));
+    assert_eq!(sign("2s", "3s"), Ok(errno("ECONNRESET")));
+    assert!(sign("2s", "6200ms").is_err());
+}
+
+/// Measured in virtual time on 6.12 and 7.3: a keepalive probe draws the router's RST at
+/// once, on the tick of its timer, however far the server behind it is.
+#[test]
+fn who_answers_a_probe_decides_how_long_the_answer_takes() {
+    let case = written(
+        "version: 1
+detectors:
+  alive: { keepalive: { idle: 30s, interval: 4s, count: 1 } }
+scenarios:
+  forgotten:
+    about: The router has forgotten.
+    network: routed
+    nat: { inside: client, idle: 20s, on_forgotten: reset }
+    client: { detector: alive, steps: [connect, { exchange: hello }, read] }
+    server: [listen, accept, echo]
+    faults:
+      - { at: 0s, impair: { cable: server, direction: both, delay: 1ms } }
+      - { at: 600ms, reboot: { host: server, down_for: 5s }, name: fault }
+    watch: [client]
+    give_up: 200s
+",
+    );
+    let facts = KernelFacts {
+        phase: Phase::Known {
+            jiffies: 1_000_000,
+            into_tick: Duration::ZERO,
+        },
+        ..KernelFacts::new(Version(6, 12), 250)
+    };
+    let said = predict(&case, &facts).expect("it is predictable");
+    assert_eq!(said.sign, errno("ECONNRESET"));
+    assert_eq!(said.earliest.as_micros() % 4_000, 0, "{said:?}");
 }

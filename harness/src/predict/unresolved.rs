@@ -17,7 +17,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::neighbour;
-use super::retransmit::Flight;
+use super::retransmit::{Flight, THIN_LINEAR};
 use super::span::{Span, Spans};
 use super::wheel::{Arms, Jiffies, Phase, Wheel};
 use crate::scenario::case::Family;
@@ -139,8 +139,8 @@ struct Sender<'a> {
     expires: Jiffies,
     /// When that was decided, and how wide its bucket is.
     armed: (Jiffies, u64),
-    /// icsk_retransmits is not 0.
-    tried: bool,
+    /// icsk_retransmits.
+    tries: u32,
     /// The loss probe is still to come.
     probe: bool,
     /// Packets that wait for an address, by the rounds they are asked for in.
@@ -192,7 +192,7 @@ impl<'a> Sender<'a> {
             sent: began,
             expires,
             armed,
-            tried: false,
+            tries: 0,
             probe: flight.tail_loss_probe && !stuck,
             rounds: VecDeque::new(),
             there,
@@ -233,7 +233,7 @@ impl<'a> Sender<'a> {
     fn is_over(&self) -> bool {
         let budget = self.flight.budget();
         self.first
-            .is_some_and(|first| self.wheel.span(self.now - first) >= budget && self.tried)
+            .is_some_and(|first| self.wheel.span(self.now - first) >= budget && self.tries > 0)
     }
 
     /// A packet in the own host's queue cannot be sent again.
@@ -287,9 +287,11 @@ impl<'a> Sender<'a> {
         // The stamp is the packet's own when it could not be sent again.
         let stamp = if self.stays() { self.sent } else { self.now };
         self.first.get_or_insert(stamp);
-        self.tried = true;
+        self.tries += 1;
         self.send();
-        self.backoff += 1;
+        if !(self.flight.thin_linear && self.tries <= THIN_LINEAR) {
+            self.backoff += 1;
+        }
         self.arm(self.rto(), arms);
         false
     }
@@ -342,7 +344,7 @@ impl<'a> Sender<'a> {
 
     /// tcp_ld_RTO_revert(). Whether the connection is over.
     fn error_comes(&mut self) -> bool {
-        if !self.reverts || !self.tried || self.backoff == 0 {
+        if !self.reverts || self.tries == 0 || self.backoff == 0 {
             return false;
         }
         self.backoff -= 1;
@@ -427,6 +429,22 @@ mod tests {
         assert!(since.iter().all(within_a_tick), "{since:?}");
         assert!(!since.is_empty() && !before.is_empty());
         assert!(!before.iter().any(within_a_tick), "{before:?}");
+    }
+
+    /// Measured on 7.3 at HZ=250, with tcp_retries2 = 0 and tcp_thin_linear_timeouts:
+    /// 0.420 s after the write.
+    #[test]
+    fn a_thin_stream_does_not_back_off() {
+        let flight = Flight {
+            thin_linear: true,
+            never_leaves: true,
+            ..flight(0)
+        };
+        let asks = (Asks::OwnHost { resends: true }, Family::Ipv6);
+        let ends = ends(&flight, asks, First::Waits, Wheel::new(250), Phase::Unknown);
+        let hull = ends.timed_out.hull().expect("it ends");
+        assert!(hull.contains(Duration::from_millis(420)), "{hull:?}");
+        assert!(hull.latest < Duration::from_millis(450), "{hull:?}");
     }
 
     /// Measured on 6.18 at HZ=250: 13.76 s after the write, EHOSTUNREACH.

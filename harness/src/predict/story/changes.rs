@@ -6,7 +6,7 @@ use super::World;
 use super::line::Kind;
 use super::process::Outgoing;
 use super::socket::{ASKED, ENTRIES_FAIL, SEGMENT};
-use crate::predict::facts::{Facts, Fate, InFlight};
+use crate::predict::facts::{Fate, InFlight};
 use crate::predict::neighbour;
 use crate::predict::span::{Span, Spans};
 use crate::scenario::case::NodeKind;
@@ -56,8 +56,7 @@ impl World<'_> {
                         // Neighbour entries fail, too, from now on.
                         let several = outgoing.bytes > SEGMENT;
                         let facts = self.facts_for(sock, fate, InFlight::Before, several);
-                        facts
-                            .armed(outgoing.sent, Facts::data_falls)
+                        self.fall_of(sock, &facts, outgoing.sent)
                             .or(Some(fall.clone()))
                     }
                     other => other.clone(),
@@ -83,7 +82,7 @@ impl World<'_> {
                     let several = outgoing.bytes > SEGMENT;
                     let mut facts = self.facts_for(sock, fate, InFlight::Before, several);
                     facts.changed = change.since(outgoing.since.earliest).earliest;
-                    let fall = facts.armed(outgoing.sent, Facts::data_falls);
+                    let fall = self.fall_of(sock, &facts, outgoing.sent);
                     Outgoing {
                         fate,
                         fall,

@@ -53,6 +53,9 @@ impl<'a> World<'a> {
         let now = self.moments.of_event(&event.name);
         let now = now.unwrap_or(Span::at(self.now));
         self.moment = now;
+        for sock in 0..self.socks.len() {
+            self.tries(sock, now.earliest)?;
+        }
         self.before = Some(self.paths.clone());
         if let Happening::Cut {
             carrier: Carrier::Lost,

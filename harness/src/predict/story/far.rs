@@ -99,6 +99,8 @@ impl World<'_> {
             fall: None,
             through: None,
             flying: Some(Flying { number, bytes }),
+            held: false,
+            tried: at.latest,
         });
         let what = What::Data {
             number,
@@ -125,6 +127,14 @@ impl World<'_> {
         let end = self.paths.path(own, peer).map_or(0, |path| path.len());
         let (asks, _) = self.paths.asking(own, peer, end)?;
         let kind = packet.what.kind();
+        if self.paths.one_way(own, peer, kind)? == Fate::Unheard && !self.still_reaches(from, at)? {
+            let fate = self.forgotten_neighbour(from)?;
+            return self.lost(packet, fate, 0);
+        }
+        let (own, peer) = (
+            self.socks[from].host,
+            self.socks[self.socks[from].peer].host,
+        );
         if asks.is_zero() || !self.paths.one_way(own, peer, kind)?.gets_there() {
             return self.moves(packet);
         }

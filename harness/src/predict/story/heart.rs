@@ -371,6 +371,9 @@ impl World<'_> {
                 "whether the next {what} or the look for it is first"
             ));
         }
+        if self.both_look(sock, at)? {
+            return Err("which of two programs that look at the same time is first".into());
+        }
         let lane = self.processes[p].lane.name.clone();
         self.signs.push(Seen {
             lane,
@@ -402,6 +405,34 @@ impl World<'_> {
             && !stopped(self.socks[sock].peer)
             && next
                 .is_some_and(|n| n.earliest <= at.latest + race && n.latest + race >= at.earliest)
+    }
+
+    /// The other end finds silence just when this one does, and what it says by
+    /// that gets here, or what this one says gets there.
+    fn both_look(&self, sock: usize, at: Span) -> Result<bool, String> {
+        let race = self.race();
+        let peer = self.socks[sock].peer;
+        let looks = self.socks[peer].heart.as_ref().and_then(Heart::look);
+        let near =
+            looks.is_some_and(|l| l.earliest <= at.latest + race && l.latest + race >= at.earliest);
+        let open = |s: usize| {
+            let holds = |p: &&super::Process<'_>| p.open.iter().any(|(_, of)| *of == s);
+            let process = self.processes.iter().find(holds);
+            process.is_some_and(|p| p.alive && !p.frozen)
+        };
+        if !near || !self.socks[peer].exists || !open(peer) || self.is_far(sock)? {
+            return Ok(false);
+        }
+        let mut both = self.socks[peer].heart.clone();
+        let late = both.as_mut().zip(looks).map(|(h, due)| h.looks(due));
+        if late.transpose()?.flatten().is_none() {
+            return Ok(false);
+        }
+        let says = |from: usize, to: usize| -> Result<bool, String> {
+            let heard = self.is_watched(&self.socks[to].lane.name);
+            Ok(heard && self.goodbye_arrives(from, at)?)
+        };
+        Ok(says(peer, sock)? || says(sock, peer)?)
     }
 
     fn found_silent(

@@ -125,6 +125,18 @@ impl<'a> Paths<'a> {
         Ok((there + self.back_from(from, to, end)?, asked + back))
     }
 
+    /// How long an answer takes in a connection that stands. A router on the way
+    /// knows its neighbours; a host that was started again asks first.
+    pub fn answered_after(&self, from: &str, to: &str, kind: Kind) -> Result<Duration, String> {
+        let (there, end) = self.follow(from, to, kind)?;
+        let last = self.path(from, to).map_or(0, |path| path.len() - 1);
+        let asks = match end == last {
+            true => self.asking(to, from, usize::MAX)?.0,
+            false => Duration::ZERO,
+        };
+        Ok(there + asks + self.back_from(from, to, end)?)
+    }
+
     /// How long hosts and routers ask for addresses that they do not know yet,
     /// up to the node of this number; and for the way back. Who is asked learns
     /// the asker's; but a router asks by its link-local address in IPv6

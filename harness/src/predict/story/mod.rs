@@ -5,6 +5,8 @@
 //! say. What a process does after waiting for something uncertain is as
 //! uncertain as that.
 
+mod again;
+mod ages;
 mod calls;
 mod changes;
 mod events;

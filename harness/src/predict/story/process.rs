@@ -199,6 +199,22 @@ pub(super) struct Outgoing {
     pub through: Option<Span>,
     /// It is under way, over a long line, and nothing is wrong yet.
     pub flying: Option<Flying>,
+    /// Its own host refuses it, and it never left: the probe timer's.
+    pub held: bool,
+    /// Of its tries those before this have been told.
+    pub tried: Duration,
+}
+
+impl Outgoing {
+    /// The first try that has not been told yet, if it is made before TCP gives up.
+    pub fn next_try(&self) -> Option<Span> {
+        let fall = self.fall.as_ref()?;
+        fall.attempts
+            .iter()
+            .filter_map(Spans::hull)
+            .map(|at| at.plus(self.since))
+            .find(|at| at.earliest > self.tried)
+    }
 }
 
 /// A segment on a long line.
@@ -262,6 +278,8 @@ pub(super) struct Sock<'a> {
     pub owes: bool,
     /// How long an answer takes, from when on.
     pub trips: Vec<(Span, Duration)>,
+    /// When it first sent something to a neighbour whose answers are lost.
+    pub into_silence: Option<Duration>,
 }
 
 /// An error on a socket.

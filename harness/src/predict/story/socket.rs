@@ -7,12 +7,12 @@ use super::line::Kind;
 use super::process::{Failure, Outgoing, Sock};
 use super::{RTT, World};
 use crate::predict::acks::Acks;
-use crate::predict::facts::{Facts, Fate, InFlight};
+use crate::predict::facts::{Facts, Fall, Fate, InFlight};
 use crate::predict::rtt::Rounds;
 use crate::predict::rule::RuleId;
 use crate::predict::span::{Span, Spans};
 use crate::predict::sysctls::Sysctls;
-use crate::scenario::case::Lane;
+use crate::scenario::case::{Lane, OnSilence};
 
 /// A segment on a veth: more bytes than that are several.
 pub(super) const SEGMENT: u64 = 1400;
@@ -85,6 +85,7 @@ impl<'a> World<'a> {
                 owes: false,
                 fin_waits: false,
                 trips: Vec::new(),
+                into_silence: None,
             });
         }
         self.gets_heart(client, true, at);
@@ -119,6 +120,9 @@ impl<'a> World<'a> {
     ) -> Facts {
         // Noticed by now?
         let fate = match (fate, self.no_carrier) {
+            (Fate::NoCarrier, _) if self.kernel.notices_carrier() => {
+                Fate::Unresolved { by_own_host: true }
+            }
             (Fate::NoCarrier, Some(since))
                 if in_flight == InFlight::After && self.now > since.latest + NOTICED =>
             {
@@ -181,6 +185,10 @@ impl<'a> World<'a> {
         let fate = self.paths.there_and_back(from, to, Kind::Data, Kind::Ack)?;
         match fate {
             Fate::Arrives => self.arrives(sock, bytes, at, true),
+            Fate::Unheard if !self.still_reaches(sock, at)? => {
+                let fate = self.forgotten_neighbour(sock)?;
+                self.outstanding(sock, bytes, at, fate, false)
+            }
             Fate::Unanswered | Fate::Unheard => {
                 self.arrives(sock, bytes, at, false)?;
                 self.outstanding(sock, bytes, at, fate, true)
@@ -214,25 +222,14 @@ impl<'a> World<'a> {
         (fate, in_flight): (Fate, InFlight),
         arrived: bool,
     ) -> Result<(), String> {
-        let lane = self.socks[sock].lane;
-        let held = matches!(fate, Fate::OwnQdisc | Fate::OwnHost { .. });
-        let peers = self.socks[self.socks[sock].peer].outgoing.as_ref();
-        if held && in_flight == InFlight::After && peers.is_some_and(|o| o.arrived) {
-            // tcp_ack_probe(): what comes again says that there is room.
-            return Err("what the peer sends again starts the probe timer anew".into());
-        }
+        let refused = matches!(fate, Fate::OwnQdisc | Fate::OwnHost { .. });
+        let held = refused && in_flight == InFlight::After;
         let sent = at;
         let mut facts = self.facts_for(sock, fate, in_flight, bytes > SEGMENT);
         if in_flight == InFlight::Before {
             facts.changed = self.moment.since(at.earliest).earliest;
         }
-        let measured = !self.socks[sock].rounds.is_empty();
-        let fall = facts
-            .armed(at, Facts::data_falls)
-            .map(|fall| match lane.detector.heartbeat {
-                Some(_) if !measured => fall.by_delayed_acks(),
-                _ => fall,
-            });
+        let fall = self.fall_of(sock, &facts, at);
         let at = self.kernel.anchor(at);
         let (from, to) = (
             self.socks[sock].host,
@@ -253,6 +250,8 @@ impl<'a> World<'a> {
             fall,
             through: None,
             flying: None,
+            held,
+            tried: at.latest,
         };
         let through = self.first_through(sock, &outgoing, at.earliest)?;
         self.socks[sock].outgoing = Some(Outgoing {
@@ -260,6 +259,16 @@ impl<'a> World<'a> {
             ..outgoing
         });
         Ok(())
+    }
+
+    /// How data ends that was sent then and fares so.
+    pub(super) fn fall_of(&self, sock: usize, facts: &Facts, sent: Span) -> Option<Fall> {
+        let s = &self.socks[sock];
+        let fall = facts.armed(sent, Facts::data_falls)?;
+        Some(match s.lane.detector.heartbeat {
+            Some(_) if s.rounds.is_empty() => fall.by_delayed_acks(),
+            _ => fall,
+        })
     }
 
     /// A filter that takes only so many packets lets a later try through: the
@@ -362,9 +371,14 @@ impl<'a> World<'a> {
         }
     }
 
+    /// A segment comes: keepalive waits anew, also where nothing in it is new
+    /// (tcp_ack() sets rcv_tstamp and icsk_probes_out).
     pub(super) fn received(&mut self, sock: usize, at: Span) {
-        self.socks[sock].received.push(at);
-        self.socks[sock].quiet_end = None;
+        let s = &mut self.socks[sock];
+        s.received.push(at);
+        s.received.sort_unstable_by_key(|at| at.earliest);
+        s.quiet_end = None;
+        self.says_there_is_room(sock, at);
     }
 
     /// An RST reaches a socket: tcp_reset().
@@ -393,11 +407,20 @@ impl<'a> World<'a> {
 
     /// Whether data that is retransmitted keeps what follows from leaving: the
     /// first expiry of the RTO leaves room for one segment (tcp_enter_loss()).
+    ///
+    /// Before 6.10 a FIN leaves nevertheless, in one segment with what was written
+    /// meanwhile (tcp_send_fin(), tcp_cwnd_test()).
     fn is_stuck(&self, sock: usize, at: Span) -> Result<bool, String> {
         let s = &self.socks[sock];
         let Some(outgoing) = &s.outgoing else {
             return Ok(false);
         };
+        if !self.kernel.fin_needs_room() && outgoing.arrived {
+            return match outgoing.bytes {
+                0..=SEGMENT => Ok(false),
+                _ => Err("whether a FIN fits one segment with what waits before it".into()),
+            };
+        }
         let probes = Sysctls::of(self.case, s.host, self.kernel).tail_loss_probe;
         let tries = outgoing.fall.iter().flat_map(|f| &f.attempts);
         let again = tries.filter_map(Spans::hull).nth(usize::from(probes));
@@ -410,6 +433,17 @@ impl<'a> World<'a> {
         })
     }
 
+    /// Whether what an end whose heart gives up says gets there at once.
+    pub(super) fn goodbye_arrives(&self, sock: usize, at: Span) -> Result<bool, String> {
+        let s = &self.socks[sock];
+        let (from, to) = (s.host, self.socks[s.peer].host);
+        let heart = s.lane.detector.heartbeat.as_ref();
+        let resets = heart.is_some_and(|h| h.on_silence == OnSilence::Reset);
+        let kind = if resets { Kind::Rst } else { Kind::Fin };
+        Ok((resets || !self.is_stuck(sock, at)?)
+            && self.paths.one_way(from, to, kind)?.gets_there())
+    }
+
     /// A FIN leaves.
     pub(super) fn send_fin(&mut self, sock: usize, at: Span) -> Result<(), String> {
         if self.socks[sock].fin_sent || !self.socks[sock].exists {
@@ -418,7 +452,6 @@ impl<'a> World<'a> {
         self.socks[sock].fin_sent = true;
         self.socks[sock].fin_sent_at = Some(at);
         let peer = self.socks[sock].peer;
-        let (from, to) = (self.socks[sock].host, self.socks[peer].host);
         if self.is_stuck(sock, at)? {
             self.socks[sock].fin_waits = true;
             return Ok(());
@@ -426,7 +459,7 @@ impl<'a> World<'a> {
         if self.is_far(sock)? {
             return self.says_goodbye(sock, false, at);
         }
-        if self.paths.one_way(from, to, Kind::Fin)?.gets_there() && self.socks[peer].exists {
+        if self.gets_there(sock, Kind::Fin, at)? && self.socks[peer].exists {
             self.socks[peer].fin = Some(at);
             self.received(peer, at);
         }
@@ -449,16 +482,15 @@ impl<'a> World<'a> {
         if !self.socks[sock].exists {
             return Ok(());
         }
+        self.becomes_an_orphan(sock);
         // Unread data makes it an abort: RFC 2525 2.17, tcp_close().
         if abort || self.socks[sock].unread > 0 || self.socks[sock].heard.beats > 0 {
             self.socks[sock].exists = false;
             let peer = self.socks[sock].peer;
-            let (from, to) = (self.socks[sock].host, self.socks[peer].host);
             if self.is_far(sock)? {
                 return self.says_goodbye(sock, true, at);
             }
-            let way = self.paths.one_way(from, to, Kind::Rst)?;
-            if way.gets_there() && self.socks[peer].exists {
+            if self.gets_there(sock, Kind::Rst, at)? && self.socks[peer].exists {
                 self.is_reset(peer, at);
             }
             return Ok(());

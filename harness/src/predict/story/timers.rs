@@ -108,11 +108,10 @@ impl<'a> World<'a> {
                 continue;
             };
             let wheel = self.kernel.wheel();
-            // The answer that ends it; a host that was started again asks first.
-            let trip = s.trips.last().map_or(Duration::ZERO, |(_, trip)| *trip);
+            // The answer that ends it, by whoever sends it.
             let peer = self.socks[s.peer].host;
-            let asks = self.paths.asking(peer, s.host, usize::MAX);
-            let trip = trip + asks.map_or(Duration::ZERO, |(asks, _)| asks);
+            let trip = self.paths.answered_after(s.host, peer, Kind::Ack);
+            let trip = trip.unwrap_or_default();
             let begins = self.kernel.phase.later(s.since.earliest, wheel);
             let mut end = End::default();
             for (late, phase) in begins.within(s.since.width(), wheel) {
@@ -260,7 +259,10 @@ impl<'a> World<'a> {
                 .as_ref()
                 .and_then(|q| q.at.hull())
                 .map(|at| at.earliest);
-            through.or_else(|| outgoing.and_then(falls)).or(quiet)
+            let again = outgoing.filter(|o| o.arrived).and_then(|o| o.next_try());
+            let again = again.map(|at| at.earliest);
+            let end = through.or_else(|| outgoing.and_then(falls)).or(quiet);
+            end.into_iter().chain(again).min()
         });
         let all: Vec<Duration> = waits.chain(socks).collect();
         all.into_iter()
@@ -282,6 +284,10 @@ impl<'a> World<'a> {
         if !self.socks[sock].exists {
             return Ok(());
         }
+        let tick = Duration::from_nanos(1);
+        let through = self.socks[sock].outgoing.as_ref().and_then(|o| o.through);
+        let until = through.map_or(now + tick, |at| at.earliest.min(now + tick));
+        self.tries(sock, until)?;
         let outgoing = self.socks[sock].outgoing.clone();
         if let Some(outgoing) = outgoing {
             if let Some(at) = outgoing.through {
