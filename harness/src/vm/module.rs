@@ -24,7 +24,7 @@ pub struct Modules {
 pub struct Module {
     /// Its name.
     pub name: String,
-    /// Its ELF file, unpacked, without signature and what stack traces read.
+    /// Its ELF file, unpacked, without signature and what is for traces and for BPF.
     pub image: Vec<u8>,
 }
 
@@ -153,21 +153,32 @@ fn strip_signature(image: &mut Vec<u8>) {
     }
 }
 
-/// Changes the names of the sections that only tell stack traces about the
-/// module: the kernel sorts what it finds by these names, half a million to a
-/// million instructions a module. The functions stay as they are.
+/// Changes the names of sections that a guest has no use for, because the kernel
+/// finds them by name: each is worth half a million instructions a module and more.
+/// The functions stay as they are.
 fn hide_sections(image: &mut [u8]) {
-    const HIDDEN: [&[u8]; 2] = [b".orc_unwind", b".orc_unwind_ip"];
-    for (at, name) in hidden_names(image, &HIDDEN).unwrap_or_default() {
-        // sh_name, an offset into the names: now without the dot. Not the empty
-        // name: sysfs has a file a section, and refuses a module with two alike.
+    const HIDDEN: [&[u8]; 3] = [
+        // For stack traces, and sorted.
+        b".orc_unwind",
+        b".orc_unwind_ip",
+        // Where a tracer could begin: for each place all names are looked through
+        // (test_for_valid_rec()).
+        b"__mcount_loc",
+    ];
+    // Types, for BPF programs: checked one by one. A module that has functions for
+    // such programs, by this list, is not loaded without (check_btf_kconfigs()).
+    let has_functions = named(image, &[b".BTF_ids"]).is_none_or(|found| !found.is_empty());
+    let types: &[&[u8]] = if has_functions { &[] } else { &[b".BTF"] };
+    for (at, name) in named(image, &[&HIDDEN, types].concat()).unwrap_or_default() {
+        // sh_name, an offset into the names: now without its first letter. Not the
+        // empty name: sysfs has a file a section, and refuses a module with two alike.
         image[at..at + 4].copy_from_slice(&(name + 1).to_le_bytes());
     }
 }
 
 /// Where an ELF file's section headers say that a section has one of these
 /// names, and the name's offset; None when it is cut off (elf(5)).
-fn hidden_names(elf: &[u8], names: &[&[u8]]) -> Option<Vec<(usize, u32)>> {
+fn named(elf: &[u8], names: &[&[u8]]) -> Option<Vec<(usize, u32)>> {
     let long = |at: usize| {
         let bytes = elf.get(at..)?.first_chunk()?;
         usize::try_from(u64::from_le_bytes(*bytes)).ok()
@@ -220,9 +231,9 @@ mod tests {
     }
 
     #[test]
-    fn only_sections_for_stack_traces_lose_their_names() {
+    fn only_sections_without_use_lose_their_names() {
         // A header of 64 bytes, three section headers, their names.
-        let names = b"\0.text\0.orc_unwind\0";
+        let names = b"\0.text\0.orc_unwind\0.BTF\0.BTF_ids\0";
         let mut elf = vec![0; 64 + 3 * 64];
         elf[40] = 64;
         (elf[58], elf[60], elf[62]) = (64, 3, 2);
@@ -232,6 +243,15 @@ mod tests {
         let mut hidden = elf.clone();
         hide_sections(&mut hidden);
         assert_eq!((hidden[64], hidden[128]), (1, 8));
+        // Types go where nothing asks for them.
+        let with = |first: u8, second: u8| {
+            let mut elf = elf.clone();
+            (elf[64], elf[128]) = (first, second);
+            hide_sections(&mut elf);
+            (elf[64], elf[128])
+        };
+        assert_eq!(with(1, 19), (1, 20));
+        assert_eq!(with(24, 19), (24, 19));
         for length in 0..elf.len() {
             hide_sections(&mut elf[..length].to_vec());
         }
