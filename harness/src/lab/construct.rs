@@ -83,8 +83,10 @@ impl Lab {
             nodes,
             cables,
             impaired: Impaired::default(),
-            // 1 is `lo`.
-            next_port: 2,
+            // An index that no host's interface has: only where the two ends of a
+            // veth pair differ in it is the coming or going of a carrier noticed at
+            // once on every kernel (linkwatch_urgent_event()), and not once a second.
+            next_port: 1001,
             netlink,
         };
         lab.connect(&all)?;

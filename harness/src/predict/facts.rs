@@ -51,21 +51,14 @@ pub enum Fate {
     /// An RST comes back at once.
     Reset,
     /// The next hop's address has to be found out and nobody answers: host
-    /// unreachable after three seconds.
+    /// unreachable after three seconds. So it is, too, once the sender's own cable
+    /// has lost its carrier: a lab's host notices that at once, on every kernel
+    /// (linkwatch_urgent_event(): its interface and the other end differ in index).
     Unresolved {
         /// The sender itself has to; else a router.
         by_own_host: bool,
     },
-    /// The sender's own cable has lost its carrier just now: its neighbour
-    /// entries go when that is noticed: at once since 6.8, else within a second
-    /// (linkwatch_event() is run once a second for the whole machine).
-    NoCarrier,
 }
-
-/// Moments at which the loss of a carrier may be noticed that are tried.
-const NOTICED: u32 = 32;
-/// LW: linkwatch_nextevent, and what its worker takes.
-const NOTICED_WITHIN: Duration = Duration::from_millis(1_100);
 
 impl Fate {
     /// Whether the packet gets there, whatever becomes of its answer.
@@ -284,7 +277,6 @@ impl Facts {
             (Fate::Unresolved { by_own_host }, in_flight) => {
                 self.unresolved(by_own_host, in_flight)
             }
-            (Fate::NoCarrier, _) => return self.no_carrier(),
         })
     }
 
@@ -381,33 +373,6 @@ impl Facts {
             .concat(),
             ..silent
         }
-    }
-
-    /// Data that is on its way while its own host notices that it is cut off.
-    fn no_carrier(&self) -> Option<Fall> {
-        let at_once = self.unresolved(true, InFlight::After);
-        let each = (0..=NOTICED).map(|n| {
-            let mut facts = self.clone();
-            facts.changed = NOTICED_WITHIN * n / NOTICED;
-            facts.unresolved(true, InFlight::Before)
-        });
-        let all = each.fold(at_once, Fall::or);
-        // Only some of the moments are tried; and the last wait begins as much
-        // sooner or later as the entry fails.
-        let hull = all.dead.hull()?;
-        let hull = Span::new(
-            hull.earliest.saturating_sub(NOTICED_WITHIN),
-            hull.latest.saturating_add(NOTICED_WITHIN),
-        );
-        Some(Fall {
-            dead: Spans::one(hull),
-            because: format!(
-                "{}; the loss of the carrier is noticed within a second, which moves the end by as \
-                 much",
-                all.because
-            ),
-            ..all
-        })
     }
 
     /// connect() to a neighbour that nobody answers for; TCP may give up before.
@@ -548,14 +513,6 @@ impl Facts {
                 })
             }
             Fate::Lost | Fate::Unanswered | Fate::OwnQdisc => Some(silence),
-            Fate::NoCarrier => {
-                let fall = self.connect_unresolved(silence, None);
-                let late = Span::new(Duration::ZERO, NOTICED_WITHIN);
-                Some(Fall {
-                    dead: fall.dead.map(|span| span.plus(late)),
-                    ..fall
-                })
-            }
             Fate::Unresolved { by_own_host } => {
                 let most = calling.syn_retries;
                 let stuck = by_own_host && self.family == Family::Ipv4 && calling.linear == 0;

@@ -76,8 +76,7 @@ impl World<'_> {
                     ..outgoing
                 },
                 _ if change.earliest <= outgoing.since.latest + Duration::from_millis(200)
-                    || (silent(outgoing.fate)
-                        && matches!(fate, Fate::Unresolved { .. } | Fate::NoCarrier)) =>
+                    || (silent(outgoing.fate) && matches!(fate, Fate::Unresolved { .. })) =>
                 {
                     let several = outgoing.bytes > SEGMENT;
                     let mut facts = self.facts_for(sock, fate, InFlight::Before, several);

@@ -20,8 +20,6 @@ pub(super) const SEGMENT: u64 = 1400;
 pub(super) const ENTRIES_FAIL: Duration = Duration::from_secs(8);
 /// A packet waits so long for an address.
 pub(super) const ASKED: Duration = Duration::from_millis(3_300);
-/// The loss of a carrier is noticed within this.
-const NOTICED: Duration = Duration::from_millis(1_100);
 
 impl<'a> World<'a> {
     /// A connection stands: two ends, one of them waits for accept().
@@ -118,18 +116,6 @@ impl<'a> World<'a> {
         in_flight: InFlight,
         several: bool,
     ) -> Facts {
-        // Noticed by now?
-        let fate = match (fate, self.no_carrier) {
-            (Fate::NoCarrier, _) if self.kernel.notices_carrier() => {
-                Fate::Unresolved { by_own_host: true }
-            }
-            (Fate::NoCarrier, Some(since))
-                if in_flight == InFlight::After && self.now > since.latest + NOTICED =>
-            {
-                Fate::Unresolved { by_own_host: true }
-            }
-            _ => fate,
-        };
         Facts {
             kernel: self.kernel,
             sysctls: Sysctls::of(self.case, &lane.host, self.kernel),
