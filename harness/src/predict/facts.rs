@@ -51,14 +51,22 @@ pub enum Fate {
     /// An RST comes back at once.
     Reset,
     /// The next hop's address has to be found out and nobody answers: host
-    /// unreachable after three seconds. So it is, too, once the sender's own cable
-    /// has lost its carrier: a lab's host notices that at once, on every kernel
-    /// (linkwatch_urgent_event(): its interface and the other end differ in index).
+    /// unreachable after three seconds.
     Unresolved {
         /// The sender itself has to; else a router.
         by_own_host: bool,
     },
+    /// The sender's own cable has lost its carrier just now: its neighbour
+    /// entries go when that is noticed: at once since 6.8, else when a worker of the
+    /// kernel has its turn. (Once a second for the whole machine, were it not that the
+    /// ends of a lab's cables differ in index: linkwatch_urgent_event().)
+    NoCarrier,
 }
+
+/// Moments at which the loss of a carrier may be noticed that are tried.
+const NOTICED: u32 = 32;
+/// LW: linkwatch_event()'s turn, an ordinary thread's among real-time ones.
+pub const NOTICED_WITHIN: Duration = Duration::from_millis(100);
 
 impl Fate {
     /// Whether the packet gets there, whatever becomes of its answer.
@@ -277,6 +285,7 @@ impl Facts {
             (Fate::Unresolved { by_own_host }, in_flight) => {
                 self.unresolved(by_own_host, in_flight)
             }
+            (Fate::NoCarrier, _) => return self.no_carrier(),
         })
     }
 
@@ -373,6 +382,33 @@ impl Facts {
             .concat(),
             ..silent
         }
+    }
+
+    /// Data that is on its way while its own host notices that it is cut off.
+    fn no_carrier(&self) -> Option<Fall> {
+        let at_once = self.unresolved(true, InFlight::After);
+        let each = (0..=NOTICED).map(|n| {
+            let mut facts = self.clone();
+            facts.changed = NOTICED_WITHIN * n / NOTICED;
+            facts.unresolved(true, InFlight::Before)
+        });
+        let all = each.fold(at_once, Fall::or);
+        // Only some of the moments are tried; and the last wait begins as much
+        // sooner or later as the entry fails.
+        let hull = all.dead.hull()?;
+        let hull = Span::new(
+            hull.earliest.saturating_sub(NOTICED_WITHIN),
+            hull.latest.saturating_add(NOTICED_WITHIN),
+        );
+        Some(Fall {
+            dead: Spans::one(hull),
+            because: format!(
+                "{}; the loss of the carrier is noticed within 0.1 s, which moves the end by as \
+                 much",
+                all.because
+            ),
+            ..all
+        })
     }
 
     /// connect() to a neighbour that nobody answers for; TCP may give up before.
@@ -513,6 +549,14 @@ impl Facts {
                 })
             }
             Fate::Lost | Fate::Unanswered | Fate::OwnQdisc => Some(silence),
+            Fate::NoCarrier => {
+                let fall = self.connect_unresolved(silence, None);
+                let late = Span::new(Duration::ZERO, NOTICED_WITHIN);
+                Some(Fall {
+                    dead: fall.dead.map(|span| span.plus(late)),
+                    ..fall
+                })
+            }
             Fate::Unresolved { by_own_host } => {
                 let most = calling.syn_retries;
                 let stuck = by_own_host && self.family == Family::Ipv4 && calling.linear == 0;

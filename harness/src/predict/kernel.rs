@@ -34,6 +34,10 @@ pub const RESENT_WHEN_FREED: Version = Version(5, 13);
 /// The congestion window holds for a FIN, too (tcp_cwnd_test()). Before, the
 /// segment with the FIN left whatever was in flight.
 pub const WINDOW_HOLDS_FOR_FIN: Version = Version(6, 10);
+/// Who asks for a carrier by ethtool, as a lab does that takes one, makes its host
+/// notice the loss (ethtool_op_get_link() calls linkwatch_sync_dev()). Before, that
+/// is left to linkwatch_event() and its turn.
+pub const CARRIER_IS_SYNCED: Version = Version(6, 8);
 /// net.ipv4.tcp_syn_linear_timeouts, 4 by default.
 pub const SYN_LINEAR_TIMEOUTS: Version = Version(6, 5);
 /// net.ipv4.tcp_rto_min_us.
@@ -88,6 +92,11 @@ impl KernelFacts {
     /// as soon as it waits no longer.
     pub fn resends_when_freed(self) -> bool {
         self.version >= RESENT_WHEN_FREED
+    }
+
+    /// The loss of a carrier has been noticed when it has taken effect.
+    pub fn notices_carrier(self) -> bool {
+        self.version >= CARRIER_IS_SYNCED
     }
 
     /// The last segment, with the FIN, waits for room in the congestion window

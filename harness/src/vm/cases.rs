@@ -1,6 +1,7 @@
 //! The cases of a run, in a guest on each of several kernels.
 
 use std::collections::BTreeMap;
+use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
@@ -12,13 +13,15 @@ use serde::{Deserialize, Serialize};
 use super::error::VmError;
 use super::kernels::Kernel;
 use super::machine::{Booted, GuestTime, Heard, Life, Settings, boot};
+use crate::lab::Lab;
+use crate::lab::error::LabError;
 use crate::outcome::environment::Environment;
 use crate::outcome::foresight;
 use crate::outcome::record::Outcome;
 use crate::report::words::chain;
 use crate::run::recorded::Ended;
 use crate::run::{self, Stage, finish};
-use crate::scenario::case::Case;
+use crate::scenario::case::{Case, Family};
 
 /// How cases are run in guests.
 #[derive(Debug, Clone)]
@@ -357,6 +360,23 @@ fn memory_mib(cases: usize) -> u32 {
     cases.saturating_mul(8).saturating_add(384).min(3072)
 }
 
+/// Connects once, so that what the kernel does at its first connection is not done
+/// within a case: 6 ms for tables of random numbers (__inet_hash_connect()), for one.
+fn warm_up() -> Result<(), LabError> {
+    let builder = Lab::builder().host("client").host("server");
+    let lab = builder
+        .cable("client", "server")
+        .families(&[Family::Ipv4])
+        .build()?;
+    let server = (lab.address("server", Family::Ipv4)?, 7);
+    let failed = |e| LabError::system("connect", e);
+    let listener = lab.enter("server", || TcpListener::bind(server))?;
+    let client = lab.enter("client", || TcpStream::connect(server))?;
+    drop((client.map_err(failed)?, listener.map_err(failed)?));
+    lab.leave_standing();
+    Ok(())
+}
+
 /// What a guest does: runs the cases it was given. For [`super::guest::serve_if_guest`].
 ///
 /// # Errors
@@ -365,6 +385,13 @@ pub fn work(input: &[u8], say: &mut dyn FnMut(&[u8])) -> Result<(), String> {
     let order: Order<Case> =
         serde_json::from_slice(input).map_err(|e| format!("read the cases: {e}"))?;
     crate::lab::own_first_namespace();
+    if let Err(e) = warm_up() {
+        // What is in the way of it is in the way of a case, which says so.
+        eprintln!(
+            "halfopen guest: no connection before the cases: {}",
+            chain(&e)
+        );
+    }
     let options = run::Options {
         jobs: order.jobs,
         sysctls: order.sysctls,

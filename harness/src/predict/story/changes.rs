@@ -76,7 +76,8 @@ impl World<'_> {
                     ..outgoing
                 },
                 _ if change.earliest <= outgoing.since.latest + Duration::from_millis(200)
-                    || (silent(outgoing.fate) && matches!(fate, Fate::Unresolved { .. })) =>
+                    || (silent(outgoing.fate)
+                        && matches!(fate, Fate::Unresolved { .. } | Fate::NoCarrier)) =>
                 {
                     let several = outgoing.bytes > SEGMENT;
                     let mut facts = self.facts_for(sock, fate, InFlight::Before, several);

@@ -4,7 +4,7 @@ use super::paths::Paths;
 use super::process::Wait;
 use super::{LAST_WORDS, Later, World, listens};
 use crate::predict::span::Span;
-use crate::scenario::case::{Disposition, Event, Happening};
+use crate::scenario::case::{Carrier, Disposition, Event, Happening};
 
 /// What a process takes to die of a signal.
 const DYING: std::time::Duration = std::time::Duration::from_millis(5);
@@ -57,6 +57,13 @@ impl<'a> World<'a> {
             self.tries(sock, now.earliest)?;
         }
         self.before = Some(self.paths.clone());
+        if let Happening::Cut {
+            carrier: Carrier::Lost,
+            ..
+        } = event.happening
+        {
+            self.no_carrier = Some(now);
+        }
         if event.is_fault() {
             self.fault.get_or_insert(now);
         }

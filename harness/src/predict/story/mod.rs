@@ -110,6 +110,8 @@ struct World<'a> {
     paths: Paths<'a>,
     marks: BTreeMap<String, Span>,
     later: Vec<(Duration, Later<'a>)>,
+    /// The last loss of a carrier.
+    no_carrier: Option<Span>,
     /// The paths before the last event.
     before: Option<Paths<'a>>,
     /// The last event, as above.
@@ -143,6 +145,7 @@ pub(super) fn tell(
         paths: Paths::new(case),
         marks: BTreeMap::new(),
         later: Vec::new(),
+        no_carrier: None,
         before: None,
         moment: Span::at(Duration::ZERO),
         fault: None,

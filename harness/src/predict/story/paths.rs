@@ -331,7 +331,9 @@ impl<'a> Paths<'a> {
             .next()
             .is_some_and(|hop| self.hop_is_dead(hop[0], hop[1], to) == Some(Carrier::Lost));
         let forgot = self.forgetful.contains(asks) || !met;
-        Some(if forgot || no_carrier {
+        Some(if no_carrier && asks == from {
+            Fate::NoCarrier
+        } else if forgot || no_carrier {
             Fate::Unresolved {
                 by_own_host: asks == from,
             }

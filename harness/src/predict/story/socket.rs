@@ -7,7 +7,7 @@ use super::line::Kind;
 use super::process::{Failure, Outgoing, Sock};
 use super::{RTT, World};
 use crate::predict::acks::Acks;
-use crate::predict::facts::{Facts, Fall, Fate, InFlight};
+use crate::predict::facts::{Facts, Fall, Fate, InFlight, NOTICED_WITHIN};
 use crate::predict::rtt::Rounds;
 use crate::predict::rule::RuleId;
 use crate::predict::span::{Span, Spans};
@@ -116,6 +116,18 @@ impl<'a> World<'a> {
         in_flight: InFlight,
         several: bool,
     ) -> Facts {
+        // Noticed by now?
+        let fate = match (fate, self.no_carrier) {
+            (Fate::NoCarrier, _) if self.kernel.notices_carrier() => {
+                Fate::Unresolved { by_own_host: true }
+            }
+            (Fate::NoCarrier, Some(since))
+                if in_flight == InFlight::After && self.now > since.latest + NOTICED_WITHIN =>
+            {
+                Fate::Unresolved { by_own_host: true }
+            }
+            _ => fate,
+        };
         Facts {
             kernel: self.kernel,
             sysctls: Sysctls::of(self.case, &lane.host, self.kernel),
