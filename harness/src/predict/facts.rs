@@ -550,10 +550,16 @@ impl Facts {
             }
             Fate::Lost | Fate::Unanswered | Fate::OwnQdisc => Some(silence),
             Fate::NoCarrier => {
-                let fall = self.connect_unresolved(silence, None);
-                let late = Span::new(Duration::ZERO, NOTICED_WITHIN);
+                // Noticed after the SYN had left: it is the next one that asks.
+                let next = silence.attempts.first().and_then(Spans::hull);
+                let asks = |facts: &Facts| Some(facts.connect_unresolved(silence.clone(), None));
+                let fall = asks(self)?;
+                let later = next.and_then(|next| {
+                    let since = Span::new(next.earliest, next.earliest);
+                    Some(self.armed(next, asks)?.dead.map(|span| span.plus(since)))
+                });
                 Some(Fall {
-                    dead: fall.dead.map(|span| span.plus(late)),
+                    dead: fall.dead.and(later.unwrap_or_default()),
                     ..fall
                 })
             }
