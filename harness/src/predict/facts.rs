@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::connect::Calling;
+use super::entry::Entries;
 use super::errno;
 use super::kernel::KernelFacts;
 use super::neighbour;
@@ -12,7 +13,7 @@ use super::rtt::Round;
 use super::rule::RuleId;
 use super::span::{Span, Spans};
 use super::sysctls::Sysctls;
-use super::unresolved::{self, Asks, First};
+use super::unresolved::{self, Aging, Asks, First};
 use super::words;
 use crate::scenario::case::{Detector, Family, RejectWith};
 
@@ -88,6 +89,23 @@ pub enum InFlight {
 pub(super) const WHETHER_IT_FAILS: &str = "whether the neighbour entry fails before TCP gives up depends on \
     its random reachable time (neigh_rand_reach_time())";
 
+/// Somebody who else answers in the neighbour's place.
+const WHETHER_SOMEBODY_ANSWERS: &str = "whether the new owner of the address is asked before TCP \
+    gives up depends on the entry's random reachable time (neigh_rand_reach_time())";
+
+/// A neighbour that answers no more, and the entry of who sends to it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Neighbour {
+    /// What is known of it, before the data.
+    pub entry: Entries,
+    /// The sender itself has it; else a router.
+    pub by_own_host: bool,
+    /// Since when it answers no more, in the story.
+    pub dies: Duration,
+    /// Since when somebody else answers in its place.
+    pub replaced: Option<Duration>,
+}
+
 /// All that decides how long data goes unacknowledged.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Facts {
@@ -114,6 +132,10 @@ pub struct Facts {
     /// How long a packet takes to who answers it by an ICMP error, and the
     /// error back.
     pub icmp: (Duration, Duration),
+    /// The neighbour that may have died, and its entry, if that is known.
+    pub neighbour: Option<Neighbour>,
+    /// When the data is written, in the story.
+    pub sent: Duration,
 }
 
 /// An end that comes by itself, counted from the write (or the connect()).
@@ -207,6 +229,7 @@ impl Facts {
         each.filter_map(|(late, phase)| {
             let mut facts = self.clone();
             facts.kernel.phase = phase;
+            facts.sent = at.earliest + late;
             Some(ends(&facts)?.later(late))
         })
         .reduce(Fall::or)
@@ -338,17 +361,104 @@ impl Facts {
     }
 
     /// Silence at first. Once the neighbour entry has failed, every try waits
-    /// for an address in vain and draws a host unreachable.
+    /// for an address in vain and draws a host unreachable; or somebody else
+    /// answers, who knows no such connection.
     fn gone(&self) -> Fall {
         let silent = self.flies(Attempt::Lost, false, errno::TIMED_OUT);
-        let fails = neighbour::confirmed_entry_fails(self.called);
-        match silent.dead.hull() {
-            Some(end) if end.latest < fails.earliest => silent,
-            Some(end) if end.earliest > fails.latest => self.gone_for_long(silent, end),
-            _ => Fall {
-                open: Some(WHETHER_IT_FAILS.into()),
+        let Some(end) = silent.dead.hull() else {
+            return silent;
+        };
+        let latest = neighbour::confirmed_entry_fails(self.called).latest;
+        let cannot_tell = |why: &str, fall: Fall| Fall {
+            open: Some(why.into()),
+            ..fall
+        };
+        let replaced = self.neighbour.as_ref().and_then(|n| n.replaced);
+        if end.earliest > latest && replaced.is_none() {
+            return self.gone_for_long(silent, end);
+        }
+        let Some(neighbour) = &self.neighbour else {
+            return cannot_tell(WHETHER_IT_FAILS, silent);
+        };
+        let asks = self.asks(neighbour.by_own_host);
+        let aging = Aging {
+            entry: &neighbour.entry,
+            sent: self.sent,
+            alive: neighbour.dies.saturating_sub(self.sent),
+            replaced: replaced.map(|at| at.saturating_sub(self.sent)),
+        };
+        let flight = self.flight(Attempt::Lost, false);
+        let (wheel, phase) = (self.kernel.wheel(), self.kernel.phase);
+        let ends = unresolved::aged(&flight, (asks, self.family), aging, wheel, phase);
+        let hosts = &ends.unreachable;
+        if ends.vague || (replaced.is_some() && !self.icmp.0.is_zero()) {
+            let why = "whether the new owner of the address answers what waits for it";
+            return cannot_tell(why, silent);
+        }
+        match (
+            ends.timed_out.is_empty(),
+            hosts.is_empty(),
+            ends.reset.is_empty(),
+        ) {
+            (false, true, true) => Fall {
+                dead: ends.timed_out,
                 ..silent
             },
+            (true, false, true) => self.unreachable_at(silent, ends.unreachable),
+            (true, true, false) => self.reset_at(silent, ends.reset),
+            (_, _, true) => {
+                let dead = ends.timed_out.and(ends.unreachable);
+                cannot_tell(WHETHER_IT_FAILS, Fall { dead, ..silent })
+            }
+            (_, _, false) => {
+                let dead = ends.timed_out.and(ends.unreachable).and(ends.reset);
+                cannot_tell(WHETHER_SOMEBODY_ANSWERS, Fall { dead, ..silent })
+            }
+        }
+    }
+
+    fn unreachable_at(&self, silent: Fall, dead: Spans) -> Fall {
+        let errno = "EHOSTUNREACH";
+        Fall {
+            dead,
+            because: format!(
+                "{}; the neighbour entry is stale and fails 8.2 s after the first packet that \
+                 meets it so, and the host unreachable that a later try draws is kept",
+                words::flight(&self.flight(Attempt::Lost, false), errno, self.kernel.hz),
+            ),
+            errno,
+            rules: [
+                silent.rules.clone(),
+                vec![RuleId::Neighbour, RuleId::SoftError],
+            ]
+            .concat(),
+            ..silent
+        }
+    }
+
+    fn reset_at(&self, silent: Fall, dead: Spans) -> Fall {
+        Fall {
+            dead,
+            because: "the neighbour entry fails 8.2 s after the first packet that meets it stale; \
+                      the next try asks everybody, and the new owner of the address answers it by \
+                      an RST: it knows no such connection"
+                .into(),
+            errno: "ECONNRESET",
+            rules: [vec![RuleId::Reset, RuleId::Neighbour], silent.rules.clone()].concat(),
+            ..silent
+        }
+    }
+
+    fn asks(&self, by_own_host: bool) -> Asks {
+        if by_own_host {
+            Asks::OwnHost {
+                resends: self.kernel.resends_when_freed(),
+            }
+        } else {
+            Asks::Router {
+                there: self.icmp.0,
+                back: self.icmp.1,
+            }
         }
     }
 
@@ -489,16 +599,7 @@ impl Facts {
             InFlight::After => First::Waits,
             InFlight::Before => First::Gone(self.changed),
         };
-        let asks = if by_own_host {
-            Asks::OwnHost {
-                resends: self.kernel.resends_when_freed(),
-            }
-        } else {
-            Asks::Router {
-                there: self.icmp.0,
-                back: self.icmp.1,
-            }
-        };
+        let asks = self.asks(by_own_host);
         let flight = self.flight(Attempt::Lost, stuck);
         let ends = unresolved::ends(&flight, (asks, self.family), first, wheel, phase);
         match (ends.timed_out.is_empty(), ends.unreachable.is_empty()) {

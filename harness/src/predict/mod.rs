@@ -8,6 +8,7 @@
 
 pub mod acks;
 pub mod connect;
+pub mod entry;
 pub mod errno;
 pub mod facts;
 pub mod keepalive;

@@ -16,6 +16,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::entry::{self, Ages, Entries, Fails};
 use super::neighbour;
 use super::retransmit::{Flight, THIN_LINEAR};
 use super::span::{Span, Spans};
@@ -32,6 +33,10 @@ pub struct Ends {
     pub timed_out: Spans,
     /// With host unreachable.
     pub unreachable: Spans,
+    /// With an RST of who answers in the neighbour's place.
+    pub reset: Spans,
+    /// Whether it waits for an address when somebody comes who answers.
+    pub vague: bool,
 }
 
 /// What became of the first packet.
@@ -99,6 +104,90 @@ pub fn ends(
     Ends {
         timed_out: Spans::of_ticks(&ends.0, wheel, phase),
         unreachable: within_a_round(Spans::of_ticks(&ends.1, wheel, phase)),
+        ..Ends::default()
+    }
+}
+
+/// A neighbour that answers no more, and its entry.
+#[derive(Debug, Clone, Copy)]
+pub struct Aging<'a> {
+    /// What is known of it before the first packet.
+    pub entry: &'a Entries,
+    /// When that leaves.
+    pub sent: Duration,
+    /// How long after that the neighbour still answers.
+    pub alive: Duration,
+    /// How long after that somebody else answers everybody's questions.
+    pub replaced: Option<Duration>,
+}
+
+/// Data for a neighbour that has died: it is lost in silence until the entry has
+/// failed. When that is depends on when the entry goes stale, which is chance;
+/// but all that matters is which try is the first after it.
+pub fn aged(
+    flight: &Flight,
+    (asks, family): (Asks, Family),
+    aging: Aging<'_>,
+    wheel: Wheel,
+    phase: Phase,
+) -> Ends {
+    let (mut timed_out, mut unreachable, mut reset) = (Vec::new(), Vec::new(), Vec::new());
+    let mut vague = false;
+    for began in wheel.beginnings(wheel.ticks(flight.rto_max), phase) {
+        let alive = began + wheel.ticks(aging.alive);
+        let answers = aging.replaced.map(|after| began + wheel.ticks(after));
+        let rtos = flight.rtos(wheel);
+        for (rto, probe) in rtos.flat_map(|rto| flight.probes(wheel, rto)) {
+            let mut ages = aging.entry.age(began, aging.sent, wheel);
+            let mut again = false;
+            while let Some(one) = ages.pop() {
+                let first = match one {
+                    Ages::Fails(end) if end.at <= began => First::Waits,
+                    _ => First::Gone(Duration::ZERO),
+                };
+                let mut sender = Sender::new(flight, asks, first, wheel, (began, rto, probe));
+                sender.reverts = family == Family::Ipv4;
+                sender.answers = answers;
+                if first != First::Waits {
+                    sender.ages = one;
+                    sender.leaves();
+                } else if answers.is_some_and(|at| began >= at) {
+                    sender.answered = true;
+                }
+                sender.goes_on();
+                vague |= sender.vague;
+                if let (Some(used), Ages::Stale(_, most)) = (sender.used, one) {
+                    if used < most {
+                        ages.push(Ages::Stale(used + 1, most));
+                    }
+                    let until = entry::delayed_until(wheel, used);
+                    if until <= alive {
+                        // It answers when it is asked.
+                        if !std::mem::replace(&mut again, true) {
+                            ages.push(entry::goes_stale(wheel, (until, alive.max(until))));
+                        }
+                        continue;
+                    }
+                }
+                let ends = match (sender.answered, sender.kept) {
+                    (true, _) => &mut reset,
+                    (false, true) => &mut unreachable,
+                    (false, false) => &mut timed_out,
+                };
+                ends.push((began, sender.now));
+            }
+        }
+    }
+    let of = |ticks: &mut Vec<(Jiffies, Jiffies)>| {
+        ticks.sort_unstable();
+        ticks.dedup();
+        Spans::of_ticks(ticks, wheel, phase)
+    };
+    Ends {
+        timed_out: of(&mut timed_out),
+        unreachable: within_a_round(of(&mut unreachable)),
+        reset: of(&mut reset),
+        vague,
     }
 }
 
@@ -148,8 +237,16 @@ struct Sender<'a> {
     /// How far away they do.
     there: u64,
     back: u64,
-    /// What leaves before then is lost.
-    forgotten: Jiffies,
+    /// What leaves before the entry fails is lost.
+    ages: Ages,
+    /// The entry was stale, and this is when it was used.
+    used: Option<Jiffies>,
+    /// From when on somebody else answers.
+    answers: Option<Jiffies>,
+    /// Somebody else has: by an RST.
+    answered: bool,
+    /// See [`Ends::vague`].
+    vague: bool,
     /// An error is in sk_err_soft.
     kept: bool,
     /// An error takes back one back-off.
@@ -197,10 +294,18 @@ impl<'a> Sender<'a> {
             rounds: VecDeque::new(),
             there,
             back,
-            forgotten: match first {
-                First::Waits => began,
-                First::Gone(after) => began + wheel.ticks(after),
+            ages: {
+                let at = match first {
+                    First::Waits => began,
+                    First::Gone(after) => began + wheel.ticks(after),
+                };
+                // Not by a timer: what leaves in the same tick waits.
+                Ages::Fails(Fails { asked: at, at })
             },
+            used: None,
+            answers: None,
+            answered: false,
+            vague: false,
             kept: false,
             reverts: true,
             throttled: false,
@@ -214,6 +319,10 @@ impl<'a> Sender<'a> {
     /// A packet that leaves now waits for the address.
     fn waits(&mut self) {
         let comes = self.now + self.there;
+        if let Some(answers) = self.answers {
+            self.answered = comes >= answers;
+            self.vague |= !self.answered && neighbour::fails(self.wheel, comes) >= answers;
+        }
         match self.rounds.back_mut() {
             Some(round) if comes <= round.until => round.packets += 1,
             _ => self.rounds.push_back(Waiting {
@@ -248,10 +357,7 @@ impl<'a> Sender<'a> {
         }
         self.throttled = false;
         self.sent = self.now;
-        if self.now < self.forgotten {
-            return;
-        }
-        self.waits();
+        self.leaves();
     }
 
     fn arm(&mut self, rto: u64, arms: Arms) {
@@ -274,9 +380,35 @@ impl<'a> Sender<'a> {
         if fails != self.expires {
             return fails < self.expires;
         }
+        self.is_after(round.asked, round.until)
+    }
+
+    /// Whether the timer comes after a neighbour's that is due with the same tick.
+    fn is_after(&self, asked: Jiffies, until: Jiffies) -> bool {
         let (armed, granule) = self.armed;
-        let neighbours = self.wheel.granule(round.until - round.asked);
-        granule < neighbours || (granule == neighbours && armed < round.asked)
+        let neighbours = self.wheel.granule(until - asked);
+        granule < neighbours || (granule == neighbours && armed < asked)
+    }
+
+    /// A packet leaves, and waits only if the entry has failed.
+    fn leaves(&mut self) {
+        let comes = self.now + self.there;
+        match self.ages {
+            Ages::Stale(since, _) if comes >= since => {
+                self.used = Some(self.now);
+                self.ages = Ages::Fails(entry::fails(self.wheel, comes));
+            }
+            Ages::Stale(..) => {}
+            Ages::Fails(end) if comes < end.at => {}
+            // Its own host's timers, both of this tick.
+            Ages::Fails(end)
+                if comes == end.at
+                    && end.asked < end.at
+                    && self.asks.by_own_host()
+                    && self.expires == self.now
+                    && !self.is_after(end.asked, end.at) => {}
+            Ages::Fails(_) => self.waits(),
+        }
     }
 
     /// tcp_retransmit_timer(). Whether the connection is over.
@@ -289,6 +421,9 @@ impl<'a> Sender<'a> {
         self.first.get_or_insert(stamp);
         self.tries += 1;
         self.send();
+        if self.answered {
+            return true;
+        }
         if !(self.flight.thin_linear && self.tries <= THIN_LINEAR) {
             self.backoff += 1;
         }
@@ -298,6 +433,9 @@ impl<'a> Sender<'a> {
 
     /// Until the connection is over: `now` says when, `kept` with what.
     fn goes_on(&mut self) {
+        if self.answered {
+            return;
+        }
         loop {
             let round = self.rounds.front();
             if round.is_some_and(|round| self.fails_before_it_expires(round))
@@ -337,6 +475,9 @@ impl<'a> Sender<'a> {
         // one count.
         if !self.flight.several {
             self.send();
+        }
+        if self.answered {
+            return true;
         }
         self.arm(self.base, Arms::Timer);
         false

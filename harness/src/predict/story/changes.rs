@@ -5,9 +5,8 @@ use std::time::Duration;
 use super::World;
 use super::line::Kind;
 use super::process::Outgoing;
-use super::socket::{ASKED, ENTRIES_FAIL, SEGMENT};
+use super::socket::{ASKED, SEGMENT};
 use crate::predict::facts::{Fate, InFlight};
-use crate::predict::neighbour;
 use crate::predict::span::{Span, Spans};
 use crate::scenario::case::NodeKind;
 
@@ -23,6 +22,7 @@ impl World<'_> {
                 continue;
             }
             self.note_trip(sock, change)?;
+            self.note_neighbour(sock, change)?;
             self.note_probes(sock, change)?;
             let filling = |since: Span| change.earliest < since.latest + FILLING;
             if self.socks[sock].closed.is_some_and(filling) {
@@ -51,9 +51,11 @@ impl World<'_> {
                 // Even a filter that was about to let it through; or does so
                 // after some packets.
                 let through = self.first_through(sock, &outgoing, change.latest)?;
+                let anew = self.anew.get(to) == Some(&change.earliest);
                 let fall = match &outgoing.fall {
-                    Some(fall) if fails(fate) && !fails(outgoing.fate) => {
-                        // Neighbour entries fail, too, from now on.
+                    Some(fall) if fails(fate) && (anew || !fails(outgoing.fate)) => {
+                        // Neighbour entries fail, too, from now on; or somebody
+                        // else answers.
                         let several = outgoing.bytes > SEGMENT;
                         let facts = self.facts_for(sock, fate, InFlight::Before, several);
                         self.fall_of(sock, &facts, outgoing.sent)
@@ -69,10 +71,11 @@ impl World<'_> {
                 });
                 continue;
             }
-            self.check_reverts(&outgoing, change)?;
+            let fails = self.entry_fails(sock, outgoing.sent.earliest);
+            self.check_reverts(&outgoing, fails, change)?;
             let changed = match fate {
                 Fate::Arrives | Fate::Reset => Outgoing {
-                    through: through(&outgoing, change),
+                    through: through(&outgoing, fails, change),
                     ..outgoing
                 },
                 _ if change.earliest <= outgoing.since.latest + Duration::from_millis(200)
@@ -102,10 +105,14 @@ impl World<'_> {
     /// A router whose neighbour entry fails meanwhile answers with ICMP errors,
     /// and each takes back one back-off (RFC 6069): when the next try is due
     /// depends on how the router's requests and the tries fall together.
-    fn check_reverts(&self, outgoing: &Outgoing, change: Span) -> Result<(), String> {
+    fn check_reverts(
+        &self,
+        outgoing: &Outgoing,
+        fails: Duration,
+        change: Span,
+    ) -> Result<(), String> {
         let nodes = &self.case.network.nodes;
         let routed = nodes.iter().any(|n| n.kind == NodeKind::Router);
-        let fails = neighbour::confirmed_entry_fails(false).earliest;
         if routed && outgoing.fate == Fate::Gone && change.latest > outgoing.since.latest + fails {
             return Err(
                 "the path comes back after a router's neighbour entry may have failed: its ICMP \
@@ -118,7 +125,7 @@ impl World<'_> {
 }
 
 /// The first try after a change, if TCP does not give up before.
-fn through(outgoing: &Outgoing, change: Span) -> Option<Span> {
+fn through(outgoing: &Outgoing, fails: Duration, change: Span) -> Option<Span> {
     let tries: Vec<Span> = outgoing
         .fall
         .iter()
@@ -128,7 +135,7 @@ fn through(outgoing: &Outgoing, change: Span) -> Option<Span> {
         .collect();
     // A try that waits for a neighbour's address goes on once it is known.
     let waits = matches!(outgoing.fate, Fate::Gone | Fate::Unheard)
-        && change.latest > outgoing.since.earliest + ENTRIES_FAIL
+        && change.latest > outgoing.since.earliest + fails
         && tries
             .iter()
             .any(|t| t.earliest <= change.latest && t.latest + ASKED >= change.earliest);

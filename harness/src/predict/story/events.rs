@@ -36,6 +36,9 @@ impl<'a> World<'a> {
                 mark,
             } => {
                 self.paths.power_on(host, same_mac);
+                if !same_mac {
+                    self.anew.insert(host, self.now);
+                }
                 self.router_is_back(host, mark)?;
                 // It was built while it was silent; its servers listen already.
                 self.network_changed(now)?;
@@ -121,6 +124,9 @@ impl<'a> World<'a> {
                 from, announced, ..
             } => {
                 self.can_follow_move(from, *announced)?;
+                if !announced {
+                    self.anew.insert(from, now.earliest);
+                }
                 self.paths.add(&event.name, &event.happening);
                 self.network_changed(now)?;
             }

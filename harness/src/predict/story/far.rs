@@ -112,6 +112,7 @@ impl World<'_> {
     }
 
     fn leaves(&mut self, from: usize, what: What, at: Span) -> Result<(), String> {
+        self.uses_neighbours(from, at);
         let acks = self.socks[from].got;
         let packet = Packet {
             from,
@@ -331,6 +332,7 @@ impl World<'_> {
         let Some(flying) = outgoing.flying.filter(|f| f.number <= upto) else {
             return Ok(());
         };
+        self.acknowledged_by(sock);
         let took = |at: Duration, sent: Duration| at.saturating_sub(sent);
         let least = took(at.earliest, outgoing.sent.earliest);
         let most = took(at.latest, outgoing.sent.latest);

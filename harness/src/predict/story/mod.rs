@@ -9,6 +9,7 @@ mod again;
 mod ages;
 mod calls;
 mod changes;
+mod entries;
 mod events;
 mod far;
 mod filters;
@@ -108,6 +109,8 @@ struct World<'a> {
     /// Connections that wait for accept(), by host and port of a listener.
     backlog: BTreeMap<(&'a str, u16), VecDeque<usize>>,
     paths: Paths<'a>,
+    /// Hosts in whose place somebody else answers, and since when.
+    anew: BTreeMap<&'a str, Duration>,
     marks: BTreeMap<String, Span>,
     later: Vec<(Duration, Later<'a>)>,
     /// The last loss of a carrier.
@@ -143,6 +146,7 @@ pub(super) fn tell(
         socks: Vec::new(),
         backlog: BTreeMap::new(),
         paths: Paths::new(case),
+        anew: BTreeMap::new(),
         marks: BTreeMap::new(),
         later: Vec::new(),
         no_carrier: None,

@@ -243,17 +243,6 @@ impl World<'_> {
         Ok(())
     }
 
-    /// Data goes to an old owner's MAC until the entry has aged.
-    pub(super) fn ages_meanwhile(&self, sock: usize, end: Option<Duration>) -> Result<(), String> {
-        let s = &self.socks[sock];
-        let to = self.socks[s.peer].host;
-        let ages = s.since.earliest + neighbour::confirmed_entry_fails(false).earliest;
-        if self.paths.moved_in_silence(to) && end.is_none_or(|end| end >= ages) {
-            return Err(AGES.into());
-        }
-        Ok(())
-    }
-
     /// Why nobody noticed, where a router's memory is the reason.
     pub(super) fn memory_is_quiet(&self) -> Option<String> {
         let memory = self.paths.memory.as_ref()?;

@@ -313,7 +313,7 @@ impl<'a> Paths<'a> {
 
     /// What becomes of a packet on its way from the first node of a path to the
     /// next one that has an address, by the cables alone.
-    fn leg(&self, from: &str, to: &str, path: &[&'a str]) -> Option<Fate> {
+    pub fn leg(&self, from: &str, to: &str, path: &[&'a str]) -> Option<Fate> {
         let asks = path[0];
         let of = self.next_to_ask(&path[1..]);
         let end = path.iter().position(|node| *node == of).unwrap_or(0);
@@ -355,6 +355,15 @@ impl<'a> Paths<'a> {
         path.iter().find(has).copied().unwrap_or_default()
     }
 
+    /// Whether anybody between them knows the next one.
+    pub fn have_met(&self, from: &str, to: &str) -> bool {
+        let mut asking = self.path(from, to).unwrap_or_default();
+        asking.retain(|node| self.kind_of(node) != Some(NodeKind::Switch));
+        let known = |pair: &[&'a str]| self.met.contains(&(pair[0], pair[1]));
+        let again = |node: &&str| self.restarted.contains(node);
+        asking.windows(2).any(known) && !asking.iter().any(again)
+    }
+
     /// Packets have passed both ways: everybody between them knows the next one.
     pub fn meet(&mut self, from: &str, to: &str) {
         let Some(path) = self.path(from, to) else {
@@ -384,11 +393,6 @@ impl<'a> Paths<'a> {
             (true, _) => Ok(Fate::Reset),
             (false, _) => Ok(Fate::Gone),
         }
-    }
-
-    /// Whether the host's address has moved and nobody said so.
-    pub fn moved_in_silence(&self, host: &str) -> bool {
-        self.moved.get(host) == Some(&false)
     }
 
     /// What the sender's own routes, addresses and interfaces do.

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::entries::Hops;
 use super::heart::{Heart, Signs};
 use crate::predict::acks::Acks;
 use crate::predict::facts::{Fall, Fate};
@@ -280,6 +281,8 @@ pub(super) struct Sock<'a> {
     pub trips: Vec<(Span, Duration)>,
     /// When it first sent something to a neighbour whose answers are lost.
     pub into_silence: Option<Duration>,
+    /// The neighbour entries on its way.
+    pub hops: Hops,
 }
 
 /// An error on a socket.

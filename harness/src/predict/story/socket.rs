@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::entries::Hops;
 use super::heart::Signs;
 use super::line::Kind;
 use super::process::{Failure, Outgoing, Sock};
@@ -38,6 +39,7 @@ impl<'a> World<'a> {
             .path(self.processes[p].host, to)
             .map_or(0, |path| path.len());
         let (_, asked) = self.paths.asking(self.processes[p].host, to, end)?;
+        let fresh = !self.paths.have_met(self.processes[p].host, to);
         self.paths.meet(self.processes[p].host, to);
         let process = &self.processes[p];
         let lane = process.lane;
@@ -84,8 +86,10 @@ impl<'a> World<'a> {
                 fin_waits: false,
                 trips: Vec::new(),
                 into_silence: None,
+                hops: Hops::default(),
             });
         }
+        self.knows_neighbours(client, fresh, at);
         self.gets_heart(client, true, at);
         let name = self.name(p, name);
         self.processes[p].open.push((name, client));
@@ -140,6 +144,8 @@ impl<'a> World<'a> {
             several,
             rtt: RTT,
             icmp: (Duration::ZERO, Duration::ZERO),
+            neighbour: None,
+            sent: Duration::ZERO,
         }
     }
 
@@ -159,6 +165,7 @@ impl<'a> World<'a> {
                 .paths
                 .to_its_end(from, to, Kind::Data)
                 .unwrap_or_default(),
+            neighbour: self.neighbour_of(sock),
             ..self.facts_of(s.lane, fate, in_flight, several)
         }
     }
@@ -236,8 +243,6 @@ impl<'a> World<'a> {
         if bytes > SEGMENT && self.paths.is_counted(from, to, Kind::Data) {
             return Err("which of several segments a filter takes that takes only so many".into());
         }
-        let dead = fall.as_ref().and_then(|f| f.dead.hull());
-        self.ages_meanwhile(sock, dead.map(|dead| dead.plus(at).latest))?;
         self.paths.spend(from, to, Kind::Data);
         let outgoing = Outgoing {
             bytes,
@@ -330,6 +335,7 @@ impl<'a> World<'a> {
             return self.outstanding(sock, bytes, at, Fate::Lost, false);
         }
         if !self.is_far(sock)? {
+            self.exchanges(sock, at, answered);
             self.router_hears(self.socks[sock].host, at)?;
             let (rto, srtt) = self.estimate(peer);
             self.socks[peer].acks.hears(at.earliest, rto, srtt);

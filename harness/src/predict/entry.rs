@@ -1,0 +1,280 @@
+//! The neighbour entry of who sends into the last cable: what is known of its age.
+//!
+//! net/core/neighbour.c: an entry is trusted (NUD_REACHABLE) until nothing has
+//! confirmed it for a time that is chance, 15 to 45 s (neigh_rand_reach_time()).
+//! Then it is stale, and the first packet starts a delay of 5 s (NUD_DELAY,
+//! __neigh_event_send()), after which the neighbour is asked, alone, three times
+//! a second apart (NUD_PROBE); nobody answering, it has failed 8.2 s after that
+//! packet. Until then packets leave for the old address, and nothing that
+//! happens to them is reported; the first packet after it asks everybody.
+//!
+//! What confirms: the answer to a question, and TCP, by the first packet that it
+//! sends after an acknowledgment, the handshake's too (sk_dst_confirm(),
+//! sock_confirm_neigh()). That packet is marked, and the mark outlives a veth
+//! pair (skb_scrub_packet()): so a router that is a namespace of the same kernel
+//! takes it for a confirmation, too, as no router behind a real cable does.
+
+use std::time::Duration;
+
+use super::span::Span;
+use super::wheel::{Arms, Jiffies, Wheel};
+
+/// base_reachable_time / 2 and its one and a half fold.
+const TRUST: (Duration, Duration) = (Duration::from_secs(15), Duration::from_secs(45));
+/// delay_first_probe_time.
+const DELAY: Duration = Duration::from_secs(5);
+const RETRANS: Duration = Duration::from_secs(1);
+const QUESTIONS: u32 = 3;
+/// More possibilities are as good as none.
+const MOST: usize = 8;
+/// An entry delayed within so many ticks is tried in each.
+const MOST_TICKS: u64 = 64;
+
+/// What an entry may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Entry {
+    /// Trusted, and confirmed last within this time.
+    Trusted(Span),
+    /// Used when it was stale, and confirmed since then, perhaps.
+    Delayed {
+        since: Span,
+        confirmed: Option<Span>,
+    },
+}
+
+/// All that it may be, at times of the story.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entries {
+    may_be: Vec<Entry>,
+    /// TCP confirms it by its next packet.
+    pending: bool,
+    /// The neighbour answers no more.
+    dead: bool,
+}
+
+/// When an entry goes stale, or fails, of a neighbour that answers no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ages {
+    /// The first packet within or after this time starts the delay: from the
+    /// earliest moment of going stale until the latest.
+    Stale(Jiffies, Jiffies),
+    /// It fails then.
+    Fails(Fails),
+}
+
+/// An entry's end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fails {
+    /// The last question.
+    pub asked: Jiffies,
+    /// The end.
+    pub at: Jiffies,
+}
+
+/// When the neighbour is asked whose stale entry is used at `used`.
+pub fn delayed_until(wheel: Wheel, used: Jiffies) -> Jiffies {
+    wheel.fires(used, wheel.ticks(DELAY), Arms::Anyone)
+}
+
+/// The end of an entry that was used when it was stale.
+pub fn fails(wheel: Wheel, used: Jiffies) -> Fails {
+    let retrans = wheel.ticks(RETRANS);
+    let next = |at| wheel.fires(at, retrans, Arms::Timer);
+    let first = delayed_until(wheel, used);
+    let asked = (1..QUESTIONS).fold(first, |at, _| next(at));
+    Fails {
+        asked,
+        at: next(asked),
+    }
+}
+
+/// How much later than its time a timer of this length fires at most.
+fn late(wheel: Wheel, after: Duration) -> Duration {
+    wheel.span(wheel.granule(wheel.ticks(after)))
+}
+
+/// When an entry goes stale that was confirmed last between these moments.
+pub fn goes_stale(wheel: Wheel, (first, last): (Jiffies, Jiffies)) -> Ages {
+    let most = wheel.ticks(TRUST.1);
+    Ages::Stale(
+        first + wheel.ticks(TRUST.0),
+        last + most + wheel.granule(most),
+    )
+}
+
+impl Entries {
+    /// Of who asked, and was answered.
+    pub fn answered(at: Span) -> Self {
+        Entries {
+            may_be: vec![Entry::Trusted(at)],
+            pending: false,
+            dead: false,
+        }
+    }
+
+    /// Of who was asked, learnt the asker's address by it (NUD_STALE) and
+    /// answered a packet.
+    pub fn learnt(at: Span) -> Self {
+        let confirmed = None;
+        let since = at;
+        Entries {
+            may_be: vec![Entry::Delayed { since, confirmed }],
+            ..Entries::answered(at)
+        }
+    }
+
+    /// Something was acknowledged.
+    pub fn acknowledged(&mut self) {
+        self.pending = true;
+    }
+
+    /// A packet leaves. Whether that can still be followed.
+    pub fn used(&mut self, at: Span, wheel: Wheel) -> bool {
+        let confirms = std::mem::take(&mut self.pending).then_some(at);
+        self.settle(at, wheel);
+        let mut all = Vec::new();
+        for entry in self.may_be.drain(..) {
+            let Entry::Trusted(since) = entry else {
+                all.push(entry.confirmed(confirms));
+                continue;
+            };
+            let latest = since.latest + TRUST.1 + late(wheel, TRUST.1);
+            if at.earliest <= latest {
+                all.push(entry.confirmed(confirms));
+            }
+            if at.latest >= since.earliest + TRUST.0 {
+                all.push(Entry::Delayed {
+                    since: at,
+                    confirmed: confirms,
+                });
+            }
+        }
+        all.dedup();
+        self.may_be = all;
+        self.may_be.len() <= MOST
+    }
+
+    /// What delays are over by then, while the neighbour answers.
+    fn settle(&mut self, at: Span, wheel: Wheel) {
+        if self.dead {
+            return;
+        }
+        let mut all = Vec::new();
+        for entry in self.may_be.drain(..) {
+            let Entry::Delayed { since, confirmed } = entry else {
+                all.push(entry);
+                continue;
+            };
+            let late = late(wheel, DELAY);
+            let end = Span::new(since.earliest + DELAY, since.latest + DELAY + late);
+            if end.latest >= at.earliest {
+                all.push(entry);
+            }
+            if end.earliest <= at.latest {
+                // It is asked, and answers at once; or need not be asked.
+                all.push(Entry::Trusted(match confirmed {
+                    Some(at) if at.earliest > since.latest + late => at,
+                    Some(at) if at.latest > since.earliest => {
+                        Span::new(at.earliest, end.latest)
+                    }
+                    _ => end,
+                }));
+            }
+        }
+        all.dedup();
+        self.may_be = all;
+    }
+
+    /// Packets may have used it within this time.
+    pub fn may_be_used(&mut self, at: Span) {
+        self.may_be.push(Entry::Delayed {
+            since: at,
+            confirmed: None,
+        });
+        if self.pending {
+            self.may_be.push(Entry::Trusted(at));
+        }
+    }
+
+    /// The neighbour answers no more, or does again.
+    pub fn answers(&mut self, yes: bool, at: Span, wheel: Wheel) {
+        if yes && self.dead {
+            // Perhaps it was asked meanwhile, or has failed.
+            self.dead = false;
+            let since = Span::new(Duration::ZERO, at.latest);
+            self.may_be.push(Entry::Delayed {
+                since,
+                confirmed: None,
+            });
+        } else if !yes && !self.dead {
+            self.settle(at, wheel);
+            self.dead = true;
+        }
+    }
+
+    /// How it may age from a packet on that leaves at `began`, `sent` of the story.
+    pub fn age(&self, began: Jiffies, sent: Duration, wheel: Wheel) -> Vec<Ages> {
+        let ticks = |span: Span| {
+            let (ago, since) = (sent.saturating_sub(span.earliest), span.earliest);
+            let first = began + wheel.whole_ticks(since.saturating_sub(sent)) - wheel.ticks(ago);
+            let (ago, since) = (sent.saturating_sub(span.latest), span.latest);
+            let last = began + wheel.ticks(since.saturating_sub(sent)) - wheel.whole_ticks(ago);
+            (first, last)
+        };
+        let mut all = Vec::new();
+        for entry in &self.may_be {
+            match *entry {
+                Entry::Trusted(since) => match goes_stale(wheel, ticks(since)) {
+                    Ages::Stale(least, most) if self.pending => {
+                        if least <= began {
+                            all.push(Ages::Stale(least, began));
+                        }
+                        if most > began {
+                            all.push(goes_stale(wheel, (began, began)));
+                        }
+                    }
+                    ages => all.push(ages),
+                },
+                Entry::Delayed { since, confirmed } => {
+                    let confirmed = confirmed.map(|c| ticks(c).1);
+                    let confirmed = if self.pending { Some(began) } else { confirmed };
+                    let (first, last) = ticks(since);
+                    let step = ((last - first) / MOST_TICKS).max(1);
+                    for used in (first..=last).step_by(usize::try_from(step).unwrap_or(1)) {
+                        let until = delayed_until(wheel, used);
+                        let fresh = |c: &Jiffies| c + wheel.ticks(DELAY) >= until;
+                        all.push(match confirmed.filter(fresh) {
+                            Some(c) => goes_stale(wheel, (c, c)),
+                            None => Ages::Fails(fails(wheel, used)),
+                        });
+                    }
+                }
+            }
+        }
+        all.dedup();
+        all
+    }
+
+    /// The soonest that it can have failed, counted from a packet at `sent`.
+    pub fn fails_after(&self, sent: Duration) -> Duration {
+        let all = self.may_be.iter().map(|entry| match entry {
+            Entry::Trusted(since) => (since.earliest + TRUST.0).max(sent),
+            Entry::Delayed { since, .. } => since.earliest,
+        });
+        let used = all.min().unwrap_or(sent);
+        (used + DELAY + RETRANS * QUESTIONS).saturating_sub(sent)
+    }
+}
+
+impl Entry {
+    fn confirmed(self, confirms: Option<Span>) -> Self {
+        match (self, confirms) {
+            (Entry::Trusted(_), Some(at)) => Entry::Trusted(at),
+            (Entry::Delayed { since, .. }, Some(at)) => Entry::Delayed {
+                since,
+                confirmed: Some(at),
+            },
+            (entry, None) => entry,
+        }
+    }
+}
