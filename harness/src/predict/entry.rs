@@ -71,6 +71,20 @@ pub struct Fails {
     pub at: Jiffies,
 }
 
+impl Fails {
+    /// Whether it has failed for what a timer of the same host sends now, which
+    /// was armed then and has this granule. Of two timers that are due with the
+    /// same tick wider buckets come first, and of one bucket what was put in last
+    /// (__run_timers(), hlist_add_head()).
+    pub fn is_over(self, now: Jiffies, (armed, granule): (Jiffies, u64), wheel: Wheel) -> bool {
+        if now != self.at {
+            return now > self.at;
+        }
+        let neighbours = wheel.granule(self.at - self.asked);
+        granule < neighbours || (granule == neighbours && armed < self.asked)
+    }
+}
+
 /// When the neighbour is asked whose stale entry is used at `used`.
 pub fn delayed_until(wheel: Wheel, used: Jiffies) -> Jiffies {
     wheel.fires(used, wheel.ticks(DELAY), Arms::Anyone)
@@ -128,6 +142,13 @@ impl Entries {
         self.pending = true;
     }
 
+    /// The same, and whether TCP confirms it by its next packet.
+    pub fn unconfirmed(&self) -> (Self, bool) {
+        let mut entry = self.clone();
+        let pending = std::mem::take(&mut entry.pending);
+        (entry, pending)
+    }
+
     /// A packet leaves. Whether that can still be followed.
     pub fn used(&mut self, at: Span, wheel: Wheel) -> bool {
         let confirms = std::mem::take(&mut self.pending).then_some(at);
@@ -174,9 +195,7 @@ impl Entries {
                 // It is asked, and answers at once; or need not be asked.
                 all.push(Entry::Trusted(match confirmed {
                     Some(at) if at.earliest > since.latest + late => at,
-                    Some(at) if at.latest > since.earliest => {
-                        Span::new(at.earliest, end.latest)
-                    }
+                    Some(at) if at.latest > since.earliest => Span::new(at.earliest, end.latest),
                     _ => end,
                 }));
             }

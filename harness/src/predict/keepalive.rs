@@ -10,6 +10,7 @@
 
 use std::time::Duration;
 
+use super::renewed::{Passes, Renewed};
 use super::span::{Span, Spans};
 use super::wheel::{Arms, Jiffies, Phase, Wheel};
 
@@ -70,6 +71,8 @@ pub struct Quiet {
     pub probes: Vec<(Duration, ProbeFate)>,
     /// From when on an answer takes how long, in order. Before: no time.
     pub trips: Vec<(Duration, Duration)>,
+    /// Probes are lost because the address has a new owner.
+    pub renewed: Option<Renewed>,
 }
 
 /// How it ends.
@@ -81,6 +84,8 @@ pub struct End {
     pub reset: Spans,
     /// In some phases it lives on.
     pub may_live: bool,
+    /// A probe waits for an address when its new owner comes.
+    pub vague: bool,
 }
 
 /// Nobody waits longer: 40 days.
@@ -109,10 +114,25 @@ impl Quiet {
                 .map(|s| ticks(s.earliest) + late)
                 .collect();
             for began in wheel.beginnings(longest, phase) {
-                match self.live(wheel, (began, into_tick), &received) {
-                    Fate::Dead(at) => dead.push((began, at)),
-                    Fate::Reset(at) => reset.push((began, at)),
-                    Fate::Lives => end.may_live = true,
+                let ways = self.renewed.as_ref().map(|r| r.ways(began, wheel));
+                let ways = ways.map(|ways| ways.into_iter().map(Some).collect());
+                let mut ways: Vec<_> = ways.unwrap_or_else(|| vec![None]);
+                while let Some(way) = ways.pop() {
+                    let mut passes = way.map(|way| way.begin(wheel));
+                    let went = self.live(wheel, (began, into_tick), &received, &mut passes);
+                    if let Some((way, passes)) = way.zip(passes) {
+                        let (other, discard) = way.other(passes);
+                        ways.extend(other.map(Some));
+                        if discard {
+                            continue;
+                        }
+                        end.vague |= passes.vague;
+                    }
+                    match went {
+                        Fate::Dead(at) => dead.push((began, at)),
+                        Fate::Reset(at) => reset.push((began, at)),
+                        Fate::Lives => end.may_live = true,
+                    }
                 }
             }
         }
@@ -142,6 +162,7 @@ impl Quiet {
         wheel: Wheel,
         (began, into_tick): (Jiffies, Duration),
         received: &[u64],
+        passes: &mut Option<Passes>,
     ) -> Fate {
         let idle = wheel.ticks(self.settings.idle);
         let interval = wheel.ticks(self.settings.interval);
@@ -151,6 +172,7 @@ impl Quiet {
         // Before connect() SO_KEEPALIVE only sets a flag; tcp_finish_connect()
         // arms the timer.
         let mut now = wheel.fires(began, idle, Arms::Anyone);
+        let mut armed = (began, wheel.granule(idle));
         for _ in 0..MOST_TICKS {
             if now - began > FOREVER * u64::from(wheel.hz()) {
                 break;
@@ -164,6 +186,7 @@ impl Quiet {
             }
             let elapsed = now - answered.min(now);
             if elapsed < idle {
+                armed = (now, wheel.granule(idle - elapsed));
                 now = wheel.fires(now, idle - elapsed, Arms::Timer);
                 continue;
             }
@@ -186,6 +209,9 @@ impl Quiet {
                     interval
                 }
                 ProbeFate::Lost => {
+                    if passes.as_mut().is_some_and(|p| p.leaves(now, armed)) {
+                        return Fate::Reset(now);
+                    }
                     probes_out += 1;
                     interval
                 }
@@ -200,6 +226,7 @@ impl Quiet {
                     wheel.ticks(LOCAL_DROP_RETRY)
                 }
             };
+            armed = (now, wheel.granule(wait));
             now = wheel.fires(now, wait, Arms::Timer);
         }
         Fate::Lives
@@ -254,6 +281,7 @@ mod tests {
             received: vec![Span::at(Duration::ZERO)],
             probes: vec![(Duration::from_millis(from_ms), ProbeFate::Lost)],
             trips: Vec::new(),
+            renewed: None,
         }
     }
 

@@ -19,6 +19,7 @@ pub mod neighbour;
 pub mod orphan;
 mod pages;
 pub mod persist;
+pub mod renewed;
 pub mod retransmit;
 pub mod rtt;
 pub mod rule;

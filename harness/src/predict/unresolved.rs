@@ -373,21 +373,12 @@ impl<'a> Sender<'a> {
         self.expires = self.wheel.fires(self.now, after, arms);
     }
 
-    /// Two timers that are due with the same tick: wider buckets come first, and
-    /// of one bucket what was put in last (__run_timers(), hlist_add_head()).
     fn fails_before_it_expires(&self, round: &Waiting) -> bool {
-        let fails = round.until + self.back;
-        if fails != self.expires {
-            return fails < self.expires;
-        }
-        self.is_after(round.asked, round.until)
-    }
-
-    /// Whether the timer comes after a neighbour's that is due with the same tick.
-    fn is_after(&self, asked: Jiffies, until: Jiffies) -> bool {
-        let (armed, granule) = self.armed;
-        let neighbours = self.wheel.granule(until - asked);
-        granule < neighbours || (granule == neighbours && armed < asked)
+        let end = Fails {
+            asked: round.asked + self.back,
+            at: round.until + self.back,
+        };
+        end.is_over(self.expires, self.armed, self.wheel)
     }
 
     /// A packet leaves, and waits only if the entry has failed.
@@ -402,11 +393,10 @@ impl<'a> Sender<'a> {
             Ages::Fails(end) if comes < end.at => {}
             // Its own host's timers, both of this tick.
             Ages::Fails(end)
-                if comes == end.at
+                if self.asks.by_own_host()
                     && end.asked < end.at
-                    && self.asks.by_own_host()
                     && self.expires == self.now
-                    && !self.is_after(end.asked, end.at) => {}
+                    && !end.is_over(self.now, self.armed, self.wheel) => {}
             Ages::Fails(_) => self.waits(),
         }
     }

@@ -23,6 +23,10 @@ impl World<'_> {
             }
             self.note_trip(sock, change)?;
             self.note_neighbour(sock, change)?;
+            let to = self.socks[self.socks[sock].peer].host;
+            if self.anew.get(to) == Some(&change.earliest) {
+                self.socks[sock].quiet_end = None;
+            }
             self.note_probes(sock, change)?;
             let filling = |since: Span| change.earliest < since.latest + FILLING;
             if self.socks[sock].closed.is_some_and(filling) {

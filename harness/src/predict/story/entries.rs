@@ -5,8 +5,11 @@ use std::time::Duration;
 use super::World;
 use super::line::Kind;
 use super::paths::Paths;
+use super::process::Failure;
 use crate::predict::entry::Entries;
 use crate::predict::facts::{Fate, Neighbour};
+use crate::predict::renewed::Renewed;
+use crate::predict::rule::RuleId;
 use crate::predict::span::Span;
 use crate::predict::sysctls::Sysctls;
 use crate::scenario::case::NodeKind;
@@ -158,6 +161,49 @@ impl World<'_> {
             dies: s.hops.dies.unwrap_or_default(),
             replaced: self.anew.get(to).copied(),
         })
+    }
+
+    /// Whether somebody else has the address that probes go to, and the entry.
+    pub(super) fn renewed(&self, sock: usize, armed: Duration) -> Option<Renewed> {
+        let s = &self.socks[sock];
+        s.hops.dies?;
+        let neighbour = self.neighbour_of(sock)?;
+        Some(Renewed {
+            entry: neighbour.entry,
+            armed,
+            answers: neighbour.replaced?.saturating_sub(armed),
+        })
+    }
+
+    /// What is to be said of probes to an address that somebody else has by now.
+    pub(super) fn asks_everybody(&self, sock: usize, end: &mut Failure, vague: bool) {
+        let s = &self.socks[sock];
+        let to = self.socks[s.peer].host;
+        if s.hops.dies.is_none() || !self.anew.contains_key(to) {
+            return;
+        }
+        let far = !s.trips.is_empty();
+        if vague || far || self.neighbour_of(sock).is_none() {
+            end.open = Some(
+                "the neighbour entry ages meanwhile, and when the new owner of the \
+                             address answers is not followed"
+                    .into(),
+            );
+        }
+        if end.errno == "ECONNRESET" {
+            end.rules.push(RuleId::Neighbour);
+            end.because = "the neighbour entry fails 8.2 s after the first probe that meets it \
+                           stale; the next one asks everybody, and the new owner of the address \
+                           answers it by an RST"
+                .into();
+        } else if end.open.is_some() && !vague && !far {
+            end.open = Some(
+                "whether a probe asks everybody for the address before keepalive \
+                             gives up depends on the entry's random reachable time \
+                             (neigh_rand_reach_time())"
+                    .into(),
+            );
+        }
     }
 
     /// When a neighbour's entry can have failed, counted from what was sent then.

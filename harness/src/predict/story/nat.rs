@@ -8,7 +8,6 @@ use super::line::Kind;
 use super::process::Sock;
 use crate::predict::facts::Fate;
 use crate::predict::keepalive::ProbeFate;
-use crate::predict::neighbour;
 use crate::predict::span::Span;
 use crate::predict::sysctls::Sysctls;
 use crate::scenario::case::{Case, Family, Happening, Nat, OnForgotten};
@@ -229,15 +228,8 @@ impl World<'_> {
         }
         for s in self.socks.iter().filter(|s| s.exists && s.held) {
             let sysctls = Sysctls::of(self.case, s.host, self.kernel);
-            let Some(settings) = sysctls.keepalive(&s.lane.detector) else {
-                continue;
-            };
-            if s.host == from {
+            if sysctls.keepalive(&s.lane.detector).is_some() && s.host == from {
                 return Err("probes from an address that the host has no longer".into());
-            }
-            let ages = neighbour::confirmed_entry_fails(false).earliest;
-            if !announced && settings.on_paper() + settings.interval >= ages {
-                return Err(AGES.into());
             }
         }
         Ok(())
@@ -254,6 +246,3 @@ impl World<'_> {
             .then(|| "the router has forgotten the connection, and nothing is sent by it".into())
     }
 }
-
-const AGES: &str = "the neighbour entry ages meanwhile, at a moment that is chance, and then the \
-                    new owner of the address answers";

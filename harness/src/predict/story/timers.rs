@@ -129,6 +129,7 @@ impl<'a> World<'a> {
                         .iter()
                         .map(|(at, trip)| (at.since(zero).earliest, *trip))
                         .collect(),
+                    renewed: self.renewed(sock, zero),
                 };
                 let mut ends = vec![life(|at| at.earliest).end(wheel, phase)];
                 if s.probes.iter().any(|(at, _)| !at.width().is_zero()) {
@@ -140,6 +141,7 @@ impl<'a> World<'a> {
                         dead: end.dead.and(later(one.dead)),
                         reset: end.reset.and(later(one.reset).map(|at| at.after(trip))),
                         may_live: end.may_live || one.may_live,
+                        vague: end.vague || one.vague,
                     };
                 }
             }
@@ -158,6 +160,7 @@ impl<'a> World<'a> {
                     end.reset = Spans::one(Span::new(at.earliest.min(back), at.latest));
                 }
             }
+            let vague = end.vague;
             let from = self.kernel.anchor(s.since);
             let shift = |spans: Spans| spans.map(|span| span.plus(from));
             let mut ends = failure(end, &settings, self.kernel.hz, shift);
@@ -169,6 +172,9 @@ impl<'a> World<'a> {
                     .because
                     .push_str("; the own host's routing left its error");
                 failure.rules.push(RuleId::SoftError);
+            }
+            if let Some(end) = &mut ends {
+                self.asks_everybody(sock, end, vague);
             }
             let forgotten = self.paths.memory.as_ref().is_some_and(|m| m.forgotten);
             if let Some(end) = ends.as_mut().filter(|_| forgotten) {
