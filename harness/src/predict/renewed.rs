@@ -13,6 +13,8 @@ use super::wheel::{Jiffies, Wheel};
 pub struct Renewed {
     /// What is known of it.
     pub entry: Entries,
+    /// The sender itself has it; else a router.
+    pub by_own_host: bool,
     /// When the keepalive timer was armed, in the story.
     pub armed: Duration,
     /// How long after that the new owner answers.
@@ -25,6 +27,7 @@ pub(super) struct Way {
     ages: Ages,
     /// TCP confirms it by its next packet.
     pending: bool,
+    by_own_host: bool,
     answers: Jiffies,
 }
 
@@ -48,6 +51,7 @@ impl Renewed {
         ages.map(|ages| Way {
             ages,
             pending,
+            by_own_host: self.by_own_host,
             answers,
         })
         .collect()
@@ -105,7 +109,9 @@ impl Passes {
                     self.confirmed = Some(now);
                 }
             }
-            Ages::Fails(end) if !end.is_over(now, armed, self.wheel) => {}
+            Ages::Fails(end) if now < end.at => {}
+            // A packet comes to a router when the tick's timers have run.
+            Ages::Fails(end) if self.way.by_own_host && !end.is_over(now, armed, self.wheel) => {}
             Ages::Fails(_) if now >= self.way.answers => return true,
             Ages::Fails(_) => {
                 let at = neighbour::fails(self.wheel, now);

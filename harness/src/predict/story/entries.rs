@@ -170,6 +170,7 @@ impl World<'_> {
         let neighbour = self.neighbour_of(sock)?;
         Some(Renewed {
             entry: neighbour.entry,
+            by_own_host: neighbour.by_own_host,
             armed,
             answers: neighbour.replaced?.saturating_sub(armed),
         })
