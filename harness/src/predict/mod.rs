@@ -112,8 +112,8 @@ pub fn predict_given(
             latest: Duration::ZERO,
             branches: Vec::new(),
             first_byte: told.first_byte,
-            because: told.quiet,
-            rules: vec![RuleId::NothingToNotice],
+            because: told.quiet.0,
+            rules: vec![told.quiet.1],
         });
     };
     let at = seen.at.map(|span| span.since(told.reference));

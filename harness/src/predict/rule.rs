@@ -78,7 +78,7 @@ impl RuleId {
             RuleId::ClosedWindow => "5.11",
             RuleId::KeepaliveUserTimeout => "2.6.37",
             RuleId::RevertedBackoff => "2.6.32",
-            RuleId::LocalDrop | RuleId::SendFails | RuleId::KeepaliveLocalDrop => "5.1",
+            RuleId::LocalDrop | RuleId::SendFails => "5.1",
             RuleId::Retransmission => "2.6.32; the first retransmission counts since 5.1",
             _ => "2.6",
         }

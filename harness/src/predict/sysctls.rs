@@ -8,7 +8,7 @@ use super::retransmit::RTO_MIN;
 use crate::scenario::case::{Case, Detector, KeepaliveBy};
 
 /// TCP_RTO_MAX where no sysctl says otherwise.
-const RTO_MAX: Duration = Duration::from_secs(120);
+pub(super) const RTO_MAX: Duration = Duration::from_secs(120);
 
 /// What a host's sysctls say, as far as it decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

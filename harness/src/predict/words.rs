@@ -6,6 +6,7 @@ use super::connect::Calling;
 use super::keepalive::Settings;
 use super::persist::Held;
 use super::retransmit::Flight;
+use super::sysctls::RTO_MAX;
 use super::wheel::Wheel;
 
 /// A time as people write it: `120 s`, `204 ms`, `2.05 s`.
@@ -64,9 +65,9 @@ pub fn keepalive(settings: &Settings, hz: u32) -> String {
 pub fn flight(flight: &Flight, errno: &str, hz: u32) -> String {
     let budget = time(flight.budget());
     let limit = match flight.user_timeout {
-        Some(_) => format!("a user timeout of {budget}"),
+        Some(_) => format!("a user timeout of {budget} has passed"),
         None => format!(
-            "the {budget} that tcp_retries2 = {} stands for",
+            "the {budget} that tcp_retries2 = {} stands for have passed",
             flight.retries2
         ),
     };
@@ -97,7 +98,7 @@ pub fn flight(flight: &Flight, errno: &str, hz: u32) -> String {
         false => String::new(),
     };
     let how = match flight.attempt {
-        super::retransmit::Attempt::Lost => "doubling their distance",
+        super::retransmit::Attempt::Lost => &doubling(flight),
         super::retransmit::Attempt::DroppedByOwnQdisc => {
             "which the own qdisc drops, every 500 ms without back-off"
         }
@@ -120,9 +121,18 @@ pub fn flight(flight: &Flight, errno: &str, hz: u32) -> String {
         format!(", reporting the error that was kept, {errno}")
     };
     format!(
-        "{probe}, {how}{from}; given up at the first of them at which {limit} have passed since \
+        "{probe}, {how}{from}; given up at the first of them at which {limit} since \
          {since}{reported} (HZ={hz})"
     )
+}
+
+/// How tries get rarer, and up to what, where a limit that was set matters.
+fn doubling(flight: &Flight) -> String {
+    if flight.rto_max < RTO_MAX && flight.budget() > flight.rto_max {
+        let most = time(flight.rto_max);
+        return format!("doubling their distance up to {most} (tcp_rto_max_ms)");
+    }
+    "doubling their distance".into()
 }
 
 /// Whether the round trip is one that a line makes.

@@ -32,7 +32,10 @@ impl World<'_> {
             if held {
                 continue;
             }
-            self.paths.spend(from, to, Kind::Data);
+            if self.paths.is_counted(from, to, Kind::Data) {
+                self.paths.spend(from, to, Kind::Data);
+                self.filter_has_taken(sock, at)?;
+            }
             if arrived && self.gets_there(sock, Kind::Data, at)? {
                 let at = at.after(self.paths.takes(from, to)?);
                 self.received(peer, at);

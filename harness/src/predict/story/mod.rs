@@ -27,11 +27,13 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use super::Unpredictable;
+use super::keepalive::ProbeFate;
 use super::kernel::KernelFacts;
 use super::moments::Moments;
 use super::rtt::Round;
 use super::rule::RuleId;
 use super::span::{Span, Spans};
+use super::sysctls::Sysctls;
 use crate::scenario::case::{Action, Case, Event, Happening, Lane, SignKind, When};
 use far::Packet;
 use paths::Paths;
@@ -66,8 +68,8 @@ pub(super) struct Told {
     pub sign: Option<Seen>,
     /// What the first sign's time counts from.
     pub reference: Duration,
-    /// Why nobody would notice anything.
-    pub quiet: String,
+    /// Why nobody would notice anything, and by which rule.
+    pub quiet: (String, RuleId),
     /// From the last heal until a byte gets through.
     pub first_byte: Option<Span>,
 }
@@ -354,13 +356,34 @@ impl<'a> World<'a> {
                 self.case.give_up.as_secs_f64()
             ));
         }
-        let quiet = self.why_quiet();
+        let quiet = match self.probes_never_leave() {
+            Some(why) => (why, RuleId::KeepaliveLocalDrop),
+            None => (self.why_quiet(), RuleId::NothingToNotice),
+        };
         let first_byte = self.healed.and_then(|(_, byte)| byte);
         Ok(Told {
             sign,
             reference,
             quiet,
             first_byte,
+        })
+    }
+
+    /// Why nobody noticed, where the own host drops what would.
+    fn probes_never_leave(&self) -> Option<String> {
+        let dropped = |s: &Sock<'_>| {
+            let last = s.probes.last().map(|(_, fate)| *fate);
+            let sysctls = Sysctls::of(self.case, s.host, self.kernel);
+            last == Some(ProbeFate::DroppedByOwnQdisc)
+                && s.outgoing.is_none()
+                && sysctls.keepalive(&s.lane.detector).is_some()
+        };
+        let watched = |s: &&Sock<'_>| s.exists && s.held && self.is_watched(&s.lane.name);
+        let never = self.socks.iter().filter(watched).any(dropped);
+        never.then(|| {
+            "a probe that the own qdisc drops does not count, and is tried again every 500 ms, for \
+             ever"
+                .into()
         })
     }
 

@@ -309,31 +309,13 @@ impl<'a> World<'a> {
 
     /// A filter that takes only so many has taken one: what fares better from
     /// now on, once it takes no more.
-    fn filter_has_taken(&mut self, sock: usize, at: Span) -> Result<(), String> {
+    pub(super) fn filter_has_taken(&mut self, sock: usize, at: Span) -> Result<(), String> {
         let peer = self.socks[sock].peer;
         for sock in [sock, peer] {
             if self.socks[sock].exists {
                 self.note_neighbour(sock, at)?;
                 self.note_probes(sock, at)?;
             }
-        }
-        Ok(())
-    }
-
-    /// Data has got through all filters: those that take only so many have
-    /// taken its tries until then.
-    pub(super) fn filters_are_through(&mut self, sock: usize, at: Span) -> Result<(), String> {
-        let (from, to) = (
-            self.socks[sock].host,
-            self.socks[self.socks[sock].peer].host,
-        );
-        let mut spent = false;
-        while self.paths.is_counted(from, to, Kind::Data) {
-            self.paths.spend(from, to, Kind::Data);
-            spent = true;
-        }
-        if spent {
-            self.filter_has_taken(sock, at)?;
         }
         Ok(())
     }

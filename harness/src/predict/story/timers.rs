@@ -299,7 +299,6 @@ impl<'a> World<'a> {
             if let Some(at) = outgoing.through {
                 if at.earliest <= now {
                     self.socks[sock].outgoing = None;
-                    self.filters_are_through(sock, at)?;
                     let bytes = if outgoing.arrived { 0 } else { outgoing.bytes };
                     if self.is_far(sock)? {
                         return self.launch(sock, bytes, at);
