@@ -400,10 +400,7 @@ impl Facts {
             hosts.is_empty(),
             ends.reset.is_empty(),
         ) {
-            (false, true, true) => Fall {
-                dead: ends.timed_out,
-                ..silent
-            },
+            (false, true, true) => silent,
             (true, false, true) => self.unreachable_at(silent, ends.unreachable),
             (true, true, false) => self.reset_at(silent, ends.reset),
             (_, _, true) => {
