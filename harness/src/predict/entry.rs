@@ -278,6 +278,11 @@ impl Entries {
     pub fn fails_after(&self, sent: Duration) -> Duration {
         let all = self.may_be.iter().map(|entry| match entry {
             Entry::Trusted(since) => (since.earliest + TRUST.0).max(sent),
+            // Confirmed by the delay's end, it is trusted from then on.
+            Entry::Delayed {
+                confirmed: Some(at),
+                ..
+            } => (at.earliest + TRUST.0).max(sent),
             Entry::Delayed { since, .. } => since.earliest,
         });
         let used = all.min().unwrap_or(sent);

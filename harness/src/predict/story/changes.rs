@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::World;
 use super::line::Kind;
 use super::process::Outgoing;
-use super::socket::{ASKED, SEGMENT};
+use super::socket::{ASKED, ENTRIES_FAIL, SEGMENT};
 use crate::predict::facts::{Fate, InFlight};
 use crate::predict::span::{Span, Spans};
 use crate::scenario::case::NodeKind;
@@ -75,7 +75,7 @@ impl World<'_> {
                 });
                 continue;
             }
-            let fails = self.entry_fails(sock, outgoing.sent.earliest);
+            let fails = ENTRIES_FAIL.max(self.entry_fails(sock, outgoing.sent.earliest));
             self.check_reverts(&outgoing, fails, change)?;
             let changed = match fate {
                 Fate::Arrives | Fate::Reset => Outgoing {

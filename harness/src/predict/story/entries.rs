@@ -6,6 +6,7 @@ use super::World;
 use super::line::Kind;
 use super::paths::Paths;
 use super::process::Failure;
+use super::socket::ENTRIES_FAIL;
 use crate::predict::entry::Entries;
 use crate::predict::facts::{Fate, Neighbour};
 use crate::predict::renewed::Renewed;
@@ -210,6 +211,6 @@ impl World<'_> {
     /// When a neighbour's entry can have failed, counted from what was sent then.
     pub(super) fn entry_fails(&self, sock: usize, sent: Duration) -> Duration {
         let known = self.neighbour_of(sock);
-        known.map_or(Duration::ZERO, |n| n.entry.fails_after(sent))
+        known.map_or(ENTRIES_FAIL, |n| n.entry.fails_after(sent))
     }
 }
