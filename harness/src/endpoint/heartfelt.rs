@@ -25,7 +25,6 @@ impl Script<'_> {
             reporter: &mut self.reporter,
             sockets: &mut self.sockets,
             has_hearts: heartbeat.is_some(),
-            due: None,
             on_silence: heartbeat.map_or(OnSilence::Close, |h| h.on_silence),
             line,
         }

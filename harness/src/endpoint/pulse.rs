@@ -64,8 +64,6 @@ pub(super) struct Pulse<'a> {
     pub sockets: &'a mut Sockets,
     /// Whether its connections have hearts: a thousand without need no look.
     pub has_hearts: bool,
-    /// When the first of the hearts is due: what is heard only makes it later.
-    pub due: Option<i64>,
     /// What is done on silence.
     pub on_silence: OnSilence,
     /// The step's line.
@@ -84,13 +82,15 @@ impl Pulse<'_> {
             if let Some(id) = self.sockets.take_over() {
                 return Woke::Over(id);
             }
-            let (signal, listener) = match self.poll(until) {
+            // What is heard meanwhile only makes it later.
+            let due = self.due();
+            let (signal, listener) = match self.poll(until, due) {
                 Ok(ready) => ready,
                 Err(Errno::EINTR) => continue,
                 Err(_) => return Woke::Failed,
             };
-            let due = self.due.is_some_and(|at| at <= monotonic_ns());
-            if due && let Some(lost) = self.beat_and_look() {
+            let is_due = due.is_some_and(|at| at <= monotonic_ns());
+            if is_due && let Some(lost) = self.beat_and_look() {
                 return Woke::Lost(lost);
             }
             if signal {
@@ -112,13 +112,17 @@ impl Pulse<'_> {
         self.sockets.connections().find(has).map(|s| s.id)
     }
 
+    /// When the first of the hearts has something to do.
+    fn due(&self) -> Option<i64> {
+        let beating = self.sockets.connections().filter(|_| self.has_hearts);
+        beating.filter_map(|s| s.heart.due()).min()
+    }
+
     /// One poll(), and a read() for each connection that has something. Whether
     /// the signal and the listener are ready.
-    fn poll(&mut self, until: &Until<'_>) -> nix::Result<(bool, bool)> {
+    fn poll(&mut self, until: &Until<'_>, due: Option<i64>) -> nix::Result<(bool, bool)> {
         let now = monotonic_ns();
-        let beating = self.sockets.connections().filter(|_| self.has_hearts);
-        self.due = beating.filter_map(|s| s.heart.due()).min();
-        let next = self.due.into_iter().chain(until.at).min();
+        let next = due.into_iter().chain(until.at).min();
         let limit = next.map(|at| Duration::from_nanos(u64::try_from(at - now).unwrap_or(0)));
         let listener = self.sockets.listener().filter(|_| until.listener);
         self.sockets.gather();

@@ -9,13 +9,13 @@
 //! ahead of the runner, who alone could kill it, on the only processor.
 
 use std::convert::Infallible;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use super::process;
+use super::{process, template};
 use crate::sys::{inherit, passing, sharing};
 
 /// By which plans go: a descriptor of a low number, because the endpoint begins
@@ -70,12 +70,7 @@ impl Door {
                     let _ = (&mut &*theirs).write_all(&(-(errno as i32)).to_le_bytes());
                 }
             })?;
-        let mut answer = [0; 4];
-        (&mut &self.ours).read_exact(&mut answer)?;
-        match i32::from_le_bytes(answer) {
-            pid if pid > 0 => Ok(pid),
-            errno => Err(io::Error::from_raw_os_error(-errno)),
-        }
+        template::answer(&self.ours)
     }
 }
 

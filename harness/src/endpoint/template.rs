@@ -73,12 +73,17 @@ impl Template {
 
     fn copy(&mut self, plan: &[u8], descriptors: &[RawFd]) -> io::Result<i32> {
         passing::send(&self.socket, plan, descriptors)?;
-        let mut answer = [0; 4];
-        self.socket.read_exact(&mut answer)?;
-        match i32::from_le_bytes(answer) {
-            pid if pid > 0 => Ok(pid),
-            errno => Err(io::Error::from_raw_os_error(-errno)),
-        }
+        answer(&self.socket)
+    }
+}
+
+/// What is said to a plan: a process id, or the errno that there is none for.
+pub(super) fn answer(mut socket: &UnixStream) -> io::Result<i32> {
+    let mut answer = [0; 4];
+    socket.read_exact(&mut answer)?;
+    match i32::from_le_bytes(answer) {
+        pid if pid > 0 => Ok(pid),
+        errno => Err(io::Error::from_raw_os_error(-errno)),
     }
 }
 
