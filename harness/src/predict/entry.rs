@@ -274,17 +274,22 @@ impl Entries {
         all
     }
 
-    /// The soonest that it can have failed, counted from a packet at `sent`.
+    /// The soonest that it can have failed, counted from a packet at `sent`, which
+    /// confirms it where TCP has something to confirm.
     pub fn fails_after(&self, sent: Duration) -> Duration {
-        let all = self.may_be.iter().map(|entry| match entry {
-            Entry::Trusted(since) => (since.earliest + TRUST.0).max(sent),
-            // Confirmed by the delay's end, it is trusted from then on.
-            Entry::Delayed {
-                confirmed: Some(at),
-                ..
-            } => (at.earliest + TRUST.0).max(sent),
-            Entry::Delayed { since, .. } => since.earliest,
-        });
+        let confirms = self.pending.then_some(Span::at(sent));
+        let all = self
+            .may_be
+            .iter()
+            .map(|entry| match entry.confirmed(confirms) {
+                Entry::Trusted(since) => (since.earliest + TRUST.0).max(sent),
+                // Confirmed by the delay's end, it is trusted from then on.
+                Entry::Delayed {
+                    confirmed: Some(at),
+                    ..
+                } => (at.earliest + TRUST.0).max(sent),
+                Entry::Delayed { since, .. } => since.earliest,
+            });
         let used = all.min().unwrap_or(sent);
         (used + DELAY + RETRANS * QUESTIONS).saturating_sub(sent)
     }
@@ -300,5 +305,25 @@ impl Entry {
             },
             (entry, None) => entry,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn secs(s: u64) -> Duration {
+        Duration::from_secs(s)
+    }
+
+    /// What TCP confirms by the packet itself is trusted from then on.
+    #[test]
+    fn an_entry_fails_as_soon_as_its_delay_is_over_unless_it_is_confirmed() {
+        let mut entry = Entries::learnt(Span::at(secs(1)));
+        assert_eq!(entry.fails_after(secs(3)), secs(1 + 8 - 3));
+        entry.acknowledged();
+        assert_eq!(entry.fails_after(secs(3)), secs(15 + 8));
+        let trusted = Entries::answered(Span::at(secs(1)));
+        assert_eq!(trusted.fails_after(secs(3)), secs(1 + 15 + 8 - 3));
     }
 }

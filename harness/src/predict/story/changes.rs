@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::World;
 use super::line::Kind;
 use super::process::Outgoing;
-use super::socket::{ASKED, ENTRIES_FAIL, SEGMENT};
+use super::socket::{ASKED, SEGMENT};
 use crate::predict::facts::{Fate, InFlight};
 use crate::predict::span::{Span, Spans};
 use crate::scenario::case::NodeKind;
@@ -22,6 +22,8 @@ impl World<'_> {
                 continue;
             }
             self.note_trip(sock, change)?;
+            // As it was until now.
+            let entry_fails = self.entry_fails(sock);
             self.note_neighbour(sock, change)?;
             let to = self.socks[self.socks[sock].peer].host;
             if self.anew.get(to) == Some(&change.earliest) {
@@ -75,11 +77,10 @@ impl World<'_> {
                 });
                 continue;
             }
-            let fails = ENTRIES_FAIL.max(self.entry_fails(sock, outgoing.sent.earliest));
-            self.check_reverts(&outgoing, fails, change)?;
+            self.check_reverts(&outgoing, entry_fails, change)?;
             let changed = match fate {
                 Fate::Arrives | Fate::Reset => Outgoing {
-                    through: through(&outgoing, fails, change),
+                    through: through(&outgoing, entry_fails, change),
                     ..outgoing
                 },
                 _ if change.earliest <= outgoing.since.latest + Duration::from_millis(200)

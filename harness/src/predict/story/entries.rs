@@ -208,9 +208,13 @@ impl World<'_> {
         }
     }
 
-    /// When a neighbour's entry can have failed, counted from what was sent then.
-    pub(super) fn entry_fails(&self, sock: usize, sent: Duration) -> Duration {
-        let known = self.neighbour_of(sock);
-        known.map_or(ENTRIES_FAIL, |n| n.entry.fails_after(sent))
+    /// How long after what is under way was sent its neighbour's entry can have
+    /// failed.
+    pub(super) fn entry_fails(&self, sock: usize) -> Duration {
+        let outgoing = self.socks[sock].outgoing.as_ref();
+        let known = outgoing.zip(self.neighbour_of(sock));
+        known.map_or(ENTRIES_FAIL, |(outgoing, neighbour)| {
+            neighbour.entry.fails_after(outgoing.sent.earliest)
+        })
     }
 }
