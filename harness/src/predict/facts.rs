@@ -268,6 +268,14 @@ impl Facts {
     /// How data ends that fares like this. None: it does not (it arrives, or
     /// an RST ends it before any timer does).
     pub fn data_falls(&self) -> Option<Fall> {
+        let mut fall = self.falls()?;
+        if self.detector.keepalive.is_some() {
+            fall.rules.push(RuleId::KeepaliveQuietWithData);
+        }
+        Some(fall)
+    }
+
+    fn falls(&self) -> Option<Fall> {
         let timed_out = errno::TIMED_OUT;
         Some(match (self.fate, self.in_flight) {
             (Fate::Arrives | Fate::Reset, _) => return None,
