@@ -16,15 +16,10 @@
 
 use std::time::Duration;
 
+use super::neighbour::{DELAY, RETRANS, SOLICITS, TRUST};
 use super::span::Span;
 use super::wheel::{Arms, Jiffies, Wheel};
 
-/// base_reachable_time / 2 and its one and a half fold.
-const TRUST: (Duration, Duration) = (Duration::from_secs(15), Duration::from_secs(45));
-/// delay_first_probe_time.
-const DELAY: Duration = Duration::from_secs(5);
-const RETRANS: Duration = Duration::from_secs(1);
-const QUESTIONS: u32 = 3;
 /// More possibilities are as good as none.
 const MOST: usize = 8;
 /// An entry delayed within so many ticks is tried in each.
@@ -95,7 +90,7 @@ pub fn fails(wheel: Wheel, used: Jiffies) -> Fails {
     let retrans = wheel.ticks(RETRANS);
     let next = |at| wheel.fires(at, retrans, Arms::Timer);
     let first = delayed_until(wheel, used);
-    let asked = (1..QUESTIONS).fold(first, |at, _| next(at));
+    let asked = (1..SOLICITS).fold(first, |at, _| next(at));
     Fails {
         asked,
         at: next(asked),
@@ -291,7 +286,7 @@ impl Entries {
                 Entry::Delayed { since, .. } => since.earliest,
             });
         let used = all.min().unwrap_or(sent);
-        (used + DELAY + RETRANS * QUESTIONS).saturating_sub(sent)
+        (used + DELAY + RETRANS * SOLICITS).saturating_sub(sent)
     }
 }
 

@@ -4,6 +4,8 @@ use crate::scenario::case::{Family, RejectWith, RouteChange};
 
 /// What a connection that gives up reports when nothing else was learnt.
 pub const TIMED_OUT: &str = "ETIMEDOUT";
+/// What it reports when a next hop's address was asked for in vain.
+pub const HOST_UNREACHABLE: &str = "EHOSTUNREACH";
 
 /// The errno of an ICMP error: icmp_err_convert[], tab_unreach[] of
 /// net/ipv6/icmp.c. None for an RST, which is no ICMP error. On an established

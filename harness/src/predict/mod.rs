@@ -8,9 +8,12 @@
 
 pub mod acks;
 pub mod connect;
+mod connecting;
 pub mod entry;
 pub mod errno;
 pub mod facts;
+pub mod fall;
+pub mod gone;
 pub mod keepalive;
 pub mod kernel;
 pub mod limits;

@@ -11,8 +11,12 @@ use std::time::Duration;
 use super::span::{Span, Spans};
 use super::wheel::{Arms, Jiffies, Phase, Wheel};
 
-const RETRANS: Duration = Duration::from_secs(1);
-const SOLICITS: u32 = 3;
+/// retrans_time.
+pub const RETRANS: Duration = Duration::from_secs(1);
+/// mcast_solicit and ucast_solicit.
+pub const SOLICITS: u32 = 3;
+/// Half of base_reachable_time and its one and a half fold: neigh_rand_reach_time().
+pub const TRUST: (Duration, Duration) = (Duration::from_secs(15), Duration::from_secs(45));
 /// delay_first_probe_time.
 pub const DELAY: Duration = Duration::from_secs(5);
 
@@ -47,6 +51,9 @@ pub fn stale_entry_fails(wheel: Wheel) -> (Duration, Duration) {
     (least, least + granule(DELAY) + granule(RETRANS) * SOLICITS)
 }
 
+/// Between two tries, while an entry is stale.
+const LONGEST_BACK_OFF: Duration = Duration::from_secs(55);
+
 /// How long after it was confirmed a neighbour entry fails that is in use and
 /// nobody answers for: 15 to 45 s of trust (neigh_rand_reach_time()), then it is
 /// stale until the next packet, which may be a long back-off later; then the
@@ -55,9 +62,10 @@ pub fn stale_entry_fails(wheel: Wheel) -> (Duration, Duration) {
 /// Who was asked first, and did not ask, has an entry that is stale from the
 /// beginning: its first use starts the delay.
 pub fn confirmed_entry_fails(asked_first: bool) -> Span {
+    let trust = if asked_first { Duration::ZERO } else { TRUST.0 };
     Span::new(
-        Duration::from_secs(if asked_first { 5 + 3 } else { 15 + 5 + 3 }),
-        Duration::from_secs(45 + 55 + 5 + 4),
+        trust + DELAY + RETRANS * SOLICITS,
+        TRUST.1 + LONGEST_BACK_OFF + DELAY + RETRANS * (SOLICITS + 1),
     )
 }
 

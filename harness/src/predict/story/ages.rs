@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::World;
 use super::line::Kind;
-use crate::predict::facts::{Fate, WHETHER_IT_FAILS};
+use crate::predict::facts::Fate;
+use crate::predict::gone::WHETHER_IT_FAILS;
 use crate::predict::neighbour;
 use crate::predict::span::Span;
 use crate::predict::sysctls::Sysctls;
