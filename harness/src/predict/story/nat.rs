@@ -231,6 +231,9 @@ impl World<'_> {
             if sysctls.keepalive(&s.lane.detector).is_some() && s.host == from {
                 return Err("probes from an address that the host has no longer".into());
             }
+            if !announced && s.heart.is_some() {
+                return Err("when the new owner of an address first answers a beat".into());
+            }
         }
         Ok(())
     }
