@@ -16,7 +16,7 @@
 
 use std::time::Duration;
 
-use super::neighbour::{DELAY, RETRANS, SOLICITS, TRUST};
+use super::neighbour::{self, DELAY, RETRANS, SOLICITS, TRUST};
 use super::span::Span;
 use super::wheel::{Arms, Jiffies, Wheel};
 
@@ -159,9 +159,10 @@ impl Entries {
                 all.push(entry.confirmed(confirms));
             }
             if at.latest >= since.earliest + TRUST.0 {
+                // What begins the delay is too old to confirm anything when that ends.
                 all.push(Entry::Delayed {
                     since: at,
-                    confirmed: confirms,
+                    confirmed: None,
                 });
             }
         }
@@ -269,6 +270,41 @@ impl Entries {
         all
     }
 
+    /// Whether a packet that leaves then still gets to a neighbour that answers no
+    /// more; None: chance. Packets that were not told may have left since `tried`.
+    pub fn reaches(&self, at: Span, tried: Option<Duration>, wheel: Wheel) -> Option<bool> {
+        let (least, most) = neighbour::stale_entry_fails(wheel);
+        let delay = DELAY + late(wheel, DELAY);
+        let before = |used: Duration| at.latest < used + least;
+        let trusted = |since: Span| {
+            let passes = tried.is_none_or(|tried| before(tried.max(since.earliest + TRUST.0)));
+            passes.then_some(true)
+        };
+        let each = self.may_be.iter().map(|entry| match *entry {
+            Entry::Trusted(since) => trusted(since),
+            Entry::Delayed { since, .. } if before(since.earliest) => Some(true),
+            // TCP may have confirmed it by one of those packets while the delay lasted.
+            Entry::Delayed { since, .. }
+                if self.pending && tried.is_some_and(|t| t <= since.latest + delay) =>
+            {
+                None
+            }
+            Entry::Delayed { since, confirmed } => {
+                // Confirmed within a tick of its use, it is as old as the delay when
+                // that ends (neigh_timer_handler()), and is asked for.
+                let fresh = confirmed.filter(|c| c.latest > since.earliest + wheel.tick());
+                match fresh {
+                    Some(c) if c.earliest > since.latest + late(wheel, DELAY) => trusted(c),
+                    Some(_) => None,
+                    None => (at.earliest > since.latest + most).then_some(false),
+                }
+            }
+        });
+        let all: Vec<_> = each.collect::<Option<_>>()?;
+        let (first, others) = all.split_first()?;
+        others.iter().all(|other| other == first).then_some(*first)
+    }
+
     /// The soonest that it can have failed, counted from a packet at `sent`, which
     /// confirms it where TCP has something to confirm.
     pub fn fails_after(&self, sent: Duration) -> Duration {
@@ -320,5 +356,28 @@ mod tests {
         assert_eq!(entry.fails_after(secs(3)), secs(15 + 8));
         let trusted = Entries::answered(Span::at(secs(1)));
         assert_eq!(trusted.fails_after(secs(3)), secs(1 + 15 + 8 - 3));
+    }
+    /// A deaf server (it was asked, did not ask): what it sends passes until its
+    /// entry has failed, and not after; whom it has asked it trusts by chance.
+    #[test]
+    fn packets_reach_a_deaf_neighbour_until_the_entry_fails() {
+        let wheel = Wheel::new(250);
+        let at = |s| Span::at(secs(s));
+        let mut learnt = Entries::learnt(at(1));
+        learnt.answers(false, at(2), wheel);
+        let reaches = |s| learnt.reaches(at(s), Some(secs(2)), wheel);
+        assert_eq!([8, 9, 10].map(reaches), [Some(true), None, Some(false)]);
+        let mut trusted = Entries::answered(at(1));
+        trusted.answers(false, at(2), wheel);
+        let reaches = |s, tried| trusted.reaches(at(s), tried, wheel);
+        assert_eq!(
+            reaches(100, None),
+            Some(true),
+            "nothing has begun its delay"
+        );
+        assert_eq!(reaches(23, Some(secs(2))), Some(true));
+        assert_eq!(reaches(25, Some(secs(2))), None);
+        assert!(trusted.used(at(100), wheel));
+        assert_eq!(trusted.reaches(at(110), None, wheel), Some(false));
     }
 }

@@ -194,35 +194,31 @@ impl<'a> World<'a> {
         } else {
             Span::at(at.earliest)
         };
-        let mut dead = Spans::one(Span::at(after));
-        if matches!(fate, Fate::Unresolved { .. }) {
-            // The router asks in vain, once the SYN is there.
-            let (_, back) = self.paths.to_its_end(own, host, Kind::Syn)?;
-            let (wheel, there) = (self.kernel.wheel(), after - back);
-            let begins = self.kernel.phase.later(at.earliest + there, wheel);
-            // Its timer begins once the packet was handled: perhaps a tick later.
-            dead = begins
-                .within(at.width() + wheel.tick() / 2, wheel)
-                .into_iter()
-                .map(|(late, begins)| {
-                    neighbour::given_up(wheel, begins).map(|span| span.after(after + late))
-                })
-                .fold(Spans::default(), Spans::and);
-            // TCP may give up before.
-            let silent = self
-                .facts(p, Fate::Lost, InFlight::After, false)
-                .armed(at, Facts::connect_falls);
-            let (end, gives_up) = (dead.hull(), silent.and_then(|fall| fall.dead.hull()));
-            if let (Some(end), Some(gives_up)) = (end, gives_up) {
-                if gives_up.latest < end.earliest {
-                    return Ok(false);
-                }
-                if gives_up.earliest <= end.latest {
-                    return Err("whether TCP or the router gives up first".into());
+        let unresolved = matches!(fate, Fate::Unresolved { .. });
+        let dead = if unresolved {
+            self.router_gives_up((own, host), at, after)?
+        } else {
+            Spans::one(Span::at(after))
+        };
+        if unresolved || after >= SYN_AGAIN {
+            match self.gives_up_before(p, at, &dead)? {
+                None => {}
+                Some(_) if unresolved => return Ok(false),
+                Some(fall) => {
+                    self.processes[p].wait = Wait::Connect(Calling {
+                        began: self.kernel.anchor(at),
+                        fall,
+                        nonblocking,
+                        name: step.conn.clone(),
+                        host: Some(host),
+                        port,
+                        through: None,
+                        far: true,
+                    });
+                    return Ok(true);
                 }
             }
         }
-        let unresolved = matches!(fate, Fate::Unresolved { .. });
         let because = if unresolved {
             "nobody answers the router's three address requests a second apart; its error comes \
              back over a long line"
@@ -263,6 +259,43 @@ impl<'a> World<'a> {
             far: true,
         });
         Ok(true)
+    }
+
+    /// When the error of a router comes that asks in vain once a SYN is there, `after` it left.
+    fn router_gives_up(
+        &self,
+        (own, host): (&str, &str),
+        at: Span,
+        after: Duration,
+    ) -> Result<Spans, String> {
+        let (_, back) = self.paths.to_its_end(own, host, Kind::Syn)?;
+        let (wheel, there) = (self.kernel.wheel(), after - back);
+        let begins = self.kernel.phase.later(at.earliest + there, wheel);
+        // Its timer begins once the packet was handled: perhaps a tick later.
+        let each = begins.within(at.width() + wheel.tick() / 2, wheel);
+        Ok(each
+            .into_iter()
+            .map(|(late, begins)| {
+                neighbour::given_up(wheel, begins).map(|span| span.after(after + late))
+            })
+            .fold(Spans::default(), Spans::and))
+    }
+
+    /// How connect() ends if TCP gives up before the answer is there.
+    fn gives_up_before(&self, p: usize, at: Span, answer: &Spans) -> Result<Option<Fall>, String> {
+        let facts = self.facts(p, Fate::Lost, InFlight::After, false);
+        let silent = facts.armed(at, Facts::connect_falls);
+        let gives_up = silent.as_ref().and_then(|fall| fall.dead.hull());
+        let (Some(answer), Some(gives_up)) = (answer.hull(), gives_up) else {
+            return Ok(None);
+        };
+        if gives_up.latest < answer.earliest {
+            return Ok(silent);
+        }
+        if gives_up.earliest <= answer.latest {
+            return Err("whether TCP gives up before the answer is there".into());
+        }
+        Ok(None)
     }
 
     /// connect() has failed; a non-blocking one shows it by poll().

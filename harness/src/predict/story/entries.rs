@@ -9,7 +9,7 @@ use super::process::Failure;
 use super::socket::ENTRIES_FAIL;
 use crate::predict::entry::Entries;
 use crate::predict::facts::Fate;
-use crate::predict::gone::Neighbour;
+use crate::predict::gone::{Neighbour, WHETHER_IT_FAILS};
 use crate::predict::renewed::Renewed;
 use crate::predict::rule::RuleId;
 use crate::predict::span::Span;
@@ -94,13 +94,19 @@ impl World<'_> {
         hops.last.take_if(|entry| !entry.used(there, wheel));
     }
 
-    /// Data arrives over a short line and is acknowledged, if that gets back.
-    pub(super) fn exchanges(&mut self, sock: usize, at: Span, answered: bool) {
+    /// Data arrives over a short line and is acknowledged, at once or `later`, if
+    /// that gets back.
+    pub(super) fn exchanges(&mut self, sock: usize, at: Span, answered: bool, later: bool) {
         let peer = self.socks[sock].peer;
         if answered {
             self.uses_neighbours(sock, at);
         }
-        self.uses_neighbours(peer, Span::new(at.earliest, at.latest + DELAYED));
+        let latest = if later {
+            at.latest + DELAYED
+        } else {
+            at.latest
+        };
+        self.uses_neighbours(peer, Span::new(at.earliest, latest));
         if answered {
             self.acknowledged_by(sock);
         }
@@ -122,14 +128,7 @@ impl World<'_> {
         if dead == self.socks[sock].hops.dies.is_some() {
             return Ok(());
         }
-        // Probes may have passed that the story does not tell one by one.
-        let idle = [sock, peer].into_iter().filter_map(|s| {
-            let lane = self.socks[s].lane;
-            let sysctls = Sysctls::of(self.case, self.socks[s].host, self.kernel);
-            Some(sysctls.keepalive(&lane.detector)?.idle)
-        });
-        let quiet = self.socks[sock].received.last().map(|at| at.earliest);
-        let probed = idle.min().zip(quiet).map(|(idle, quiet)| quiet + idle);
+        let probed = self.probes_since(sock);
         let wheel = self.kernel.wheel();
         let hops = &mut self.socks[sock].hops;
         for entry in [&mut hops.own, &mut hops.last].into_iter().flatten() {
@@ -176,6 +175,57 @@ impl World<'_> {
             armed,
             answers: neighbour.replaced?.saturating_sub(armed),
         })
+    }
+
+    /// Whether one packet that leaves now gets to the peer's host.
+    pub(super) fn gets_there(&self, sock: usize, kind: Kind, at: Span) -> Result<bool, String> {
+        let s = &self.socks[sock];
+        let (from, to) = (s.host, self.socks[s.peer].host);
+        match self.paths.one_way(from, to, kind)? {
+            Fate::Unheard => self.still_reaches(sock, at),
+            fate => Ok(fate.gets_there()),
+        }
+    }
+
+    /// Whether a neighbour whose answers are lost is still sent to: its entry fails
+    /// meanwhile.
+    pub(super) fn still_reaches(&self, sock: usize, at: Span) -> Result<bool, String> {
+        let s = &self.socks[sock];
+        let neighbour = self.neighbour_of(sock);
+        let entry = neighbour.and_then(|known| {
+            let tried = s.outgoing.as_ref().map(|outgoing| outgoing.sent.earliest);
+            let probed = self.probes_since(sock).filter(|probed| *probed < at.latest);
+            let tried = tried.into_iter().chain(probed).min();
+            known.entry.reaches(at, tried, self.kernel.wheel())
+        });
+        let since = s.received.first().unwrap_or(&s.since).earliest;
+        let matters = self.is_watched(&self.socks[s.peer].lane.name);
+        match entry {
+            Some(reaches) => Ok(reaches),
+            None if at.latest < since + ENTRIES_FAIL || !matters => Ok(true),
+            None => Err(WHETHER_IT_FAILS.into()),
+        }
+    }
+
+    /// What becomes of packets whose next hop's entry has failed.
+    pub(super) fn forgotten_neighbour(&self, sock: usize) -> Fate {
+        let s = &self.socks[sock];
+        let asker = self.paths.asker(s.host, self.socks[s.peer].host);
+        Fate::Unresolved {
+            by_own_host: asker == Some(s.host),
+        }
+    }
+
+    /// Since when keepalive of either end may have probed, which the story does not
+    /// tell one by one.
+    fn probes_since(&self, sock: usize) -> Option<Duration> {
+        let s = &self.socks[sock];
+        let idle = [sock, s.peer].into_iter().filter_map(|s| {
+            let lane = self.socks[s].lane;
+            let sysctls = Sysctls::of(self.case, self.socks[s].host, self.kernel);
+            Some(sysctls.keepalive(&lane.detector)?.idle)
+        });
+        Some(s.received.last()?.earliest + idle.min()?)
     }
 
     /// What is to be said of probes to an address that somebody else has by now.

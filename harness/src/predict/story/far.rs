@@ -129,7 +129,7 @@ impl World<'_> {
         let (asks, _) = self.paths.asking(own, peer, end)?;
         let kind = packet.what.kind();
         if self.paths.one_way(own, peer, kind)? == Fate::Unheard && !self.still_reaches(from, at)? {
-            let fate = self.forgotten_neighbour(from)?;
+            let fate = self.forgotten_neighbour(from);
             return self.lost(packet, fate, 0);
         }
         let (own, peer) = (

@@ -6,7 +6,6 @@
 //! uncertain as that.
 
 mod again;
-mod ages;
 mod calls;
 mod changes;
 mod entries;

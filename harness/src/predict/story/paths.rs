@@ -344,11 +344,6 @@ impl<'a> Paths<'a> {
         })
     }
 
-    /// Whether nothing comes back over the hop from `a` to `b`.
-    pub fn is_deaf(&self, a: &str, b: &str) -> bool {
-        self.hop_is_dead(b, a, "").is_some()
-    }
-
     /// The first of these nodes that has an address.
     pub fn next_to_ask(&self, path: &[&'a str]) -> &'a str {
         let has = |node: &&&str| self.kind_of(node) != Some(NodeKind::Switch);

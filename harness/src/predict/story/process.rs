@@ -280,8 +280,6 @@ pub(super) struct Sock<'a> {
     pub owes: bool,
     /// How long an answer takes, from when on.
     pub trips: Vec<(Span, Duration)>,
-    /// When it first sent something to a neighbour whose answers are lost.
-    pub into_silence: Option<Duration>,
     /// The neighbour entries on its way.
     pub hops: Hops,
 }

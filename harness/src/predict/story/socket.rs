@@ -87,7 +87,6 @@ impl<'a> World<'a> {
                 owes: false,
                 fin_waits: false,
                 trips: Vec::new(),
-                into_silence: None,
                 hops: Hops::default(),
             });
         }
@@ -193,7 +192,7 @@ impl<'a> World<'a> {
         match fate {
             Fate::Arrives => self.arrives(sock, bytes, at, true),
             Fate::Unheard if !self.still_reaches(sock, at)? => {
-                let fate = self.forgotten_neighbour(sock)?;
+                let fate = self.forgotten_neighbour(sock);
                 self.outstanding(sock, bytes, at, fate, false)
             }
             Fate::Unanswered | Fate::Unheard => {
@@ -353,10 +352,10 @@ impl<'a> World<'a> {
             return self.outstanding(sock, bytes, at, Fate::Lost, false);
         }
         if !self.is_far(sock)? {
-            self.exchanges(sock, at, answered);
-            self.router_hears(self.socks[sock].host, at)?;
             let (rto, srtt) = self.estimate(peer);
-            self.socks[peer].acks.hears(at.earliest, rto, srtt);
+            let waits = self.socks[peer].acks.hears(at.earliest, rto, srtt);
+            self.exchanges(sock, at, answered, !waits.is_zero());
+            self.router_hears(self.socks[sock].host, at)?;
         }
         if bytes > 0 {
             self.socks[peer].unread += bytes;
