@@ -277,7 +277,13 @@ impl Shared<'_> {
 
 /// Whether a case opens connections by the hundred.
 pub(crate) fn is_crowd(case: &Case) -> bool {
-    case.lanes.iter().any(|lane| opens(&lane.steps) >= 100)
+    connections(case) >= 100
+}
+
+/// How many connections one of its programs makes or takes.
+pub(crate) fn connections(case: &Case) -> u64 {
+    let each = case.lanes.iter().map(|lane| opens(&lane.steps));
+    each.max().unwrap_or_default()
 }
 
 /// How many connections steps make or take.

@@ -262,11 +262,24 @@ fn batches<'a>(cases: &'a [Case], options: &Options) -> Vec<Vec<&'a Case>> {
     // so long that others' timers are late, and comes when these have ended.
     let mut order: Vec<usize> = (0..cases.len()).collect();
     order.sort_by_key(|&i| (!run::is_crowd(&cases[i]), run::expected_length(&cases[i])));
-    let mut longer = order.split_off(cases.len() / 2);
+    let half = order.iter().map(|&i| cost(&cases[i])).sum::<u64>() / 2;
+    let mut so_far = 0;
+    let shorter = order.iter().take_while(|&&i| {
+        so_far += cost(&cases[i]);
+        so_far <= half
+    });
+    let mut longer = order.split_off(shorter.count());
     order.sort_unstable();
     longer.sort_unstable();
     let cases_of = |half: Vec<usize>| half.into_iter().map(|i| &cases[i]).collect();
     vec![cases_of(order), cases_of(longer)]
+}
+
+/// What a case costs its guest, about, in millions of instructions: its lab, its
+/// connections, and its hours, of which the host pays for the idle wake-ups.
+fn cost(case: &Case) -> u64 {
+    let hours = run::expected_length(case).as_secs() / 3600;
+    10 + run::connections(case) / 4 + 26 * hours
 }
 
 /// The lives of a kernel's guests as one: what is spent adds up, what passed
