@@ -80,7 +80,15 @@ impl Facts {
             hosts.is_empty(),
             ends.reset.is_empty(),
         ) {
-            (false, true, true) => silent,
+            // What waits for the address is not sent again, and TCP counts from the write.
+            (false, true, true) => Fall {
+                dead: match ends.waits {
+                    (false, _) => silent.dead,
+                    (true, false) => ends.timed_out,
+                    (true, true) => ends.timed_out.and(silent.dead),
+                },
+                ..silent
+            },
             (true, false, true) => self.host_unreachable(
                 Fall {
                     dead: ends.unreachable,

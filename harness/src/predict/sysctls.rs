@@ -96,7 +96,9 @@ impl Sysctls {
                 self.rto_min = Duration::from_micros(n.into());
             }
             "rto_max_ms" if kernel.version >= kernel::RTO_MAX_SYSCTL => {
-                self.rto_max = Duration::from_millis(n.into());
+                // Kept in ticks, of which the budget is made (tcp_model_timeout()).
+                let wheel = kernel.wheel();
+                self.rto_max = wheel.span(wheel.ticks(Duration::from_millis(n.into())));
             }
             "early_retrans" => self.tail_loss_probe &= matches!(n, 3 | 4),
             "sack" => self.tail_loss_probe &= n != 0,

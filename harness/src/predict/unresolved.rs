@@ -37,6 +37,9 @@ pub struct Ends {
     pub reset: Spans,
     /// Whether it waits for an address when somebody comes who answers.
     pub vague: bool,
+    /// Whether a try waits for an address before TCP gives up, in some ways, and
+    /// whether none does, in others.
+    pub waits: (bool, bool),
 }
 
 /// What became of the first packet.
@@ -132,7 +135,7 @@ pub fn aged(
     phase: Phase,
 ) -> Ends {
     let (mut timed_out, mut unreachable, mut reset) = (Vec::new(), Vec::new(), Vec::new());
-    let mut vague = false;
+    let (mut vague, mut waits) = (false, (false, false));
     for began in wheel.beginnings(wheel.ticks(flight.rto_max), phase) {
         let alive = began + wheel.ticks(aging.alive);
         let answers = aging.replaced.map(|after| began + wheel.ticks(after));
@@ -169,6 +172,8 @@ pub fn aged(
                         continue;
                     }
                 }
+                waits.0 |= sender.waited;
+                waits.1 |= !sender.waited;
                 let ends = match (sender.answered, sender.kept) {
                     (true, _) => &mut reset,
                     (false, true) => &mut unreachable,
@@ -188,6 +193,7 @@ pub fn aged(
         unreachable: within_a_round(of(&mut unreachable)),
         reset: of(&mut reset),
         vague,
+        waits,
     }
 }
 
@@ -247,6 +253,8 @@ struct Sender<'a> {
     answered: bool,
     /// See [`Ends::vague`].
     vague: bool,
+    /// See [`Ends::waits`].
+    waited: bool,
     /// An error is in sk_err_soft.
     kept: bool,
     /// An error takes back one back-off.
@@ -306,6 +314,7 @@ impl<'a> Sender<'a> {
             answers: None,
             answered: false,
             vague: false,
+            waited: false,
             kept: false,
             reverts: true,
             throttled: false,
@@ -319,6 +328,7 @@ impl<'a> Sender<'a> {
     /// A packet that leaves now waits for the address.
     fn waits(&mut self) {
         let comes = self.now + self.there;
+        self.waited = true;
         if let Some(answers) = self.answers {
             self.answered = comes >= answers;
             self.vague |= !self.answered && neighbour::fails(self.wheel, comes) >= answers;

@@ -144,6 +144,10 @@ impl<'a> World<'a> {
                     self.measured(client, took)?;
                 }
             }
+            // Whether its SYN came before or after: refused, or reset by what follows.
+            _ if calling.far => {
+                return Err("the peer stops listening while a handshake is on a long line".into());
+            }
             _ => {
                 let because = "nobody listens on the port, and the host says so by RST";
                 let failure = Failure::now("ECONNREFUSED", at, because, RuleId::ConnectAnswer);

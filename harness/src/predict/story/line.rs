@@ -220,9 +220,16 @@ impl<'a> Paths<'a> {
         let Some(memory) = self.memory.as_ref().filter(|_| !self.is_ipv6()) else {
             return false;
         };
+        // A rule on the wire is at this node's cable.
+        let outside = |node: &Option<String>| {
+            let near = node.as_ref().or(rule.from.as_ref()).or(rule.to.as_ref());
+            near.is_some_and(|near| !memory.is_inside(near))
+        };
         match (memory.is_inside(from), &rule.place) {
             (true, Place::Receiver) => rule.from.is_some(),
+            (true, Place::Wire(node)) => outside(node) && rule.from.is_some(),
             (false, Place::Sender) => rule.to.is_some(),
+            (false, Place::Wire(node)) => outside(node) && rule.to.is_some(),
             _ => false,
         }
     }

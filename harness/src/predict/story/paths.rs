@@ -249,7 +249,7 @@ impl<'a> Paths<'a> {
                     return ends(Fate::Gone, at);
                 }
                 if let Some(fate) = self.filtered_on_the_wire(from, to, kind, a, b)? {
-                    return ends(fate, at);
+                    return ends(heard(fate, unheard), at);
                 }
                 if let Some(delay) = self.delay(a, b)? {
                     return Ok(Way::UnderWay { hop: at, delay });
@@ -269,13 +269,13 @@ impl<'a> Paths<'a> {
                     // asked before its own.
                     let own = memory.is_some_and(|m| m.takes_itself(from));
                     if let Some(fate) = forgets().filter(|_| own) {
-                        return ends(fate, at + 1);
+                        return ends(heard(fate, unheard), at + 1);
                     }
                     if let Some(fate) = self.at_router(b, from, to, kind)? {
-                        return ends(fate, at + 1);
+                        return ends(heard(fate, unheard), at + 1);
                     }
                     if let Some(fate) = forgets() {
-                        return ends(fate, at + 1);
+                        return ends(heard(fate, unheard), at + 1);
                     }
                 }
                 Some(NodeKind::Switch) => {}
@@ -293,12 +293,7 @@ impl<'a> Paths<'a> {
         if let Some(fate) = self.filtered(from, to, kind, Place::Receiver)? {
             return ends(fate, path.len() - 1);
         }
-        let fate = if unheard {
-            Fate::Unheard
-        } else {
-            Fate::Arrives
-        };
-        ends(fate, path.len() - 1)
+        ends(heard(Fate::Arrives, unheard), path.len() - 1)
     }
 
     /// Whether nobody takes what comes out of a cable at this node.
@@ -510,5 +505,14 @@ impl<'a> Paths<'a> {
             }
         }
         None
+    }
+}
+
+/// What becomes of a packet if its sender hears nothing of the answer.
+fn heard(fate: Fate, unheard: bool) -> Fate {
+    match fate {
+        Fate::Arrives if unheard => Fate::Unheard,
+        Fate::Reset | Fate::Refused { .. } if unheard => Fate::Gone,
+        fate => fate,
     }
 }

@@ -89,10 +89,8 @@ impl<'a> World<'a> {
     pub(super) fn refresh(&mut self) {
         for sock in 0..self.socks.len() {
             let s = &self.socks[sock];
-            let harmless = s
-                .probes
-                .last()
-                .is_none_or(|(_, f)| *f == ProbeFate::Answered);
+            // A probe that was lost counts when the path is back, too.
+            let harmless = s.probes.iter().all(|(_, f)| *f == ProbeFate::Answered);
             if !s.exists || !s.held || s.outgoing.is_some() || s.quiet_end.is_some() {
                 continue;
             }
