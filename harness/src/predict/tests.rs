@@ -473,3 +473,29 @@ scenarios:
     let said = predict(&case, &KernelFacts::new(Version(6, 12), 250)).expect("it is predictable");
     assert_eq!(said.sign, SignKind::Unnoticed);
 }
+
+/// A router 20 ms away: when a packet comes there is not when it left, and the story
+/// once never ended.
+#[test]
+fn an_entry_of_a_far_router_ages_by_what_comes_there() {
+    let case = written(
+        "version: 1
+detectors:
+  limited: { user_timeout: 5350ms }
+scenarios:
+  far:
+    about: The server is gone, and the router's entry is stale by and by.
+    network: routed
+    family: ipv6
+    client: { detector: limited, steps: [connect, { exchange: hello }, { wait_for: fault }, { sleep: 37420ms }, { write: world }, read] }
+    server: [listen, accept, echo]
+    faults:
+      - { at: 0s, impair: { cable: client, direction: both, delay: 20ms } }
+      - { at: 403ms, crash: server, name: fault }
+    watch: [client]
+    give_up: 100s
+",
+    );
+    let said = predict(&case, &KernelFacts::new(Version(6, 12), 250)).expect("it is predictable");
+    assert_eq!(said.sign, errno("ETIMEDOUT"));
+}

@@ -396,7 +396,7 @@ impl<'a> Sender<'a> {
         let comes = self.now + self.there;
         match self.ages {
             Ages::Stale(since, _) if comes >= since => {
-                self.used = Some(self.now);
+                self.used = Some(comes);
                 self.ages = Ages::Fails(entry::fails(self.wheel, comes));
             }
             Ages::Stale(..) => {}
