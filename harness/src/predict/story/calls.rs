@@ -204,24 +204,13 @@ impl<'a> World<'a> {
         } else {
             Spans::one(Span::at(after))
         };
-        if unresolved || after >= SYN_AGAIN {
-            match self.gives_up_before(p, at, &dead)? {
-                None => {}
-                Some(_) if unresolved => return Ok(false),
-                Some(fall) => {
-                    self.processes[p].wait = Wait::Connect(Calling {
-                        began: self.kernel.anchor(at),
-                        fall,
-                        nonblocking,
-                        name: step.conn.clone(),
-                        host: Some(host),
-                        port,
-                        through: None,
-                        far: true,
-                    });
-                    return Ok(true);
-                }
-            }
+        let silent = if unresolved || after >= SYN_AGAIN {
+            self.gives_up_before(p, at, &dead)?
+        } else {
+            None
+        };
+        if unresolved && silent.is_some() {
+            return Ok(false);
         }
         let because = if unresolved {
             "nobody answers the router's three address requests a second apart; its error comes \
@@ -245,21 +234,19 @@ impl<'a> World<'a> {
         let next = self.processes[p].acts.front().map(|act| act.at.earliest);
         let back = at.after(after);
         let back = Span::new(back.earliest, next.unwrap_or(back.latest));
-        if errno.is_none() {
+        let answered = errno.is_none() && silent.is_none();
+        if answered {
             self.router_learns(at)?;
         }
+        let by_timer = unresolved || silent.is_some();
         self.processes[p].wait = Wait::Connect(Calling {
-            began: if unresolved {
-                self.kernel.anchor(at)
-            } else {
-                at
-            },
-            fall,
+            began: if by_timer { self.kernel.anchor(at) } else { at },
+            fall: silent.unwrap_or(fall),
             nonblocking,
             name: step.conn.clone(),
             host: Some(host),
             port,
-            through: errno.is_none().then_some(back),
+            through: answered.then_some(back),
             far: true,
         });
         Ok(true)
