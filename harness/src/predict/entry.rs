@@ -322,7 +322,7 @@ impl Entries {
                 Entry::Delayed { since, .. } => since.earliest,
             });
         let used = all.min().unwrap_or(sent);
-        (used + DELAY + RETRANS * SOLICITS).saturating_sub(sent)
+        (used + neighbour::STALE_FAILS).saturating_sub(sent)
     }
 }
 

@@ -19,6 +19,8 @@ pub const SOLICITS: u32 = 3;
 pub const TRUST: (Duration, Duration) = (Duration::from_secs(15), Duration::from_secs(45));
 /// delay_first_probe_time.
 pub const DELAY: Duration = Duration::from_secs(5);
+/// How long after its first use a stale entry fails at the soonest.
+pub const STALE_FAILS: Duration = DELAY.saturating_add(RETRANS.saturating_mul(SOLICITS));
 
 /// When a neighbour is given up that is asked for since `began`.
 pub fn fails(wheel: Wheel, began: Jiffies) -> Jiffies {
@@ -47,8 +49,10 @@ pub fn given_up(wheel: Wheel, phase: Phase) -> Spans {
 /// later, and that nobody answers for: the delay, then as many requests.
 pub fn stale_entry_fails(wheel: Wheel) -> (Duration, Duration) {
     let granule = |time| wheel.span(wheel.granule(wheel.ticks(time)));
-    let least = DELAY + RETRANS * SOLICITS;
-    (least, least + granule(DELAY) + granule(RETRANS) * SOLICITS)
+    (
+        STALE_FAILS,
+        STALE_FAILS + granule(DELAY) + granule(RETRANS) * SOLICITS,
+    )
 }
 
 /// Between two tries, while an entry is stale.
@@ -64,8 +68,8 @@ const LONGEST_BACK_OFF: Duration = Duration::from_secs(55);
 pub fn confirmed_entry_fails(asked_first: bool) -> Span {
     let trust = if asked_first { Duration::ZERO } else { TRUST.0 };
     Span::new(
-        trust + DELAY + RETRANS * SOLICITS,
-        TRUST.1 + LONGEST_BACK_OFF + DELAY + RETRANS * (SOLICITS + 1),
+        trust + STALE_FAILS,
+        TRUST.1 + LONGEST_BACK_OFF + STALE_FAILS + RETRANS,
     )
 }
 

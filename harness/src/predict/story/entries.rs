@@ -6,10 +6,10 @@ use super::World;
 use super::line::Kind;
 use super::paths::Paths;
 use super::process::Failure;
-use super::socket::ENTRIES_FAIL;
 use crate::predict::entry::Entries;
 use crate::predict::facts::Fate;
 use crate::predict::gone::{Neighbour, WHETHER_IT_FAILS};
+use crate::predict::neighbour;
 use crate::predict::renewed::Renewed;
 use crate::predict::rule::RuleId;
 use crate::predict::span::Span;
@@ -202,7 +202,7 @@ impl World<'_> {
         let matters = self.is_watched(&self.socks[s.peer].lane.name);
         match entry {
             Some(reaches) => Ok(reaches),
-            None if at.latest < since + ENTRIES_FAIL || !matters => Ok(true),
+            None if at.latest < since + neighbour::STALE_FAILS || !matters => Ok(true),
             None => Err(WHETHER_IT_FAILS.into()),
         }
     }
@@ -264,7 +264,7 @@ impl World<'_> {
     pub(super) fn entry_fails(&self, sock: usize) -> Duration {
         let outgoing = self.socks[sock].outgoing.as_ref();
         let known = outgoing.zip(self.neighbour_of(sock));
-        known.map_or(ENTRIES_FAIL, |(outgoing, neighbour)| {
+        known.map_or(neighbour::STALE_FAILS, |(outgoing, neighbour)| {
             neighbour.entry.fails_after(outgoing.sent.earliest)
         })
     }

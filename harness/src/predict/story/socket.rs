@@ -19,8 +19,6 @@ use crate::scenario::case::{Lane, OnSilence};
 
 /// A segment on a veth: more bytes than that are several.
 pub(super) const SEGMENT: u64 = 1400;
-/// Neighbour entries may fail after this: neighbour::confirmed_entry_fails().
-pub(super) const ENTRIES_FAIL: Duration = Duration::from_secs(8);
 /// A packet waits so long for an address.
 pub(super) const ASKED: Duration = Duration::from_millis(3_300);
 

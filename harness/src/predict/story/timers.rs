@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use super::line::Kind;
 use super::process::{Calling, Failure, Sock, Wait};
-use super::socket::{ASKED, ENTRIES_FAIL};
+use super::socket::ASKED;
 use super::talk::own_limit;
 use super::{World, process};
 use crate::predict::errno;
 use crate::predict::facts::Fate;
 use crate::predict::keepalive::{End, ProbeFate, Quiet};
+use crate::predict::neighbour;
 use crate::predict::rule::RuleId;
 use crate::predict::span::{Span, Spans};
 use crate::predict::sysctls::Sysctls;
@@ -23,7 +24,7 @@ impl Sock<'_> {
     fn back_after_a_while(&self) -> Option<Span> {
         let silent = self.probes.iter().find(|(_, f)| *f == ProbeFate::Lost)?.0;
         let (back, fate) = self.probes.last()?;
-        let long = back.latest > silent.earliest + ENTRIES_FAIL;
+        let long = back.latest > silent.earliest + neighbour::STALE_FAILS;
         (long && *fate == ProbeFate::Reset).then_some(*back)
     }
 }
