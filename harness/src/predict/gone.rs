@@ -9,8 +9,9 @@ use super::fall::Fall;
 use super::neighbour;
 use super::retransmit::{Attempt, Flight};
 use super::rule::RuleId;
+use super::sender::{Asks, First};
 use super::span::{Span, Spans};
-use super::unresolved::{self, Aging, Asks, First};
+use super::unresolved::{self, Aging};
 use super::words;
 
 /// Why it is open whether a neighbour's entry fails in time.

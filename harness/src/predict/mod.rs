@@ -26,6 +26,7 @@ pub mod renewed;
 pub mod retransmit;
 pub mod rtt;
 pub mod rule;
+mod sender;
 pub mod span;
 mod story;
 pub mod sysctls;
