@@ -499,3 +499,29 @@ scenarios:
     let said = predict(&case, &KernelFacts::new(Version(6, 12), 250)).expect("it is predictable");
     assert_eq!(said.sign, errno("ETIMEDOUT"));
 }
+
+/// Measured in virtual time on 5.10 to 7.3: 47.2 s after the fault. The only probe was
+/// lost, and counts, although the path is back.
+#[test]
+fn a_lost_probe_counts_after_the_heal() {
+    let case = written(
+        "version: 1
+detectors:
+  once: { keepalive: { idle: 2s, interval: 46s, count: 1 } }
+scenarios:
+  healed:
+    about: One probe meets the outage.
+    client: { detector: once, steps: [connect, { exchange: hello }, read] }
+    server: [listen, accept, echo]
+    faults:
+      - { at: 1903ms, cut: { cable: client, carrier: kept, direction: from }, name: fault }
+      - { after: fault, by: 877ms, heal: all }
+    watch: [client]
+    give_up: 303s
+",
+    );
+    let said = predict(&case, &KernelFacts::new(Version(6, 12), 250)).expect("it is predictable");
+    assert_eq!(said.sign, errno("ETIMEDOUT"));
+    let seen = Duration::from_millis(47_200);
+    assert!((said.earliest..=said.latest).contains(&seen), "{said:?}");
+}
