@@ -71,8 +71,13 @@ pub use error::LabError;
 pub use impair::BadLine;
 pub use live::{Lab, Port};
 pub use namespace::Namespace;
-pub(crate) use sysctl::own_first_namespace;
 pub use took::Took;
 pub use topology::WIRE;
 
 pub use crate::scenario::case::{Nat, OnForgotten};
+
+/// To be called in a guest, before the first lab: nobody else uses the machine.
+pub(crate) fn own_machine() {
+    sysctl::own_first_namespace();
+    namespace::live_alone();
+}

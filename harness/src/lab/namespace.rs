@@ -5,6 +5,9 @@
 //! of this process, the keepers, that live in mount namespaces of their own:
 //! nobody else sees them, and they are gone when the process is gone, however
 //! it ended. A [`Namespace`] is an open descriptor, good in every thread.
+//!
+//! Where nobody else is, as in a guest, they need no names: the thread that wants one
+//! makes it and goes home ([`live_alone`]).
 
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -69,13 +72,46 @@ impl Namespace {
     /// Aborts the process when the thread cannot get back: nothing that it did
     /// afterwards would be where its caller thinks it is.
     pub fn enter<R>(&self, f: impl FnOnce() -> R) -> Result<R, LabError> {
-        let own = File::open("/proc/thread-self/ns/net")
-            .map_err(|e| LabError::system("open this thread's own network namespace", e))?;
+        let opened;
+        let own = match HOME.get() {
+            Some(home) => home,
+            None => {
+                opened = this_thread()
+                    .map_err(|e| LabError::system("open this thread's own network namespace", e))?;
+                &opened
+            }
+        };
         setns(&*self.file, CloneFlags::CLONE_NEWNET)
             .map_err(|e| LabError::system(format!("enter namespace {}", self.name), e))?;
         let _back = Back { own };
         Ok(f())
     }
+}
+
+/// The network namespace of all threads that are in no lab, where that is known.
+static HOME: OnceLock<File> = OnceLock::new();
+
+/// To be called in a guest, before the first namespace: from now on all threads are
+/// at home in the calling one's network namespace whenever they are in none of a lab.
+/// Then it need not be looked up for each visit, and a thread may go and make
+/// namespaces itself. Names cost a thread, a file and a mount each, which in a guest
+/// is more than the namespace.
+pub(crate) fn live_alone() {
+    if let Ok(home) = this_thread() {
+        let _ = HOME.set(home);
+    }
+}
+
+fn this_thread() -> std::io::Result<File> {
+    File::open("/proc/thread-self/ns/net")
+}
+
+/// Makes a namespace without a name.
+fn make_from(home: &File, name: &str) -> Result<File, LabError> {
+    let failed = |e| LabError::system(format!("create namespace {name}"), e);
+    unshare(CloneFlags::CLONE_NEWNET).map_err(|e| failed(e.into()))?;
+    let _back = Back { own: home };
+    this_thread().map_err(failed)
 }
 
 impl AsFd for Namespace {
@@ -84,46 +120,58 @@ impl AsFd for Namespace {
     }
 }
 
-struct Back {
-    own: File,
+struct Back<'a> {
+    own: &'a File,
 }
 
-impl Drop for Back {
+impl Drop for Back<'_> {
     fn drop(&mut self) {
-        if setns(&self.own, CloneFlags::CLONE_NEWNET).is_err() {
+        if setns(self.own, CloneFlags::CLONE_NEWNET).is_err() {
             std::process::abort();
         }
     }
 }
 
-/// A namespace that a keeper is making.
-struct Coming {
-    name: String,
-    result: Receiver<Result<File, LabError>>,
+/// A namespace that was asked for.
+enum Coming {
+    /// A keeper is making it.
+    Made {
+        name: String,
+        result: Receiver<Result<File, LabError>>,
+    },
+    /// Whoever asks for it makes it.
+    ToMake { name: String, home: &'static File },
 }
 
 impl Coming {
     /// The keepers take turns by the number.
     fn ask(name: &str, number: usize) -> Result<Self, LabError> {
+        let name = name.to_owned();
+        if let Some(home) = HOME.get() {
+            return Ok(Coming::ToMake { name, home });
+        }
         let (answer, result) = channel();
         keeper(number)?
             .lock()
             .unwrap_or_else(|poisoned| poisoned.into_inner())
             .send(Request {
-                name: name.to_owned(),
+                name: name.clone(),
                 answer,
             })
             .map_err(|_| keeper_ended())?;
-        Ok(Coming {
-            name: name.to_owned(),
-            result,
-        })
+        Ok(Coming::Made { name, result })
     }
 
     fn get(self) -> Result<Namespace, LabError> {
-        let file = self.result.recv().map_err(|_| keeper_ended())??;
+        let (name, file) = match self {
+            Coming::Made { name, result } => (name, result.recv().map_err(|_| keeper_ended())??),
+            Coming::ToMake { name, home } => {
+                let file = make_from(home, &name)?;
+                (name, file)
+            }
+        };
         Ok(Namespace {
-            name: self.name.into(),
+            name: name.into(),
             file: Arc::new(file),
         })
     }

@@ -397,7 +397,7 @@ fn warm_up() -> Result<(), LabError> {
 pub fn work(input: &[u8], say: &mut dyn FnMut(&[u8])) -> Result<(), String> {
     let order: Order<Case> =
         serde_json::from_slice(input).map_err(|e| format!("read the cases: {e}"))?;
-    crate::lab::own_first_namespace();
+    crate::lab::own_machine();
     if let Err(e) = warm_up() {
         // What is in the way of it is in the way of a case, which says so.
         eprintln!(
