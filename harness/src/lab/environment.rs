@@ -1,5 +1,6 @@
 //! The pinned environment of each node: which sysctls, and when.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::error::LabError;
@@ -7,7 +8,7 @@ use super::live::Lab;
 use super::namespace::Namespace;
 use super::neighbour_table;
 use super::netlink::Batch;
-use super::pinned::{self, Pinned};
+use super::pinned::{self, Pinned, Values};
 use super::sysctl;
 use super::topology::NodePlan;
 use crate::scenario::case::{Family, NodeKind};
@@ -27,13 +28,10 @@ impl Lab {
         let wanted = &self.nodes[node].wanted;
         // Netlink comes later, and would undo what the lab's user wants.
         let by_netlink = !wanted.keys().any(|key| key.contains(".neigh."));
-        let (pushed, filed): (Vec<&Pinned>, Vec<&Pinned>) = tables(plan, &self.families)
+        let (pushed, filed): (Vec<&'static Pinned>, Vec<&'static Pinned>) = tables(plan, &self.families)
             .filter(|p| sysctl::needs_interface(p.key))
             .partition(|p| by_netlink && neighbour_table::takes(p));
-        let mut written: BTreeMap<String, String> = pushed
-            .iter()
-            .map(|p| (p.key.to_owned(), p.value.to_owned()))
-            .collect();
+        let mut written: Values = pushed.iter().map(|p| p.entry()).collect();
         let differ: Vec<&Pinned> = pushed
             .into_iter()
             .filter(|p| !sysctl::has_anyway(p))
@@ -56,7 +54,7 @@ impl Lab {
                         }
                     }
                     if known {
-                        written.insert(pinned.key.to_owned(), pinned.value.to_owned());
+                        written.push(pinned.entry());
                     }
                 }
                 for (key, value) in wanted {
@@ -64,7 +62,7 @@ impl Lab {
                         for key in self.spread(node, key) {
                             sysctl::write(&key, value)?;
                         }
-                        written.insert(key.clone(), value.clone());
+                        written.push(owned(key, value));
                     }
                 }
                 Ok(())
@@ -100,7 +98,7 @@ pub(super) fn prepare(
     plan: &NodePlan,
     families: &[Family],
     wanted: &BTreeMap<String, String>,
-) -> Result<BTreeMap<String, String>, LabError> {
+) -> Result<Values, LabError> {
     sysctl::on_host(ns, || {
         let mut written = sysctl::pin_new(tables(plan, families))?;
         for (key, value) in wanted
@@ -108,8 +106,12 @@ pub(super) fn prepare(
             .filter(|(key, _)| !sysctl::needs_interface(key))
         {
             sysctl::write(key, value)?;
-            written.insert(key.clone(), value.clone());
+            written.push(owned(key, value));
         }
         Ok(written)
     })
+}
+
+fn owned(key: &str, value: &str) -> (Cow<'static, str>, Cow<'static, str>) {
+    (Cow::Owned(key.to_owned()), Cow::Owned(value.to_owned()))
 }

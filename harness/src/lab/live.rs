@@ -1,5 +1,6 @@
 //! A lab that is up: its hosts, addresses, ports and sysctls.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -9,6 +10,7 @@ use super::filter::{Filter, PortRef, Tracking};
 use super::impair::Impaired;
 use super::namespace::Namespace;
 use super::netlink::{Netlink, Socket};
+use super::pinned::Values;
 use super::sysctl;
 use super::topology::{Topology, WIRE};
 use crate::scenario::case::{Family, NodeKind};
@@ -64,7 +66,7 @@ pub(super) struct NodeState {
     /// What the lab's user set, on top of the pinned ones.
     pub wanted: BTreeMap<String, String>,
     /// All values that were written.
-    pub pinned: BTreeMap<String, String>,
+    pub pinned: Values,
     /// Counts the machines that took this node's place; part of its MACs.
     pub generation: u8,
     /// Nothing passes any of its cables.
@@ -276,7 +278,7 @@ impl Lab {
             .insert(key.to_owned(), value.to_owned());
         self.nodes[index]
             .pinned
-            .insert(key.to_owned(), value.to_owned());
+            .push((key.to_owned().into(), value.to_owned().into()));
         Ok(())
     }
 
@@ -285,8 +287,10 @@ impl Lab {
     ///
     /// # Errors
     /// [`LabError::Unknown`] for a node that the lab does not have.
-    pub fn pinned(&self, node: &str) -> Result<&BTreeMap<String, String>, LabError> {
-        Ok(&self.nodes[self.topology.node(node)?].pinned)
+    pub fn pinned(&self, node: &str) -> Result<BTreeMap<String, String>, LabError> {
+        let pinned = &self.nodes[self.topology.node(node)?].pinned;
+        let text = |(key, value): &(Cow<'_, str>, Cow<'_, str>)| (key.to_string(), value.to_string());
+        Ok(pinned.iter().map(text).collect())
     }
 
     pub(super) fn spread(&self, node: usize, key: &str) -> Vec<String> {

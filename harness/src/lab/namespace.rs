@@ -12,6 +12,7 @@
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, OnceLock};
 
@@ -102,6 +103,22 @@ pub(crate) fn live_alone() {
     }
 }
 
+/// After how many namespaces the kernel is told to forget.
+const FORGET: u32 = 64;
+
+/// Has the kernel forget the names that were looked up. /proc/sys has a `net/ipv4` for
+/// each namespace, and as names all of them are one (proc_sys_compare() tells them
+/// apart): who looks for that of a new namespace looks at the others' first. With some
+/// hundred it took a host twice as long to get its sysctls.
+fn forget_now_and_then() {
+    static MADE: AtomicU32 = AtomicU32::new(0);
+    if MADE.fetch_add(1, Ordering::Relaxed) % FORGET == FORGET - 1 {
+        // Names, without a line in the kernel's log (drop_caches_sysctl_handler()).
+        // Where that cannot be had, it takes longer.
+        let _ = std::fs::write("/proc/sys/vm/drop_caches", "6");
+    }
+}
+
 fn this_thread() -> std::io::Result<File> {
     File::open("/proc/thread-self/ns/net")
 }
@@ -109,6 +126,7 @@ fn this_thread() -> std::io::Result<File> {
 /// Makes a namespace without a name.
 fn make_from(home: &File, name: &str) -> Result<File, LabError> {
     let failed = |e| LabError::system(format!("create namespace {name}"), e);
+    forget_now_and_then();
     unshare(CloneFlags::CLONE_NEWNET).map_err(|e| failed(e.into()))?;
     let _back = Back { own: home };
     this_thread().map_err(failed)

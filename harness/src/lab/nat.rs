@@ -111,7 +111,7 @@ impl Lab {
                 for (key, value) in plan.sysctls() {
                     if !wanted.contains_key(key) {
                         sysctl::write(key, &value)?;
-                        written.push((key.to_owned(), value));
+                        written.push((key.to_owned().into(), value.into()));
                     }
                 }
                 Ok(written)

@@ -8,6 +8,8 @@
 //! neigh_parms_alloc()). Pinning all of them makes them the same everywhere,
 //! and the table is what an outcome records.
 
+use std::borrow::Cow;
+
 /// A pinned sysctl.
 #[derive(Debug, Clone, Copy)]
 pub struct Pinned {
@@ -21,6 +23,16 @@ pub struct Pinned {
     /// it may change at any time. Others start at the kernel's default, which
     /// needs no writing where it is the pinned value.
     pub copied: bool,
+}
+
+/// Keys and values in the order of writing: of a key that is there more than once
+/// the last one holds.
+pub(super) type Values = Vec<(Cow<'static, str>, Cow<'static, str>)>;
+
+impl Pinned {
+    pub(super) fn entry(&self) -> (Cow<'static, str>, Cow<'static, str>) {
+        (self.key.into(), self.value.into())
+    }
 }
 
 const fn pin(key: &'static str, value: &'static str) -> Pinned {
@@ -60,7 +72,7 @@ const fn newer_copied(key: &'static str, value: &'static str) -> Pinned {
 }
 
 /// Pinned whatever families the lab has: TCP's are under `ipv4` for both.
-pub const TCP: &[Pinned] = &[
+pub static TCP: &[Pinned] = &[
     // The only congestion control that is always built in; the default is the
     // build's choice (cubic, bbr), and bbr paces and probes differently.
     copied("net.ipv4.tcp_congestion_control", "reno"),
@@ -118,7 +130,7 @@ pub const TCP: &[Pinned] = &[
 ];
 
 /// Pinned in labs with IPv4.
-pub const IPV4: &[Pinned] = &[
+pub static IPV4: &[Pinned] = &[
     // The default is 1000 per type and peer: the second ICMP error of a
     // second would not be sent, and what a socket sees would depend on it.
     pin("net.ipv4.icmp_ratelimit", "0"),
@@ -149,7 +161,7 @@ pub const IPV4: &[Pinned] = &[
 ];
 
 /// Pinned in labs with IPv6.
-pub const IPV6: &[Pinned] = &[
+pub static IPV6: &[Pinned] = &[
     copied("net.ipv6.conf.all.disable_ipv6", "0"),
     pin("net.ipv6.icmp.ratelimit", "0"),
     // Nobody else is on the segment: an address serves at once, and nobody
@@ -180,11 +192,11 @@ pub const IPV6: &[Pinned] = &[
 
 /// In a lab without IPv6, before any link exists: no neighbour discovery, no
 /// multicast reports, no link-local addresses.
-pub const NO_IPV6: &[Pinned] = &[newer_copied("net.ipv6.conf.all.disable_ipv6", "1")];
+pub static NO_IPV6: &[Pinned] = &[newer_copied("net.ipv6.conf.all.disable_ipv6", "1")];
 
 /// On a router with IPv4. Writing it resets some `conf` values to those of a
 /// router (inet_forward_change()), so it comes first.
-pub const FORWARD_IPV4: &[Pinned] = &[pin("net.ipv4.ip_forward", "1")];
+pub static FORWARD_IPV4: &[Pinned] = &[pin("net.ipv4.ip_forward", "1")];
 
 /// On a router with IPv6.
-pub const FORWARD_IPV6: &[Pinned] = &[pin("net.ipv6.conf.all.forwarding", "1")];
+pub static FORWARD_IPV6: &[Pinned] = &[pin("net.ipv6.conf.all.forwarding", "1")];

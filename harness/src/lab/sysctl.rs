@@ -1,7 +1,7 @@
 //! Sysctls of a namespace: `net.` keys under /proc/sys, which shows every
 //! thread the values of the namespace it is in.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
@@ -14,7 +14,7 @@ use nix::sys::stat::Mode;
 
 use super::error::LabError;
 use super::namespace::Namespace;
-use super::pinned::{self, Pinned};
+use super::pinned::{self, Pinned, Values};
 
 /// The file of a dotted key.
 ///
@@ -58,11 +58,14 @@ pub(crate) fn spread<'a>(key: &str, interfaces: impl Iterator<Item = &'a str>) -
 
 /// Whether the key's file exists only once the interfaces do.
 pub(crate) fn needs_interface(key: &str) -> bool {
-    let mut parts = key.split('.').skip(2);
-    match (parts.next(), parts.next()) {
-        (Some("neigh"), Some(_)) => true,
-        (Some("conf"), Some(interface)) => !matches!(interface, "all" | "default"),
-        _ => false,
+    // After `net.ipv4.` or `net.ipv6.`; no other family's are by interface.
+    let Some(rest) = key.get("net.ipv4.".len()..) else {
+        return false;
+    };
+    let of_all = |rest: &str| rest.starts_with("all.") || rest.starts_with("default.");
+    match rest.strip_prefix("conf.") {
+        Some(rest) => !of_all(rest),
+        None => rest.starts_with("neigh."),
     }
 }
 
@@ -115,32 +118,33 @@ fn all_pinned() -> impl Iterator<Item = &'static Pinned> {
 ///
 /// Opening a file of /proc/sys costs 10 us in a new namespace, so values that
 /// it has are not written.
-fn fresh() -> &'static BTreeMap<&'static str, String> {
-    static FRESH: OnceLock<BTreeMap<&'static str, String>> = OnceLock::new();
+///
+/// By their addresses in the tables: it is asked for all of them, for each host.
+fn fresh() -> &'static BTreeSet<usize> {
+    static FRESH: OnceLock<BTreeSet<usize>> = OnceLock::new();
     FRESH.get_or_init(|| {
         let ours = FIRST_IS_OURS.load(Ordering::Relaxed);
         let own = all_pinned().filter(|p| ours || !p.copied && !needs_interface(p.key));
         // Each interface copies the same, `lo` is there from the beginning.
         let key = |p: &Pinned| p.key.replace(".neigh.default.", ".neigh.lo.");
-        own.filter_map(|p| Some((p.key, read(&key(p)).ok()?)))
+        own.filter(|p| read(&key(p)).is_ok_and(|value| value == p.value))
+            .map(|p| std::ptr::from_ref(p).addr())
             .collect()
     })
 }
 
 /// Whether a new namespace, or a new interface, has the pinned value by itself.
-pub(crate) fn has_anyway(pinned: &Pinned) -> bool {
-    fresh()
-        .get(pinned.key)
-        .is_some_and(|value| value == pinned.value)
+pub(crate) fn has_anyway(pinned: &'static Pinned) -> bool {
+    fresh().contains(&std::ptr::from_ref(pinned).addr())
 }
 
 /// Writes all of the table that needs no interface, in the calling thread's
 /// namespace, which is new; returns what now has its pinned value.
 pub(crate) fn pin_new(
     table: impl Iterator<Item = &'static Pinned>,
-) -> Result<BTreeMap<String, String>, LabError> {
+) -> Result<Values, LabError> {
     fresh();
-    let mut has = BTreeMap::new();
+    let mut has = Values::new();
     let mut folders = Folders::default();
     // Becoming a router changes `conf` values, see pinned::FORWARD_IPV4.
     let mut router = false;
@@ -150,7 +154,7 @@ pub(crate) fn pin_new(
             || judge(pinned.key, pinned, folders.put(pinned.key, pinned.value)?)?;
         router |= pinned.key.ends_with("forward") || pinned.key.ends_with("forwarding");
         if known {
-            has.insert(pinned.key.to_owned(), pinned.value.to_owned());
+            has.push(pinned.entry());
         }
     }
     Ok(has)

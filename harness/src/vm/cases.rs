@@ -6,11 +6,12 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
 use super::error::VmError;
+use super::files::Shared;
 use super::kernels::Kernel;
 use super::machine::{Booted, GuestTime, Heard, Life, Settings, boot};
 use crate::lab::Lab;
@@ -156,10 +157,11 @@ pub fn run(
         .map(|kernel| jobs.iter().take_while(|job| job.kernel != kernel).count())
         .collect();
     let next = Mutex::new(AtomicUsize::new(0));
+    let files: Vec<Shared> = kernels.iter().map(|_| Shared::default()).collect();
     std::thread::scope(|scope| {
         let (send, events) = channel();
         for _ in 0..guests {
-            let (send, jobs, next) = (send.clone(), &jobs, &next);
+            let (send, jobs, next, files) = (send.clone(), &jobs, &next, &files);
             scope.spawn(move || {
                 loop {
                     let turn = next.lock().unwrap_or_else(PoisonError::into_inner);
@@ -168,7 +170,8 @@ pub fn run(
                     let Some(job) = jobs.get(index) else {
                         break;
                     };
-                    one(index, &kernels[job.kernel], job, options, &send);
+                    let of = (&kernels[job.kernel], &files[job.kernel]);
+                    one(index, of, job, options, &send);
                 }
             });
         }
@@ -312,7 +315,7 @@ enum Event {
 
 fn one(
     number: usize,
-    kernel: &Kernel,
+    (kernel, files): (&Kernel, &Shared),
     job: &Job<'_>,
     options: &Options,
     send: &Sender<(usize, Event)>,
@@ -323,20 +326,20 @@ fn one(
         let _ = send.send((number, event));
     };
     let interrupt = options.interrupt.as_ref().map(|fd| fd.as_fd());
-    let ended = boot(
-        kernel,
-        &job.input,
-        &job.settings,
-        interrupt,
-        &mut |heard| match heard {
-            Heard::Booted(booted) => tell(Event::Booted(booted.clone())),
-            Heard::Clock(clock) => tell(Event::Clock(clock)),
-            Heard::Said(said) => match understand(said, &job.cases) {
-                Ok(event) => tell(event),
-                Err(why) => misunderstood = Some(why),
-            },
+    let mut heard = |heard: Heard<'_>| match heard {
+        Heard::Booted(booted) => tell(Event::Booted(booted.clone())),
+        Heard::Clock(clock) => tell(Event::Clock(clock)),
+        Heard::Said(said) => match understand(said, &job.cases) {
+            Ok(event) => tell(event),
+            Err(why) => misunderstood = Some(why),
         },
-    );
+    };
+    let started = Instant::now();
+    let ended = files.get(kernel).and_then(|files| {
+        let (input, settings) = (&job.input, &job.settings);
+        boot(kernel, &files, input, settings, interrupt, &mut heard)
+    });
+    let ended = ended.map(|life| life.since(started));
     let ended = match misunderstood {
         Some(why) if ended.is_ok() => Err(VmError::Guest {
             release: kernel.release.clone(),

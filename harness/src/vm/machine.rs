@@ -1,24 +1,21 @@
 //! One guest: QEMU started, heard and ended.
 
 use std::fs::File;
-use std::io::{Read, Seek, Write};
+use std::io::{Read, Seek};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::memfd::{MFdFlags, memfd_create};
 use serde::{Deserialize, Serialize};
 
 use super::channel::{self, Kind, Listener};
 use super::error::VmError;
+use super::files::{Files, nameless};
 use super::kernels::Kernel;
-use super::module::Modules;
 pub use super::settings::{GuestTime, Settings};
-use super::settings::{MODULES, command_line, machine};
-use super::{binary, bzimage, initramfs};
+use super::settings::{command_line, machine};
 use crate::sys::child::spawn_mortal;
 use crate::sys::processes::pidfd_open;
 
@@ -65,17 +62,31 @@ pub struct Life {
     pub boot: Duration,
 }
 
-/// Starts `kernel` with this program as its init, gives it `input` to work on
+impl Life {
+    /// The same, with what came before it, from `earlier` on.
+    pub(super) fn since(self, earlier: Instant) -> Self {
+        let before = self.began.saturating_duration_since(earlier);
+        Life {
+            began: earlier,
+            wall: self.wall + before,
+            boot: self.boot + before,
+            ..self
+        }
+    }
+}
+
+/// Starts `kernel`, whose `files` these are, with this program as its init, gives it `input` to work on
 /// (see [`super::guest`]), and tells `heard` what it says, until it has ended.
 ///
 /// Keep the calling thread: QEMU is killed when it ends, by the kernel, however
 /// it ends. Nothing else is left behind: QEMU's files have no names.
 ///
 /// # Errors
-/// Without QEMU; when kernel or modules cannot be read; when the guest fails,
+/// Without QEMU; when the guest fails,
 /// dies, or is silent for too long; when `interrupt` becomes readable.
 pub fn boot(
     kernel: &Kernel,
+    files: &Files,
     input: &[u8],
     settings: &Settings,
     interrupt: Option<BorrowedFd<'_>>,
@@ -83,7 +94,7 @@ pub fn boot(
 ) -> Result<Life, VmError> {
     let started = Instant::now();
     let mut listener = Listener::new().map_err(VmError::system("make the guest's channel"))?;
-    let mut running = Running::start(kernel, input, settings, &listener)?;
+    let mut running = Running::start(files, input, settings, &listener)?;
     let mut up = None;
     let mut ending = None;
     let (mut last_sign, mut last_clock) = (Instant::now(), 0);
@@ -145,17 +156,13 @@ struct Running {
 
 impl Running {
     fn start(
-        kernel: &Kernel,
+        files: &Files,
         input: &[u8],
         settings: &Settings,
         listener: &Listener,
     ) -> Result<Self, VmError> {
-        let image = kernel_file(&kernel.vmlinuz)?;
-        let modules = Modules::index(&kernel.modules)?.load_order(&MODULES)?;
-        let program = binary::this_program(initramfs::INIT)?;
-        let initrd = initramfs::build(&program, &modules, input)
-            .map_err(VmError::system("pack the guest's files"))?;
-        let initrd = nameless("halfopen-initramfs", &initrd)?;
+        let image = &files.image;
+        let initrd = files.initramfs(input)?;
         let console = nameless("halfopen-console", b"")?;
         let errors = nameless("halfopen-qemu", b"")?;
         let path = |file: &File| format!("/proc/self/fd/{}", file.as_raw_fd());
@@ -163,7 +170,7 @@ impl Running {
         let mut command = Command::new("qemu-system-x86_64");
         command
             .args(machine(settings))
-            .args(["-kernel", &path(&image), "-initrd", &path(&initrd)])
+            .args(["-kernel", &path(image), "-initrd", &path(&initrd)])
             .args(["-append", &command_line(settings)])
             .args(["-serial", &format!("file:{}", path(&console))])
             .args([
@@ -180,7 +187,7 @@ impl Running {
             .stderr(errors.try_clone().map_err(VmError::system("start qemu"))?)
             // The terminal's Ctrl-C is this process's to act on.
             .process_group(0);
-        let inherited = [&image, &initrd, &console, &listener.file].map(|file| file.as_raw_fd());
+        let inherited = [image, &initrd, &console, &listener.file].map(|file| file.as_raw_fd());
         let child = spawn_mortal(&mut command, inherited.to_vec()).map_err(|e| match e.kind() {
             std::io::ErrorKind::NotFound => VmError::NoQemu,
             _ => VmError::system("start qemu")(e),
@@ -262,24 +269,6 @@ impl Drop for Running {
 fn end(mut child: Child) {
     let _ = child.kill();
     let _ = child.wait();
-}
-
-/// The kernel as QEMU is to start it: unpacked where that is possible.
-fn kernel_file(vmlinuz: &Path) -> Result<File, VmError> {
-    let image = std::fs::read(vmlinuz).map_err(VmError::file(vmlinuz))?;
-    nameless(
-        "halfopen-kernel",
-        &bzimage::unpacked(&image).unwrap_or(image),
-    )
-}
-
-fn nameless(name: &str, content: &[u8]) -> Result<File, VmError> {
-    let make = || {
-        let mut file = File::from(memfd_create(name, MFdFlags::MFD_CLOEXEC)?);
-        file.write_all(content)?;
-        Ok(file)
-    };
-    make().map_err(VmError::system::<std::io::Error>("make a file in memory"))
 }
 
 /// What is in a file, read leniently: it is for an error's text.

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! kernels   finds kernels and says what each can do
-//! boot      what one kernel is started with: image, modules, initramfs
+//! files     what one kernel is started with: image, modules, initramfs
 //! machine   QEMU: starts it, hears it, ends it
 //! guest     the other side: this same program as PID 1 of the guest
 //! channel   the memory through which the guest speaks
@@ -19,6 +19,7 @@ pub mod cases;
 mod channel;
 mod compressed;
 mod error;
+pub mod files;
 pub mod guest;
 mod initramfs;
 pub mod kernels;

@@ -163,7 +163,7 @@ fn sysctls_are_pinned_set_and_kept_over_a_reboot() {
             .sysctl("client", neighbour, "1"),
     );
     let get = |lab: &Lab, host: &str, key: &str| lab.sysctl(host, key).expect("this kernel has it");
-    for (name, value) in lab.pinned("server").expect("known").clone() {
+    for (name, value) in lab.pinned("server").expect("known") {
         assert_eq!(get(&lab, "server", &name), value, "{name}");
     }
     assert_eq!(get(&lab, "client", key), "4");

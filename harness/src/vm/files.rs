@@ -1,0 +1,92 @@
+//! What the guests of a kernel have in common: unpacked once, half a second's work.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::thread;
+
+use nix::sys::memfd::{MFdFlags, memfd_create};
+
+use super::binary::{self, PackedFile};
+use super::error::VmError;
+use super::kernels::Kernel;
+use super::module::{Module, Modules};
+use super::settings::MODULES;
+use super::{bzimage, initramfs};
+
+/// A kernel and what a guest on it finds.
+#[derive(Debug)]
+pub struct Files {
+    /// The kernel as QEMU is to start it.
+    pub(super) image: File,
+    modules: Vec<Module>,
+    program: Vec<PackedFile>,
+}
+
+impl Files {
+    /// Reads and unpacks them.
+    ///
+    /// # Errors
+    /// When kernel, modules or this program cannot be read.
+    pub fn of(kernel: &Kernel) -> Result<Self, VmError> {
+        let modules = || Modules::index(&kernel.modules)?.load_order(&MODULES);
+        thread::scope(|scope| {
+            // One takes as long as the other.
+            let modules = scope.spawn(modules);
+            Ok(Files {
+                image: image(&kernel.vmlinuz)?,
+                program: binary::this_program(initramfs::INIT)?,
+                modules: modules
+                    .join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))?,
+            })
+        })
+    }
+
+    /// The initramfs of a guest that is to work on `input`.
+    pub(super) fn initramfs(&self, input: &[u8]) -> Result<File, VmError> {
+        let archive = initramfs::build(&self.program, &self.modules, input)
+            .map_err(VmError::system("pack the guest's files"))?;
+        nameless("halfopen-initramfs", &archive)
+    }
+}
+
+/// The files of a kernel, as long as a guest of it runs.
+#[derive(Debug, Default)]
+pub struct Shared(Mutex<Weak<Files>>);
+
+impl Shared {
+    /// Those that another guest has, or new ones.
+    ///
+    /// # Errors
+    /// As [`Files::of`].
+    pub fn get(&self, kernel: &Kernel) -> Result<Arc<Files>, VmError> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(files) = known.upgrade() {
+            return Ok(files);
+        }
+        let files = Arc::new(Files::of(kernel)?);
+        *known = Arc::downgrade(&files);
+        Ok(files)
+    }
+}
+
+/// Unpacked where that is possible.
+fn image(vmlinuz: &Path) -> Result<File, VmError> {
+    let image = std::fs::read(vmlinuz).map_err(VmError::file(vmlinuz))?;
+    nameless(
+        "halfopen-kernel",
+        &bzimage::unpacked(&image).unwrap_or(image),
+    )
+}
+
+/// A file in memory.
+pub(super) fn nameless(name: &str, content: &[u8]) -> Result<File, VmError> {
+    let make = || {
+        let mut file = File::from(memfd_create(name, MFdFlags::MFD_CLOEXEC)?);
+        file.write_all(content)?;
+        Ok(file)
+    };
+    make().map_err(VmError::system::<std::io::Error>("make a file in memory"))
+}
