@@ -76,8 +76,10 @@ pub use topology::WIRE;
 
 pub use crate::scenario::case::{Nat, OnForgotten};
 
-/// To be called in a guest, before the first lab: nobody else uses the machine.
-pub(crate) fn own_machine() {
+/// To be called in a guest, before the first lab: nobody else uses the machine. So many
+/// namespaces will be needed.
+pub(crate) fn own_machine(namespaces: usize) {
     sysctl::own_first_namespace();
     namespace::live_alone();
+    namespace::stock(namespaces);
 }

@@ -9,12 +9,13 @@
 //! Where nobody else is, as in a guest, they need no names: the thread that wants one
 //! makes it and goes home ([`live_alone`]).
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use netns_rs::{Env, NetNs};
 use nix::mount::{MsFlags, mount};
@@ -123,13 +124,25 @@ fn this_thread() -> std::io::Result<File> {
     File::open("/proc/thread-self/ns/net")
 }
 
+/// Namespaces that were made to be used later.
+static STOCK: Mutex<VecDeque<File>> = Mutex::new(VecDeque::new());
+
+/// Makes `count` namespaces for later, after [`live_alone`]: one after the other takes a
+/// guest half of what they take between other work. What cannot be made now is made when
+/// it is needed, or fails then.
+pub(crate) fn stock(count: usize) {
+    let Some(home) = HOME.get() else {
+        return;
+    };
+    let mut stock = STOCK.lock().unwrap_or_else(PoisonError::into_inner);
+    stock.extend((0..count).map_while(|_| make_from(home).ok()));
+}
+
 /// Makes a namespace without a name.
-fn make_from(home: &File, name: &str) -> Result<File, LabError> {
-    let failed = |e| LabError::system(format!("create namespace {name}"), e);
-    forget_now_and_then();
-    unshare(CloneFlags::CLONE_NEWNET).map_err(|e| failed(e.into()))?;
+fn make_from(home: &File) -> std::io::Result<File> {
+    unshare(CloneFlags::CLONE_NEWNET)?;
     let _back = Back { own: home };
-    this_thread().map_err(failed)
+    this_thread()
 }
 
 impl AsFd for Namespace {
@@ -184,7 +197,12 @@ impl Coming {
         let (name, file) = match self {
             Coming::Made { name, result } => (name, result.recv().map_err(|_| keeper_ended())??),
             Coming::ToMake { name, home } => {
-                let file = make_from(home, &name)?;
+                let stocked = STOCK.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+                forget_now_and_then();
+                let file = match stocked {
+                    Some(file) => file,
+                    None => make_from(home).map_err(|e| LabError::system(format!("create namespace {name}"), e))?,
+                };
                 (name, file)
             }
         };
