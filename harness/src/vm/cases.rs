@@ -282,7 +282,7 @@ fn batches<'a>(cases: &'a [Case], options: &Options) -> Vec<Vec<&'a Case>> {
 /// connections, and its hours, of which the host pays for the idle wake-ups.
 fn cost(case: &Case) -> u64 {
     let hours = run::expected_length(case).as_secs() / 3600;
-    10 + run::connections(case) / 4 + 26 * hours
+    10 + run::connections(case) / 5 + 26 * hours
 }
 
 /// The lives of a kernel's guests as one: what is spent adds up, what passed

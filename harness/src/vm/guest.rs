@@ -209,9 +209,10 @@ fn settle_down() {
         ("vm/stat_interval", "100000"),
         ("vm/dirty_writeback_centisecs", "0"),
         ("kernel/hung_task_timeout_secs", "0"),
-        // neigh_managed_work: every 5 s, for entries that nobody makes here.
-        ("net/ipv4/neigh/default/interval_probe_time_ms", "100000000"),
-        ("net/ipv6/neigh/default/interval_probe_time_ms", "100000000"),
+        // neigh_managed_work: every 5 s, for entries that nobody makes here. Newer
+        // kernels take no more than 2^31 / HZ.
+        ("net/ipv4/neigh/default/interval_probe_time_ms", "2000000"),
+        ("net/ipv6/neigh/default/interval_probe_time_ms", "2000000"),
         // neigh_periodic_work: twice in this time, 30 s. All that is left to it here is
         // to draw new reachable times each 300 s. A lab's interfaces have times of
         // their own.
