@@ -10,6 +10,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use halfopen::endpoint;
+use halfopen::vm::files::Files;
 use halfopen::vm::machine::{Heard, Settings, boot};
 use halfopen::vm::{Kernel, cases, guest, kernels};
 
@@ -39,7 +40,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             ..Settings::default()
         };
         let life = boot(
-            kernel,
+            &Files::of(kernel)?,
             seconds.as_bytes(),
             &settings,
             None,

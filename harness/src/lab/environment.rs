@@ -28,9 +28,10 @@ impl Lab {
         let wanted = &self.nodes[node].wanted;
         // Netlink comes later, and would undo what the lab's user wants.
         let by_netlink = !wanted.keys().any(|key| key.contains(".neigh."));
-        let (pushed, filed): (Vec<&'static Pinned>, Vec<&'static Pinned>) = tables(plan, &self.families)
-            .filter(|p| sysctl::needs_interface(p.key))
-            .partition(|p| by_netlink && neighbour_table::takes(p));
+        let (pushed, filed): (Vec<&'static Pinned>, Vec<&'static Pinned>) =
+            tables(plan, &self.families)
+                .filter(|p| sysctl::needs_interface(p.key))
+                .partition(|p| by_netlink && neighbour_table::takes(p));
         let mut written: Values = pushed.iter().map(|p| p.entry()).collect();
         let differ: Vec<&Pinned> = pushed
             .into_iter()

@@ -289,7 +289,8 @@ impl Lab {
     /// [`LabError::Unknown`] for a node that the lab does not have.
     pub fn pinned(&self, node: &str) -> Result<BTreeMap<String, String>, LabError> {
         let pinned = &self.nodes[self.topology.node(node)?].pinned;
-        let text = |(key, value): &(Cow<'_, str>, Cow<'_, str>)| (key.to_string(), value.to_string());
+        let text =
+            |(key, value): &(Cow<'_, str>, Cow<'_, str>)| (key.to_string(), value.to_string());
         Ok(pinned.iter().map(text).collect())
     }
 

@@ -197,11 +197,15 @@ impl Coming {
         let (name, file) = match self {
             Coming::Made { name, result } => (name, result.recv().map_err(|_| keeper_ended())??),
             Coming::ToMake { name, home } => {
-                let stocked = STOCK.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+                let stocked = STOCK
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .pop_front();
                 forget_now_and_then();
                 let file = match stocked {
                     Some(file) => file,
-                    None => make_from(home).map_err(|e| LabError::system(format!("create namespace {name}"), e))?,
+                    None => make_from(home)
+                        .map_err(|e| LabError::system(format!("create namespace {name}"), e))?,
                 };
                 (name, file)
             }

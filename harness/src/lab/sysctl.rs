@@ -140,9 +140,7 @@ pub(crate) fn has_anyway(pinned: &'static Pinned) -> bool {
 
 /// Writes all of the table that needs no interface, in the calling thread's
 /// namespace, which is new; returns what now has its pinned value.
-pub(crate) fn pin_new(
-    table: impl Iterator<Item = &'static Pinned>,
-) -> Result<Values, LabError> {
+pub(crate) fn pin_new(table: impl Iterator<Item = &'static Pinned>) -> Result<Values, LabError> {
     fresh();
     let mut has = Values::new();
     let mut folders = Folders::default();

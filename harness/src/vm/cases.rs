@@ -337,7 +337,7 @@ fn one(
     let started = Instant::now();
     let ended = files.get(kernel).and_then(|files| {
         let (input, settings) = (&job.input, &job.settings);
-        boot(kernel, &files, input, settings, interrupt, &mut heard)
+        boot(&files, input, settings, interrupt, &mut heard)
     });
     let ended = ended.map(|life| life.since(started));
     let ended = match misunderstood {

@@ -18,6 +18,8 @@ use super::{bzimage, initramfs};
 /// A kernel and what a guest on it finds.
 #[derive(Debug)]
 pub struct Files {
+    /// `uname -r`.
+    pub(super) release: String,
     /// The kernel as QEMU is to start it.
     pub(super) image: File,
     modules: Vec<Module>,
@@ -35,6 +37,7 @@ impl Files {
             // One takes as long as the other.
             let modules = scope.spawn(modules);
             Ok(Files {
+                release: kernel.release.clone(),
                 image: image(&kernel.vmlinuz)?,
                 program: binary::this_program(initramfs::INIT)?,
                 modules: modules

@@ -13,7 +13,6 @@ use serde::{Deserialize, Serialize};
 use super::channel::{self, Kind, Listener};
 use super::error::VmError;
 use super::files::{Files, nameless};
-use super::kernels::Kernel;
 pub use super::settings::{GuestTime, Settings};
 use super::settings::{command_line, machine};
 use crate::sys::child::spawn_mortal;
@@ -75,8 +74,8 @@ impl Life {
     }
 }
 
-/// Starts `kernel`, whose `files` these are, with this program as its init, gives it `input` to work on
-/// (see [`super::guest`]), and tells `heard` what it says, until it has ended.
+/// Starts the kernel of `files` with this program as its init, gives it `input` to
+/// work on (see [`super::guest`]), and tells `heard` what it says, until it has ended.
 ///
 /// Keep the calling thread: QEMU is killed when it ends, by the kernel, however
 /// it ends. Nothing else is left behind: QEMU's files have no names.
@@ -85,7 +84,6 @@ impl Life {
 /// Without QEMU; when the guest fails,
 /// dies, or is silent for too long; when `interrupt` becomes readable.
 pub fn boot(
-    kernel: &Kernel,
     files: &Files,
     input: &[u8],
     settings: &Settings,
@@ -127,7 +125,7 @@ pub fn boot(
         }
         if let Some(code) = ended {
             break running
-                .verdict(kernel, code, ending, up.is_some())
+                .verdict(&files.release, code, ending, up.is_some())
                 .map(|()| Life {
                     guest: Duration::from_nanos(last_clock),
                     busy: Duration::from_nanos(listener.busy_ns().unwrap_or(0)),
@@ -138,7 +136,7 @@ pub fn boot(
         }
         if last_sign.elapsed() > settings.silence {
             return Err(VmError::Hung {
-                release: kernel.release.clone(),
+                release: files.release.clone(),
                 silence: settings.silence,
                 console: running.console_end(),
             });
@@ -228,12 +226,12 @@ impl Running {
 
     fn verdict(
         &mut self,
-        kernel: &Kernel,
+        release: &str,
         code: i32,
         ending: Option<Result<(), String>>,
         was_up: bool,
     ) -> Result<(), VmError> {
-        let release = kernel.release.clone();
+        let release = release.to_owned();
         match ending {
             Some(Ok(())) if code == 0 => Ok(()),
             Some(Err(why)) => Err(VmError::Guest { release, why }),
