@@ -82,7 +82,7 @@ pub struct Results {
 
 /// How many cases are under way at once at most, unless told: each has a
 /// handful of processes.
-const MOST_AT_ONCE: usize = 400;
+pub(crate) const MOST_AT_ONCE: usize = 400;
 
 /// Runs `cases`, all together, and tells `watch` as they start and end.
 ///

@@ -400,9 +400,9 @@ fn warm_up() -> Result<(), LabError> {
 pub fn work(input: &[u8], say: &mut dyn FnMut(&[u8])) -> Result<(), String> {
     let order: Order<Case> =
         serde_json::from_slice(input).map_err(|e| format!("read the cases: {e}"))?;
-    // Those of its nodes and that of the wire. Where labs are taken apart as others
-    // are built, never so many are alive.
-    let namespaces = order.cases.iter().map(|case| case.network.nodes.len() + 1);
+    // Those of its nodes and that of the wire. More cases than these take turns.
+    let together = order.cases.iter().take(run::MOST_AT_ONCE);
+    let namespaces = together.map(|case| case.network.nodes.len() + 1);
     crate::lab::own_machine(namespaces.sum());
     if let Err(e) = warm_up() {
         // What is in the way of it is in the way of a case, which says so.
