@@ -127,9 +127,9 @@ fn this_thread() -> std::io::Result<File> {
 /// Namespaces that were made to be used later.
 static STOCK: Mutex<VecDeque<File>> = Mutex::new(VecDeque::new());
 
-/// Makes `count` namespaces for later, after [`live_alone`]: one after the other takes a
-/// guest half of what they take between other work. What cannot be made now is made when
-/// it is needed, or fails then.
+/// Makes `count` namespaces for later, after [`live_alone`]: one after the other they take
+/// a guest a fifth less than between other work. What cannot be made now is made when it
+/// is needed, or fails then.
 pub(crate) fn stock(count: usize) {
     let Some(home) = HOME.get() else {
         return;
