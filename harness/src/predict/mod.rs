@@ -142,3 +142,5 @@ fn several(at: &Spans) -> Vec<Span> {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod written_tests;
