@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::keepalive;
-use super::kernel::{self, KernelFacts};
+use super::kernel::{self, KernelFacts, Version};
 use super::retransmit::RTO_MIN;
 use crate::scenario::case::{Case, Detector, KeepaliveBy};
 
@@ -29,6 +29,27 @@ pub struct Sysctls {
     pub tail_loss_probe: bool,
     pub thin_linear: bool,
     pub orphan_retries: u32,
+}
+
+/// Keys that not every kernel has, and since when they are there.
+const NEWER: [(&str, Version); 3] = [
+    (
+        "net.ipv4.tcp_syn_linear_timeouts",
+        kernel::SYN_LINEAR_TIMEOUTS,
+    ),
+    ("net.ipv4.tcp_rto_min_us", kernel::RTO_MIN_SYSCTL),
+    ("net.ipv4.tcp_rto_max_ms", kernel::RTO_MAX_SYSCTL),
+];
+
+/// Why a case cannot be run on this kernel: it sets what the kernel does not have.
+pub(super) fn lacking(case: &Case, kernel: KernelFacts) -> Option<String> {
+    let set = |key: &str| case.sysctls.values().any(|keys| keys.contains_key(key));
+    let lacks = |(key, since): &&(&str, Version)| kernel.version < *since && set(key);
+    let (key, since) = NEWER.iter().find(lacks)?;
+    let version = kernel.version;
+    Some(format!(
+        "Linux {version} has no {key}, which came with {since}"
+    ))
 }
 
 impl Sysctls {

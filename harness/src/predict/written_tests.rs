@@ -297,6 +297,12 @@ scenarios:
     give_up: 2646s
 ",
     );
+    let before = predict(&case, &KernelFacts::new(Version(6, 12), 250));
+    let why = before.expect_err("it cannot be run there").to_string();
+    assert!(
+        why.ends_with("Linux 6.12 has no net.ipv4.tcp_rto_max_ms, which came with 6.15"),
+        "{why}"
+    );
     foresaw(
         &case,
         Version(7, 3),

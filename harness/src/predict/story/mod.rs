@@ -32,7 +32,7 @@ use super::moments::Moments;
 use super::rtt::Round;
 use super::rule::RuleId;
 use super::span::{Span, Spans};
-use super::sysctls::Sysctls;
+use super::sysctls::{self, Sysctls};
 use crate::scenario::case::{Action, Case, Event, Happening, Lane, SignKind, When};
 use far::Packet;
 use paths::Paths;
@@ -133,10 +133,10 @@ pub(super) fn tell(
     kernel: KernelFacts,
     moments: &Moments,
 ) -> Result<Told, Unpredictable> {
-    if case.network.nats.len() > 1 {
-        return Err(Unpredictable {
-            why: "several routers that keep state of connections".into(),
-        });
+    let several = case.network.nats.len() > 1;
+    let several = several.then(|| "several routers that keep state of connections".into());
+    if let Some(why) = several.or_else(|| sysctls::lacking(case, kernel)) {
+        return Err(Unpredictable { why });
     }
     let mut world = World {
         case,
