@@ -75,7 +75,7 @@ fn detectors_of_a_file() {
         "
 version: 1
 detectors:
-  ours: { read_timeout: 1s }
+  ours: { read_timeout: 2s }
 scenarios:
   any: { about: Nothing., server: [listen], client: [connect], give_up: 1s }
 ",
@@ -88,7 +88,7 @@ scenarios:
         "{ran}"
     );
     assert!(
-        ran.stdout.contains("ours            read_timeout: 1s"),
+        ran.stdout.contains("ours            read_timeout: 2s"),
         "{ran}"
     );
 }

@@ -340,9 +340,13 @@ impl<'a> World<'a> {
             return Err(why);
         }
         let end = sign.as_ref().and_then(|s| s.at.hull());
+        // A limit that runs from when the fault's own time does may end a moment before
+        // the fault strikes: who reports, and who strikes, takes its time.
+        let is_limit = sign.as_ref().is_some_and(|s| s.kind == SignKind::Timeout);
         let straddles = |at: Span| {
             let fault = self.counts_from().unwrap_or(Span::at(Duration::ZERO));
-            at.earliest < fault.earliest && at.latest > fault.latest
+            let before = at.earliest < fault.earliest;
+            (before || is_limit && at.earliest == fault.earliest) && at.latest > fault.latest
         };
         if end.is_some_and(straddles) {
             return Err("whether it ends by itself before the fault".into());
