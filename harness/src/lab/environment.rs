@@ -1,6 +1,5 @@
 //! The pinned environment of each node: which sysctls, and when.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::error::LabError;
@@ -63,7 +62,7 @@ impl Lab {
                         for key in self.spread(node, key) {
                             sysctl::write(&key, value)?;
                         }
-                        written.push(owned(key, value));
+                        written.push(pinned::set(key, value));
                     }
                 }
                 Ok(())
@@ -107,12 +106,8 @@ pub(super) fn prepare(
             .filter(|(key, _)| !sysctl::needs_interface(key))
         {
             sysctl::write(key, value)?;
-            written.push(owned(key, value));
+            written.push(pinned::set(key, value));
         }
         Ok(written)
     })
-}
-
-fn owned(key: &str, value: &str) -> (Cow<'static, str>, Cow<'static, str>) {
-    (Cow::Owned(key.to_owned()), Cow::Owned(value.to_owned()))
 }

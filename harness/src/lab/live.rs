@@ -1,6 +1,5 @@
 //! A lab that is up: its hosts, addresses, ports and sysctls.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -10,7 +9,7 @@ use super::filter::{Filter, PortRef, Tracking};
 use super::impair::Impaired;
 use super::namespace::Namespace;
 use super::netlink::{Netlink, Socket};
-use super::pinned::Values;
+use super::pinned::{self, Entry, Values};
 use super::sysctl;
 use super::topology::{Topology, WIRE};
 use crate::scenario::case::{Family, NodeKind};
@@ -276,9 +275,7 @@ impl Lab {
         self.nodes[index]
             .wanted
             .insert(key.to_owned(), value.to_owned());
-        self.nodes[index]
-            .pinned
-            .push((key.to_owned().into(), value.to_owned().into()));
+        self.nodes[index].pinned.push(pinned::set(key, value));
         Ok(())
     }
 
@@ -289,8 +286,7 @@ impl Lab {
     /// [`LabError::Unknown`] for a node that the lab does not have.
     pub fn pinned(&self, node: &str) -> Result<BTreeMap<String, String>, LabError> {
         let pinned = &self.nodes[self.topology.node(node)?].pinned;
-        let text =
-            |(key, value): &(Cow<'_, str>, Cow<'_, str>)| (key.to_string(), value.to_string());
+        let text = |(key, value): &Entry| (key.to_string(), value.to_string());
         Ok(pinned.iter().map(text).collect())
     }
 

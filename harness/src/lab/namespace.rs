@@ -112,8 +112,8 @@ const FORGET: u32 = 64;
 /// apart): who looks for that of a new namespace looks at the others' first. With some
 /// hundred it took a host twice as long to get its sysctls.
 fn forget_now_and_then() {
-    static MADE: AtomicU32 = AtomicU32::new(0);
-    if MADE.fetch_add(1, Ordering::Relaxed) % FORGET == FORGET - 1 {
+    static TAKEN: AtomicU32 = AtomicU32::new(0);
+    if TAKEN.fetch_add(1, Ordering::Relaxed) % FORGET == FORGET - 1 {
         // Names, without a line in the kernel's log (drop_caches_sysctl_handler()).
         // Where that cannot be had, it takes longer.
         let _ = std::fs::write("/proc/sys/vm/drop_caches", "6");
@@ -136,6 +136,16 @@ pub(crate) fn stock(count: usize) {
     };
     let mut stock = STOCK.lock().unwrap_or_else(PoisonError::into_inner);
     stock.extend((0..count).map_while(|_| make_from(home).ok()));
+}
+
+/// A namespace of the stock, while there is one.
+fn take_or_make(home: &File) -> std::io::Result<File> {
+    forget_now_and_then();
+    let stocked = STOCK
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .pop_front();
+    stocked.map_or_else(|| make_from(home), Ok)
 }
 
 /// Makes a namespace without a name.
@@ -197,16 +207,8 @@ impl Coming {
         let (name, file) = match self {
             Coming::Made { name, result } => (name, result.recv().map_err(|_| keeper_ended())??),
             Coming::ToMake { name, home } => {
-                let stocked = STOCK
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .pop_front();
-                forget_now_and_then();
-                let file = match stocked {
-                    Some(file) => file,
-                    None => make_from(home)
-                        .map_err(|e| LabError::system(format!("create namespace {name}"), e))?,
-                };
+                let file = take_or_make(home)
+                    .map_err(|e| LabError::system(format!("create namespace {name}"), e))?;
                 (name, file)
             }
         };

@@ -3,6 +3,7 @@
 use super::error::LabError;
 use super::filter::{Flow, Tracking};
 use super::live::Lab;
+use super::pinned;
 use super::sysctl;
 use super::took::Took;
 use super::topology::NodePlan;
@@ -111,7 +112,7 @@ impl Lab {
                 for (key, value) in plan.sysctls() {
                     if !wanted.contains_key(key) {
                         sysctl::write(key, &value)?;
-                        written.push((key.to_owned().into(), value.into()));
+                        written.push(pinned::set(key, &value));
                     }
                 }
                 Ok(written)

@@ -27,12 +27,20 @@ pub struct Pinned {
 
 /// Keys and values in the order of writing: of a key that is there more than once
 /// the last one holds.
-pub(super) type Values = Vec<(Cow<'static, str>, Cow<'static, str>)>;
+pub(super) type Values = Vec<Entry>;
+
+/// A key and its value.
+pub(super) type Entry = (Cow<'static, str>, Cow<'static, str>);
 
 impl Pinned {
-    pub(super) fn entry(&self) -> (Cow<'static, str>, Cow<'static, str>) {
+    pub(super) fn entry(&self) -> Entry {
         (self.key.into(), self.value.into())
     }
+}
+
+/// One that is in none of these tables.
+pub(super) fn set(key: &str, value: &str) -> Entry {
+    (key.to_owned().into(), value.to_owned().into())
 }
 
 const fn pin(key: &'static str, value: &'static str) -> Pinned {
