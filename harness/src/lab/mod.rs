@@ -44,6 +44,7 @@ mod crash;
 mod environment;
 pub mod error;
 pub mod filter;
+mod home;
 pub mod impair;
 mod interface;
 pub mod live;
@@ -80,6 +81,6 @@ pub use crate::scenario::case::{Nat, OnForgotten};
 /// namespaces will be needed.
 pub(crate) fn own_machine(namespaces: usize) {
     sysctl::own_first_namespace();
-    namespace::live_alone();
-    namespace::stock(namespaces);
+    home::live_alone();
+    home::stock(namespaces);
 }

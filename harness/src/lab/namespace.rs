@@ -7,21 +7,20 @@
 //! it ended. A [`Namespace`] is an open descriptor, good in every thread.
 //!
 //! Where nobody else is, as in a guest, they need no names: the thread that wants one
-//! makes it and goes home ([`live_alone`]).
+//! makes it and goes home (`home.rs`).
 
-use std::collections::VecDeque;
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use netns_rs::{Env, NetNs};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, setns, unshare};
 
 use super::error::LabError;
+use super::home::{self, Back};
 
 /// A network namespace. Clones are the same namespace; the kernel destroys it
 /// when the last clone is dropped, the last process in it has ended and the
@@ -75,10 +74,10 @@ impl Namespace {
     /// afterwards would be where its caller thinks it is.
     pub fn enter<R>(&self, f: impl FnOnce() -> R) -> Result<R, LabError> {
         let opened;
-        let own = match HOME.get() {
+        let own = match home::known() {
             Some(home) => home,
             None => {
-                opened = this_thread()
+                opened = home::this_thread()
                     .map_err(|e| LabError::system("open this thread's own network namespace", e))?;
                 &opened
             }
@@ -90,86 +89,9 @@ impl Namespace {
     }
 }
 
-/// The network namespace of all threads that are in no lab, where that is known.
-static HOME: OnceLock<File> = OnceLock::new();
-
-/// To be called in a guest, before the first namespace: from now on all threads are
-/// at home in the calling one's network namespace whenever they are in none of a lab.
-/// Then it need not be looked up for each visit, and a thread may go and make
-/// namespaces itself. Names cost a thread, a file and a mount each, which in a guest
-/// is more than the namespace.
-pub(crate) fn live_alone() {
-    if let Ok(home) = this_thread() {
-        let _ = HOME.set(home);
-    }
-}
-
-/// After how many namespaces the kernel is told to forget.
-const FORGET: u32 = 64;
-
-/// Has the kernel forget the names that were looked up. /proc/sys has a `net/ipv4` for
-/// each namespace, and as names all of them are one (proc_sys_compare() tells them
-/// apart): who looks for that of a new namespace looks at the others' first. With some
-/// hundred it took a host twice as long to get its sysctls.
-fn forget_now_and_then() {
-    static TAKEN: AtomicU32 = AtomicU32::new(0);
-    if TAKEN.fetch_add(1, Ordering::Relaxed) % FORGET == FORGET - 1 {
-        // Names, without a line in the kernel's log (drop_caches_sysctl_handler()).
-        // Where that cannot be had, it takes longer.
-        let _ = std::fs::write("/proc/sys/vm/drop_caches", "6");
-    }
-}
-
-fn this_thread() -> std::io::Result<File> {
-    File::open("/proc/thread-self/ns/net")
-}
-
-/// Namespaces that were made to be used later.
-static STOCK: Mutex<VecDeque<File>> = Mutex::new(VecDeque::new());
-
-/// Makes `count` namespaces for later, after [`live_alone`]: one after the other they take
-/// a guest a fifth less than between other work. What cannot be made now is made when it
-/// is needed, or fails then.
-pub(crate) fn stock(count: usize) {
-    let Some(home) = HOME.get() else {
-        return;
-    };
-    let mut stock = STOCK.lock().unwrap_or_else(PoisonError::into_inner);
-    stock.extend((0..count).map_while(|_| make_from(home).ok()));
-}
-
-/// A namespace of the stock, while there is one.
-fn take_or_make(home: &File) -> std::io::Result<File> {
-    forget_now_and_then();
-    let stocked = STOCK
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .pop_front();
-    stocked.map_or_else(|| make_from(home), Ok)
-}
-
-/// Makes a namespace without a name.
-fn make_from(home: &File) -> std::io::Result<File> {
-    unshare(CloneFlags::CLONE_NEWNET)?;
-    let _back = Back { own: home };
-    this_thread()
-}
-
 impl AsFd for Namespace {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
-    }
-}
-
-struct Back<'a> {
-    own: &'a File,
-}
-
-impl Drop for Back<'_> {
-    fn drop(&mut self) {
-        if setns(self.own, CloneFlags::CLONE_NEWNET).is_err() {
-            std::process::abort();
-        }
     }
 }
 
@@ -188,7 +110,7 @@ impl Coming {
     /// The keepers take turns by the number.
     fn ask(name: &str, number: usize) -> Result<Self, LabError> {
         let name = name.to_owned();
-        if let Some(home) = HOME.get() {
+        if let Some(home) = home::known() {
             return Ok(Coming::ToMake { name, home });
         }
         let (answer, result) = channel();
@@ -207,7 +129,7 @@ impl Coming {
         let (name, file) = match self {
             Coming::Made { name, result } => (name, result.recv().map_err(|_| keeper_ended())??),
             Coming::ToMake { name, home } => {
-                let file = take_or_make(home)
+                let file = home::take_or_make(home)
                     .map_err(|e| LabError::system(format!("create namespace {name}"), e))?;
                 (name, file)
             }
