@@ -2,9 +2,8 @@
 
 use std::fmt::Write as _;
 
-use halfopen::outcome::record::{Outcome, Packet, Status};
-use halfopen::scenario;
-use halfopen::scenario::case::Case;
+use halfopen_outcome::record::{Outcome, Packet, Status};
+use halfopen_scenario::case::Case;
 
 /// Of a normal distribution so many standard deviations away from the mean is
 /// less than one in a million: an interval for what chance decides.
@@ -15,7 +14,7 @@ const SIGMAS: f64 = 4.9;
 /// # Panics
 /// When `line.yaml` is wrong.
 pub fn cases() -> Vec<Case> {
-    let parsed = scenario::parse("line.yaml", include_str!("line.yaml"));
+    let parsed = halfopen_scenario::parse("line.yaml", include_str!("line.yaml"));
     parsed.unwrap_or_else(|e| panic!("{e}")).cases
 }
 

@@ -5,9 +5,9 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use halfopen::outcome::tolerance::Tolerance;
-use halfopen::report::grid::cell::rounding;
-use halfopen::report::span;
+use halfopen_net::span;
+use halfopen_outcome::tolerance::Tolerance;
+use halfopen_report::grid::cell::rounding;
 
 const BEGIN: &str = "<!-- grid:begin -->\n";
 const END: &str = "<!-- grid:end -->";
@@ -94,7 +94,7 @@ fn timed(cell: &str) -> Option<(&str, Duration)> {
 
 #[cfg(test)]
 mod tests {
-    use halfopen::outcome::tolerance::ANOTHER_PROGRAM;
+    use halfopen_outcome::tolerance::ANOTHER_PROGRAM;
 
     use super::*;
 

@@ -9,9 +9,9 @@
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 
-use halfopen::outcome::record::Outcome;
-use halfopen::outcome::tolerance::Tolerance;
-use halfopen::report::snapshot;
+use halfopen_outcome::record::Outcome;
+use halfopen_outcome::tolerance::Tolerance;
+use halfopen_report::snapshot;
 use insta::comparator::Comparator;
 use insta::internals::SnapshotContents;
 use insta::{Settings, Snapshot};

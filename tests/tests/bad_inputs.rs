@@ -5,8 +5,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use halfopen::outcome::baseline;
-use halfopen::scenario::{InputErrors, load};
+use halfopen_outcome::baseline;
+use halfopen_scenario::{InputErrors, load};
 
 fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/bad")

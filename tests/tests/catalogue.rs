@@ -6,17 +6,16 @@
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
-use halfopen::outcome::record::{Status, Verdict};
-use halfopen::outcome::tolerance::REAL_TIME;
-use halfopen::scenario::case::{Case, Clock};
-use halfopen::{report, run, sandbox, scenario};
+use halfopen_outcome::record::{Status, Verdict};
+use halfopen_outcome::tolerance::REAL_TIME;
+use halfopen_scenario::case::{Case, Clock};
 use halfopen_tests::{catalogue, root, row};
 use libtest_mimic::{Arguments, Failed, Trial};
 
 fn main() -> ExitCode {
-    halfopen::endpoint::serve_if_asked();
+    halfopen_runner::endpoint::serve_if_asked();
     let mut args = Arguments::from_args();
-    let loaded = match scenario::load(&catalogue()) {
+    let loaded = match halfopen_scenario::load(&catalogue()) {
         Ok(loaded) => loaded,
         Err(errors) => {
             eprintln!("{errors}");
@@ -24,7 +23,7 @@ fn main() -> ExitCode {
         }
     };
     if !args.list
-        && let Err(e) = sandbox::enter()
+        && let Err(e) = halfopen_lab::sandbox::enter()
     {
         eprintln!("{e}");
         return ExitCode::from(3);
@@ -52,9 +51,9 @@ fn main() -> ExitCode {
 }
 
 fn check(case: &Case, order: &[String]) -> Result<(), Failed> {
-    let results = run::run(
+    let results = halfopen_runner::run(
         std::slice::from_ref(case),
-        &run::Options::default(),
+        &halfopen_runner::Options::default(),
         &mut |_| (),
     )?;
     let outcome = &results.outcomes[0];
@@ -65,7 +64,7 @@ fn check(case: &Case, order: &[String]) -> Result<(), Failed> {
         return Err(format!(
             "{}\n{}",
             outcome.surprises.join("\n"),
-            report::ladder::render(outcome, &report::ladder::EVIDENCE)
+            halfopen_report::ladder::render(outcome, &halfopen_report::ladder::EVIDENCE)
         )
         .into());
     }

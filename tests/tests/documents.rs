@@ -1,14 +1,13 @@
 //! The documents that are made of data are what the data says, and the data is
 //! what the rules say. `UPDATE_DOCS=1 cargo test --test documents` writes them.
 
-use halfopen::predict::{KernelFacts, Version, predict};
-use halfopen::scenario;
-use halfopen::scenario::case::Case;
+use halfopen_predict::{KernelFacts, Version, predict};
+use halfopen_scenario::case::Case;
 use halfopen_tests::documents::{published, rules, surprises};
 use halfopen_tests::{catalogue, root};
 
 fn shipped() -> Vec<Case> {
-    scenario::load(&catalogue())
+    halfopen_scenario::load(&catalogue())
         .expect("the catalogue is right")
         .cases
 }
@@ -18,7 +17,7 @@ fn fixtures() -> Vec<Case> {
     let entries = std::fs::read_dir(folder).expect("they are there");
     let mut files: Vec<_> = entries.flatten().map(|e| e.path()).collect();
     files.sort();
-    let load = |file| scenario::load(file).expect("they are right").cases;
+    let load = |file| halfopen_scenario::load(file).expect("they are right").cases;
     files.iter().flat_map(|file| load(file)).collect()
 }
 

@@ -6,18 +6,18 @@
 
 use std::process::ExitCode;
 
-use halfopen::predict::Version;
-use halfopen::vm::{cases, kernels};
+use halfopen_predict::Version;
 use halfopen_tests::oracle::plan::Plan;
 use halfopen_tests::oracle::trial::{self, Finding};
+use halfopen_vm::{cases, kernels};
 use libtest_mimic::{Arguments, Failed, Trial};
 
 const KERNEL: &str = "6.12.";
 const CASES: u64 = 60;
 
 fn main() -> ExitCode {
-    halfopen::endpoint::serve_if_asked();
-    halfopen::vm::guest::serve_if_guest(cases::work);
+    halfopen_runner::endpoint::serve_if_asked();
+    halfopen_vm::guest::serve_if_guest(cases::work);
     let trial = Trial::test("generated_cases_as_predicted", as_predicted);
     libtest_mimic::run(&Arguments::from_args(), vec![trial.with_ignored_flag(true)]).exit_code()
 }

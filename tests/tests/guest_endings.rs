@@ -4,24 +4,22 @@
 //! Needs QEMU and kernels (ci/setup, ci/kernels), so they run when asked for:
 //! cargo test --test guest_endings -- --ignored
 
-use std::process::{Child, ExitCode, Stdio};
-use std::time::{Duration, Instant};
-
-use halfopen::scenario;
-use halfopen::scenario::case::Case;
-use halfopen::vm::cases::{self, Options};
-use halfopen::vm::{Kernel, VmError, kernels};
+use halfopen_scenario::case::Case;
 use halfopen_tests::{catalogue, program, root};
+use halfopen_vm::cases::{self, Options};
+use halfopen_vm::{Kernel, VmError, kernels};
 use libtest_mimic::{Arguments, Failed, Trial};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use std::process::{Child, ExitCode, Stdio};
+use std::time::{Duration, Instant};
 
 /// A guest is up after some seconds; a busy machine takes longer.
 const SOON: Duration = Duration::from_secs(30);
 
 fn main() -> ExitCode {
-    halfopen::endpoint::serve_if_asked();
-    halfopen::vm::guest::serve_if_guest(cases::work);
+    halfopen_runner::endpoint::serve_if_asked();
+    halfopen_vm::guest::serve_if_guest(cases::work);
     let mut args = Arguments::from_args();
     args.test_threads.get_or_insert(2);
     let trials = [
@@ -41,7 +39,7 @@ fn kernel() -> Result<Kernel, Failed> {
 }
 
 fn a_case() -> Result<Vec<Case>, Failed> {
-    let cases = scenario::load(&catalogue())?.cases.into_iter();
+    let cases = halfopen_scenario::load(&catalogue())?.cases.into_iter();
     Ok(cases
         .filter(|case| case.scenario == "orderly-close")
         .take(1)

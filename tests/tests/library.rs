@@ -7,14 +7,14 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-use halfopen::lab::filter::{Action, Hook, Match, tcp_flag};
-use halfopen::lab::{Lab, LabError, Nat, OnForgotten};
-use halfopen::outcome::tolerance::REAL_TIME;
-use halfopen::scenario::case::Family;
+use halfopen_lab::filter::{Action, Hook, Match, tcp_flag};
+use halfopen_lab::{Lab, LabError, Nat, OnForgotten};
+use halfopen_outcome::tolerance::REAL_TIME;
+use halfopen_scenario::case::Family;
 use socket2::{SockRef, TcpKeepalive};
 
 // Before main, because libtest has threads when a test begins.
-halfopen::sandboxed!();
+halfopen_runner::sandboxed!();
 
 /// A client of two hosts' lab and its server's processes: what a crash kills.
 struct Connected {

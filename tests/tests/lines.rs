@@ -1,17 +1,20 @@
 //! Bad lines are what they say, on this machine's kernel; in the guests' they
 //! are measured by virtual_time.rs.
 
-use halfopen::outcome::record::{Status, Verdict};
-use halfopen::{run, scenario};
+use halfopen_outcome::record::{Status, Verdict};
 use halfopen_tests::line;
 
 // A program of its own: two megabytes a case would make the claims' timers late.
-halfopen::sandboxed!();
+halfopen_runner::sandboxed!();
 
 #[test]
 fn every_mechanism_does_what_it_says() {
-    let results = run::run(&line::cases(), &run::Options::default(), &mut |_| ())
-        .unwrap_or_else(|e| panic!("{e}"));
+    let results = halfopen_runner::run(
+        &line::cases(),
+        &halfopen_runner::Options::default(),
+        &mut |_| (),
+    )
+    .unwrap_or_else(|e| panic!("{e}"));
     let mut wrong = Vec::new();
     for outcome in &results.outcomes {
         match line::check(outcome) {
@@ -37,9 +40,14 @@ scenarios:
 /// What was asked for by name is not replaced by something else.
 #[test]
 fn a_kernel_without_netem_says_so_and_does_not_run_the_case() {
-    let parsed = scenario::parse("by-name.yaml", BY_NETEM).unwrap_or_else(|e| panic!("{e}"));
-    let results = run::run(&parsed.cases, &run::Options::default(), &mut |_| ())
-        .unwrap_or_else(|e| panic!("{e}"));
+    let parsed =
+        halfopen_scenario::parse("by-name.yaml", BY_NETEM).unwrap_or_else(|e| panic!("{e}"));
+    let results = halfopen_runner::run(
+        &parsed.cases,
+        &halfopen_runner::Options::default(),
+        &mut |_| (),
+    )
+    .unwrap_or_else(|e| panic!("{e}"));
     let outcome = &results.outcomes[0];
     match &outcome.status {
         Status::NotRun(why) => {

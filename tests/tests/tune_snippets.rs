@@ -6,15 +6,15 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use halfopen::lab::Lab;
-use halfopen::predict::{KernelFacts, Version};
-use halfopen::scenario::case::Family;
-use halfopen::tune::snippet::Target;
-use halfopen::tune::{Answer, Path as Way, Promises, Settings, While, Without, tune};
+use halfopen_lab::Lab;
+use halfopen_predict::{KernelFacts, Version};
+use halfopen_scenario::case::Family;
+use halfopen_tune::snippet::Target;
+use halfopen_tune::{Answer, Path as Way, Promises, Settings, While, Without, tune};
 use tempfile::TempDir;
 
 // Before main, because libtest has threads when a test begins.
-halfopen::sandboxed!();
+halfopen_runner::sandboxed!();
 
 fn found() -> (Settings, Without) {
     let promises = Promises {

@@ -7,12 +7,12 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use halfopen::predict::{KernelFacts, Version};
-use halfopen::scenario::case::Case;
-use halfopen::tune::trial::{Question, Shown, Trial, trials};
-use halfopen::tune::{Answer, Path, Promise, Promises, Tuned, While, tune};
-use halfopen::vm::cases::{self, Options};
-use halfopen::vm::{Kernel, kernels};
+use halfopen_predict::{KernelFacts, Version};
+use halfopen_scenario::case::Case;
+use halfopen_tune::trial::{Question, Shown, Trial, trials};
+use halfopen_tune::{Answer, Path, Promise, Promises, Tuned, While, tune};
+use halfopen_vm::cases::{self, Options};
+use halfopen_vm::{Kernel, kernels};
 use libtest_mimic::{Arguments, Failed, Trial as Test};
 
 /// The kernel, by the beginning of its release.
@@ -36,8 +36,8 @@ const PAIRS: [Pair; 10] = [
 ];
 
 fn main() -> ExitCode {
-    halfopen::endpoint::serve_if_asked();
-    halfopen::vm::guest::serve_if_guest(cases::work);
+    halfopen_runner::endpoint::serve_if_asked();
+    halfopen_vm::guest::serve_if_guest(cases::work);
     let args = Arguments::from_args();
     let test = Test::test("ten_pairs_of_promises_hold_or_break_as_proved", ten_pairs);
     libtest_mimic::run(&args, vec![test.with_ignored_flag(true)]).exit_code()

@@ -9,14 +9,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use halfopen::outcome::record::{Outcome, Verdict};
-use halfopen::outcome::tolerance::{ANOTHER_PROGRAM, REAL_TIME};
-use halfopen::scenario;
-use halfopen::scenario::case::Case;
-use halfopen::vm::cases::{self, Options};
-use halfopen::vm::settings::GuestTime;
-use halfopen::vm::{Kernel, VmError, kernels};
+use halfopen_outcome::record::{Outcome, Verdict};
+use halfopen_outcome::tolerance::{ANOTHER_PROGRAM, REAL_TIME};
+use halfopen_scenario::case::Case;
 use halfopen_tests::{catalogue, line, page, program, root, row};
+use halfopen_vm::cases::{self, Options};
+use halfopen_vm::settings::GuestTime;
+use halfopen_vm::{Kernel, VmError, kernels};
 use libtest_mimic::{Arguments, Failed, Trial};
 
 /// The kernel whose whole catalogue is under exact snapshots, by the beginning
@@ -24,8 +23,8 @@ use libtest_mimic::{Arguments, Failed, Trial};
 const KERNEL: &str = "6.12.";
 
 fn main() -> ExitCode {
-    halfopen::endpoint::serve_if_asked();
-    halfopen::vm::guest::serve_if_guest(cases::work);
+    halfopen_runner::endpoint::serve_if_asked();
+    halfopen_vm::guest::serve_if_guest(cases::work);
     let mut args = Arguments::from_args();
     // A guest keeps a processor busy; two of them must not wait for a third.
     args.test_threads.get_or_insert(2);
@@ -69,7 +68,7 @@ fn some(kernels: Vec<Kernel>) -> Result<Vec<Kernel>, Failed> {
 }
 
 fn cases(pick: impl Fn(&Case) -> bool) -> Result<Vec<Case>, Failed> {
-    let loaded = scenario::load(&catalogue())?;
+    let loaded = halfopen_scenario::load(&catalogue())?;
     Ok(loaded.cases.into_iter().filter(|case| pick(case)).collect())
 }
 
@@ -165,7 +164,7 @@ fn whole_catalogue() -> Result<(), Failed> {
 fn twice_the_same() -> Result<(), Failed> {
     let kernels = some(kernels::find().kernels)?;
     let cases = cases(|case| {
-        case.clock == halfopen::scenario::case::Clock::Virtual
+        case.clock == halfopen_scenario::case::Clock::Virtual
             || case.scenario.starts_with("keepalive-peer")
             // netem's chance, and the relay's, is the same chance each time.
             || case.scenario.starts_with("bad-line")

@@ -5,17 +5,16 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use halfopen::outcome::record::Outcome;
-use halfopen::predict::Version;
-use halfopen::scenario;
-use halfopen::scenario::case::Case;
-use halfopen::vm::cases;
-use halfopen::vm::{Kernel, kernels};
+use halfopen_outcome::record::Outcome;
+use halfopen_predict::Version;
+use halfopen_scenario::case::Case;
 use halfopen_tests::catalogue;
 use halfopen_tests::oracle::plan::Plan;
 use halfopen_tests::oracle::shrink::shrink;
 use halfopen_tests::oracle::table::{Count, Row, document};
 use halfopen_tests::oracle::trial::{self, Finding, Tried};
+use halfopen_vm::cases;
+use halfopen_vm::{Kernel, kernels};
 
 /// Where that begins.
 const KNOWN: &str = "\n## What is known of them\n";
@@ -88,8 +87,8 @@ fn args() -> Result<Args, String> {
 }
 
 fn main() -> ExitCode {
-    halfopen::endpoint::serve_if_asked();
-    halfopen::vm::guest::serve_if_guest(cases::work);
+    halfopen_runner::endpoint::serve_if_asked();
+    halfopen_vm::guest::serve_if_guest(cases::work);
     match args().and_then(|args| check(&args)) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
@@ -121,7 +120,7 @@ fn check(args: &Args) -> Result<bool, String> {
     }
     let shipped = match args.catalogue {
         true => {
-            scenario::load(&catalogue())
+            halfopen_scenario::load(&catalogue())
                 .map_err(|e| e.to_string())?
                 .cases
         }

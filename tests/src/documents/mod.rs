@@ -5,15 +5,15 @@ pub mod published;
 pub mod rules;
 pub mod surprises;
 
-use halfopen::predict::{KernelFacts, Prediction, Version};
-use halfopen::report::span::human;
-use halfopen::scenario::case::{Sign, SignKind};
+use halfopen_net::span::human;
+use halfopen_predict::{KernelFacts, Prediction, Version};
+use halfopen_scenario::case::{Sign, SignKind};
 
 /// The kernel that documents speak of.
 pub const KERNEL: KernelFacts = KernelFacts {
     version: Version(6, 12),
     hz: 250,
-    phase: halfopen::predict::wheel::Phase::Unknown,
+    phase: halfopen_predict::wheel::Phase::Unknown,
 };
 
 /// A sign in a cell of a table.

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use halfopen::predict::{KernelFacts, Version, predict};
-use halfopen::scenario::case::Case;
+use halfopen_predict::{KernelFacts, Version, predict};
+use halfopen_scenario::case::Case;
 
 use super::{KERNEL, cell, predicted, said};
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use halfopen::predict::{RuleId, predict};
-use halfopen::scenario::case::Case;
+use halfopen_predict::{RuleId, predict};
+use halfopen_scenario::case::Case;
 
 use super::{KERNEL, cell, predicted};
 

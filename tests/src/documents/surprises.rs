@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use halfopen::scenario::case::{Case, Sign, SignKind};
+use halfopen_scenario::case::{Case, Sign, SignKind};
 use indexmap::IndexMap;
 
 use super::rules::wrapped;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use halfopen::predict::{Version, kernel};
+use halfopen_predict::{Version, kernel};
 
 use super::dice::Dice;
 

@@ -1,6 +1,6 @@
 //! The smallest plan that still disagrees.
 
-use halfopen::vm::Kernel;
+use halfopen_vm::Kernel;
 
 use super::plan::Plan;
 use super::trial::{self, Finding};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use halfopen::report::span::human;
+use halfopen_net::span::human;
 
 use super::trial::Finding;
 

@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use halfopen::outcome::environment::Environment;
-use halfopen::outcome::foresight;
-use halfopen::outcome::record::{Outcome, Status};
-use halfopen::predict::Prediction;
-use halfopen::scenario;
-use halfopen::scenario::case::{Case, SignKind};
-use halfopen::vm::Kernel;
-use halfopen::vm::cases::{self, Options};
+use halfopen_outcome::environment::Environment;
+use halfopen_outcome::foresight;
+use halfopen_outcome::record::{Outcome, Status};
+use halfopen_predict::Prediction;
+use halfopen_scenario::case::{Case, SignKind};
+use halfopen_vm::Kernel;
+use halfopen_vm::cases::{self, Options};
 
 use super::plan::Plan;
 
@@ -51,7 +50,7 @@ pub fn document<'a>(plans: impl Iterator<Item = (&'a str, &'a Plan)> + Clone) ->
 /// What the parser says: the generator is wrong then.
 pub fn cases_of(plans: &[(String, Plan)]) -> Result<Vec<Case>, String> {
     let text = document(plans.iter().map(|(name, plan)| (name.as_str(), plan)));
-    let parsed = scenario::parse("oracle", &text).map_err(|e| format!("{e}"))?;
+    let parsed = halfopen_scenario::parse("oracle", &text).map_err(|e| format!("{e}"))?;
     Ok(parsed.cases)
 }
 

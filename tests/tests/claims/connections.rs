@@ -1,6 +1,6 @@
 //! F1, E1: how connections begin and end.
 
-use halfopen::outcome::record::CallResult;
+use halfopen_outcome::record::CallResult;
 
 use crate::see::run;
 

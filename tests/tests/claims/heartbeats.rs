@@ -1,8 +1,8 @@
 //! B1 to B6, K7, K10: heartbeats, what piles up without them, what they cost
 //! (article 4, TCPv1 23.1).
 
-use halfopen::outcome::cost::{Cost, cost};
-use halfopen::outcome::record::{CallResult, Netstat, SocketState};
+use halfopen_outcome::cost::{Cost, cost};
+use halfopen_outcome::record::{CallResult, Netstat, SocketState};
 
 use crate::see::{Seen, about, run};
 

@@ -1,6 +1,6 @@
 //! H1, F2, R1, K0: a host crashes, comes back, or is cut off (UNP 5.14, 5.15).
 
-use halfopen::outcome::record::CallResult;
+use halfopen_outcome::record::CallResult;
 
 use crate::see::{about, run};
 

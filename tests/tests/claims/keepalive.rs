@@ -1,6 +1,6 @@
 //! K1, K2, K3, K5, K8, K14: keepalive on the wire (TCPv1 23).
 
-use halfopen::outcome::record::Packet;
+use halfopen_outcome::record::Packet;
 
 use crate::see::{Seen, about, run};
 

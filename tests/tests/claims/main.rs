@@ -8,4 +8,4 @@ mod keepalive;
 mod processes;
 mod see;
 
-halfopen::sandboxed!();
+halfopen_runner::sandboxed!();

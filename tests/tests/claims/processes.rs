@@ -1,6 +1,6 @@
 //! P1 to P6: a process is killed, its host lives (UNP 5.12, 5.13, 5.10).
 
-use halfopen::outcome::record::{CallResult, ExitKind};
+use halfopen_outcome::record::{CallResult, ExitKind};
 
 use crate::see::{returned, run};
 

@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use halfopen::outcome::record::{
+use halfopen_outcome::record::{
     Call, CallResult, FaultRecord, Outcome, Packet, ProcessRecord, Status,
 };
-use halfopen::outcome::tolerance::REAL_TIME;
-use halfopen::{report, run, scenario};
+use halfopen_outcome::tolerance::REAL_TIME;
 use halfopen_tests::catalogue;
 
 /// What a case showed.
@@ -18,10 +17,10 @@ pub struct Seen(pub Outcome);
 /// When there is no such case, or it could not be run.
 pub fn run(id: &str) -> Seen {
     let file = catalogue();
-    let loaded = scenario::load(&file).unwrap_or_else(|e| panic!("{e}"));
+    let loaded = halfopen_scenario::load(&file).unwrap_or_else(|e| panic!("{e}"));
     let case = loaded.cases.into_iter().find(|case| case.id == id);
     let case = case.unwrap_or_else(|| panic!("no case {id} in {}", file.display()));
-    let results = run::run(&[case], &run::Options::default(), &mut |_| ())
+    let results = halfopen_runner::run(&[case], &halfopen_runner::Options::default(), &mut |_| ())
         .unwrap_or_else(|e| panic!("{id}: {e}"));
     let outcome = results
         .outcomes
@@ -98,7 +97,7 @@ impl std::fmt::Display for Seen {
             f,
             "\n{}\n{}",
             self.0.id,
-            report::ladder::render(&self.0, &report::ladder::WHOLE)
+            halfopen_report::ladder::render(&self.0, &halfopen_report::ladder::WHOLE)
         )
     }
 }

@@ -18,4 +18,4 @@ mod witness;
 
 // A PID namespace of its own shows no strangers' processes: whatever is there
 // besides this program was started by it.
-halfopen::sandboxed!();
+halfopen_runner::sandboxed!();

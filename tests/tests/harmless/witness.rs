@@ -14,7 +14,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use halfopen::lab::Namespace;
+use halfopen_lab::Namespace;
 
 use crate::attempt::others;
 use crate::random::Random;

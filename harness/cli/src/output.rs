@@ -1,0 +1,81 @@
+//! Writing to standard output and standard error.
+//!
+//! `println!` panics when the reader has gone away (`halfopen list | head`);
+//! nothing here does. Colours are written always and taken out again where
+//! the reader is no terminal (anstream), or NO_COLOR says so.
+
+use std::io::{self, Write};
+
+use anstyle::{AnsiColor, Style};
+
+use halfopen_report::table::LOG_WIDTH;
+use halfopen_sys::terminal;
+
+use super::error::CliError;
+
+/// Writes text for people to standard output.
+pub(super) fn say(text: &str) -> Result<(), CliError> {
+    let mut out = anstream::stdout().lock();
+    finish(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
+}
+
+/// Writes to standard output by a function, buffered.
+pub(super) fn write_with(
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<(), CliError> {
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    finish(write(&mut out).and_then(|()| out.flush()))
+}
+
+/// A reader who has seen enough is no error; a full disk is.
+fn finish(result: io::Result<()>) -> Result<(), CliError> {
+    match result {
+        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => Err(CliError::Output(e)),
+        _ => Ok(()),
+    }
+}
+
+/// Writes a line to standard error; there is nobody to tell when that fails.
+pub(super) fn remark(text: &str) {
+    let _ = writeln!(anstream::stderr().lock(), "{text}");
+}
+
+/// An error, marked as one.
+pub(super) fn error(text: &str) {
+    let red = Style::new().bold().fg_color(Some(AnsiColor::Red.into()));
+    remark(&format!("{red}error{red:#}: {text}"));
+}
+
+/// How wide a report may be: the terminal's width within reason, or that of a log.
+pub(super) fn width() -> u16 {
+    terminal::columns(io::stdout()).map_or(LOG_WIDTH, |columns| columns.clamp(60, 160))
+}
+
+/// Gives a rendered table its colours: scenarios bold, verdicts by their kind.
+pub(super) fn painted(table: &str) -> String {
+    let colour = |colour: AnsiColor| Style::new().fg_color(Some(colour.into()));
+    let verdicts = [
+        ("as expected", colour(AnsiColor::Green)),
+        ("DIFFERS", colour(AnsiColor::Red).bold()),
+        ("FAILED", colour(AnsiColor::Red).bold()),
+        ("not run", colour(AnsiColor::Yellow)),
+        ("known", colour(AnsiColor::Yellow)),
+        ("observed", colour(AnsiColor::Cyan)),
+    ];
+    let mut painted = String::with_capacity(table.len() * 2);
+    for line in table.lines() {
+        let bold = Style::new().bold();
+        match verdicts
+            .iter()
+            .find_map(|(word, style)| Some((line.strip_suffix(word)?, word, style)))
+        {
+            Some((before, word, style)) => {
+                painted.push_str(&format!("{before}{style}{word}{style:#}"))
+            }
+            None if line.is_empty() || line.starts_with(' ') => painted.push_str(line),
+            None => painted.push_str(&format!("{bold}{line}{bold:#}")),
+        }
+        painted.push('\n');
+    }
+    painted
+}

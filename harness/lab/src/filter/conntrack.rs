@@ -1,0 +1,136 @@
+//! A router's connection tracking: which connections it lets through, and what
+//! becomes of packets of those that it does not know
+//! (include/uapi/linux/netfilter/nfnetlink_conntrack.h).
+//!
+//! The kernel's own conntrack, told to forget soon: its timeouts are sysctls
+//! of the namespace. Hooks are there only where a rule asks for the state of a
+//! connection (nf_ct_netns_get()), so no other host pays for it.
+
+use netlink_sys::protocols::NETLINK_NETFILTER;
+
+use super::closer::LateClosed;
+use super::expression::{Compare, Expressions, RejectKind};
+use super::message::Purpose;
+use super::nft::{BaseHook, TableFamily, Transaction};
+use super::socket::NetlinkSocket;
+use crate::error::LabError;
+use crate::namespace::Namespace;
+use halfopen_net::OnForgotten;
+
+/// The table of the rules: not [`super::Filter`]'s, which writes its own anew.
+const TABLE: &str = "halfopen-nat";
+/// What the rules need of the kernel.
+const NEEDS: &str = "CONFIG_NF_CONNTRACK, CONFIG_NFT_CT and CONFIG_NFT_MASQ";
+
+const ESTABLISHED: u32 = 1 << 1;
+const RELATED: u32 = 1 << 2;
+const NEW: u32 = 1 << 3;
+
+const fn message(kind: u16) -> u16 {
+    ((libc::NFNL_SUBSYS_CTNETLINK as u16) << 8) | kind
+}
+/// IPCTNL_MSG_CT_NEW.
+pub(super) const NEW_ENTRY: u16 = message(0);
+/// IPCTNL_MSG_CT_GET.
+pub(super) const GET: u16 = message(1);
+/// IPCTNL_MSG_CT_DELETE.
+const DELETE: u16 = message(2);
+
+/// The connection tracking of one router.
+pub(crate) struct Tracking {
+    pub(super) socket: LateClosed,
+}
+
+impl Tracking {
+    /// Lets connections through that are opened by what comes in from the
+    /// `inside` interfaces, and translates them (IPv4).
+    ///
+    /// # Errors
+    /// When the kernel has no connection tracking or no NAT.
+    pub fn start(
+        ns: &Namespace,
+        inside: &[u32],
+        on_forgotten: OnForgotten,
+    ) -> Result<Self, LabError> {
+        let socket = ns
+            .enter(|| NetlinkSocket::open(NETLINK_NETFILTER))?
+            .map_err(|e| {
+                LabError::system(format!("open a netfilter socket in {}", ns.name()), e)
+            })?;
+        let mut tracking = Tracking {
+            socket: LateClosed::new(socket),
+        };
+        let mut change = Transaction::in_table(&tracking.socket, TABLE);
+        let inet = TableFamily::Inet;
+        change.table(inet);
+        let known = |e: &mut Expressions| {
+            e.connection_state(ESTABLISHED | RELATED);
+            e.accept();
+        };
+        let unknown = |e: &mut Expressions| {
+            e.meta(
+                libc::NFT_META_L4PROTO,
+                Compare::Equal,
+                &[libc::IPPROTO_TCP as u8],
+            );
+            e.counter();
+            match on_forgotten {
+                OnForgotten::Reset => e.reject(RejectKind::TcpReset, 0),
+                OnForgotten::Silence | OnForgotten::Resume => e.drop(),
+            }
+        };
+        change.base_chain(inet, "forward", BaseHook::Inet(libc::NF_INET_FORWARD));
+        change.rule(inet, "forward", NEEDS, known);
+        for ifindex in inside {
+            // Without nf_conntrack_tcp_loose only a SYN is new; the rest of a
+            // connection that nobody knows is invalid (tcp_new()).
+            change.rule(inet, "forward", NEEDS, |e| {
+                e.meta(libc::NFT_META_IIF, Compare::Equal, &ifindex.to_ne_bytes());
+                e.connection_state(NEW);
+                e.accept();
+            });
+        }
+        change.rule(inet, "forward", NEEDS, unknown);
+        // What comes for a translation that is gone is for the router itself.
+        // Without a rule its own TCP answers, with an RST.
+        if on_forgotten != OnForgotten::Resume {
+            change.base_chain(inet, "input", BaseHook::Inet(libc::NF_INET_LOCAL_IN));
+            change.rule(inet, "input", NEEDS, known);
+            change.rule(inet, "input", NEEDS, unknown);
+        }
+        change.base_chain(inet, "postrouting", BaseHook::SourceNat);
+        change.rule(inet, "postrouting", NEEDS, |e| {
+            e.meta(
+                libc::NFT_META_NFPROTO,
+                Compare::Equal,
+                &[libc::NFPROTO_IPV4 as u8],
+            );
+            for ifindex in inside {
+                e.meta(
+                    libc::NFT_META_OIF,
+                    Compare::NotEqual,
+                    &ifindex.to_ne_bytes(),
+                );
+            }
+            e.masquerade();
+        });
+        change.commit(&mut tracking.socket)?;
+        Ok(tracking)
+    }
+
+    /// Forgets every connection.
+    ///
+    /// # Errors
+    /// When the kernel cannot be asked for it.
+    pub fn forget(&mut self) -> Result<(), LabError> {
+        let mut messages = self.socket.start();
+        let purpose = Purpose {
+            what: "flush the connection table".into(),
+            needs: "CONFIG_NF_CT_NETLINK",
+        };
+        // Without a tuple: all of them (ctnetlink_flush_conntrack()).
+        messages.push(DELETE, 0, &[0; 4], purpose, |_| ());
+        messages.acknowledge_newest();
+        self.socket.execute(&messages)
+    }
+}

@@ -1,0 +1,230 @@
+//! Labs on this kernel, with the standard library's sockets.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::time::{Duration, Instant};
+
+use super::{Lab, LabBuilder, LabError};
+use halfopen_net::{Family, NeighbourChange};
+
+mod faults;
+mod nat;
+mod topology;
+
+const BOTH: [Family; 2] = [Family::Ipv4, Family::Ipv6];
+
+/// "At once": far below the second after which a lost SYN is sent again.
+const AT_ONCE: Duration = Duration::from_millis(500);
+
+fn build(builder: LabBuilder) -> Lab {
+    match builder.build() {
+        Ok(lab) => lab,
+        Err(e) => panic!("needs root or a user namespace (run it by ci/test): {e:?}"),
+    }
+}
+
+fn link() -> LabBuilder {
+    Lab::builder()
+        .host("client")
+        .host("server")
+        .cable("client", "server")
+}
+
+fn routed() -> LabBuilder {
+    let nodes = Lab::builder()
+        .host("client")
+        .router("router")
+        .host("server");
+    nodes.cable("client", "router").cable("router", "server")
+}
+
+fn listen(lab: &Lab, host: &str, family: Family) -> (TcpListener, SocketAddr) {
+    let address = SocketAddr::new(lab.address(host, family).expect("has one"), 7000);
+    let listener = lab
+        .enter(host, || TcpListener::bind(address))
+        .expect("is up");
+    (listener.expect("an address of this host"), address)
+}
+
+/// A connection from `from` to `to`, made at once: both of its ends.
+fn connect(lab: &Lab, from: &str, to: &str, family: Family) -> (TcpStream, TcpStream) {
+    let (listener, address) = listen(lab, to, family);
+    let start = Instant::now();
+    let limit = Duration::from_secs(5);
+    let client = lab
+        .enter(from, || TcpStream::connect_timeout(&address, limit))
+        .expect("is up");
+    let client = client.unwrap_or_else(|e| panic!("{from} to {to}, {family:?}: {e}"));
+    let took = start.elapsed();
+    assert!(
+        took < AT_ONCE,
+        "{from} to {to}, {family:?}: connected after {took:?}"
+    );
+    let (server, _) = listener
+        .accept()
+        .expect("the connection that was just made");
+    (client, server)
+}
+
+/// The errno of a read that waits at most this long; None when it read.
+fn read_errno(stream: &mut TcpStream, limit: Duration) -> Option<i32> {
+    stream
+        .set_read_timeout(Some(limit))
+        .expect("a limit above zero");
+    stream
+        .read(&mut [0; 64])
+        .err()
+        .map(|e| e.raw_os_error().expect("from the kernel"))
+}
+
+fn exchange(from: &mut TcpStream, to: &mut TcpStream) -> std::io::Result<()> {
+    from.write_all(b"x")?;
+    to.set_read_timeout(Some(Duration::from_secs(3)))?;
+    match to.read(&mut [0; 64])? {
+        0 => Err(ErrorKind::UnexpectedEof.into()),
+        _ => Ok(()),
+    }
+}
+
+const SHORT: Duration = Duration::from_millis(300);
+
+#[test]
+fn link_connects_at_once_in_both_families() {
+    let lab = build(link().families(&BOTH));
+    for family in BOTH {
+        connect(&lab, "client", "server", family);
+        connect(&lab, "server", "client", family);
+    }
+}
+
+#[test]
+fn first_packet_of_many_labs_arrives() {
+    for _ in 0..20 {
+        connect(&build(link()), "client", "server", Family::Ipv4);
+    }
+}
+
+#[test]
+fn lan_connects_at_once_in_both_families() {
+    let hosts = ["a", "b", "c", "d"];
+    for _ in 0..3 {
+        let mut builder = Lab::builder().switch("switch");
+        for host in hosts {
+            builder = builder.host(host).cable(host, "switch");
+        }
+        let lab = build(builder.families(&BOTH));
+        for pair in [["a", "b"], ["c", "d"], ["d", "a"]] {
+            for family in BOTH {
+                connect(&lab, pair[0], pair[1], family);
+            }
+        }
+    }
+}
+
+#[test]
+fn routed_network_connects_at_once_in_both_families() {
+    let lab = build(routed().families(&BOTH));
+    for family in BOTH {
+        connect(&lab, "client", "server", family);
+    }
+    let ports = lab.ports();
+    let seen: Vec<(&str, &str, &str)> = ports
+        .iter()
+        .map(|p| (p.cable.as_str(), &*p.node, &*p.peer_node))
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            ("client-router", "client", "router"),
+            ("client-router", "router", "client"),
+            ("router-server", "router", "server"),
+            ("router-server", "server", "router"),
+        ]
+    );
+}
+
+#[test]
+fn families_that_are_not_wanted_are_off() {
+    let lab = build(link());
+    let off = lab
+        .sysctl("client", "net.ipv6.conf.eth0.disable_ipv6")
+        .expect("has IPv6");
+    assert_eq!(off, "1");
+    assert!(lab.address("client", Family::Ipv6).is_err());
+}
+
+#[test]
+fn sysctls_are_pinned_set_and_kept_over_a_reboot() {
+    let key = "net.ipv4.tcp_retries2";
+    let neighbour = "net.ipv4.neigh.default.mcast_solicit";
+    let mut lab = build(
+        link()
+            .sysctl("client", key, "4")
+            .sysctl("client", neighbour, "1"),
+    );
+    let get = |lab: &Lab, host: &str, key: &str| lab.sysctl(host, key).expect("this kernel has it");
+    for (name, value) in lab.pinned("server").expect("known") {
+        assert_eq!(get(&lab, "server", &name), value, "{name}");
+    }
+    assert_eq!(get(&lab, "client", key), "4");
+    assert_eq!(get(&lab, "client", neighbour), "1");
+    lab.set_sysctl("client", key, "5")
+        .expect("this kernel has it");
+    lab.crash("client", &mut || {}).expect("is up");
+    lab.host_up("client", true).expect("was down");
+    assert_eq!(get(&lab, "client", key), "5");
+    assert_eq!(lab.pinned("client").expect("known")[neighbour], "1");
+}
+
+#[test]
+fn unknown_sysctls_and_hosts_are_errors() {
+    let unknown = link().sysctl("client", "net.ipv4.tcp_bogus", "1").build();
+    match unknown.err() {
+        Some(LabError::Unsupported { what, .. }) => assert!(what.contains("tcp_bogus"), "{what}"),
+        other => panic!("{other:?}"),
+    }
+    assert!(matches!(
+        link()
+            .sysctl("client", "kernel.hostname", "x")
+            .build()
+            .err(),
+        Some(LabError::Plan(_))
+    ));
+    let mut lab = build(link());
+    assert!(matches!(
+        lab.crash("nobody", &mut || {}),
+        Err(LabError::Unknown { .. })
+    ));
+    assert!(matches!(
+        lab.silence("nobody"),
+        Err(LabError::Unknown { .. })
+    ));
+}
+
+#[test]
+fn inside_a_tokio_runtime_is_an_error() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .expect("can start one");
+    let mut outside = build(link());
+    runtime.block_on(async {
+        assert!(matches!(
+            link().build().err(),
+            Some(LabError::InsideRuntime)
+        ));
+        assert!(matches!(
+            outside.neighbour("client", NeighbourChange::Pinned),
+            Err(LabError::InsideRuntime)
+        ));
+        drop(outside);
+    });
+}
+
+#[test]
+fn a_lab_can_be_handed_to_another_thread() {
+    let lab = build(link());
+    let handed = std::thread::spawn(move || {
+        connect(&lab, "client", "server", Family::Ipv4);
+    });
+    handed.join().expect("no panic");
+}

@@ -1,0 +1,92 @@
+//! Routers that keep state, and addresses that move.
+
+use std::io::Write;
+use std::time::Duration;
+
+use super::{BOTH, SHORT, build, connect, exchange, read_errno, routed};
+use crate::{Lab, LabBuilder, LabError};
+use halfopen_net::{Family, Nat, OnForgotten};
+
+fn behind_nat(on_forgotten: OnForgotten) -> LabBuilder {
+    routed().families(&BOTH).nat(Nat {
+        router: "router".into(),
+        inside: vec!["client".into()],
+        idle: Duration::from_secs(60),
+        on_forgotten,
+    })
+}
+
+#[test]
+fn the_outside_sees_the_router_over_ipv4_and_the_host_over_ipv6() {
+    let lab = build(behind_nat(OnForgotten::Silence));
+    for (family, seen) in [(Family::Ipv4, "router"), (Family::Ipv6, "client")] {
+        let (_client, server) = connect(&lab, "client", "server", family);
+        let peer = server.peer_addr().expect("connected").ip();
+        let theirs = lab.addresses(seen).expect("known");
+        assert!(theirs.contains(&peer), "{peer} is not one of {theirs:?}");
+    }
+}
+
+#[test]
+fn what_is_forgotten_draws_a_reset() {
+    for family in BOTH {
+        let mut lab = build(behind_nat(OnForgotten::Reset));
+        let (mut client, mut server) = connect(&lab, "client", "server", family);
+        exchange(&mut client, &mut server).expect("it gets through");
+        lab.forget("router").expect("it keeps state");
+        client.write_all(b"x").expect("goes into the send buffer");
+        assert_eq!(read_errno(&mut client, SHORT), Some(libc::ECONNRESET));
+        server.write_all(b"x").expect("goes into the send buffer");
+        assert_eq!(read_errno(&mut server, SHORT), Some(libc::ECONNRESET));
+    }
+}
+
+#[test]
+fn a_router_that_is_told_its_connections_lets_them_through() {
+    for family in BOTH {
+        let mut lab = build(behind_nat(OnForgotten::Reset));
+        let (mut client, mut server) = connect(&lab, "client", "server", family);
+        let flows = lab.flows("router").expect("it keeps state");
+        assert_eq!(flows.len(), 1, "{flows:?}");
+        lab.crash("router", &mut || {}).expect("is up");
+        lab.boot("router", true).expect("was down");
+        lab.know("router", &flows).expect("it knows none");
+        assert_eq!(lab.flows("router").expect("it keeps state").len(), 1);
+        lab.end_silence("router").expect("was silent");
+        exchange(&mut server, &mut client).expect("it gets through");
+        exchange(&mut client, &mut server).expect("it gets through");
+    }
+}
+
+#[test]
+fn a_router_without_nat_has_nothing_to_forget() {
+    let mut lab = build(routed());
+    assert!(matches!(lab.forget("router"), Err(LabError::Plan(_))));
+    let everywhere = Nat {
+        router: "router".into(),
+        inside: vec!["client".into(), "server".into()],
+        idle: Duration::from_secs(1),
+        on_forgotten: OnForgotten::Silence,
+    };
+    let nowhere = routed().nat(everywhere).build();
+    assert!(matches!(nowhere, Err(LabError::Plan(_))));
+}
+
+#[test]
+fn an_address_moves_and_its_new_owner_says_so() {
+    for family in BOTH {
+        let mut lab = build(
+            ["client", "server", "standby"]
+                .into_iter()
+                .fold(Lab::builder().switch("switch"), |lab, host| {
+                    lab.host(host).cable(host, "switch")
+                })
+                .families(&[family]),
+        );
+        let (mut client, _server) = connect(&lab, "client", "server", family);
+        lab.move_address("server", "standby", family, true)
+            .expect("they are on one LAN");
+        client.write_all(b"x").expect("goes into the send buffer");
+        assert_eq!(read_errno(&mut client, SHORT), Some(libc::ECONNRESET));
+    }
+}

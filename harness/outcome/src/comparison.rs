@@ -1,0 +1,71 @@
+//! Two files of runs, or a file and a run, compared and explained.
+
+use super::baseline::{Baseline, Setting};
+use super::cause::name_causes;
+use super::compare::{self, Compared, Difference, Totals};
+use halfopen_scenario::case::Case;
+
+/// A run and its counterpart.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Comparison {
+    /// Where it ran then; None: there was no such run.
+    pub then: Option<Setting>,
+    /// Where it ran now; None: there is no such run.
+    pub now: Option<Setting>,
+    /// What differs between the two.
+    pub environment: Vec<Difference>,
+    /// Every case, by id.
+    pub cases: Vec<Compared>,
+}
+
+impl Comparison {
+    /// Every run of two baselines. `cases` are the cases as they are now, as
+    /// far as they are known: causes are named by their rules.
+    pub fn all(old: &Baseline, new: &Baseline, cases: &[Case]) -> Vec<Comparison> {
+        compare::pairs(old, new)
+            .into_iter()
+            .map(|pair| {
+                let (then, now) = (pair.old, pair.new);
+                let mut comparison = Comparison {
+                    then: then.map(|run| run.setting.clone()),
+                    now: now.map(|run| run.setting.clone()),
+                    environment: Vec::new(),
+                    cases: Vec::new(),
+                };
+                if let (Some(then), Some(now)) = (then, now) {
+                    comparison.environment = compare::settings(&then.setting, &now.setting);
+                    comparison.cases = compare::runs(then, now);
+                    name_causes(&mut comparison.cases, cases, &then.setting, &now.setting);
+                    return comparison;
+                }
+                // A run without counterpart: all of it is new, or gone.
+                for run in [then, now].into_iter().flatten() {
+                    let is_old = then.is_some();
+                    comparison.cases = run
+                        .cases
+                        .iter()
+                        .map(|(id, entry)| {
+                            let (old, new) = if is_old {
+                                (Some(entry), None)
+                            } else {
+                                (None, Some(entry))
+                            };
+                            compare::case(id, old, new, &run.setting, &run.setting)
+                        })
+                        .collect();
+                }
+                comparison
+            })
+            .collect()
+    }
+
+    /// How many cases became what.
+    pub fn totals(&self) -> Totals {
+        Totals::of(&self.cases)
+    }
+
+    /// Whether something changed that nobody knows of.
+    pub fn any_change(&self) -> bool {
+        self.totals().any_change()
+    }
+}

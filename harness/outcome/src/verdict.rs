@@ -1,0 +1,163 @@
+//! Outcomes against expectations.
+
+use std::time::Duration;
+
+use super::record::{FirstSign, Verdict};
+use super::recovery::{self, Recovery};
+use super::tolerance::Tolerance;
+use halfopen_scenario::case::{Known, Sign, SignKind};
+
+/// How `observed` compares with `expected`; the differences in words.
+pub fn judge(
+    expected: Option<&Sign>,
+    observed: &FirstSign,
+    recovery: Option<&Recovery>,
+    tolerance: &Tolerance,
+) -> (Verdict, Vec<String>) {
+    let Some(expected) = expected else {
+        return (Verdict::Observed, Vec::new());
+    };
+    let mut differences = differences(expected, observed, tolerance);
+    let byte = expected.first_byte;
+    differences.extend(byte.and_then(|byte| recovery::differs(byte, recovery, tolerance)));
+    let verdict = if differences.is_empty() {
+        Verdict::AsExpected
+    } else if expected
+        .known
+        .as_ref()
+        .is_some_and(|k| covers(k, observed, tolerance))
+    {
+        Verdict::Known
+    } else {
+        Verdict::Differs
+    };
+    (verdict, differences)
+}
+
+/// Whether a known difference is the one that was seen.
+pub fn covers(known: &Known, observed: &FirstSign, tolerance: &Tolerance) -> bool {
+    known
+        .shows
+        .as_ref()
+        .is_none_or(|sign| differences(sign, observed, tolerance).is_empty())
+}
+
+/// Whether a book that says `said` is right about `observed`: the sign itself
+/// and the time, within tolerance. The call and the lane are not held against it
+/// when it names none.
+pub fn book_agrees(said: &Sign, observed: &FirstSign, tolerance: &Tolerance) -> bool {
+    differences(said, observed, tolerance).is_empty()
+}
+
+fn differences(expected: &Sign, observed: &FirstSign, tolerance: &Tolerance) -> Vec<String> {
+    let mut found = Vec::new();
+    if expected.sign != observed.outcome {
+        found.push(format!(
+            "expected {}, saw {}",
+            in_words(&expected.sign),
+            in_words(&observed.outcome)
+        ));
+        return found;
+    }
+    if let Some(call) = expected.call.as_ref().filter(|c| **c != observed.call) {
+        found.push(format!(
+            "expected it from {call}(), saw it from {}()",
+            observed.call
+        ));
+    }
+    if let Some(lane) = expected.lane.as_ref().filter(|l| **l != observed.endpoint) {
+        found.push(format!(
+            "expected {lane} to notice, {} did",
+            observed.endpoint
+        ));
+    }
+    if let (Some((earliest, latest)), Some(ns)) = (expected.after, observed.since_fault_ns) {
+        let measured = Duration::from_nanos(ns.max(0).unsigned_abs());
+        if !tolerance.within(measured, earliest, latest) {
+            found.push(format!(
+                "expected after {earliest:?} to {latest:?}, saw it after {measured:?}"
+            ));
+        }
+    }
+    found
+}
+
+/// A sign as people say it.
+pub fn in_words(sign: &SignKind) -> String {
+    match sign {
+        SignKind::Errno(name) => name.clone(),
+        SignKind::Eof => "end of file".into(),
+        SignKind::PollHangup => "hang-up (poll)".into(),
+        SignKind::Timeout => "the application's own timeout".into(),
+        SignKind::Signal(name) => format!("death by {name}"),
+        SignKind::HeartbeatLost => "heartbeat lost".into(),
+        SignKind::Unnoticed => "unnoticed".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tolerance::REAL_TIME;
+
+    fn saw(kind: SignKind, ms: i64) -> FirstSign {
+        FirstSign {
+            endpoint: "client".into(),
+            call: "read".into(),
+            outcome: kind,
+            errno: None,
+            since_fault_ns: Some(ms * 1_000_000),
+            wire_evidence_ns: None,
+        }
+    }
+
+    fn timed_out(after_s: f64) -> Sign {
+        let after = Duration::from_secs_f64(after_s);
+        Sign {
+            sign: SignKind::Errno("ETIMEDOUT".into()),
+            call: Some("read".into()),
+            lane: None,
+            after: Some((after, after)),
+            first_byte: None,
+            known: None,
+        }
+    }
+
+    fn verdict(expected: &Sign, observed: &FirstSign) -> Verdict {
+        judge(Some(expected), observed, None, &REAL_TIME).0
+    }
+
+    #[test]
+    fn time_has_a_tolerance_and_the_errno_has_none() {
+        let expected = timed_out(5.0);
+        let etimedout = || SignKind::Errno("ETIMEDOUT".into());
+        assert_eq!(
+            verdict(&expected, &saw(etimedout(), 5400)),
+            Verdict::AsExpected
+        );
+        assert_eq!(
+            verdict(&expected, &saw(etimedout(), 6400)),
+            Verdict::Differs
+        );
+        assert_eq!(
+            verdict(&expected, &saw(etimedout(), 4000)),
+            Verdict::Differs
+        );
+        assert_eq!(
+            verdict(&expected, &saw(SignKind::Errno("EPIPE".into()), 5000)),
+            Verdict::Differs
+        );
+        assert_eq!(
+            verdict(&expected, &saw(SignKind::Unnoticed, 0)),
+            Verdict::Differs
+        );
+    }
+
+    #[test]
+    fn nothing_expected_is_just_observed() {
+        assert_eq!(
+            judge(None, &saw(SignKind::Eof, 1), None, &REAL_TIME).0,
+            Verdict::Observed
+        );
+    }
+}

@@ -1,0 +1,154 @@
+//! Which cases a grid has, and where each of them stands.
+
+use std::time::Duration;
+
+use indexmap::IndexMap;
+
+use super::{Detector, Fault, State, detector, fault, text};
+use halfopen_scenario::case::Case;
+use halfopen_scenario::{self, meant};
+
+/// What somebody wants to see.
+#[derive(Debug, Clone)]
+pub struct Selection<'a> {
+    /// Detectors by name; none: all.
+    pub detectors: &'a [String],
+    /// Faults by name; none: all.
+    pub faults: &'a [String],
+    /// States.
+    pub states: &'a [State],
+    /// A file's own detectors, which take the place of the grid's.
+    pub declared: Option<&'a IndexMap<String, halfopen_scenario::case::Detector>>,
+    /// How long after the fault nobody is waited for any more.
+    pub limit: Duration,
+    /// The limit is one for virtual time.
+    pub hours: bool,
+}
+
+/// A grid that can be run: who is in it, and its cases.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// The detectors, in order.
+    pub detectors: Vec<Detector>,
+    /// The faults, in order.
+    pub faults: Vec<Fault>,
+    /// The states, in order.
+    pub states: Vec<State>,
+    /// How long after the fault nobody is waited for any more.
+    pub limit: Duration,
+    /// The file of scenarios that the cases come from.
+    pub text: String,
+    /// The cases, cell by cell.
+    pub cases: Vec<Case>,
+    /// The cells, in the order of the cases.
+    pub cells: Vec<Cell>,
+}
+
+/// Where a case stands: numbers of its detector, fault and state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Cell {
+    /// Which of [`Plan::states`].
+    pub state: usize,
+    /// Which of [`Plan::faults`].
+    pub fault: usize,
+    /// Which of [`Plan::detectors`].
+    pub detector: usize,
+}
+
+/// Why there is no such grid.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    /// A name that is nobody's.
+    #[error("there is no {what} `{name}` in the grid{}\n  there are: {}",
+        meant.as_ref().map_or_else(String::new, |m| format!("\n  did you mean `{m}`?")),
+        known.join(", "))]
+    Unknown {
+        /// `detector` or `fault`.
+        what: &'static str,
+        /// The name.
+        name: String,
+        /// The nearest one.
+        meant: Option<String>,
+        /// All that there are.
+        known: Vec<String>,
+    },
+    /// The scenarios are not what they should be, or too many.
+    #[error("this grid makes no scenarios:\n{0}")]
+    Scenarios(String),
+}
+
+impl Plan {
+    /// The grid that somebody wants to see.
+    ///
+    /// # Errors
+    /// When a name is nobody's, or there are more cases than a file may have.
+    pub fn of(selection: &Selection<'_>) -> Result<Plan, PlanError> {
+        let detectors = match selection.declared {
+            None => detector::built_in(),
+            Some(own) => own
+                .iter()
+                .map(|(name, one)| detector::declared(name, one))
+                .collect(),
+        };
+        let detectors = pick("detector", detectors, selection.detectors, |d| &d.name)?;
+        let faults = pick("fault", fault::ALL.to_vec(), selection.faults, |f| f.name)?;
+        let text = text::file(&detectors, &faults, selection.limit, selection.hours);
+        let all = halfopen_scenario::parse("grid", &text)
+            .map_err(|e| PlanError::Scenarios(e.to_string()))?
+            .cases;
+        let mut placed: Vec<(Cell, Case)> = all
+            .into_iter()
+            .filter_map(|case| Some((place(&case, &detectors, &faults, selection.states)?, case)))
+            .collect();
+        placed.sort_by_key(|(cell, _)| *cell);
+        let (cells, cases) = placed.into_iter().unzip();
+        Ok(Plan {
+            detectors,
+            faults,
+            states: selection.states.to_vec(),
+            limit: selection.limit,
+            text,
+            cases,
+            cells,
+        })
+    }
+}
+
+fn place(case: &Case, detectors: &[Detector], faults: &[Fault], states: &[State]) -> Option<Cell> {
+    let (word, by) = (case.axes.get("while")?, case.axes.get("detector")?);
+    let state = states.iter().position(|s| s.name() == word)?;
+    let detector = detectors.iter().position(|d| d.name == *by)?;
+    let fault = faults
+        .iter()
+        .position(|f| text::scenario_name(f, &detectors[detector]) == case.scenario)?;
+    Some(Cell {
+        state,
+        fault,
+        detector,
+    })
+}
+
+/// Those that are named, in their own order; all when none is.
+fn pick<T>(
+    what: &'static str,
+    all: Vec<T>,
+    named: &[String],
+    name_of: impl Fn(&T) -> &str,
+) -> Result<Vec<T>, PlanError> {
+    if named.is_empty() {
+        return Ok(all);
+    }
+    if let Some(name) = named.iter().find(|n| !all.iter().any(|t| name_of(t) == *n)) {
+        let known: Vec<String> = all.iter().map(|t| name_of(t).to_owned()).collect();
+        return Err(PlanError::Unknown {
+            what,
+            name: name.clone(),
+            meant: meant(name, known.iter().map(String::as_str)).map(str::to_owned),
+            known,
+        });
+    }
+    let picked = all
+        .into_iter()
+        .filter(|t| named.iter().any(|n| n == name_of(t)));
+    Ok(picked.collect())
+}

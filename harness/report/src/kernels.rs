@@ -1,0 +1,177 @@
+//! The same cases on several kernels, side by side.
+
+use halfopen_outcome::record::{Outcome, Status, Verdict};
+use halfopen_scenario::case::SignKind;
+
+use super::finished::{Finished, verdict};
+use super::words;
+use halfopen_net::span;
+
+/// One row a case, one column a kernel; what is not the same on all of them is
+/// marked.
+pub fn render(runs: &[Finished<'_>]) -> String {
+    let mut header = vec!["case".to_owned(), "the book says".to_owned()];
+    header.extend(runs.iter().map(|run| short(&run.environment.kernel)));
+    header.push(String::new());
+    let mut rows = vec![(true, header)];
+    let mut scenario = "";
+    for id in ids(runs) {
+        let cases: Vec<Option<&Outcome>> = runs
+            .iter()
+            .map(|run| run.outcomes.iter().find(|o| o.id == id))
+            .collect();
+        let Some(first) = cases.iter().flatten().next() else {
+            continue;
+        };
+        if first.scenario != scenario {
+            scenario = &first.scenario;
+            rows.push((true, vec![String::new()]));
+            let axes: Vec<&str> = first.axes.keys().map(String::as_str).collect();
+            let axes = if axes.is_empty() {
+                String::new()
+            } else {
+                format!(": {}", axes.join(", "))
+            };
+            rows.push((true, vec![format!("{scenario}{axes}")]));
+        }
+        let axes: Vec<&str> = first.axes.values().map(String::as_str).collect();
+        let name = if axes.is_empty() {
+            "  -".to_owned()
+        } else {
+            format!("  {}", axes.join(", "))
+        };
+        let book = first.book.as_ref().map_or("-".to_owned(), words::sign);
+        let mut row = vec![name, book];
+        row.extend(cases.iter().map(|case| cell(*case)));
+        row.push(remark(&cases).to_owned());
+        rows.push((false, row));
+    }
+    aligned(&rows)
+}
+
+fn ids<'a>(runs: &'a [Finished<'_>]) -> Vec<&'a str> {
+    let mut ids: Vec<&str> = Vec::new();
+    // The first run that has all of them has them in the file's order.
+    let mut by_length: Vec<&Finished<'_>> = runs.iter().collect();
+    by_length.sort_by_key(|run| std::cmp::Reverse(run.outcomes.len()));
+    for outcome in by_length.iter().flat_map(|run| run.outcomes) {
+        if !ids.contains(&outcome.id.as_str()) {
+            ids.push(&outcome.id);
+        }
+    }
+    ids
+}
+
+/// `6.12.107` of `6.12.107+deb13-cloud-amd64`.
+fn short(release: &str) -> String {
+    let end = release
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(release.len());
+    release[..end].to_owned()
+}
+
+fn cell(case: Option<&Outcome>) -> String {
+    let Some(case) = case else {
+        return "no result".into();
+    };
+    match (&case.status, &case.first_sign) {
+        (Status::Ran, Some(first)) => {
+            let kind = words::kind(&first.outcome);
+            let time = first
+                .since_fault_ns
+                .map_or(String::new(), |ns| format!(" {}", span::human_ns(ns)));
+            let mark = if verdict(case) == Verdict::Differs {
+                " (!)"
+            } else {
+                ""
+            };
+            let byte = case.recovery.as_ref().and_then(|r| r.since_heal_ns);
+            let byte = byte
+                .filter(|_| first.outcome == SignKind::Unnoticed)
+                .map_or(String::new(), |ns| {
+                    format!(", byte {} after heal", span::human_ns(ns))
+                });
+            format!("{kind}{time}{byte}{mark}")
+        }
+        (Status::Ran, None) => "no sign".into(),
+        (Status::NotRun(_), _) => "not run".into(),
+        (Status::Failed(_), _) => "failed".into(),
+    }
+}
+
+/// What is not the same everywhere. Times that differ by less than a tenth are
+/// the same for people; the JSON has them to the nanosecond.
+fn remark(cases: &[Option<&Outcome>]) -> &'static str {
+    let signs: Vec<_> = cases
+        .iter()
+        .flatten()
+        .filter_map(|case| case.first_sign.as_ref())
+        .collect();
+    if signs.windows(2).any(|two| two[0].outcome != two[1].outcome) {
+        return "<- another sign";
+    }
+    let times: Vec<i64> = signs.iter().filter_map(|s| s.since_fault_ns).collect();
+    let (Some(least), Some(most)) = (times.iter().min(), times.iter().max()) else {
+        return "";
+    };
+    // 10 ms: below it lies what the harness itself takes.
+    if most - least > (most / 10).max(10_000_000) {
+        "<- another time"
+    } else {
+        ""
+    }
+}
+
+fn aligned(rows: &[(bool, Vec<String>)]) -> String {
+    let columns = rows.iter().map(|(_, row)| row.len()).max().unwrap_or(0);
+    let width = |column: usize| {
+        rows.iter()
+            .filter(|(_, row)| row.len() == columns)
+            .map(|(_, row)| row[column].chars().count())
+            .max()
+            .unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let mut text = String::new();
+    for (_, row) in rows {
+        let cells: Vec<String> = row
+            .iter()
+            .zip(&widths)
+            .map(|(cell, width)| format!("{cell:width$}"))
+            .collect();
+        text.push_str(cells.join("  ").trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use halfopen_outcome::testing;
+
+    #[test]
+    fn differences_are_marked() {
+        let mut other = testing::environment();
+        other.kernel = "5.10.0-32-cloud-amd64".into();
+        let one = testing::environment();
+        let a = [
+            testing::crash("none", "ETIMEDOUT", 3_000, Verdict::AsExpected),
+            testing::crash("keepalive-2-1-3", "ETIMEDOUT", 3_000, Verdict::AsExpected),
+            testing::unnoticed(),
+        ];
+        let b = [
+            testing::crash("none", "EHOSTUNREACH", 3_000, Verdict::Differs),
+            testing::crash("keepalive-2-1-3", "ETIMEDOUT", 5_000, Verdict::AsExpected),
+        ];
+        let run = |environment, outcomes| Finished {
+            environment,
+            outcomes,
+            interrupted: false,
+            elapsed: Duration::from_secs(1),
+        };
+        insta::assert_snapshot!(render(&[run(&one, &a), run(&other, &b)]));
+    }
+}

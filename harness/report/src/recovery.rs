@@ -1,0 +1,77 @@
+//! After passing outages: who lived, and how long the first byte took.
+
+use std::fmt::Write as _;
+
+use halfopen_outcome::first_sign::reference_ns;
+use halfopen_outcome::record::Outcome;
+use halfopen_outcome::recovery::Recovery;
+use halfopen_scenario::case::SignKind;
+
+use super::words;
+use halfopen_net::span::{human_interval, human_ns};
+
+/// A line for every case that was healed; empty without any.
+pub fn render(outcomes: &[Outcome]) -> String {
+    let lines: Vec<(&str, String, String)> = outcomes
+        .iter()
+        .filter_map(|outcome| {
+            let recovery = outcome.recovery.as_ref()?;
+            let healed = recovery.healed_ns?;
+            let outage = human_ns(healed - reference_ns(&outcome.faults));
+            Some((outcome.id.as_str(), outage, became(outcome, recovery)))
+        })
+        .collect();
+    let mut text = String::new();
+    if lines.is_empty() {
+        return text;
+    }
+    text.push_str("\nAfter the outage\n\n");
+    let width = |of: fn(&(&str, String, String)) -> usize| lines.iter().map(of).max().unwrap_or(0);
+    let (ids, outages) = (
+        width(|l| l.0.chars().count()),
+        width(|l| l.1.chars().count()),
+    );
+    for (id, outage, became) in &lines {
+        let _ = writeln!(text, "  {id:ids$}  {outage:>outages$} away  {became}");
+    }
+    text
+}
+
+fn became(outcome: &Outcome, recovery: &Recovery) -> String {
+    let Some(ns) = recovery.since_heal_ns else {
+        return match &outcome.first_sign {
+            Some(sign) if sign.outcome != SignKind::Unnoticed => {
+                format!(
+                    "no byte got through any more ({})",
+                    words::kind(&sign.outcome)
+                )
+            }
+            _ => "no byte was sent, or got through, before the case ended".into(),
+        };
+    };
+    let read = match recovery.read_since_heal_ns {
+        Some(read) if human_ns(read) != human_ns(ns) => {
+            format!(", the first read after {}", human_ns(read))
+        }
+        Some(_) => String::new(),
+        None => ", nobody read it".into(),
+    };
+    let byte = format!("first byte {} after the heal", human_ns(ns));
+    if !recovery.lived {
+        return format!("{byte}, answered or followed by an RST");
+    }
+    let predicted = outcome.prediction.as_ref().and_then(|p| p.first_byte);
+    let predicted = predicted
+        .map(|p| format!(" (predicted {})", human_interval(p.earliest, p.latest)))
+        .unwrap_or_default();
+    format!("lived, {byte}{predicted}{read}")
+}
+
+/// For the column of a snapshot: `1.33 s`, or `never`.
+pub fn cell(recovery: &Recovery, show: impl Fn(i64) -> String) -> String {
+    match (recovery.healed_ns, recovery.since_heal_ns) {
+        (None, _) => "-".into(),
+        (_, None) => "never".into(),
+        (_, Some(ns)) => show(ns),
+    }
+}

@@ -1,0 +1,232 @@
+//! Signs and verdicts in words, the same in every report.
+
+use std::time::Duration;
+
+use halfopen_outcome::record::{
+    Call, CallResult, FaultRecord, FirstSign, Outcome, Packet, Status, Verdict, WireCounts,
+};
+pub use halfopen_outcome::states::owner;
+use halfopen_outcome::tolerance::Tolerance;
+use halfopen_predict::Prediction;
+use halfopen_scenario::case::{Known, Sign, SignKind};
+
+use halfopen_net::span::{human_interval, human_ns};
+
+/// A kind of sign: `ETIMEDOUT`, `EOF`, `poll hang-up`.
+pub fn kind(kind: &SignKind) -> String {
+    match kind {
+        SignKind::Errno(name) | SignKind::Signal(name) => name.clone(),
+        SignKind::Eof => "EOF".into(),
+        SignKind::PollHangup => "poll hang-up".into(),
+        SignKind::Timeout => "own time limit".into(),
+        SignKind::HeartbeatLost => "heartbeat lost".into(),
+        SignKind::Unnoticed => "unnoticed".into(),
+    }
+}
+
+/// A sign that a book or a scenario names: `ETIMEDOUT after 9 m`.
+pub fn sign(sign: &Sign) -> String {
+    let mut words = kind(&sign.sign);
+    if let Some(by) = by(sign.lane.as_deref(), sign.call.as_deref()) {
+        words = format!("{words} by {by}");
+    }
+    if let Some((earliest, latest)) = sign.after {
+        words = format!("{words} after {}", human_interval(earliest, latest));
+    }
+    if let Some((earliest, latest)) = sign.first_byte {
+        let time = human_interval(earliest, latest);
+        words = format!("{words}, first byte {time} after the heal");
+    }
+    words
+}
+
+/// A first sign that was seen: `ETIMEDOUT by client's read after 3.05 s`.
+pub fn first_sign(first: &FirstSign) -> String {
+    let mut words = kind(&first.outcome);
+    if let Some(by) = by(given(&first.endpoint), given(&first.call)) {
+        words = format!("{words} by {by}");
+    }
+    if let Some(ns) = first.since_fault_ns {
+        words = format!("{words} after {}", human_ns(ns));
+    }
+    words
+}
+
+/// A prediction: `ETIMEDOUT by client's read after 3.27 s to 3.35 s`.
+pub fn prediction(p: &Prediction) -> String {
+    let mut words = kind(&p.sign);
+    if let Some(by) = by(p.lane.as_deref(), p.call.as_deref()) {
+        words = format!("{words} by {by} after {}", interval(p));
+    }
+    if let Some(byte) = p.first_byte {
+        let time = human_interval(byte.earliest, byte.latest);
+        words = format!("{words}, first byte {time} after the heal");
+    }
+    words
+}
+
+/// When a predicted sign comes: `3.27 s to 3.35 s`, with `or` between branches.
+pub fn interval(p: &Prediction) -> String {
+    let spans: Vec<_> = p
+        .intervals()
+        .map(|span| human_interval(span.earliest, span.latest))
+        .collect();
+    spans.join(" or ")
+}
+
+/// What a case showed, or why it showed nothing.
+pub fn observed(outcome: &Outcome) -> String {
+    match (&outcome.status, &outcome.first_sign) {
+        (Status::NotRun(why), _) => format!("not run: {why}"),
+        (Status::Failed(why), _) => format!("failed: {why}"),
+        (Status::Ran, Some(first)) => first_sign(first),
+        (Status::Ran, None) => "no sign was recorded".into(),
+    }
+}
+
+/// A verdict in words. Those a reader must not overlook are in capitals,
+/// because a log has no colours.
+pub fn verdict(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::AsExpected => "as expected",
+        Verdict::Differs => "DIFFERS",
+        Verdict::Known => "known",
+        Verdict::Observed => "observed",
+        Verdict::NotRun => "not run",
+        Verdict::Failed => "FAILED",
+    }
+}
+
+/// Why a difference is put up with: `the book is too old (bug 12)`.
+pub fn known(known: &Known) -> String {
+    match &known.bug {
+        Some(bug) => format!("{} ({bug})", known.reason),
+        None => known.reason.clone(),
+    }
+}
+
+/// A call and what it returned: `read() = -1 ETIMEDOUT`.
+pub fn call(call: &Call) -> String {
+    let conn = call
+        .conn
+        .as_deref()
+        .map(|c| format!(" [{c}]"))
+        .unwrap_or_default();
+    format!("{}(){conn} {}", call.call, result(&call.result))
+}
+
+/// What a call returned: `= -1 ETIMEDOUT`.
+pub fn result(result: &CallResult) -> String {
+    match result {
+        CallResult::Value(n) => format!("= {n}"),
+        CallResult::Errno(name) => format!("= -1 {name}"),
+        CallResult::Ready(events) => format!("= {}", events.join(", ")),
+        CallResult::TimedOut => "= 0, time limit".into(),
+        CallResult::Blocked => "never returned".into(),
+    }
+}
+
+/// A packet: `data 5 bytes again, lost`.
+pub fn packet(packet: &Packet) -> String {
+    let mut words = packet.kind.clone();
+    if packet.len > 0 {
+        words.push_str(&format!(" {} bytes", packet.len));
+    }
+    if packet.retransmission {
+        words.push_str(" again");
+    }
+    if packet.delivered_ns.is_none() {
+        words.push_str(", lost");
+    }
+    words
+}
+
+/// What was sent, by kind: `1 SYN, 2 data, 1 again`. Empty when nothing was.
+pub fn counts(counts: &WireCounts) -> String {
+    let kinds = [
+        (counts.syn, "SYN"),
+        (counts.syn_ack, "SYN+ACK"),
+        (counts.data, "data"),
+        (counts.pure_ack, "ack"),
+        (counts.keepalive_probes, "keepalive probes"),
+        (counts.window_probes, "window probes"),
+        (counts.fin, "FIN"),
+        (counts.rst, "RST"),
+        (counts.retransmissions, "of them again"),
+        (counts.arp, "ARP"),
+        (counts.ndp, "NDP"),
+    ];
+    let icmp = counts
+        .icmp
+        .iter()
+        .map(|(kind, n)| format!("{n} ICMP {kind}"));
+    let seen = kinds
+        .iter()
+        .filter(|(n, _)| *n > 0)
+        .map(|(n, kind)| format!("{n} {kind}"));
+    seen.chain(icmp).collect::<Vec<_>>().join(", ")
+}
+
+/// The fault that time counts from: the first that was one.
+pub fn fault(outcome: &Outcome) -> Option<&FaultRecord> {
+    outcome.faults.iter().find(|fault| fault.is_fault)
+}
+
+/// Whether what was seen is what a book or a scenario said, as far as it said
+/// anything: the kind, the call, the lane and, with a tolerance, the time.
+pub fn agrees(said: &Sign, seen: &FirstSign, tolerance: Option<&Tolerance>) -> bool {
+    let named = |said: &Option<String>, seen: &str| said.as_deref().is_none_or(|name| name == seen);
+    let in_time = match (tolerance, said.after, seen.since_fault_ns) {
+        (Some(tolerance), Some((earliest, latest)), Some(ns)) => tolerance.within(
+            Duration::from_nanos(ns.max(0).unsigned_abs()),
+            earliest,
+            latest,
+        ),
+        _ => true,
+    };
+    said.sign == seen.outcome
+        && named(&said.call, &seen.call)
+        && named(&said.lane, &seen.endpoint)
+        && in_time
+}
+
+/// `1 case`, `2 cases`.
+pub fn counted(n: usize, one: &str, many: &str) -> String {
+    format!("{n} {}", if n == 1 { one } else { many })
+}
+
+/// `client's read`, from whatever of it is known.
+fn by(lane: Option<&str>, call: Option<&str>) -> Option<String> {
+    match (lane, call) {
+        (Some(lane), Some(call)) => Some(format!("{lane}'s {call}")),
+        (Some(only), None) | (None, Some(only)) => Some(only.to_owned()),
+        (None, None) => None,
+    }
+}
+
+fn given(text: &str) -> Option<&str> {
+    (!text.is_empty()).then_some(text)
+}
+
+/// Writes a paragraph for a terminal: its first line after `first`, the others
+/// after `rest`.
+pub fn wrapped(text: &mut String, paragraph: &str, first: &str, rest: &str) {
+    const WIDTH: usize = 96;
+    let mut line = first.to_owned();
+    let mut fresh = true;
+    for word in paragraph.split_whitespace() {
+        if !fresh && line.chars().count() + 1 + word.chars().count() > WIDTH {
+            text.push_str(&line);
+            text.push('\n');
+            line = rest.to_owned();
+            fresh = true;
+        }
+        if !fresh {
+            line.push(' ');
+        }
+        line.push_str(word);
+        fresh = false;
+    }
+    text.push_str(&line);
+    text.push('\n');
+}

@@ -1,0 +1,54 @@
+//! A detector, applied to a socket.
+
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use nix::sys::socket::sockopt;
+use nix::sys::time::{TimeVal, TimeValLike};
+
+use super::report::{Reporter, Site};
+use halfopen_scenario::case::{Detector, KeepaliveBy};
+
+/// Sets the socket options of `detector` on `fd`. Each setsockopt() is
+/// reported; one that fails does not keep the others from being tried.
+///
+/// A connecting socket gets them before connect(): TCP_USER_TIMEOUT limits the
+/// SYN's retransmissions too (tcp_write_timeout() in net/ipv4/tcp_timer.c), so a
+/// program that wants to be protected sets it there; keepalive starts by itself
+/// once the connection stands (tcp_finish_connect()). An accepted socket gets
+/// them right after accept(): those of its listener are not relied on.
+pub(super) fn apply(detector: &Detector, reporter: &mut Reporter, site: Site<'_>, fd: &OwnedFd) {
+    // Every result is in the report already.
+    if let Some(keepalive) = &detector.keepalive {
+        let _ = reporter.detect_by(site, fd, sockopt::KeepAlive, &true);
+        if keepalive.by == KeepaliveBy::Socket {
+            if let Some(idle) = keepalive.idle {
+                let _ = reporter.detect_by(site, fd, sockopt::TcpKeepIdle, &seconds(idle));
+            }
+            if let Some(interval) = keepalive.interval {
+                let _ = reporter.detect_by(site, fd, sockopt::TcpKeepInterval, &seconds(interval));
+            }
+            if let Some(count) = keepalive.count {
+                let _ = reporter.detect_by(site, fd, sockopt::TcpKeepCount, &count);
+            }
+        }
+    }
+    if let Some(limit) = detector.user_timeout {
+        let millis = u32::try_from(limit.as_nanos().div_ceil(1_000_000)).unwrap_or(u32::MAX);
+        let _ = reporter.detect_by(site, fd, sockopt::TcpUserTimeout, &millis);
+    }
+    if let Some(limit) = detector.read_timeout {
+        let micros = i64::try_from(limit.as_nanos().div_ceil(1_000)).unwrap_or(i64::MAX);
+        let _ = reporter.detect_by(
+            site,
+            fd,
+            sockopt::ReceiveTimeout,
+            &TimeVal::microseconds(micros),
+        );
+    }
+}
+
+/// Whole seconds, rounded up: the kernel knows no fractions here.
+fn seconds(time: Duration) -> u32 {
+    u32::try_from(time.as_nanos().div_ceil(1_000_000_000)).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,176 @@
+//! An endpoint's whole life.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::ffi::{CString, OsStr, OsString};
+use std::io::{self, Write};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+
+use nix::fcntl::{OFlag, open};
+use nix::poll::{PollFd, PollFlags, PollTimeout};
+use nix::sched::{CloneFlags, setns};
+use nix::sys::signal::Signal;
+use nix::sys::stat::Mode;
+use nix::unistd::Pid;
+
+use super::interpret::{Flow, Script};
+use super::protocol::{Plan, TEMPLATE_ARG};
+use super::report::Reporter;
+use super::sockets::Sockets;
+use halfopen_scenario::case::Disposition;
+use halfopen_sys::inherit::{close_others, take_inherited};
+use halfopen_sys::schedule::{Prompt, wake_promptly};
+use halfopen_sys::{descriptors, passing, processes, signals};
+
+/// Becomes the template of endpoints, and never returns, when this process was
+/// started as that. Every program that runs cases calls this first thing in
+/// main(): the template is the same program, started again, and each endpoint a
+/// copy of it.
+///
+/// Otherwise it returns at once and has done nothing.
+pub fn serve_if_asked() {
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next().as_deref() != Some(OsStr::new(TEMPLATE_ARG)) {
+        return;
+    }
+    if let Err(e) = be_template(arguments) {
+        eprintln!("the template of endpoints failed: {e}");
+    }
+    std::process::exit(1)
+}
+
+/// Makes an endpoint of each plan that comes, until the runner is gone. Comes
+/// back only when it failed.
+fn be_template(arguments: impl Iterator<Item = OsString>) -> io::Result<()> {
+    let numbers: Vec<i32> = arguments
+        .map(|number| number.to_str().and_then(|number| number.parse().ok()))
+        .collect::<Option<_>>()
+        .unwrap_or_default();
+    let &[socket, lifeline] = numbers.as_slice() else {
+        return Err(invalid(
+            "its arguments are not the numbers of two descriptors",
+        ));
+    };
+    close_others(&numbers);
+    let socket = UnixStream::from(take_inherited(socket)?);
+    let lifeline = take_inherited(lifeline)?;
+    // As promptly as who asks: a lane may be started while others are timed.
+    wake_promptly(Prompt::Runner);
+    loop {
+        let Some((plan, given)) = passing::receive(&socket)? else {
+            std::process::exit(0);
+        };
+        let answer = match processes::fork_for_parent() {
+            Ok(Some(child)) => child,
+            Ok(None) => {
+                drop(socket);
+                let Err(e) = live(&plan, given, Some(lifeline));
+                eprintln!("endpoint failed to start: {e}");
+                std::process::exit(1);
+            }
+            Err(errno) => -(errno as i32),
+        };
+        (&mut &socket).write_all(&answer.to_le_bytes())?;
+    }
+}
+
+/// Reads the plan, waits for `start`, runs the script, waits for its end.
+/// Comes back only when the start failed.
+pub(super) fn live(
+    plan: &[u8],
+    given: Vec<OwnedFd>,
+    lifeline: Option<OwnedFd>,
+) -> io::Result<Infallible> {
+    // Its runner does the same, and may want to end it before it gets here.
+    nix::unistd::setpgid(Pid::from_raw(0), Pid::from_raw(0))?;
+    if let Some(lifeline) = lifeline {
+        live_with(lifeline)?;
+    }
+    let plan: Plan = serde_json::from_slice(plan)
+        .map_err(|e| invalid(&format!("its plan cannot be read: {e}")))?;
+    let mut given = given.into_iter();
+    let mut next = || {
+        given
+            .next()
+            .ok_or_else(|| invalid("a descriptor is missing"))
+    };
+    let (namespace, reports, keyboard) = (next()?, next()?, next()?);
+    setns(namespace, CloneFlags::CLONE_NEWNET)?;
+    plan.descriptor_limit
+        .map_or(Ok(()), descriptors::set_limit)?;
+    signals::unblock_all()?;
+    // Rust's start-up ignored SIGPIPE; what the runner's parent ignored was inherited.
+    for (signal, disposition) in [
+        (Signal::SIGPIPE, plan.lane.sigpipe),
+        (Signal::SIGTERM, plan.lane.sigterm),
+        (Signal::SIGCHLD, Disposition::Default),
+    ] {
+        signals::set_disposition(signal, disposition == Disposition::Ignore)?;
+    }
+    // What `ps -o comm` shows, cut to 15 bytes. Nothing depends on it.
+    if let Ok(name) = CString::new(format!("halfopen-{}", plan.lane.name)) {
+        let _ = nix::sys::prctl::set_name(&name);
+    }
+    let mut script = Script {
+        plan: &plan,
+        reporter: Reporter::new(reports),
+        sockets: Sockets::default(),
+        keyboard,
+        marks: take_marks(&plan.marks, given.collect())?,
+    };
+    wake_promptly(Prompt::Endpoint);
+    script.reporter.ready();
+    if script.wait_for(&plan.start) == Flow::Next {
+        // Either way the script is over.
+        let _ = script.run(&plan.lane.steps);
+    }
+    script.reporter.done();
+    // Its sockets stay open until the runner ends it.
+    loop {
+        nix::unistd::pause();
+    }
+}
+
+/// From now on this process dies when the runner does.
+fn live_with(inherited: OwnedFd) -> io::Result<()> {
+    // An open file of its own: the inherited one is shared with every other
+    // endpoint, and can belong to one process group only.
+    let path = format!("/proc/self/fd/{}", inherited.as_raw_fd());
+    let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+    let lifeline = open(path.as_str(), flags, Mode::empty())?;
+    processes::die_with(lifeline.as_fd())?;
+    // It may have died before that. The inherited end tells; a new one shows no
+    // hang-up of writers it has never seen (pipe_poll() in fs/pipe.c).
+    let mut on = [PollFd::new(inherited.as_fd(), PollFlags::empty())];
+    if nix::poll::poll(&mut on, PollTimeout::ZERO)? > 0 {
+        std::process::exit(1);
+    }
+    // Open until the process ends, and in its children.
+    std::mem::forget(lifeline);
+    Ok(())
+}
+
+/// Gives each mark its pipe; several names may share one.
+fn take_marks(
+    numbers: &BTreeMap<String, usize>,
+    pipes: Vec<OwnedFd>,
+) -> io::Result<BTreeMap<&str, OwnedFd>> {
+    let mut pipes: Vec<Result<OwnedFd, &str>> = pipes.into_iter().map(Ok).collect();
+    let mut marks = BTreeMap::<&str, OwnedFd>::new();
+    for (name, &number) in numbers {
+        let pipe = pipes
+            .get_mut(number)
+            .ok_or_else(|| invalid("a mark's descriptor is missing"))?;
+        let taken = match std::mem::replace(pipe, Err(name)) {
+            Ok(pipe) => pipe,
+            Err(first) => marks[first].try_clone()?,
+        };
+        marks.insert(name, taken);
+    }
+    Ok(marks)
+}
+
+fn invalid(why: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, why)
+}

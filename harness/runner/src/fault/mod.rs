@@ -1,0 +1,141 @@
+//! What is done to a lab's network: events of a case, translated for `lab`.
+//!
+//! Signals to processes are the runner's business (`run::happen`).
+
+mod rule;
+mod words;
+
+use halfopen_lab::BadLine;
+pub use halfopen_lab::Took;
+pub use words::in_words;
+
+use halfopen_lab::Lab;
+use halfopen_lab::error::LabError;
+use halfopen_scenario::case::{CableRef, Family, Happening};
+use rule::Rules;
+
+/// How an event of the network is undone.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Undo {
+    /// Mend the cable.
+    Cut(CableRef),
+    /// Make the line good again.
+    Impair(BadLine),
+    /// Remove rules of nft and tc.
+    Rules(Rules),
+    /// Put the host's routes back.
+    Routes(String),
+    /// Put the host's addresses and routes back.
+    Addresses(String),
+    /// Set the host's interfaces up again.
+    Interface(String),
+    /// It cannot be undone.
+    Nothing,
+    /// Let the host's neighbour entries age again.
+    Neighbours(String),
+}
+
+impl Undo {
+    /// What does it, where that was for the lab to choose.
+    pub fn mechanism(&self) -> Option<&str> {
+        match self {
+            Undo::Impair(line) => Some(&line.mechanism),
+            _ => None,
+        }
+    }
+}
+
+/// Puts in place what will happen later, where that takes time or may turn out
+/// to be impossible on this machine.
+///
+/// # Errors
+/// When the kernel lacks what it needs, or refuses.
+pub fn prepare(lab: &mut Lab, happening: &Happening) -> Result<(), LabError> {
+    let Happening::Impair(impair) = happening else {
+        return Ok(());
+    };
+    let (near, far) = (&impair.cable.near, impair.cable.far.as_deref());
+    lab.prepare_impairment(near, far, impair.direction, &impair.line, impair.by)
+}
+
+/// Does what `happening` says. Signals, typing and looking are not for here.
+///
+/// # Errors
+/// When the kernel refuses, or for names that the lab does not have.
+pub fn apply(
+    lab: &mut Lab,
+    family: Family,
+    happening: &Happening,
+) -> Result<(Took, Undo), LabError> {
+    Ok(match happening {
+        Happening::Cut {
+            cable,
+            direction,
+            carrier,
+        } => (
+            lab.cut(&cable.near, cable.far.as_deref(), *direction, *carrier)?,
+            Undo::Cut(cable.clone()),
+        ),
+        Happening::Impair(impair) => {
+            let (near, far) = (&impair.cable.near, impair.cable.far.as_deref());
+            let (took, line) = lab.impair(near, far, impair.direction, &impair.line, impair.by)?;
+            (took, Undo::Impair(line))
+        }
+        Happening::Drop(packets) => {
+            let (took, rules) = Rules::add(lab, family, packets, None)?;
+            (took, Undo::Rules(rules))
+        }
+        Happening::Reject { rule, with } => {
+            let (took, rules) = Rules::add(lab, family, rule, Some(*with))?;
+            (took, Undo::Rules(rules))
+        }
+        Happening::Route { host, change, to } => (
+            lab.route(host, *change, to.as_deref(), family)?,
+            Undo::Routes(host.clone()),
+        ),
+        Happening::AddressRemoved { host } => (
+            lab.remove_addresses(host, family)?,
+            Undo::Addresses(host.clone()),
+        ),
+        Happening::Interface { host, change } => {
+            (lab.interface(host, *change)?, Undo::Interface(host.clone()))
+        }
+        Happening::Neighbour { host, change } => (
+            lab.neighbour(host, *change)?,
+            Undo::Neighbours(host.clone()),
+        ),
+        Happening::Forget { router } => (lab.forget(router)?, Undo::Nothing),
+        Happening::Move {
+            from,
+            to,
+            announced,
+        } => (
+            lab.move_address(from, to, family, *announced)?,
+            Undo::Nothing,
+        ),
+        other => {
+            return Err(LabError::Plan(format!(
+                "{} is not done to a network",
+                in_words(other)
+            )));
+        }
+    })
+}
+
+/// Undoes what [`apply`] did.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn heal(lab: &mut Lab, undo: Undo) -> Result<Took, LabError> {
+    match undo {
+        Undo::Cut(cable) => lab.mend(&cable.near, cable.far.as_deref()),
+        Undo::Impair(line) => lab.heal_impairment(&line),
+        Undo::Rules(rules) => rules.remove(lab),
+        Undo::Routes(host) => lab.restore_routes(&host),
+        Undo::Addresses(host) => lab.restore_addresses(&host),
+        Undo::Interface(host) => lab.restore_interface(&host),
+        Undo::Neighbours(host) => lab.restore_neighbours(&host),
+        Undo::Nothing => Took::around(|| Ok(())),
+    }
+}

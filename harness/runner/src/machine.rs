@@ -1,0 +1,116 @@
+//! Facts about the machine that decide no yes or no, but results and speed.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+
+use nix::time::{ClockId, clock_getres};
+
+use super::phase::Moments;
+use super::{Options, wheel};
+use halfopen_lab::pinned;
+use halfopen_outcome::environment::Environment;
+use halfopen_sys::clock::monotonic_ns;
+
+/// Timer ticks a second (CONFIG_HZ): the resolution of the coarse clocks is
+/// one tick (clock_getres(2); posix_get_coarse_res() in the kernel), so no
+/// configuration file is needed. None when it is no whole number of ticks.
+pub fn hz() -> Option<u32> {
+    let tick = clock_getres(ClockId::CLOCK_MONOTONIC_COARSE).ok()?;
+    let ns = u64::try_from(tick.tv_nsec())
+        .ok()
+        .filter(|ns| *ns > 0 && tick.tv_sec() == 0)?;
+    // HZ=300 has a tick of 3333333 ns: rounded, not divided.
+    u32::try_from((1_000_000_000 + ns / 2) / ns).ok()
+}
+
+/// The kernel's release.
+pub fn kernel() -> String {
+    nix::sys::utsname::uname().map_or_else(
+        |e| e.to_string(),
+        |name| name.release().to_string_lossy().into_owned(),
+    )
+}
+
+/// Processors this process may use.
+pub fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Congestion controls a host may be given, in the kernel's order.
+pub fn congestion_controls() -> Vec<String> {
+    std::fs::read_to_string("/proc/sys/net/ipv4/tcp_available_congestion_control")
+        .map(|text| text.split_whitespace().map(str::to_owned).collect())
+        .unwrap_or_default()
+}
+
+/// The virtual machine's program, as execvp(3) would find it.
+pub fn qemu() -> Option<PathBuf> {
+    const PROGRAM: &str = "qemu-system-x86_64";
+    std::env::split_paths(&std::env::var_os("PATH")?)
+        .map(|dir| dir.join(PROGRAM))
+        .find(|file| {
+            file.metadata()
+                .is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
+        })
+}
+
+/// The objects of an accepted connection and their sizes: the socket
+/// (sk_prot_alloc()), and what makes it a descriptor: sock_alloc_inode(),
+/// d_alloc_pseudo(), alloc_file_pseudo(). An IPv6 one is a TCPv6 instead.
+fn connection_objects() -> BTreeMap<String, u32> {
+    const OBJECTS: [&str; 5] = ["TCP", "TCPv6", "sock_inode_cache", "dentry", "filp"];
+    let slabs = std::fs::read_to_string("/proc/slabinfo").unwrap_or_default();
+    let sizes = slabs.lines().filter_map(|line| {
+        let mut words = line.split_whitespace();
+        let name = words.next().filter(|name| OBJECTS.contains(name))?;
+        // name, active objects, objects, object size: slabinfo(5).
+        Some((name.to_owned(), words.nth(2)?.parse().ok()?))
+    });
+    sizes.collect()
+}
+
+/// When cases may begin in virtual time; None when nobody can tell.
+pub(super) fn moments() -> Option<Moments> {
+    let hz = hz()?;
+    Some(Moments::of(wheel::stands(hz)?, hz, monotonic_ns()))
+}
+
+/// What a run's results depend on besides its cases.
+pub(super) fn environment(options: &Options) -> Environment {
+    let pinned = pinned::TCP
+        .iter()
+        .map(|p| (p.key.to_owned(), p.value.to_owned()));
+    let sysctls: BTreeMap<String, String> = pinned.collect();
+    Environment {
+        kernel: kernel(),
+        hz: hz(),
+        time: if options.virtual_time {
+            "virtual"
+        } else {
+            "real"
+        }
+        .into(),
+        congestion_control: sysctls
+            .get("net.ipv4.tcp_congestion_control")
+            .cloned()
+            .unwrap_or_default(),
+        halfopen: env!("CARGO_PKG_VERSION").into(),
+        privileges: options.privileges.clone(),
+        sysctls,
+        overrides: options.sysctls.clone(),
+        connection_objects: connection_objects(),
+        wheel: hz()
+            .filter(|_| options.virtual_time)
+            .and_then(wheel::stands),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn hz_is_one_that_linux_offers() {
+        let hz = super::hz().expect("the coarse clocks have a resolution");
+        assert!([100, 250, 300, 1000].contains(&hz), "{hz}");
+    }
+}

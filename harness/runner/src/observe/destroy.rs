@@ -1,0 +1,39 @@
+//! Destroying sockets from outside: SOCK_DESTROY.
+
+use super::netstat::Sockets;
+use halfopen_lab::error::LabError;
+
+impl Sockets {
+    /// Destroys every TCP socket of the namespace, orphans too: a call on one
+    /// returns ECONNABORTED, and its peer is sent an RST where one is due and
+    /// may pass (`tcp_abort()`). Returns how many there were.
+    ///
+    /// # Errors
+    /// Without CAP_NET_ADMIN in the namespace, and where the kernel lacks
+    /// CONFIG_INET_DIAG_DESTROY.
+    pub fn destroy_all(&mut self) -> Result<usize, LabError> {
+        let mut destroyed = 0;
+        for entry in self.entries()? {
+            match self.diag.destroy(&entry) {
+                Ok(()) => destroyed += 1,
+                Err(e) => match e.raw_os_error() {
+                    // It went by itself meanwhile.
+                    Some(libc::ENOENT | libc::ESTALE) => {}
+                    Some(libc::EOPNOTSUPP) => {
+                        return Err(LabError::Unsupported {
+                            what: "destroy sockets".into(),
+                            cure: "use a kernel with CONFIG_INET_DIAG_DESTROY".into(),
+                        });
+                    }
+                    _ => {
+                        return Err(LabError::netlink(
+                            format!("destroy a socket of namespace {}", self.namespace),
+                            e,
+                        ));
+                    }
+                },
+            }
+        }
+        Ok(destroyed)
+    }
+}

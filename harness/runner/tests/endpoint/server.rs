@@ -1,0 +1,156 @@
+//! Servers that go on accepting.
+
+use halfopen_outcome::record::ExitKind;
+use halfopen_runner::endpoint::protocol::Report;
+use halfopen_scenario::case::Action;
+use nix::sys::signal::Signal;
+
+use crate::stage::*;
+
+#[test]
+fn fork_server_reaps_a_killed_child_and_goes_on() {
+    let serve = Action::Serve {
+        fork: true,
+        each: vec![step(Action::Echo)],
+    };
+    let exchange = || {
+        step(Action::Exchange {
+            data: text("hello"),
+        })
+    };
+    let mut stage = Stage::new(&["up", "again"]);
+    let (mut server, mut client) = play(
+        &mut stage,
+        &lane(vec![listen(), step(serve)]),
+        &lane(vec![
+            connect(),
+            exchange(),
+            marked("served", read()),
+            wait_for("again"),
+            connect(),
+            exchange(),
+        ]),
+    );
+    server.hear_until("an echo", |said| {
+        said.iter()
+            .any(|r| matches!(r, Report::Start { call, .. } if call == "write"))
+    });
+    let victim = server.children()[0];
+    server
+        .endpoint
+        .signal_child(victim, Signal::SIGKILL)
+        .expect("the child lives");
+    client.hear_mark("served");
+    server.hear_until("a reaped child", |said| {
+        said.iter().any(|r| {
+            matches!(r, Report::Reaped { child, how, .. }
+            if *child == victim && *how == ExitKind::Killed("SIGKILL".into()))
+        })
+    });
+    stage.set("again");
+    client.hear_done();
+    server.hear_until("a second child", |said| {
+        said.iter()
+            .filter(|r| matches!(r, Report::Forked { .. }))
+            .count()
+            == 2
+    });
+
+    let parent = server.calls();
+    for expected in ["accept listener = EINTR", "waitpid = ECHILD"] {
+        assert!(
+            parent.iter().any(|c| c == expected),
+            "no {expected} in {parent:#?}"
+        );
+    }
+    assert!(
+        parent.contains(&format!("waitpid = {victim}")),
+        "{parent:#?}"
+    );
+    assert_eq!(calls(&server.said, victim)[0], "close listener = 0");
+    let client = client.calls();
+    assert!(client.contains(&"read = 0".to_owned()), "{client:?}");
+    assert_eq!(client[client.len() - 2..], ["write #2 = 5", "read #2 = 5"]);
+    // Whoever hears the reports knows a process before it speaks.
+    let first = |who| server.said.iter().position(|r| speaker(r) == who);
+    for child in server.children() {
+        let known = server
+            .said
+            .iter()
+            .position(|r| matches!(r, Report::Forked { child: c, .. } if *c == child));
+        assert!(known < first(child) || first(child).is_none());
+    }
+}
+
+fn speaker(report: &Report) -> i32 {
+    match report {
+        Report::Ready { pid }
+        | Report::Start { pid, .. }
+        | Report::End { pid, .. }
+        | Report::Mark { pid, .. }
+        | Report::Forked { pid, .. }
+        | Report::Reaped { pid, .. }
+        | Report::Done { pid, .. }
+        | Report::Broken { pid, .. } => *pid,
+    }
+}
+
+#[test]
+fn server_without_fork_serves_one_after_the_other() {
+    let serve = Action::Serve {
+        fork: false,
+        each: vec![step(Action::Echo)],
+    };
+    let visit = Action::Repeat {
+        times: 3,
+        steps: vec![
+            connect(),
+            step(Action::Exchange {
+                data: text("hello"),
+            }),
+            close(),
+        ],
+    };
+    let (mut server, mut client) = play_steps(
+        vec![listen(), step(serve)],
+        vec![step(visit), step(Action::Exit)],
+    );
+    assert_eq!(client.end(), ExitKind::Exited(0));
+    let closed = |said: &[Report], pid| calls(said, pid).contains(&"close #3 = 0".to_owned());
+    let pid = server.endpoint.pid;
+    server.hear_until("a third close", |said| closed(said, pid));
+    client.hear_until("its calls", |said| closed(said, client_pid(said)));
+}
+
+fn client_pid(said: &[Report]) -> i32 {
+    said.first().map_or(0, speaker)
+}
+
+/// SIGCHLDs do not queue: one may stand for several children.
+#[test]
+fn no_child_stays_a_zombie() {
+    const VISITS: u32 = 300;
+    let serve = Action::Serve {
+        fork: true,
+        each: vec![step(Action::Echo)],
+    };
+    let visit = Action::Repeat {
+        times: VISITS,
+        steps: vec![
+            connect(),
+            step(Action::Exchange {
+                data: text("hello"),
+            }),
+            close(),
+        ],
+    };
+    let (mut server, mut client) = play_steps(vec![listen(), step(serve)], vec![step(visit)]);
+    // Both at once: each says more than a pipe holds, and blocks when unheard.
+    std::thread::scope(|both| {
+        both.spawn(|| client.hear_done());
+        server.hear_until("a reaped child for each visit", |said| {
+            let reaped = |r: &&Report| matches!(r, Report::Reaped { .. });
+            said.iter().filter(reaped).count() == VISITS as usize
+        });
+    });
+}

@@ -1,5 +1,0 @@
-//! The `halfopen` command.
-
-fn main() -> std::process::ExitCode {
-    halfopen::cli::main()
-}

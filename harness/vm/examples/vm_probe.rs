@@ -1,0 +1,128 @@
+//! Boots a kernel and lets time pass in it: how many seconds of guest time does
+//! a second of real time give?
+//!
+//! ```text
+//! vm_probe [PATH…]        a job that sleeps, on these kernels or all that are found
+//! vm_probe cases FILE [FILTER]   the cases of a file
+//! ```
+
+use std::path::Path;
+use std::time::Duration;
+
+use halfopen_runner::endpoint;
+use halfopen_vm::files::Files;
+use halfopen_vm::machine::{Heard, Settings, boot};
+use halfopen_vm::{Kernel, cases, guest, kernels};
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    endpoint::serve_if_asked();
+    guest::serve_if_guest(work);
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let mut found = kernels::find();
+    print!("{}", kernels::render(&found));
+    let named = words
+        .iter()
+        .filter(|w| w.contains('/') && !w.ends_with(".yaml"));
+    let named: Vec<Kernel> = named
+        .map(|w| Kernel::open(Path::new(w)))
+        .collect::<Result<_, _>>()?;
+    if !named.is_empty() {
+        found.kernels = named;
+    }
+    if words.first().is_some_and(|word| word == "cases") {
+        return run_cases(&found.kernels, &words);
+    }
+    for kernel in &found.kernels {
+        let seconds = std::env::var("SECONDS_TO_SLEEP").unwrap_or("8000".into());
+        let settings = Settings {
+            // `APPEND=rdinit=/nowhere` shows what a panic looks like.
+            append: std::env::var("APPEND").unwrap_or_default(),
+            ..Settings::default()
+        };
+        let life = boot(
+            &Files::of(kernel)?,
+            seconds.as_bytes(),
+            &settings,
+            None,
+            &mut |heard| match heard {
+                Heard::Booted(booted) => println!("{booted:?}"),
+                Heard::Said(line) => println!("  {}", String::from_utf8_lossy(line)),
+                Heard::Clock(_) => {}
+            },
+        );
+        match life {
+            Ok(life) => println!(
+                "{}: {:.0} s of guest time in {:.2} s, {:.2} s of them to boot\n",
+                kernel.release,
+                life.guest.as_secs_f64(),
+                life.wall.as_secs_f64(),
+                life.boot.as_secs_f64()
+            ),
+            Err(e) => println!("{e}\n"),
+        }
+    }
+    Ok(())
+}
+
+/// The guest's work: to sleep, or to run cases.
+fn work(input: &[u8], say: &mut dyn FnMut(&[u8])) -> Result<(), String> {
+    let Ok(seconds) = String::from_utf8_lossy(input).parse() else {
+        return cases::work(input, say);
+    };
+    let now = halfopen_sys::clock::monotonic_ns;
+    say(format!("sleeps from {} ns", now()).as_bytes());
+    std::thread::sleep(Duration::from_secs(seconds));
+    say(format!("to {} ns", now()).as_bytes());
+    Ok(())
+}
+
+fn run_cases(kernels: &[Kernel], words: &[String]) -> Result<(), Box<dyn std::error::Error>> {
+    let file = words
+        .iter()
+        .find(|w| w.ends_with(".yaml"))
+        .ok_or("name a file of scenarios")?;
+    let text = std::fs::read_to_string(file)?;
+    let all = halfopen_scenario::parse(file, &text)
+        .map_err(|e| e.to_string())?
+        .cases;
+    let filter = words
+        .get(2)
+        .filter(|w| !w.contains('/'))
+        .map_or("", String::as_str);
+    let chosen: Vec<_> = all
+        .into_iter()
+        .filter(|case| case.id.contains(filter))
+        .collect();
+    let options = cases::Options::default();
+    let began = std::time::Instant::now();
+    let runs = cases::run(&chosen, kernels, &options, &mut |kernel, event| {
+        if std::env::var_os("VERBOSE").is_some() {
+            let text = format!("{event:?}");
+            println!(
+                "{:.2} {kernel} {}",
+                began.elapsed().as_secs_f64(),
+                text.chars().take(150).collect::<String>()
+            );
+        }
+    })?;
+    for (kernel, run) in kernels.iter().zip(&runs) {
+        let mut verdicts = std::collections::BTreeMap::new();
+        for outcome in &run.outcomes {
+            *verdicts
+                .entry(format!("{:?}", outcome.verdict))
+                .or_insert(0) += 1;
+        }
+        println!(
+            "{}: {} outcomes {verdicts:?}",
+            kernel.release,
+            run.outcomes.len()
+        );
+        match &run.ended {
+            Ok(life) => println!("  {life:?}"),
+            Err(e) => println!("  {e}"),
+        }
+        let file = format!("/tmp/vm-probe-{}.json", kernel.release);
+        std::fs::write(&file, serde_json::to_vec_pretty(&run.outcomes)?)?;
+    }
+    Ok(())
+}

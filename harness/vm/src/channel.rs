@@ -1,0 +1,221 @@
+//! The memory through which the guest speaks: a PCI device's (ivshmem-plain),
+//! which is a file without a name on the host.
+//!
+//! It is why two runs are the same: to the guest it is memory, so writing costs
+//! the same number of instructions whatever the host is doing. A virtio or
+//! serial port interrupts the guest when the *host* has taken the data, at
+//! another instruction each time. It needs no driver either.
+//!
+//! ```text
+//! 0     u64  bytes of messages written so far
+//! 8     u64  the guest's CLOCK_MONOTONIC, nanoseconds
+//! 16    u64  how long of that its processor was busy, nanoseconds; 0 before the end
+//! 4096  messages: a letter that says what it is, u32 its length, its content
+//! ```
+//! Numbers are little-endian. The first is stored after the messages it counts.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::time::Duration;
+
+use nix::sys::memfd::{MFdFlags, memfd_create};
+
+use halfopen_sys::clock::monotonic_ns;
+use halfopen_sys::shared::SharedMemory;
+
+/// Its size: a power of two, as PCI wants it. Pages that are not written cost nothing.
+pub const SIZE: u64 = 256 << 20;
+
+const WRITTEN: usize = 0;
+const CLOCK: usize = 8;
+const BUSY: usize = 16;
+const MESSAGES: usize = 4096;
+/// The letter and the length.
+const HEAD: usize = 5;
+
+/// What a message is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The guest is up; what it has to say about itself, as JSON.
+    Booted,
+    /// Something that the guest's work has to say.
+    Said,
+    /// The work is done.
+    Done,
+    /// The work failed, in words.
+    Failed,
+}
+
+const LETTERS: [(Kind, u8); 4] = [
+    (Kind::Booted, b'B'),
+    (Kind::Said, b'S'),
+    (Kind::Done, b'D'),
+    (Kind::Failed, b'F'),
+];
+
+/// The guest's end.
+#[derive(Debug)]
+pub struct Speaker {
+    memory: SharedMemory,
+    written: usize,
+}
+
+impl Speaker {
+    /// Over the device's memory.
+    ///
+    /// # Errors
+    /// When it cannot be mapped.
+    pub fn open(device: &File) -> io::Result<Self> {
+        Ok(Speaker {
+            memory: SharedMemory::map(device)?,
+            written: 0,
+        })
+    }
+
+    /// Says a message. One that does not fit any more is cut off, and what
+    /// follows is not heard.
+    pub fn say(&mut self, kind: Kind, content: &[u8]) {
+        let letter = LETTERS
+            .iter()
+            .find(|(k, _)| *k == kind)
+            .map_or(b'S', |(_, letter)| *letter);
+        let length = u32::try_from(content.len()).unwrap_or(u32::MAX);
+        let at = MESSAGES + self.written;
+        self.memory.write(at, &[letter]);
+        self.memory.write(at + 1, &length.to_le_bytes());
+        self.memory.write(at + HEAD, content);
+        let room = self.memory.len() - MESSAGES;
+        self.written = (self.written + HEAD + content.len()).min(room);
+        self.tick();
+        self.memory
+            .store(WRITTEN, u64::try_from(self.written).unwrap_or(u64::MAX));
+    }
+
+    /// Shows the guest's clock.
+    pub fn tick(&self) {
+        self.memory
+            .store(CLOCK, u64::try_from(monotonic_ns()).unwrap_or(0));
+    }
+
+    /// Shows how long the guest's processor was busy.
+    pub fn busy(&self, busy: Duration) {
+        self.memory
+            .store(BUSY, u64::try_from(busy.as_nanos()).unwrap_or(0));
+    }
+}
+
+/// The host's end.
+#[derive(Debug)]
+pub struct Listener {
+    /// The file that QEMU is to use as the device's memory.
+    pub file: File,
+    read: u64,
+    partial: Vec<u8>,
+}
+
+impl Listener {
+    /// A new, silent channel.
+    ///
+    /// # Errors
+    /// Of memfd_create(2).
+    pub fn new() -> io::Result<Self> {
+        let file = File::from(memfd_create("halfopen-channel", MFdFlags::MFD_CLOEXEC)?);
+        file.set_len(SIZE)?;
+        Ok(Listener {
+            file,
+            read: 0,
+            partial: Vec::new(),
+        })
+    }
+
+    /// The guest's clock when it was heard last, nanoseconds.
+    ///
+    /// # Errors
+    /// Of pread(2).
+    pub fn clock_ns(&self) -> io::Result<u64> {
+        self.number(CLOCK)
+    }
+
+    /// How long the guest's processor was busy, nanoseconds; 0 before its end.
+    ///
+    /// # Errors
+    /// Of pread(2).
+    pub fn busy_ns(&self) -> io::Result<u64> {
+        self.number(BUSY)
+    }
+
+    /// The messages that were said since the last time.
+    ///
+    /// # Errors
+    /// Of pread(2); InvalidData when something else than this program wrote.
+    pub fn hear(&mut self) -> io::Result<Vec<(Kind, Vec<u8>)>> {
+        let written = self.number(WRITTEN)?.min(SIZE - MESSAGES as u64);
+        let mut fresh = vec![0; usize::try_from(written.saturating_sub(self.read)).unwrap_or(0)];
+        self.file
+            .read_exact_at(&mut fresh, MESSAGES as u64 + self.read)?;
+        self.read = written;
+        self.partial.append(&mut fresh);
+        let mut messages = Vec::new();
+        let mut rest = self.partial.as_slice();
+        while let Some((&[letter, a, b, c, d], after)) = rest.split_first_chunk::<HEAD>() {
+            let Some((kind, _)) = LETTERS.iter().find(|(_, known)| *known == letter) else {
+                return Err(io::ErrorKind::InvalidData.into());
+            };
+            let length = usize::try_from(u32::from_le_bytes([a, b, c, d])).unwrap_or(usize::MAX);
+            let Some((content, next)) = after.split_at_checked(length) else {
+                break;
+            };
+            messages.push((*kind, content.to_vec()));
+            rest = next;
+        }
+        let used = self.partial.len() - rest.len();
+        self.partial.drain(..used);
+        Ok(messages)
+    }
+
+    fn number(&self, at: usize) -> io::Result<u64> {
+        let mut bytes = [0; 8];
+        self.file.read_exact_at(&mut bytes, at as u64)?;
+        Ok(u64::from_le_bytes(bytes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_is_heard_once() {
+        let mut listener = Listener::new().expect("memory");
+        let mut speaker = Speaker::open(&listener.file).expect("memory");
+        assert_eq!(listener.hear().expect("silence"), []);
+        speaker.say(Kind::Booted, b"{}");
+        speaker.say(Kind::Said, b"two\nlines");
+        let heard = listener.hear().expect("right messages");
+        assert_eq!(
+            heard,
+            [
+                (Kind::Booted, b"{}".to_vec()),
+                (Kind::Said, b"two\nlines".to_vec())
+            ]
+        );
+        assert!(listener.clock_ns().expect("a number") > 0);
+        speaker.say(Kind::Done, b"");
+        assert_eq!(
+            listener.hear().expect("right messages"),
+            [(Kind::Done, Vec::new())]
+        );
+        assert_eq!(listener.hear().expect("silence"), []);
+    }
+
+    #[test]
+    fn a_full_channel_is_cut_off() {
+        let mut listener = Listener::new().expect("memory");
+        listener.file.set_len(MESSAGES as u64 + 8).expect("smaller");
+        let mut speaker = Speaker::open(&listener.file).expect("memory");
+        speaker.say(Kind::Said, b"too long");
+        speaker.say(Kind::Said, b"lost");
+        assert_eq!(listener.hear().expect("no whole message"), []);
+    }
+}
