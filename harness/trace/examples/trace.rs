@@ -5,7 +5,8 @@
 //! ```
 //!
 //! Ends with the command's exit code, or 128 and the signal that ended it. With
-//! `--quiet` only the summary of what was set on each connection is printed.
+//! `--quiet` the command has the caller's output, and only the summary of what was
+//! set on each connection is printed besides.
 
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
@@ -87,7 +88,11 @@ fn options(args: Vec<String>) -> Result<Options, String> {
         let mut value = || args.next().ok_or(format!("{argument} needs a value"));
         match argument.as_str() {
             "--json" => options.json = true,
-            "--quiet" => options.quiet = true,
+            "--quiet" => {
+                options.quiet = true;
+                options.program.stdout = Output::Inherit;
+                options.program.stderr = Output::Inherit;
+            }
             "--tty" => options.program.stdout = Output::Terminal,
             "--user" => {
                 let (uid, gid) = ids(&value()?)?;

@@ -158,8 +158,9 @@ impl Tracer<'_> {
             Err(e) => return Err(TraceError::system("poll()")(e.into())),
         };
         if found.stops {
-            // One SIGCHLD stands for any number of stops.
-            while let Ok(Some(_)) = stops.read_signal() {}
+            // One SIGCHLD stands for any number of stops, and no more than one is
+            // pending (signal(7), "Queueing and delivery semantics").
+            let _ = stops.read_signal();
         }
         if found.outlets.contains(&true) {
             self.read_output(found.outlets);
