@@ -1,23 +1,37 @@
 //! Runs a command under the tracer and prints one line an event.
 //!
 //! ```text
-//! trace [--json] [--quiet] [--tty] [--user UID:GID | --nested UID:GID] [--stdin TEXT] -- COMMAND ...
+//! trace [--json] [--quiet] [--tty] [--user UID:GID | --nested UID:GID] [--stdin TEXT]
+//!       [--output-limit BYTES] [--at LINE SIGNAL | --hang-up-at LINE] -- COMMAND ...
 //! ```
+//!
+//! `--at` sends the program a signal by number (`all:9`: every process) when it
+//! writes that line; `--hang-up-at` closes the stream of requests.
 //!
 //! Ends with the command's exit code, or 128 and the signal that ended it. With
 //! `--quiet` the command has the caller's output, and only the summary of what was
 //! set on each connection is printed besides.
 
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, PipeWriter, Write};
 use std::process::ExitCode;
 
 use halfopen_trace::event::End;
-use halfopen_trace::{Detectors, Event, Output, Program, Stdin, User, run};
+use halfopen_trace::{
+    Detectors, Event, Output, Program, Request, SignalNumber, Stdin, Target, User, What, run,
+};
 
 struct Options {
     json: bool,
     quiet: bool,
     program: Program,
+    /// At which line, and what then.
+    at: Option<(String, At)>,
+}
+
+#[derive(Clone, Copy)]
+enum At {
+    Signal(SignalNumber, Target),
+    HangUp,
 }
 
 fn main() -> ExitCode {
@@ -41,8 +55,15 @@ fn trace(options: &Options) -> Result<u8, String> {
     let mut out = BufWriter::new(io::stdout());
     let mut detectors = Detectors::default();
     let mut began = None;
+    let (control, requests) = io::pipe().map_err(|e| e.to_string())?;
+    let mut requests = Some(requests);
     let mut sink = |event: Event| {
         detectors.observe(&event);
+        if let (Some((line, at)), What::Line(written)) = (&options.at, &event.what)
+            && written.text == *line
+        {
+            act(*at, &mut requests);
+        }
         let began = *began.get_or_insert(event.at_ns);
         // Whoever reads may have left: the command's exit code still counts.
         let _ = match (options.quiet, options.json) {
@@ -51,7 +72,8 @@ fn trace(options: &Options) -> Result<u8, String> {
             (false, false) => line(&mut out, &event, began),
         };
     };
-    let ended = run(&options.program, None, &mut sink).map_err(|e| e.to_string())?;
+    let ended =
+        run(&options.program, Some(control.into()), &mut sink).map_err(|e| e.to_string())?;
     if !options.json {
         for (socket, detector) in detectors.iter() {
             let _ = writeln!(out, "#{} {detector:?}", socket.0);
@@ -63,6 +85,18 @@ fn trace(options: &Options) -> Result<u8, String> {
         End::Killed { signal, .. } => 128 + signal.0,
     };
     Ok(u8::try_from(code).unwrap_or(u8::MAX))
+}
+
+fn act(at: At, requests: &mut Option<PipeWriter>) {
+    match at {
+        At::HangUp => *requests = None,
+        At::Signal(signal, to) => {
+            if let Some(requests) = requests {
+                // The tracer reads them in this very process.
+                let _ = Request::Signal { signal, to }.send(requests);
+            }
+        }
+    }
 }
 
 fn json(out: &mut impl Write, event: &Event) -> io::Result<()> {
@@ -83,6 +117,7 @@ fn options(args: Vec<String>) -> Result<Options, String> {
         json: false,
         quiet: false,
         program: Program::new(Vec::<String>::new()),
+        at: None,
     };
     while let Some(argument) = args.next() {
         let mut value = || args.next().ok_or(format!("{argument} needs a value"));
@@ -102,6 +137,19 @@ fn options(args: Vec<String>) -> Result<Options, String> {
                 let (uid, gid) = ids(&value()?)?;
                 options.program.user = User::Nested { uid, gid };
             }
+            "--output-limit" => {
+                options.program.output_limit = number(&value()?)?;
+            }
+            "--at" => {
+                let line = value()?;
+                let signal = value()?;
+                let (signal, to) = match signal.strip_prefix("all:") {
+                    Some(signal) => (number(signal)?, Target::All),
+                    None => (number(&signal)?, Target::Program),
+                };
+                options.at = Some((line, At::Signal(SignalNumber(signal), to)));
+            }
+            "--hang-up-at" => options.at = Some((value()?, At::HangUp)),
             "--stdin" => options.program.stdin = Stdin::Text(value()?),
             "--" => {
                 options.program.argv = args.collect();
@@ -110,7 +158,11 @@ fn options(args: Vec<String>) -> Result<Options, String> {
             _ => return Err(format!("unknown option {argument}; the command follows --")),
         }
     }
-    Err("usage: trace [--json] [--quiet] [--tty] [--user UID:GID] [--nested UID:GID] [--stdin TEXT] -- COMMAND ...".into())
+    Err("usage: trace [--json] [--quiet] [--tty] [--user UID:GID] [--nested UID:GID] [--stdin TEXT] [--output-limit BYTES] [--at LINE SIGNAL] [--hang-up-at LINE] -- COMMAND ...".into())
+}
+
+fn number<T: std::str::FromStr>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|_| format!("{text} is not a number"))
 }
 
 fn ids(text: &str) -> Result<(u32, u32), String> {

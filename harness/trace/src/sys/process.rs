@@ -50,3 +50,12 @@ pub(crate) fn dup_to(fd: RawFd, to: RawFd) -> io::Result<()> {
         _ => Ok(()),
     }
 }
+
+/// kill(2), with a number: nix has no real-time signals.
+pub(crate) fn send_signal(pid: i32, signal: i32) -> io::Result<()> {
+    // SAFETY: takes two numbers.
+    match unsafe { libc::kill(pid, signal) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}

@@ -93,6 +93,8 @@ struct Tracer<'a> {
     /// New tasks that stopped before their parent's stop told of them.
     early: BTreeSet<i32>,
     calls: u64,
+    /// Everything was told to end; new processes are, too.
+    ending: bool,
     main: i32,
     launched: Launched,
     streams: Streams,
@@ -118,6 +120,7 @@ impl<'a> Tracer<'a> {
             processes: BTreeMap::new(),
             early: BTreeSet::new(),
             calls: 0,
+            ending: false,
             main,
             launched,
             streams,
@@ -191,8 +194,10 @@ impl<'a> Tracer<'a> {
         });
     }
 
+    /// Kills every process, also those that are being made now.
     fn end_everything(&mut self) {
-        for &pid in self.processes.keys() {
+        self.ending = true;
+        for &pid in self.processes.keys().chain(&self.early) {
             // It may have ended meanwhile.
             let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
         }

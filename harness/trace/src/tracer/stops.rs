@@ -37,6 +37,9 @@ impl Tracer<'_> {
             // Its first stop; it is let go when its parent's stop comes.
             Status::Trap | Status::GroupStop(_) => {
                 self.early.insert(tid);
+                if self.ending {
+                    self.end_everything();
+                }
                 self.adopt_orphans(at)?;
             }
             _ => unless_gone(ptrace::cont(tid, 0))?,

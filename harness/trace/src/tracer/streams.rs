@@ -9,12 +9,14 @@ use nix::sys::signalfd::SignalFd;
 use nix::unistd::{read, write};
 
 use super::{Tracer, now_ns};
+use crate::SignalNumber;
 use crate::control::{Decoder, Request, Target};
 use crate::error::TraceError;
 use crate::event::{Event, Stream, What};
 use crate::launch::Ends;
 use crate::lines::{Lines, Piece};
 use crate::program::{Program, Stdin};
+use crate::sys::process::send_signal;
 
 /// Twice the size of a pipe.
 const CHUNK: usize = 128 << 10;
@@ -260,7 +262,11 @@ impl Tracer<'_> {
 
     fn obey(&mut self, request: Request) {
         match request {
-            Request::End => self.end_everything(),
+            Request::End
+            | Request::Signal {
+                signal: SignalNumber(libc::SIGKILL),
+                to: Target::All,
+            } => self.end_everything(),
             Request::Signal { signal, to } => {
                 let all: Vec<i32> = self.processes.keys().copied().collect();
                 let targets = match to {
@@ -271,7 +277,8 @@ impl Tracer<'_> {
                 for pid in targets {
                     // Only traced processes: a number may have been given anew.
                     if self.processes.contains_key(&pid) {
-                        send_signal(pid, signal.0);
+                        // An unknown signal, or a process that has just ended.
+                        let _ = send_signal(pid, signal.0);
                     }
                 }
             }
@@ -301,13 +308,6 @@ fn said(at_ns: i64, pid: i32, stream: Stream, piece: Piece) -> Event {
         pid,
         tid: pid,
         what,
-    }
-}
-
-/// An unknown signal, or a process that has just ended: nothing to be done.
-fn send_signal(pid: i32, signal: i32) {
-    if let Ok(signal) = nix::sys::signal::Signal::try_from(signal) {
-        let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), signal);
     }
 }
 

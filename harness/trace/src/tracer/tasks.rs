@@ -8,6 +8,7 @@ use super::calls::Task;
 use super::{Tracer, unless_gone};
 use crate::error::TraceError;
 use crate::event::{End, Unseen, What};
+use crate::sys::process::send_signal;
 use crate::sys::ptrace;
 
 /// A traced process.
@@ -27,6 +28,9 @@ impl Tracer<'_> {
     pub(super) fn add_process(&mut self, pid: i32) {
         self.processes.insert(pid, Process::default());
         self.tasks.insert(pid, Task::new(pid));
+        if self.ending {
+            let _ = send_signal(pid, libc::SIGKILL);
+        }
     }
 
     /// `parent` is stopped in fork(), vfork() or clone(), which made a task.
