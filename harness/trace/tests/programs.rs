@@ -41,6 +41,20 @@ fn detector(traced: &Traced, sockets: &[Socket]) -> Detector {
     found.unwrap_or_else(|| panic!("nothing was set: {traced}"))
 }
 
+/// The directory of PostgreSQL's server, which Debian keeps out of PATH.
+fn postgres() -> String {
+    let versions = std::fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten();
+    let found = versions
+        .flatten()
+        .map(|version| version.path().join("bin"))
+        .find(|directory| directory.join("postgres").exists())
+        .or_else(|| Some(installed("postgres", "postgresql").parent()?.to_owned()));
+    let found = found.expect("a program is in a directory");
+    found.to_str().expect("a plain path").to_owned()
+}
+
 const PYTHON: &str = r#"
 import socket, subprocess, sys, threading
 server = socket.create_server(("127.0.0.1", 7000))
@@ -50,7 +64,7 @@ def client():
     c.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 7)
     c.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 2500)
     c.sendall(b"hello")
-    print(c.recv(9).decode(), flush=True)
+    sys.stdout.write(c.recv(9).decode() + "\n"); sys.stdout.flush()
 threads = [threading.Thread(target=client) for _ in range(3)]
 for t in threads: t.start()
 for _ in threads:
@@ -101,7 +115,7 @@ fn redis() {
     let traced = script(
         &[],
         &format!(
-            "{LISTENING} cd $(mktemp -d); \
+            "{LISTENING} d=$(mktemp -d); trap 'rm -rf $d' EXIT; cd $d; \
              redis-server --port 7000 --save '' --tcp-keepalive 30 & listening 7000; \
              redis-cli -p 7000 SET a b; redis-cli -p 7000 GET a; \
              redis-cli -p 7000 SHUTDOWN NOSAVE; wait $!"
@@ -160,7 +174,7 @@ fn nginx_with_workers_and_curl() {
     let traced = script(
         &[],
         &format!(
-            "{LISTENING} d=$(mktemp -d); chmod 755 $d; mkdir $d/logs; \
+            "{LISTENING} d=$(mktemp -d); trap 'rm -rf $d' EXIT; chmod 755 $d; mkdir $d/logs; \
              for i in $(seq 400); do echo 0123456789abcdef; done > $d/file; \
              echo \"worker_processes 2; pid $d/pid; error_log $d/log; events {{}} \
                http {{ sendfile on; access_log off; \
@@ -182,21 +196,15 @@ fn nginx_with_workers_and_curl() {
 #[test]
 fn postgres_as_another_user_in_a_nested_namespace() {
     let psql = installed("psql", "postgresql-client");
-    installed(
-        "initdb",
-        "postgresql (its programs are in /usr/lib/postgresql/*/bin)",
-    );
-    installed(
-        "postgres",
-        "postgresql (its programs are in /usr/lib/postgresql/*/bin)",
-    );
+    let postgres = postgres();
     let traced = script(
         &["--nested", "1000:1000"],
         &format!(
-            "{LISTENING} d=$(mktemp -d); trap 'rm -rf $d' EXIT; \
+            "{LISTENING} PATH={postgres}:$PATH; d=$(mktemp -d); trap 'rm -rf $d' EXIT; \
              initdb -D $d/data -U me --auth=trust -N > $d/log 2>&1 || cat $d/log; \
              echo as $(id -u); \
-             postgres -D $d/data -p 7003 -k $d -c listen_addresses=127.0.0.1 -F & listening 7003; \
+             postgres -D $d/data -p 7003 -k $d -c listen_addresses=127.0.0.1 -F & \
+             until pg_isready -q -h 127.0.0.1 -p 7003; do sleep 0.05; done; \
              {psql} 'host=127.0.0.1 port=7003 user=me dbname=postgres keepalives_idle=60 \
                tcp_user_timeout=9000' -Atc 'select 6*7'; \
              kill -INT $!; wait $!; echo postgres $?",
@@ -218,8 +226,8 @@ fn ssh_and_sshd_with_their_sandboxes() {
     let sshd = installed("sshd", "openssh-server");
     installed("ssh", "openssh-client");
     if !nix::unistd::geteuid().is_root() {
-        // sshd wants setgroups() and a root of its own; PROGRAMS that refuse
-        // are the caller's to arrange.
+        // sshd wants setgroups() and a root of its own; arranging that is its
+        // caller's business.
         eprintln!("not run: sshd needs root");
         return;
     }

@@ -86,6 +86,8 @@ pub fn run(
 struct Tracer<'a> {
     program: &'a Program,
     sink: &'a mut dyn FnMut(Event),
+    /// What the sink is still to be given.
+    outbox: Vec<Event>,
     numbers: Numbers,
     table: DescriptorTable,
     tasks: BTreeMap<i32, Task>,
@@ -114,6 +116,7 @@ impl<'a> Tracer<'a> {
         let mut tracer = Self {
             program,
             sink,
+            outbox: Vec::new(),
             numbers: Numbers::new(),
             table: DescriptorTable::default(),
             tasks: BTreeMap::new(),
@@ -171,7 +174,11 @@ impl<'a> Tracer<'a> {
     fn take_stops(&mut self) -> Result<bool, TraceError> {
         for _ in 0..STOPS_BETWEEN_POLLS {
             match ptrace::wait_any() {
-                Ok(Some((tid, status))) => self.stopped(tid, Status::decode(status), now_ns())?,
+                Ok(Some((tid, status))) => {
+                    let handled = self.stopped(tid, Status::decode(status), now_ns());
+                    self.deliver();
+                    handled?;
+                }
                 Ok(None) => return Ok(false),
                 Err(e) if e.raw_os_error() == Some(libc::ECHILD) => {
                     self.tasks.clear();
@@ -186,12 +193,20 @@ impl<'a> Tracer<'a> {
 
     fn emit(&mut self, at_ns: i64, tid: i32, what: What) {
         let pid = self.tasks.get(&tid).map_or(tid, |task| task.pid);
-        (self.sink)(Event {
+        self.outbox.push(Event {
             at_ns,
             pid,
             tid,
             what,
         });
+    }
+
+    /// Gives the sink what was noted. This is done when the task goes on
+    /// already, so that on another processor the sink costs the call nothing.
+    fn deliver(&mut self) {
+        for event in self.outbox.drain(..) {
+            (self.sink)(event);
+        }
     }
 
     /// Kills every process, also those that are being made now.

@@ -209,10 +209,12 @@ impl Tracer<'_> {
                 }
                 Ok(length) => {
                     let at_ns = now_ns();
-                    let (sink, pid, stream) = (&mut self.sink, self.main, outlet.lines.stream());
+                    let (outbox, pid, stream) =
+                        (&mut self.outbox, self.main, outlet.lines.stream());
                     outlet.lines.push(&buffer[..length], |piece| {
-                        sink(said(at_ns, pid, stream, piece))
+                        outbox.push(said(at_ns, pid, stream, piece))
                     });
+                    self.deliver();
                     // A program that writes without end must not keep its own
                     // stops waiting.
                     if length == buffer.len() {
@@ -228,9 +230,10 @@ impl Tracer<'_> {
     fn output_ended(&mut self, outlet: &mut Outlet, at_ns: i64) {
         let stream = outlet.lines.stream();
         if let Some(piece) = outlet.lines.finish() {
-            (self.sink)(said(at_ns, self.main, stream, piece));
+            self.outbox.push(said(at_ns, self.main, stream, piece));
         }
         self.emit(at_ns, self.main, What::StreamClosed { stream });
+        self.deliver();
     }
 
     fn read_requests(&mut self) -> Result<(), TraceError> {
