@@ -215,7 +215,9 @@ fn postgres_as_another_user_in_a_nested_namespace() {
     for line in ["as 1000", "42", "postgres 0"] {
         assert!(traced.lines().contains(&line), "{line}: {traced}");
     }
-    let set = detector(&traced, &connected(&traced, 7003));
+    // pg_isready connected before psql.
+    let psql = connected(&traced, 7003).pop().expect("psql connected");
+    let set = detector(&traced, &[psql]);
     assert_eq!(set.idle, Some(Duration::from_secs(60)));
     assert_eq!(set.user_timeout, Some(Duration::from_secs(9)));
     assert!(detector(&traced, &accepted(&traced)).keepalive);

@@ -154,7 +154,9 @@ fn execute(image: &Image) -> Failure {
         match failure.errno {
             libc::ENOENT if path_exists(path) => return failure,
             libc::ENOENT | libc::ENOTDIR => missing = failure,
-            libc::EACCES => refused = refused.or(Some(failure)),
+            // A directory that its user may not look into says nothing.
+            libc::EACCES if path_exists(path) => refused = refused.or(Some(failure)),
+            libc::EACCES => missing = failure,
             _ => return failure,
         }
     }
@@ -209,7 +211,7 @@ impl Failure {
             .unwrap_or_else(|| name.clone());
         let exists = std::fs::metadata(&path).is_ok();
         let why = match self.errno {
-            libc::ENOENT | libc::ENOTDIR if !exists => {
+            libc::ENOENT | libc::ENOTDIR | libc::EACCES if !exists => {
                 let looked_in = match name.contains('/') {
                     true => vec![name.clone()],
                     false => directories(program),
