@@ -2,11 +2,13 @@
 //!
 //! ```text
 //! trace [--json] [--quiet] [--tty] [--user UID:GID | --nested UID:GID] [--stdin TEXT]
-//!       [--output-limit BYTES] [--at LINE SIGNAL | --hang-up-at LINE] -- COMMAND ...
+//!       [--output-limit BYTES] [--namespace FILE] [--session]
+//!       [--at LINE SIGNAL | --hang-up-at LINE | --answer LINE TEXT] -- COMMAND ...
 //! ```
 //!
 //! `--at` sends the program a signal by number (`all:9`: every process) when it
-//! writes that line; `--hang-up-at` closes the stream of requests.
+//! writes that line; `--answer` writes TEXT and a line end to its input, and ends it;
+//! `--hang-up-at` closes the stream of requests.
 //!
 //! Ends with the command's exit code, or 128 and the signal that ended it. With
 //! `--quiet` the command has the caller's output, and only the summary of what was
@@ -17,7 +19,7 @@ use std::process::ExitCode;
 
 use halfopen_trace::event::End;
 use halfopen_trace::{
-    Detectors, Event, Output, Program, Request, SignalNumber, Stdin, Target, User, What, run,
+    Detectors, Event, Output, Program, Request, Setup, SignalNumber, Stdin, Target, User, What, run,
 };
 
 struct Options {
@@ -28,9 +30,9 @@ struct Options {
     at: Option<(String, At)>,
 }
 
-#[derive(Clone, Copy)]
 enum At {
     Signal(SignalNumber, Target),
+    Answer(String),
     HangUp,
 }
 
@@ -62,7 +64,7 @@ fn trace(options: &Options) -> Result<u8, String> {
         if let (Some((line, at)), What::Line(written)) = (&options.at, &event.what)
             && written.text == *line
         {
-            act(*at, &mut requests);
+            act(at, &mut requests);
         }
         let began = *began.get_or_insert(event.at_ns);
         // Whoever reads may have left: the command's exit code still counts.
@@ -87,14 +89,22 @@ fn trace(options: &Options) -> Result<u8, String> {
     Ok(u8::try_from(code).unwrap_or(u8::MAX))
 }
 
-fn act(at: At, requests: &mut Option<PipeWriter>) {
-    match at {
-        At::HangUp => *requests = None,
-        At::Signal(signal, to) => {
-            if let Some(requests) = requests {
-                // The tracer reads them in this very process.
-                let _ = Request::Signal { signal, to }.send(requests);
-            }
+fn act(at: &At, requests: &mut Option<PipeWriter>) {
+    let sent = match at {
+        At::HangUp => {
+            *requests = None;
+            return;
+        }
+        At::Signal(signal, to) => vec![Request::Signal {
+            signal: *signal,
+            to: *to,
+        }],
+        At::Answer(text) => vec![Request::Write(format!("{text}\n")), Request::CloseStdin],
+    };
+    if let Some(requests) = requests {
+        for request in sent {
+            // The tracer reads them in this very process.
+            let _ = request.send(requests);
         }
     }
 }
@@ -149,6 +159,16 @@ fn options(args: Vec<String>) -> Result<Options, String> {
                 };
                 options.at = Some((line, At::Signal(SignalNumber(signal), to)));
             }
+            "--answer" => {
+                options.program.stdin = Stdin::Open(String::new());
+                options.at = Some((value()?, At::Answer(value()?)));
+            }
+            "--namespace" => {
+                let file = value()?;
+                let opened = std::fs::File::open(&file).map_err(|e| format!("{file}: {e}"))?;
+                options.program.setup.push(Setup::Namespace(opened.into()));
+            }
+            "--session" => options.program.setup.push(Setup::Session),
             "--hang-up-at" => options.at = Some((value()?, At::HangUp)),
             "--stdin" => options.program.stdin = Stdin::Text(value()?),
             "--" => {
@@ -158,7 +178,7 @@ fn options(args: Vec<String>) -> Result<Options, String> {
             _ => return Err(format!("unknown option {argument}; the command follows --")),
         }
     }
-    Err("usage: trace [--json] [--quiet] [--tty] [--user UID:GID] [--nested UID:GID] [--stdin TEXT] [--output-limit BYTES] [--at LINE SIGNAL] [--hang-up-at LINE] -- COMMAND ...".into())
+    Err("usage: trace [--json] [--quiet] [--tty] [--user UID:GID] [--nested UID:GID] [--stdin TEXT] [--output-limit BYTES] [--namespace FILE] [--session] [--at LINE SIGNAL | --hang-up-at LINE | --answer LINE TEXT] -- COMMAND ...".into())
 }
 
 fn number<T: std::str::FromStr>(text: &str) -> Result<T, String> {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use common::{As, script, start, trace};
 use halfopen_trace::event::{End, Stream};
-use halfopen_trace::{Event, SignalNumber, What};
+use halfopen_trace::{Event, Program, SignalNumber, TraceError, What, run};
 
 fn errors(options: &[&str], argv: &[&str]) -> String {
     let traced = trace(As::Caller, options, argv);
@@ -94,6 +94,58 @@ fn a_request_sends_a_signal() {
     );
     assert_eq!(traced.code, Some(3), "{traced}");
     assert!(traced.lines().contains(&"got it"), "{traced}");
+}
+
+#[test]
+fn requests_write_to_the_program() {
+    let traced = script(
+        &["--answer", "name?", "me"],
+        "echo 'name?'; read n; echo hello $n; cat; echo end",
+    );
+    traced.ends_with(0);
+    assert_eq!(traced.lines(), ["name?", "hello me", "end"]);
+}
+
+#[test]
+fn a_program_enters_a_namespace_and_begins_a_session() {
+    let own = std::fs::read_link("/proc/self/ns/net").expect("is a link");
+    let file = format!("/proc/{}/ns/net", std::process::id());
+    let argv = [
+        "sh",
+        "-c",
+        "readlink /proc/self/ns/net; ps -o sid= -p $$; echo $$",
+    ];
+    let options = ["--namespace", &file, "--session"];
+    if nix::unistd::geteuid().is_root() {
+        let traced = trace(As::Caller, &options, &argv);
+        traced.ends_with(0);
+        let lines = traced.lines();
+        assert_eq!(lines[0], own.to_string_lossy());
+        assert_eq!(lines[1].trim(), lines[2]);
+    }
+    let refused = trace(As::UserNamespace, &options, &argv);
+    assert_eq!(refused.code, Some(127), "{refused}");
+    assert!(
+        refused.stderr.contains("cannot enter a namespace") && refused.stderr.contains("CAP_SYS"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn a_process_with_threads_is_refused() {
+    // libtest has some.
+    let refused = run(&Program::new(["true"]), None, &mut |_| {});
+    assert!(
+        matches!(refused, Err(TraceError::Threads { .. })),
+        "{refused:?}"
+    );
+    let refused = run(&Program::new(Vec::<String>::new()), None, &mut |_| {});
+    assert!(matches!(refused, Err(TraceError::NoProgram)), "{refused:?}");
+    let refused = run(&Program::new(["a\0b"]), None, &mut |_| {});
+    assert!(
+        matches!(refused, Err(TraceError::ZeroByte { .. })),
+        "{refused:?}"
+    );
 }
 
 #[test]
