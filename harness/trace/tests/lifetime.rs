@@ -97,6 +97,31 @@ fn a_request_sends_a_signal() {
 }
 
 #[test]
+fn a_stopped_program_stays_stopped() {
+    let traced = script(
+        &[],
+        "(sleep 0.2; kill -STOP $$; sleep 0.5; kill -CONT $$) & \
+         for i in $(seq 30); do sleep 0.02; done; wait",
+    );
+    traced.ends_with(0);
+    let main = traced.events[0].pid;
+    let own = |event: &&Event| event.pid == main;
+    let own: Vec<&Event> = traced.events.iter().filter(own).collect();
+    let stop = own
+        .iter()
+        .position(|event| matches!(event.what, What::Stopped { .. }))
+        .unwrap_or_else(|| panic!("no stop: {traced}"));
+    // Nothing but the signals that wake it.
+    let next = own[stop + 1..]
+        .iter()
+        .find(|event| !matches!(event.what, What::Signal { .. }));
+    let next = next.unwrap_or_else(|| panic!("no end of the stop: {traced}"));
+    assert_eq!(next.what, What::Continued, "{traced}");
+    let stopped = next.at_ns - own[stop].at_ns;
+    assert!(stopped > 400_000_000, "{stopped} ns: {traced}");
+}
+
+#[test]
 fn requests_write_to_the_program() {
     let traced = script(
         &["--answer", "name?", "me"],
