@@ -14,7 +14,7 @@ use halfopen_lab::filter::Flow;
 use halfopen_outcome::record::FaultRecord;
 use halfopen_scenario::case::{Event, EventAction};
 use halfopen_sys::clock::monotonic_ns;
-use halfopen_sys::processes::pidfd_open;
+use halfopen_sys::process::pidfd_open;
 
 /// Between the end of a host's last process and the host being off: what the
 /// kernel still says (FIN) has left by then, as on a machine whose network

@@ -11,7 +11,7 @@ use crate::fault::EffectiveAt;
 use halfopen_lab::error::LabError;
 use halfopen_outcome::record::FaultRecord;
 use halfopen_sys::clock::monotonic_ns;
-use halfopen_sys::processes::pidfd_open;
+use halfopen_sys::process::pidfd_open;
 
 /// How long a host without power is down. It is built again within some 20 ms
 /// on an idle machine; the rest is for a busy one.

@@ -20,7 +20,7 @@ use halfopen_lab::error::LabError;
 use halfopen_lab::namespace::Namespace;
 use halfopen_outcome::record::ExitKind;
 use halfopen_scenario::case::{Action, Lane, Step};
-use halfopen_sys::processes::pidfd_open;
+use halfopen_sys::process::pidfd_open;
 use halfopen_sys::{descriptors, passing};
 
 /// The running program, even when its file was replaced: what endpoints are
