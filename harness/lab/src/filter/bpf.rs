@@ -12,7 +12,7 @@ use halfopen_net::Family;
 
 /// struct sock_filter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Instruction {
+pub(super) struct Instruction {
     /// What is done.
     pub code: u16,
     /// Instructions to skip if a comparison is true.
@@ -25,13 +25,13 @@ pub struct Instruction {
 
 /// A classic BPF program.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Program(pub Vec<Instruction>);
+pub(super) struct Program(pub Vec<Instruction>);
 
 /// TC_ACT_UNSPEC: the next filter decides, and at last the frame passes.
-pub const PASS: u32 = u32::MAX;
+const PASS: u32 = u32::MAX;
 /// TC_ACT_SHOT: the frame is dropped; at egress its sender is told so
 /// (NET_XMIT_DROP).
-pub const SHOT: u32 = 2;
+const SHOT: u32 = 2;
 
 const LD_WORD: u16 = 0x20;
 const LD_HALF: u16 = 0x28;
@@ -92,7 +92,7 @@ struct Builder {
 /// # Errors
 /// [`LabError::Unsupported`] for `count`: a program has no memory.
 /// [`LabError::Rule`] when nothing can ever match.
-pub fn drop_program(rule: &Match) -> Result<Program, LabError> {
+pub(super) fn drop_program(rule: &Match) -> Result<Program, LabError> {
     if rule.count.is_some() {
         return Err(LabError::Unsupported {
             what: "count packets with tc".into(),

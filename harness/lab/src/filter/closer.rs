@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
-use super::socket::NetlinkSocket;
+use crate::netlink::socket::NetlinkSocket;
 
 /// Longer than an RCU grace period usually takes. When it is not, closing waits.
 const GRACE: Duration = Duration::from_millis(25);

@@ -10,11 +10,11 @@ use netlink_sys::protocols::NETLINK_NETFILTER;
 
 use super::closer::LateClosed;
 use super::expression::{Compare, Expressions, RejectKind};
-use super::message::Purpose;
 use super::nft::{BaseHook, TableFamily, Transaction};
-use super::socket::NetlinkSocket;
 use crate::error::LabError;
 use crate::namespace::Namespace;
+use crate::netlink::message::Purpose;
+use crate::netlink::socket::NetlinkSocket;
 use halfopen_net::OnForgotten;
 
 /// The table of the rules: not [`super::Filter`]'s, which writes its own anew.

@@ -1,7 +1,7 @@
 //! nftables expressions: what a rule consists of
 //! (include/uapi/linux/netfilter/nf_tables.h).
 
-use super::message::Attributes;
+use crate::netlink::message::Attributes;
 
 /// NFTA_LIST_ELEM.
 const LIST_ELEMENT: u16 = 1;

@@ -4,8 +4,8 @@
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL};
 
 use super::conntrack::{GET, NEW_ENTRY, Tracking};
-use super::message::{Attributes, Purpose, attribute};
 use crate::error::LabError;
+use crate::netlink::message::{Attributes, Purpose, attribute};
 
 // Attributes of an entry.
 const ORIGINAL: u16 = 1;
@@ -73,7 +73,7 @@ impl Tracking {
     ///
     /// # Errors
     /// When the kernel refuses one.
-    pub fn know(&mut self, flows: &[Flow]) -> Result<(), LabError> {
+    pub fn restore(&mut self, flows: &[Flow]) -> Result<(), LabError> {
         for flow in flows {
             let mut messages = self.socket.start();
             let purpose = Purpose {
@@ -165,7 +165,7 @@ fn both_ends(tuple: &[u8]) -> Option<[End; 2]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::filter::message::{Messages, answers};
+    use crate::netlink::message::{Messages, answers};
 
     #[test]
     fn what_is_put_back_is_what_was_read() {

@@ -17,9 +17,9 @@ use super::closer::LateClosed;
 use super::hook::{Action, Hook, write_rule};
 use super::nft::{BaseHook, TableFamily, Transaction, packets, probe};
 use super::rule::Match;
-use super::socket::NetlinkSocket;
 use crate::error::LabError;
 use crate::namespace::Namespace;
+use crate::netlink::socket::NetlinkSocket;
 
 /// A port of a cable: a device in the wire's namespace.
 #[derive(Debug, Clone, PartialEq, Eq)]

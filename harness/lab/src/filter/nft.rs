@@ -4,9 +4,9 @@
 use netlink_packet_core::{NLM_F_APPEND, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL};
 
 use super::expression::{EXPRESSION_DATA, EXPRESSION_NAME, Expressions};
-use super::message::{Attributes, Messages, Purpose, attribute, attributes};
-use super::socket::NetlinkSocket;
 use crate::error::LabError;
+use crate::netlink::message::{Attributes, Messages, Purpose, attribute, attributes};
+use crate::netlink::socket::NetlinkSocket;
 
 const NEWTABLE: u16 = message(libc::NFT_MSG_NEWTABLE);
 const NEWCHAIN: u16 = message(libc::NFT_MSG_NEWCHAIN);

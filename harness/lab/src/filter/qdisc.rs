@@ -9,11 +9,11 @@ use std::collections::BTreeMap;
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_REPLACE};
 use netlink_sys::protocols::NETLINK_ROUTE;
 
-use super::message::{Attributes, Purpose};
-use super::socket::NetlinkSocket;
 use super::tc::tcmsg;
 use crate::error::LabError;
 use crate::namespace::Namespace;
+use crate::netlink::message::{Attributes, Purpose};
+use crate::netlink::socket::NetlinkSocket;
 use halfopen_net::{Impairment, QUEUE};
 
 /// TC_H_ROOT.
@@ -38,7 +38,7 @@ enum Kind {
 
 /// The queueing disciplines of one namespace.
 #[derive(Debug)]
-pub struct Qdiscs {
+pub(crate) struct Qdiscs {
     socket: NetlinkSocket,
     at: BTreeMap<u32, Kind>,
 }
@@ -189,7 +189,7 @@ fn netem_options(a: &mut Attributes, line: &Impairment) {
 
 /// Gilbert's chain for a share lost in bursts of a mean length: the
 /// probabilities that a burst begins, and that it ends, at each packet.
-pub fn loss_chain(rate: f64, burst: f64) -> (f64, f64) {
+pub(crate) fn loss_chain(rate: f64, burst: f64) -> (f64, f64) {
     let ends = 1.0 / burst;
     ((ends * rate / (1.0 - rate)).min(1.0), ends)
 }

@@ -10,11 +10,11 @@ use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use netlink_sys::protocols::NETLINK_ROUTE;
 
 use super::bpf::drop_program;
-use super::message::Purpose;
 use super::rule::Match;
-use super::socket::NetlinkSocket;
 use crate::error::LabError;
 use crate::namespace::Namespace;
+use crate::netlink::message::Purpose;
+use crate::netlink::socket::{NetlinkSocket, Refusal};
 
 /// TC_H_CLSACT.
 const CLSACT: u32 = 0xffff_fff1;
@@ -180,7 +180,7 @@ impl Clsact {
 
 fn no_device(refusal: &(dyn std::error::Error + 'static)) -> bool {
     refusal
-        .downcast_ref::<super::Refusal>()
+        .downcast_ref::<Refusal>()
         .is_some_and(|refusal| refusal.errno.raw_os_error() == Some(libc::ENODEV))
 }
 

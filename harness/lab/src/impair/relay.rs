@@ -1,11 +1,11 @@
-//! The relay: a thread in the middle of a cable, which holds frames back as
-//! netem does, on kernels that have none.
+//! The relay: a thread in the middle of a cable that delays, drops and changes
+//! frames as netem does, on kernels without netem.
 //!
-//! One direction of a cable leads through it: the port's joint forwards not to
-//! the cable's other port but to one end of a veth pair in the wire, behind
-//! the rules that drop. The relay reads at the pair's other end and writes to
-//! the cable's other port, where the capture sees the frame leave. It is a
-//! thread, so it ends with the program whatever happens.
+//! One direction of a cable leads through it: behind the rules that drop, the
+//! port's chain forwards not to the cable's other port but to one end of a veth
+//! pair in the wire. The relay reads at the pair's other end and writes to the
+//! cable's other port, where a capture sees the frame leave. A thread and not a
+//! process, so that it ends with the program in any case.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -33,31 +33,35 @@ use halfopen_sys::clock::{monotonic_ns, realtime_ns};
 use halfopen_sys::packet::{bind, statistics};
 use halfopen_sys::schedule::{Prompt, wake_promptly};
 
-/// A frame of 64 KiB and more would be one that nobody cut.
+/// Buffer for one frame. The sender segments, so no frame is longer than 64 KiB.
 const LARGEST: usize = 65_536 + 64;
-/// As the capture's: only a limit.
+/// Socket buffers, bytes; the capture's are as large. Memory is used only for frames
+/// that wait.
 const BUFFER: usize = 16 << 20;
-/// Nothing waits longer in the socket; a stamp that says so is none.
-const PLAUSIBLE_NS: i64 = 1_000_000_000;
+/// No frame waits longer than this in the socket: an older timestamp is ignored,
+/// because CLOCK_REALTIME was set in between.
+const LONGEST_WAIT_NS: i64 = 1_000_000_000;
 
 /// A relay that runs.
-pub(super) struct Relay {
+pub(crate) struct Relay {
     orders: Sender<Order>,
-    /// Written to, to have orders looked at; closed, to end at once.
+    /// A byte written here makes the thread read its orders; closed, it ends the thread
+    /// at once.
     wake: Option<OwnedFd>,
     thread: Option<JoinHandle<()>>,
-    trouble: Arc<Mutex<Option<String>>>,
+    error: Arc<Mutex<Option<String>>>,
 }
 
 enum Order {
-    /// Where frames leave, and where their senders are told something.
+    /// Other ports from now on.
     Ends(Ends),
-    /// End once nothing is under way any more.
+    /// End once no frame is under way any more.
     Drain,
 }
 
-/// The cable's ports: None while the node there is down.
-pub(super) struct Ends {
+/// Sockets at the cable's ports: where frames leave, and where answers to their
+/// senders leave. None while the node there is down.
+pub(crate) struct Ends {
     out: Option<OwnedFd>,
     back: Option<OwnedFd>,
 }
@@ -73,8 +77,8 @@ impl Ends {
     }
 }
 
-/// A socket that writes to a device. What it has written is charged to it until
-/// the receiver's kernel has taken it, so it may have to wait.
+/// A socket that writes to a device. A frame is charged to the socket's buffer until
+/// the receiving namespace has processed it, so a small buffer would block.
 fn writer(wire: &Namespace, ifindex: u32) -> Result<OwnedFd, LabError> {
     let fd = packet_socket(wire, ifindex, 0)?;
     if setsockopt(&fd, sockopt::SndBufForce, &BUFFER).is_err() {
@@ -84,7 +88,7 @@ fn writer(wire: &Namespace, ifindex: u32) -> Result<OwnedFd, LabError> {
     Ok(fd)
 }
 
-/// A packet socket at one device; `protocol` 0: it only writes.
+/// A packet socket at one device; with `protocol` 0 it only writes.
 fn packet_socket(wire: &Namespace, ifindex: u32, protocol: u16) -> Result<OwnedFd, LabError> {
     let what = || format!("relay packets at interface {ifindex} of the wire");
     let opened = wire.enter(|| {
@@ -110,7 +114,7 @@ impl Relay {
         let (woken, wake) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)
             .map_err(|e| failed("make a pipe for", e.into()))?;
         let (orders, receiver) = channel();
-        let trouble = Arc::new(Mutex::new(None));
+        let error = Arc::new(Mutex::new(None));
         let mut work = Work {
             entry,
             woken,
@@ -120,7 +124,7 @@ impl Relay {
             under_way: BinaryHeap::new(),
             number: 0,
             draining: false,
-            trouble: trouble.clone(),
+            error: error.clone(),
         };
         let thread = std::thread::Builder::new()
             .name("halfopen-relay".into())
@@ -136,25 +140,24 @@ impl Relay {
             orders,
             wake: Some(wake),
             thread: Some(thread),
-            trouble,
+            error,
         })
     }
 
-    /// Frames leave by other ports now: a node was built anew.
+    /// Gives the relay other ports: a node was built anew.
     pub fn set_ends(&self, ends: Ends) {
         self.order(Order::Ends(ends));
     }
 
-    /// Lets the relay end once nothing is under way any more.
+    /// Lets the relay end once no frame is under way any more.
     pub fn drain(&self) {
         self.order(Order::Drain);
     }
 
-    /// What went wrong, if anything did: the record of the wire is then not
-    /// what the line was asked to do.
-    pub fn trouble(&self) -> Option<String> {
-        let trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
-        trouble.clone()
+    /// The first error, as text: frames were then not treated as the line asks.
+    pub fn error(&self) -> Option<String> {
+        let error = self.error.lock().unwrap_or_else(PoisonError::into_inner);
+        error.clone()
     }
 
     fn order(&self, order: Order) {
@@ -170,13 +173,13 @@ impl Drop for Relay {
     fn drop(&mut self) {
         self.wake = None;
         if let Some(thread) = self.thread.take() {
-            // It does not panic; if it did, it is over, too.
+            // The thread does not panic; if it did, it has ended, too.
             let _ = thread.join();
         }
     }
 }
 
-/// A frame under way: when it is due, then by order of coming.
+/// A frame under way: when it is due, its number in the order of arrival, its bytes.
 type UnderWay = Reverse<(i64, u64, Vec<u8>)>;
 
 struct Work {
@@ -188,14 +191,14 @@ struct Work {
     under_way: BinaryHeap<UnderWay>,
     number: u64,
     draining: bool,
-    trouble: Arc<Mutex<Option<String>>>,
+    error: Arc<Mutex<Option<String>>>,
 }
 
 impl Work {
     fn run(&mut self) -> io::Result<()> {
         let mut buffer = vec![0; LARGEST];
         loop {
-            self.take_all(&mut buffer)?;
+            self.read_frames(&mut buffer)?;
             self.deliver();
             if self.draining && self.under_way.is_empty() {
                 return Ok(());
@@ -212,14 +215,14 @@ impl Work {
                 Ok(_) | Err(Errno::EINTR) => {}
                 Err(e) => return Err(e.into()),
             }
-            if fds[1].any().unwrap_or(false) && !self.obey() {
+            if fds[1].any().unwrap_or(false) && !self.read_orders() {
                 return Ok(());
             }
         }
     }
 
-    /// Takes orders; false: the relay's owner is gone.
-    fn obey(&mut self) -> bool {
+    /// Reads the orders; false when the relay was dropped.
+    fn read_orders(&mut self) -> bool {
         let mut bytes = [0; 16];
         match nix::unistd::read(&self.woken, &mut bytes) {
             Ok(0) => return false,
@@ -235,8 +238,8 @@ impl Work {
         true
     }
 
-    /// Everything that waits to be read.
-    fn take_all(&mut self, buffer: &mut [u8]) -> io::Result<()> {
+    /// Reads every frame that waits in the socket.
+    fn read_frames(&mut self, buffer: &mut [u8]) -> io::Result<()> {
         let mut control = nix::cmsg_space!(TimeSpec);
         loop {
             let mut space = [IoSliceMut::new(buffer)];
@@ -264,7 +267,7 @@ impl Work {
             });
             let length = message.bytes;
             if !sent_by_us {
-                self.take(arrival(stamp), &buffer[..length]);
+                self.process(arrival(stamp), &buffer[..length]);
             }
         }
         if let Ok(counted) = statistics(&self.entry)
@@ -278,13 +281,13 @@ impl Work {
         Ok(())
     }
 
-    fn take(&mut self, at_ns: i64, frame: &[u8]) {
-        let taken = self.line.take(at_ns, frame, self.under_way.len());
-        if let (Some(answer), Some(back)) = (taken.answer, &self.ends.back) {
-            // As any router's, the answer may get lost.
+    fn process(&mut self, at_ns: i64, frame: &[u8]) {
+        let fate = self.line.fate(at_ns, frame, self.under_way.len());
+        if let (Some(answer), Some(back)) = (fate.answer, &self.ends.back) {
+            // The answer may get lost, as any router's may.
             let _ = send(back.as_raw_fd(), &answer, MsgFlags::MSG_DONTWAIT);
         }
-        for copy in taken.copies {
+        for copy in fate.copies {
             let mut bytes = frame.to_vec();
             if let Some(byte) = copy.flipped.and_then(|bit| bytes.get_mut(bit / 8)) {
                 *byte ^= 1 << (copy.flipped.unwrap_or(0) % 8);
@@ -295,7 +298,7 @@ impl Work {
         }
     }
 
-    /// Writes what is due.
+    /// Writes the frames that are due.
     fn deliver(&mut self) {
         let now = monotonic_ns();
         while self
@@ -304,7 +307,7 @@ impl Work {
             .is_some_and(|Reverse((due, ..))| *due <= now)
             && let Some(Reverse((_, _, bytes))) = self.under_way.pop()
         {
-            // Nobody there: the node has lost power.
+            // The receiving node is down.
             let Some(out) = &self.ends.out else { continue };
             match send(out.as_raw_fd(), &bytes, MsgFlags::empty()) {
                 Ok(_) | Err(Errno::ENETDOWN | Errno::ENXIO | Errno::ENODEV) => {}
@@ -316,18 +319,18 @@ impl Work {
         }
     }
 
-    fn note(&self, trouble: String) {
-        let mut noted = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
-        noted.get_or_insert(trouble);
+    fn note(&self, error: String) {
+        let mut first = self.error.lock().unwrap_or_else(PoisonError::into_inner);
+        first.get_or_insert(error);
     }
 }
 
-/// When a frame that is read now came, by its stamp: how long it waited to be
-/// read does not add to its delay.
+/// When a frame that is read now arrived, by its timestamp: the time that it waited
+/// to be read does not add to its delay.
 fn arrival(stamp: Option<i64>) -> i64 {
     let now = monotonic_ns();
     let waited = stamp.map_or(0, |stamp| realtime_ns() - stamp);
-    if (0..PLAUSIBLE_NS).contains(&waited) {
+    if (0..LONGEST_WAIT_NS).contains(&waited) {
         now - waited
     } else {
         now
