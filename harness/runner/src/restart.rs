@@ -8,7 +8,7 @@ use nix::sys::signal::Signal;
 use super::happen::{crash, lane_of, now, wait_for_the_end};
 use super::life::{Later, Life, base_name, listens, nanos};
 use crate::fault::EffectiveAt;
-use halfopen_lab::error::LabError;
+use halfopen_lab::LabError;
 use halfopen_outcome::record::FaultRecord;
 use halfopen_sys::clock::monotonic_ns;
 use halfopen_sys::process::pidfd_open;

@@ -186,10 +186,11 @@ impl Running {
             // The terminal's Ctrl-C is this process's to act on.
             .process_group(0);
         let inherited = [image, &initrd, &console, &listener.file].map(|file| file.as_raw_fd());
-        let child = spawn_with_pdeathsig(&mut command, inherited.to_vec()).map_err(|e| match e.kind() {
-            std::io::ErrorKind::NotFound => VmError::NoQemu,
-            _ => VmError::system("start qemu")(e),
-        })?;
+        let child =
+            spawn_with_pdeathsig(&mut command, inherited.to_vec()).map_err(|e| match e.kind() {
+                std::io::ErrorKind::NotFound => VmError::NoQemu,
+                _ => VmError::system("start qemu")(e),
+            })?;
         let pid = i32::try_from(child.id()).expect("Linux's process ids fit into an i32");
         match pidfd_open(pid) {
             Ok(pidfd) => Ok(Running {

@@ -57,7 +57,7 @@ impl Line {
 
     /// The fate of a frame that came in at `at_ns` (CLOCK_MONOTONIC) while
     /// `under_way` frames were waiting for their delivery.
-    pub fn fate(&mut self, at_ns: i64, frame: &[u8], under_way: usize) -> Fate {
+    pub(super) fn fate(&mut self, at_ns: i64, frame: &[u8], under_way: usize) -> Fate {
         let mut fate = Fate::default();
         if let Some(mtu) = self.what.mtu
             && is_ip(frame)

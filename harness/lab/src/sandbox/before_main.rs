@@ -37,10 +37,11 @@ pub fn enter_or_exit() {
 /// # fn main() {}
 /// ```
 ///
-/// Only a process of one thread can enter a user namespace (unshare(2),
-/// CLONE_NEWUSER), and libtest has started threads by the time a test runs. So this is a function pointer in `.init_array`, which the C library
-/// calls before `main` (the System V ABI's initialization functions; glibc
-/// hands Rust its arguments there, too).
+/// Only a process of one thread can enter a user namespace (unshare(2), CLONE_NEWUSER), and
+/// libtest has started threads by the time a test runs. So the macro adds a function pointer
+/// to `.init_array`, which the C library calls before `main` (the initialization functions of
+/// the System V ABI; glibc passes them the arguments of `main`, where Rust's standard library
+/// takes its own from).
 #[macro_export]
 macro_rules! sandboxed {
     () => {

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use super::{Lab, LabBuilder, LabError};
-use halfopen_net::{Family, NeighbourChange};
+use halfopen_net::Family;
 
 mod faults;
 mod impair;

@@ -16,8 +16,8 @@ use nix::unistd::{Pid, getpgid, pipe2, setpgid};
 
 use super::protocol::{Plan, Report};
 use super::{report, shared, template};
-use halfopen_lab::error::LabError;
-use halfopen_lab::namespace::Namespace;
+use halfopen_lab::LabError;
+use halfopen_lab::Namespace;
 use halfopen_outcome::record::ExitKind;
 use halfopen_scenario::case::{Action, Lane, Step};
 use halfopen_sys::process::pidfd_open;
