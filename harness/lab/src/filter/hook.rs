@@ -8,6 +8,7 @@ use halfopen_net::{Family, RejectWith};
 
 /// Where a packet rule is applied.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Hook {
     /// Frames that enter this port of the wire ([`Port::name`](crate::Port::name)),
     /// before they leave by the cable's other port. Not seen by the nodes.
@@ -23,6 +24,7 @@ pub enum Hook {
 
 /// What a rule does with the packets that match.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Action {
     /// Drops them.
     Drop,

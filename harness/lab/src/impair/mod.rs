@@ -5,12 +5,15 @@
 //! [`crate::lab`] puts the chosen mechanisms into the wire.
 
 mod choose;
+mod forward;
 mod frame;
 mod line;
+mod ports;
 mod random;
 mod relay;
 mod too_big;
 
 pub(crate) use choose::{Means, choose};
 pub(crate) use line::Line;
-pub(crate) use relay::{Ends, Relay};
+pub(crate) use ports::Ends;
+pub(crate) use relay::Relay;

@@ -4,6 +4,7 @@ use std::io;
 
 /// The privileges that the sandbox was made with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Privileges {
     /// The caller's own CAP_SYS_ADMIN.
     Root,
