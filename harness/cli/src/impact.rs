@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use clap::Args;
 
-use halfopen_lab::pinned;
+use halfopen_lab::internal::pinned;
 use halfopen_net::error::chain;
 use halfopen_outcome::baseline::Setting;
 use halfopen_outcome::comparison::Comparison;
