@@ -205,7 +205,7 @@ fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use halfopen_scenario::scalar::duration;
+    use halfopen_scenario::internal::scalar::duration;
 
     #[test]
     fn times_are_read_as_they_were() {

@@ -1,0 +1,67 @@
+//! What an event acts on: impaired cables and the packets of a rule.
+
+use halfopen_net::{CableRef, Direction, ImpairBy, Impairment};
+use serde::{Deserialize, Serialize};
+
+/// A cable that goes bad.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Impair {
+    /// The cable.
+    pub cable: CableRef,
+    /// Which way it is bad.
+    pub direction: Direction,
+    /// What it does to packets.
+    pub line: Impairment,
+    /// What does it to them.
+    pub by: ImpairBy,
+}
+
+/// Which packets, where, by what.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PacketRule {
+    /// Where the packet is caught.
+    pub place: Place,
+    /// By which mechanism.
+    pub by: Mechanism,
+    /// Sent by this host; None: any.
+    pub from: Option<String>,
+    /// Sent to this host; None: any.
+    pub to: Option<String>,
+    /// TCP flags that must be set (`SYN`, `ACK`, `FIN`, `RST`, `PSH`).
+    pub flags: Vec<String>,
+    /// TCP flags that must not be set.
+    pub without: Vec<String>,
+    /// TCP source port.
+    pub sport: Option<u16>,
+    /// TCP destination port.
+    pub dport: Option<u16>,
+    /// Only the first so many packets.
+    pub count: Option<u32>,
+    /// Only this share of the packets, 0 to 1.
+    pub probability: Option<f64>,
+}
+
+/// Where a packet is caught. It changes what TCP does (the sender's own drop is retried).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Place {
+    /// In the middle of the cable at this host; None: the cable of `from`, else of `to`.
+    Wire(Option<String>),
+    /// On the sender, as it leaves. Needs `from`.
+    Sender,
+    /// On the receiver, as it arrives. Needs `to`.
+    Receiver,
+    /// On this router, as it is forwarded.
+    Router(String),
+}
+
+/// What catches packets.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mechanism {
+    /// nftables.
+    #[default]
+    Nft,
+    /// clsact with a classic-BPF filter.
+    Tc,
+}
