@@ -3,6 +3,7 @@
 //! command line (`halfopen`). Not an interface for others: it changes with them.
 
 pub use crate::sysctl::acceptable as acceptable_sysctl;
+pub use crate::yaml::name::nearest;
 pub use crate::yaml::{
     Axes, Decoder, Fields, Findings, Key, Node, Point, Refusal, Value, document, file, scalar,
 };

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::fault::WITH_STANDBY;
 use super::{Detector, Ends, Fault};
-use halfopen_scenario::case::{self, BeatWhen, HeartbeatSender, KeepaliveBy, OnSilence};
 use halfopen_net::duration::text as words;
+use halfopen_scenario::case::{self, BeatWhen, HeartbeatSender, KeepaliveBy, OnSilence};
 
 /// When the fault strikes: so long after the connection's last segment, for
 /// however long a busy machine takes to make the connection. The neighbours'

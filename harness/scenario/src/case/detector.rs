@@ -1,4 +1,4 @@
-//! Detectors: how an endpoint notices a dead peer.
+//! Detectors: what makes an endpoint notice that its peer is dead.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Heartbeat;
 
-/// How an endpoint notices a dead peer. Empty means: it does not.
+/// How an endpoint notices a dead peer. An empty one does not notice it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Detector {
     /// SO_KEEPALIVE, and who sets its values.
@@ -41,6 +41,6 @@ pub enum KeepaliveBy {
     /// By setsockopt() on the socket.
     #[default]
     Socket,
-    /// By net.ipv4.tcp_keepalive_* on the endpoint's host, before it starts.
+    /// By net.ipv4.tcp_keepalive_* on the endpoint's host, before the endpoint starts.
     Sysctl,
 }

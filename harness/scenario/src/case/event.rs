@@ -9,10 +9,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{Impair, PacketRule};
 
-/// Something the runner does at a moment of the case.
+/// Something that the runner does at a moment of the case.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Event {
-    /// The mark that is set when it took effect: the name of its kind, or the given one.
+    /// The mark that is set once the event has taken effect: the name that the file
+    /// gives the event, else the verb of its action.
     pub name: String,
     /// When it happens.
     pub when: When,
@@ -24,13 +25,13 @@ pub struct Event {
 }
 
 impl Event {
-    /// Whether time counts from it.
+    /// Whether the time of the first sign counts from this event.
     pub fn is_fault(&self) -> bool {
         self.action.is_fault() && !self.is_condition()
     }
 
-    /// Whether it is there before anything is sent, and so belongs to the
-    /// network: a line that is bad from the beginning.
+    /// Whether this is an impairment that is in place before the lanes start. It is
+    /// a property of the network then, and no fault.
     pub fn is_condition(&self) -> bool {
         self.when == When::At(Duration::ZERO) && matches!(self.action, EventAction::Impair(_))
     }
@@ -40,18 +41,18 @@ impl Event {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum When {
-    /// So long after the start of the lanes.
+    /// This time after the start of the lanes.
     At(Duration),
-    /// So long after a mark.
+    /// This time after a mark.
     After {
         /// The mark's name.
         mark: String,
-        /// How long after it.
+        /// The time after it.
         by: Duration,
     },
 }
 
-/// What the runner does to a lab, or looks at.
+/// What an event does to the lab, or observes in it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EventAction {
@@ -74,27 +75,30 @@ pub enum EventAction {
         /// The lane.
         lane: String,
     },
-    /// As init does: SIGTERM, grace, SIGKILL; then the host's network goes.
+    /// SIGTERM to every process, SIGKILL after `grace`, then the host's network is
+    /// removed: what init does at shutdown.
     Shutdown {
         /// The host.
         host: String,
         /// Time between SIGTERM and SIGKILL.
         grace: Duration,
     },
-    /// Silence first, then death: no FIN and no RST escapes.
+    /// The host is cut off before its processes are killed, so that no FIN and no
+    /// RST leaves it.
     Crash {
         /// The host.
         host: String,
     },
-    /// Crash, then the same host again: same MAC, same addresses, listening lanes started again.
+    /// A crash, after which the same host comes back: same MAC and addresses, and
+    /// its listening lanes are started again.
     Reboot {
         /// The host.
         host: String,
         /// Time between the crash and the network being up again.
         down_for: Duration,
-        /// Keep the MAC address (a replacement machine has another one).
+        /// The MAC address stays the same (a replacement machine has another one).
         same_mac: bool,
-        /// A router with NAT comes back knowing the connections it knew.
+        /// A router with NAT still has its connection tracking entries.
         #[serde(default)]
         keeps_state: bool,
     },
@@ -106,8 +110,8 @@ pub enum EventAction {
         times: u32,
         /// Time from one restart to the next.
         every: Duration,
-        /// Its process is killed, and the kernel sends FIN for it; else its
-        /// host loses power, and nobody does.
+        /// True: its process is killed, and the kernel sends FIN. False: its host
+        /// loses power, and no FIN is sent.
         fin: bool,
     },
     /// Nothing passes the cable.
@@ -116,30 +120,31 @@ pub enum EventAction {
         cable: CableRef,
         /// Which way nothing passes.
         direction: Direction,
-        /// What the ends see of it.
+        /// Whether the ends lose their carrier.
         carrier: Carrier,
     },
-    /// A cable goes bad: loss, delay, jitter and the like.
+    /// A cable is impaired: loss, delay, jitter and the like.
     Impair(Box<Impair>),
-    /// Undo a cut, impair, drop, reject, route, address, interface or neighbour event, by its name; or all of them.
+    /// Undoes a cut, impair, drop, reject, route, address, interface or neighbour
+    /// event by its name, or all of them.
     Heal {
         /// The event's name; None: everything.
         what: Option<String>,
     },
-    /// Packets that match vanish.
+    /// Packets that match are dropped.
     Drop(PacketRule),
     /// Packets that match are answered with an error.
     Reject {
-        /// Which packets and where.
+        /// Which packets, and where they are caught.
         rule: PacketRule,
-        /// With what.
+        /// The error they are answered with.
         with: RejectWith,
     },
-    /// A host's route changes.
+    /// A route of a host changes.
     Route {
         /// The host or router.
         host: String,
-        /// What becomes of it.
+        /// The change.
         change: RouteChange,
         /// The host it leads to; None: the default route and every connected one.
         to: Option<String>,
@@ -149,53 +154,53 @@ pub enum EventAction {
         /// The host.
         host: String,
     },
-    /// A host's interface goes down, or away.
+    /// A host's interface is set down or deleted.
     Interface {
         /// The host.
         host: String,
-        /// Down or deleted.
+        /// The change.
         change: InterfaceChange,
     },
-    /// A host's neighbour entries (ARP, NDP).
+    /// A host's neighbour entries (ARP, NDP) are changed.
     Neighbour {
         /// The host or router.
         host: String,
-        /// What becomes of them.
+        /// The change.
         change: NeighbourChange,
     },
-    /// A router with NAT forgets every connection.
+    /// A router with NAT loses all connection tracking entries.
     Forget {
         /// The router.
         router: String,
     },
     /// A host's address moves to another host of its LAN.
     Move {
-        /// Whose address it is, and which does without it from then on.
+        /// The host that loses the address.
         from: String,
-        /// Who has it from then on.
+        /// The host that gets it.
         to: String,
-        /// The new owner says so to everybody: a gratuitous ARP, an
-        /// unsolicited neighbour advertisement.
+        /// The new owner announces it by a gratuitous ARP or an unsolicited
+        /// neighbour advertisement.
         announced: bool,
     },
-    /// Text appears on a lane's keyboard. Not a fault.
+    /// A line of text is typed on a lane's keyboard. Not a fault.
     Type {
         /// The lane.
         lane: String,
-        /// What is typed; a newline is added.
+        /// The line, without its newline.
         text: String,
     },
-    /// Sockets are looked at, as netstat would. Not a fault.
+    /// The states of all sockets are recorded, as netstat shows them. Not a fault.
     Netstat,
 }
 
 impl EventAction {
-    /// Whether it changes bytes of packets.
+    /// Whether it corrupts packets.
     pub fn corrupts(&self) -> bool {
         matches!(self, EventAction::Impair(impair) if impair.line.corrupt.is_some())
     }
 
-    /// Whether this does something to the lab, so that time counts from it.
+    /// Whether it changes the lab for the worse, so that time counts from it.
     pub fn is_fault(&self) -> bool {
         !matches!(
             self,

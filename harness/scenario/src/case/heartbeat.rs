@@ -1,4 +1,4 @@
-//! Heartbeats of the application.
+//! Heartbeats: messages of the application that show that the peer is alive.
 
 use std::time::Duration;
 
@@ -6,23 +6,23 @@ use serde::{Deserialize, Serialize};
 
 /// An application's heartbeat, as the program at one end of a connection has it.
 ///
-/// Who checks follows from who can know anything: the sender of beats that are
-/// answered misses answers, the hearer of beats that are not misses beats.
+/// If beats are answered, their sender checks that answers arrive; if not, their
+/// receiver checks that beats arrive.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Heartbeat {
     /// Time between two beats.
     pub every: Duration,
-    /// Silence that counts as one miss: since the last beat that was heard, or,
-    /// when beats are answered, since the first beat that still has no answer.
+    /// Silence that counts as one miss: since the last beat received, or, if beats
+    /// are answered, since the first beat that still has no answer.
     pub timeout: Duration,
-    /// The checker looks only so often, and a connection's first look is so
-    /// long after it was made; None: it has a timer that fires when it is time.
+    /// The interval between checks, the first of which is this long after the
+    /// connection was made. None: a timer fires as soon as a miss is due.
     pub check_every: Option<Duration>,
-    /// Looks in a row that must find a miss before the peer counts as dead.
+    /// Checks in a row that must find a miss before the peer counts as dead.
     pub misses: u32,
     /// Who sends beats.
     pub from: HeartbeatSender,
-    /// The hearer answers each.
+    /// The receiver answers each beat.
     pub answered: bool,
     /// When beats are sent.
     pub when: BeatWhen,
@@ -49,9 +49,9 @@ pub enum HeartbeatSender {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum BeatWhen {
-    /// Whatever else is sent; only beats and answers count.
+    /// Every interval, whatever else is sent; only beats and answers are signs of life.
     Always,
-    /// Only when nothing else was sent for as long; any byte counts.
+    /// Only when nothing else was sent for an interval; any byte is a sign of life.
     Idle,
 }
 
@@ -59,11 +59,11 @@ pub enum BeatWhen {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnSilence {
-    /// close(): what is still under way to here is answered with RST.
+    /// close(): data that arrives afterwards is answered with RST.
     Close,
-    /// shutdown(SHUT_WR): what is still under way can be read.
+    /// shutdown(SHUT_WR): data that arrives afterwards can still be read.
     HalfClose,
-    /// SO_LINGER 0 and close(): RST, and nothing stays behind.
+    /// SO_LINGER 0 and close(): RST, and the kernel keeps no state.
     Reset,
 }
 
@@ -72,7 +72,7 @@ pub enum OnSilence {
 pub struct Reconnect {
     /// Time before the first try.
     pub delay: Duration,
-    /// Each further wait is so many times the one before.
+    /// The factor by which each further wait is longer than the one before.
     pub backoff: f64,
     /// Tries in a row that may fail; None: no limit.
     pub limit: Option<u32>,

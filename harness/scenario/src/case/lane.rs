@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Detector, Step};
 
-/// A lane: a script that runs in its own process on a host.
+/// A script that runs in its own process on a host.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Lane {
     /// Its name; `client` and `server` are the usual ones.
@@ -15,13 +15,13 @@ pub struct Lane {
     pub count: u32,
     /// How it notices a dead peer.
     pub detector: Detector,
-    /// Name of the detector, for output; `none` when it has none.
+    /// Name of the detector, for output; `none` if it has none.
     pub detector_name: String,
     /// What SIGPIPE does to the process.
     pub sigpipe: Disposition,
     /// What SIGTERM does to the process.
     pub sigterm: Disposition,
-    /// What it does, in order.
+    /// The script.
     pub steps: Vec<Step>,
 }
 
@@ -31,6 +31,6 @@ pub struct Lane {
 pub enum Disposition {
     /// The default action: it ends the process.
     Default,
-    /// Nothing.
+    /// It is ignored.
     Ignore,
 }

@@ -1,7 +1,9 @@
 //! A case: one scenario at one point of its matrix, everything resolved.
 //!
 //! A case is plain data. It can be sent to another machine (a guest kernel)
-//! as JSON and run there, and it says nothing about how it will be run.
+//! as JSON and run there. Whether it runs in real or in virtual time, and on
+//! which kernel, is not part of it. This module needs `halfopen-net` for networks;
+//! everything that predicts, runs or reports cases uses it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -40,7 +42,7 @@ pub struct Case {
     pub axes: indexmap::IndexMap<String, String>,
     /// One sentence for people.
     pub about: String,
-    /// Rows of the claims' table and chapters the story comes from.
+    /// Where the scenario comes from: rows of the table of claims, chapters.
     pub source: Vec<String>,
     /// What the book says happens.
     pub book: Option<Sign>,
@@ -50,17 +52,17 @@ pub struct Case {
     pub notes: Option<String>,
     /// The hosts, routers, switches and cables.
     pub network: Network,
-    /// The address family the lanes talk.
+    /// The address family of all connections.
     pub family: Family,
     /// Sysctls by host, on top of the pinned ones: `net.ipv4.tcp_retries2`.
     pub sysctls: BTreeMap<String, BTreeMap<String, String>>,
     /// The endpoints.
     pub lanes: Vec<Lane>,
-    /// Faults and other things the runner does, in file order.
+    /// Faults and other events, in file order.
     pub events: Vec<Event>,
     /// Lanes whose calls may be the first sign. Never empty.
     pub watch: Vec<String>,
-    /// How long after the start the case ends when nobody noticed anything.
+    /// How long after the start the case ends if no lane noticed anything.
     pub give_up: Duration,
     /// Which clock the case is meant for.
     pub clock: Clock,
@@ -74,6 +76,6 @@ pub struct Case {
 pub enum Clock {
     /// Short enough for real time; runs in virtual time too.
     Any,
-    /// Only sensible in virtual time (it lasts hours).
+    /// For virtual time only, because it lasts hours.
     Virtual,
 }

@@ -1,37 +1,38 @@
-//! First signs: what a book, a scenario or a baseline says that a call shows.
+//! Signs: what a call shows when an endpoint notices a dead peer.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// What a call shows: said by a book, expected of Linux.
+/// A first sign as a book, a scenario or a baseline states it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Sign {
-    /// What the first sign is.
+    /// The kind of sign.
     pub sign: SignKind,
-    /// The call that shows it (`read`, `write`, `connect`, `poll`), if that matters.
+    /// The call that shows it (`read`, `write`, `connect`, `poll`). None: any.
     pub call: Option<String>,
-    /// The lane that notices, if that matters.
+    /// The lane that notices. None: any.
     pub lane: Option<String>,
     /// Time since the fault: earliest and latest.
     pub after: Option<(Duration, Duration)>,
-    /// Time from the last heal until a byte got through: earliest and latest.
+    /// Time from the last heal until data of a connection older than the fault
+    /// arrived: earliest and latest.
     #[serde(default)]
     pub first_byte: Option<(Duration, Duration)>,
-    /// Why something else is seen until it is mended.
+    /// A known difference: why Linux shows something else until that is fixed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub known: Option<Box<Known>>,
 }
 
-/// A difference that is known and put up with: it is told, and does not fail a run.
+/// A known difference from what is expected. It is reported and does not fail a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Known {
-    /// Why it is put up with.
+    /// Why it is accepted.
     pub reason: String,
-    /// Where it is followed: a bug's number or address.
+    /// Where it is tracked: a bug's number or address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bug: Option<String>,
-    /// What is seen meanwhile; anything else is no known difference.
+    /// What is seen until then; anything else is not this difference. None: anything is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shows: Option<Sign>,
 }
@@ -50,8 +51,8 @@ pub enum SignKind {
     Timeout,
     /// The process died of this signal: `SIGPIPE`.
     Signal(String),
-    /// The application's heartbeat stayed away for too long.
+    /// The application's heartbeat was missing for too long.
     HeartbeatLost,
-    /// Nobody noticed anything before the case gave up.
+    /// No lane noticed anything before the case ended.
     Unnoticed,
 }

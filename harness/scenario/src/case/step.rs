@@ -1,4 +1,4 @@
-//! Steps of a lane.
+//! Steps: what a lane's script consists of.
 
 use std::time::Duration;
 
@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 /// One step of a lane.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Step {
-    /// What is done.
+    /// What it does.
     pub action: Action,
-    /// The connection it is done on, by name. None: the newest one.
+    /// The name of the connection it uses. None: the newest one.
     pub conn: Option<String>,
-    /// A mark that is set once the step is done, whatever its result.
+    /// A mark that is set when the step has ended, whatever its result.
     pub mark: Option<String>,
     /// Line in the file, 1-based.
     pub line: u32,
@@ -44,14 +44,14 @@ pub enum Action {
         /// The steps that serve one connection.
         each: Vec<Step>,
     },
-    /// One process for all connections, by poll() on the listener and every
-    /// one of them (UNP 6.8): what comes is read as it comes.
+    /// One process serves all connections, by poll() on the listener and on each of
+    /// them (UNP 6.8), and reads data as it arrives.
     Multiplex {
-        /// Connections it takes at a time; None: all.
+        /// Connections at a time; None: no limit.
         slots: Option<u32>,
         /// Write back what was read.
         echo: bool,
-        /// What a read that returned 0 leads to.
+        /// What it does when a read returns 0.
         on_eof: OnEof,
     },
     /// read() and write() the same bytes back until end of file or an error.
@@ -60,7 +60,7 @@ pub enum Action {
     Connect {
         /// Host to connect to; None: the only other host that listens.
         to: Option<String>,
-        /// An address nobody has been given, instead of a host.
+        /// An address that no host has, instead of a host.
         address: Option<std::net::IpAddr>,
         /// Port to connect to.
         port: u16,
@@ -74,7 +74,7 @@ pub enum Action {
         /// What is sent.
         data: Payload,
     },
-    /// write() until everything is taken by the kernel.
+    /// write() until the kernel has accepted everything.
     Write {
         /// What is sent.
         data: Payload,
@@ -86,11 +86,11 @@ pub enum Action {
     },
     /// read() until end of file or an error.
     Drain,
-    /// poll() on the socket, and on the keyboard if asked, for input and hang-up.
+    /// poll() for input and hang-up on the socket and, with `keyboard`, on the keyboard.
     Poll {
-        /// Its limit; None: for ever.
+        /// Its time limit; None: none.
         timeout: Option<Duration>,
-        /// Wait on the keyboard, too.
+        /// Poll the keyboard, too.
         keyboard: bool,
     },
     /// read() on the keyboard: a pipe the runner types into.
@@ -102,35 +102,35 @@ pub enum Action {
         /// SO_LINGER's time, whole seconds.
         linger: Option<Duration>,
     },
-    /// Let time pass.
+    /// Sleep.
     Sleep {
         /// How long.
         time: Duration,
     },
-    /// Wait until a fault took effect or another lane set the mark.
+    /// Wait until an event has taken effect or another lane has set the mark.
     WaitFor {
         /// The mark's name.
         mark: String,
     },
-    /// The process ends, as return from main() would: its descriptors close.
+    /// The process ends as by return from main(): the kernel closes its descriptors.
     Exit,
     /// Do the steps several times.
     Repeat {
         /// How often.
         times: u32,
-        /// What.
+        /// The steps.
         steps: Vec<Step>,
     },
 }
 
-/// What a server does at the end of file of one of its connections.
+/// What a server does at end of file on one of its connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OnEof {
     /// It closes the connection.
     Close,
-    /// Nothing, as a program that takes 0 for "no data yet": the connection
-    /// stays in CLOSE_WAIT, and keeps its slot.
+    /// Nothing, like a program that takes 0 for "no data yet": the connection
+    /// stays in CLOSE_WAIT and keeps its slot.
     Ignore,
 }
 
@@ -140,6 +140,6 @@ pub enum OnEof {
 pub enum Payload {
     /// This text.
     Text(String),
-    /// So many bytes.
+    /// This number of bytes.
     Bytes(u64),
 }

@@ -3,20 +3,20 @@
 use halfopen_net::{CableRef, Direction, ImpairBy, Impairment};
 use serde::{Deserialize, Serialize};
 
-/// A cable that goes bad.
+/// An impairment of a cable.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Impair {
     /// The cable.
     pub cable: CableRef,
-    /// Which way it is bad.
+    /// Which way it is impaired.
     pub direction: Direction,
     /// What it does to packets.
     pub line: Impairment,
-    /// What does it to them.
+    /// Which mechanism does it.
     pub by: ImpairBy,
 }
 
-/// Which packets, where, by what.
+/// Which packets are caught, where, and by which mechanism.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PacketRule {
     /// Where the packet is caught.
@@ -35,13 +35,14 @@ pub struct PacketRule {
     pub sport: Option<u16>,
     /// TCP destination port.
     pub dport: Option<u16>,
-    /// Only the first so many packets.
+    /// Only this number of packets; None: all.
     pub count: Option<u32>,
-    /// Only this share of the packets, 0 to 1.
+    /// Only this share of the packets, 0 to 1; None: all.
     pub probability: Option<f64>,
 }
 
-/// Where a packet is caught. It changes what TCP does (the sender's own drop is retried).
+/// Where a packet is caught. The place changes what TCP does: TCP learns of
+/// a drop on its own host and retries the transmission.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Place {
@@ -55,7 +56,7 @@ pub enum Place {
     Router(String),
 }
 
-/// What catches packets.
+/// The mechanism that catches packets.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mechanism {

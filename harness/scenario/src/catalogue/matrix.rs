@@ -1,20 +1,20 @@
-//! The matrix of a scenario: its axes and their points.
+//! Decodes the matrix of a scenario: its axes, its points, and which are excluded.
 
 use crate::yaml::{Axes, Decoder, Fields, Findings, Node, Point, Problem, Value, name};
 
-/// Axes that need no `${axis}`: they are settings of the scenario.
+/// Axes that are settings of the scenario and need no `${axis}`.
 pub const SETTINGS: [&str; 4] = ["detector", "network", "family", "detector_on"];
 
-/// Cases a file may have.
+/// The most cases of a file.
 pub const MAX_CASES: usize = 2000;
 
-/// The axes of `matrix:`. None when it is not worth looking at the cases.
+/// The axes of `matrix:`. None: a mistake was noted, and there is nothing to expand.
 pub fn axes<'a>(dec: &Decoder<'a, '_>, scenario: &Fields<'a>) -> Option<Axes<'a>> {
     let Some(node) = scenario.get("matrix") else {
         return Some(Axes::new());
     };
     let mut axes = Axes::new();
-    let mut sound = true;
+    let mut valid = true;
     for (key, values) in dec.map(node, "a mapping from axis to a list of values")? {
         let spelt = key.name.starts_with(|c: char| c.is_ascii_lowercase())
             && key
@@ -29,10 +29,10 @@ pub fn axes<'a>(dec: &Decoder<'a, '_>, scenario: &Fields<'a>) -> Option<Axes<'a>
                 )
                 .expected("lower-case letters, digits, `_` and `-`"),
             );
-            sound = false;
+            valid = false;
         }
         let Some(list) = dec.list(values, "a list of values") else {
-            sound = false;
+            valid = false;
             continue;
         };
         if list.is_empty() {
@@ -43,9 +43,9 @@ pub fn axes<'a>(dec: &Decoder<'a, '_>, scenario: &Fields<'a>) -> Option<Axes<'a>
                 )
                 .expected("at least one value"),
             );
-            sound = false;
+            valid = false;
         }
-        sound &= values_are_sound(dec, &key.name, list);
+        valid &= values_are_valid(dec, &key.name, list);
         if SETTINGS.contains(&key.name.as_str())
             && let Some(fixed) = scenario.key(&key.name)
         {
@@ -57,15 +57,15 @@ pub fn axes<'a>(dec: &Decoder<'a, '_>, scenario: &Fields<'a>) -> Option<Axes<'a>
                 .expected("one of the two")
                 .note(format!("the axis is on line {}", key.span.line)),
             );
-            sound = false;
+            valid = false;
         }
         axes.insert(key.name.as_str(), list);
     }
-    sound.then_some(axes)
+    valid.then_some(axes)
 }
 
-fn values_are_sound(dec: &Decoder<'_, '_>, axis: &str, list: &[Node]) -> bool {
-    let mut sound = true;
+fn values_are_valid(dec: &Decoder<'_, '_>, axis: &str, list: &[Node]) -> bool {
+    let mut valid = true;
     for (index, node) in list.iter().enumerate() {
         let Value::Scalar(text) = &node.value else {
             dec.problem(
@@ -75,7 +75,7 @@ fn values_are_sound(dec: &Decoder<'_, '_>, axis: &str, list: &[Node]) -> bool {
                 )
                 .expected("a single value: a word, a number or a duration"),
             );
-            sound = false;
+            valid = false;
             continue;
         };
         if text.is_empty() || text.contains(['/', ',', '=', '\n']) {
@@ -86,7 +86,7 @@ fn values_are_sound(dec: &Decoder<'_, '_>, axis: &str, list: &[Node]) -> bool {
                 )
                 .expected("text without `/`, `,`, `=`: it becomes part of the case's id"),
             );
-            sound = false;
+            valid = false;
         }
         if let Some(first) = list[..index]
             .iter()
@@ -103,14 +103,14 @@ fn values_are_sound(dec: &Decoder<'_, '_>, axis: &str, list: &[Node]) -> bool {
                     first.span.line, first.span.column
                 )),
             );
-            sound = false;
+            valid = false;
         }
     }
-    sound
+    valid
 }
 
-/// All points, in the order of the file, the last axis changing fastest,
-/// without those of `exclude:`.
+/// All points without those of `exclude:`, in the order of the file; the last axis
+/// changes fastest.
 pub fn points<'a>(
     findings: &Findings,
     axes: &Axes<'a>,
@@ -175,7 +175,7 @@ pub fn points<'a>(
                 point,
                 id: "",
             };
-            // Every condition is looked at, so that every wrong name shows.
+            // Every condition is evaluated, so that every wrong name is noted.
             let held = conditions
                 .iter()
                 .filter(|(axis, wanted)| dec.condition(axis, wanted))
@@ -198,7 +198,7 @@ pub fn points<'a>(
     Some(points)
 }
 
-/// An axis that nothing uses.
+/// Notes axes that nothing uses.
 pub fn unused(dec: &Decoder<'_, '_>, findings: &Findings, scenario: &Fields<'_>) {
     let Some(Value::Map(entries)) = scenario.get("matrix").map(|node| &node.value) else {
         return;

@@ -1,4 +1,5 @@
-//! A file of scenarios, checked.
+//! Reads a file of scenarios: its declarations, and the cases of each scenario. It uses
+//! the decoders of all subjects; [`parse`] and [`load`] are the crate's interface.
 
 use std::path::Path;
 
@@ -16,10 +17,10 @@ mod scenario;
 mod settings;
 mod table;
 use matrix::MAX_CASES;
-use scenario::Shelf;
+use scenario::Declarations;
 pub use table::{FILE, SCENARIO};
 
-/// Everything a file of scenarios says, expanded over every matrix.
+/// A file of scenarios, checked, with all cases of every matrix.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Catalogue {
     /// Every case, in file order.
@@ -30,14 +31,14 @@ pub struct Catalogue {
     pub detectors: IndexMap<String, Detector>,
 }
 
-/// A scenario, for lists.
+/// What a list shows of a scenario.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScenarioInfo {
     /// Its name.
     pub name: String,
     /// One sentence for people.
     pub about: String,
-    /// Where the story comes from.
+    /// Where the scenario comes from: rows of the table of claims, chapters.
     pub source: Vec<String>,
     /// Its line in the file, 1-based.
     pub line: u32,
@@ -49,8 +50,8 @@ pub struct ScenarioInfo {
 ///
 /// # Errors
 ///
-/// As [`parse`]; and a file that is missing, cannot be read, is a directory, is
-/// larger than 4 MiB or is not UTF-8 text, each with what to do about it.
+/// As [`parse`]. A file that is missing, cannot be read, is a directory, is larger
+/// than 4 MiB or is not UTF-8 text, each with advice.
 pub fn load(path: &Path) -> Result<Catalogue, InputErrors> {
     parse(&path.display().to_string(), &file::text(path, &SCENARIOS)?)
 }
@@ -65,8 +66,8 @@ const SCENARIOS: Kind = Kind {
 ///
 /// # Errors
 ///
-/// Everything that is wrong, each with its line. YAML that cannot be read at
-/// all ends the reading, so its errors come alone.
+/// All mistakes, each with its line. Errors of YAML syntax come alone, because nothing
+/// can be decoded then.
 pub fn parse(name: &str, text: &str) -> Result<Catalogue, InputErrors> {
     if text.len() as u64 > MAX_BYTES {
         return Err(InputErrors::whole(
@@ -74,7 +75,7 @@ pub fn parse(name: &str, text: &str) -> Result<Catalogue, InputErrors> {
             file::too_large(text.len() as u64, &SCENARIOS),
         ));
     }
-    // A byte order mark would shift the first line's columns.
+    // A byte order mark would shift the columns of the first line.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let root = document(name, text, empty)?;
     catalogue(&root).map_err(|problems| InputErrors::new(name, text, problems))
@@ -115,7 +116,7 @@ fn catalogue(root: &Node) -> Result<Catalogue, Vec<Problem>> {
             ))),
         });
     }
-    let shelf = Shelf {
+    let declarations = Declarations {
         detectors: detector::declared(&dec, fields.get("detectors")),
         networks: network::declared(&dec, fields.get("networks")),
     };
@@ -139,7 +140,7 @@ fn catalogue(root: &Node) -> Result<Catalogue, Vec<Problem>> {
     let mut problems = Vec::new();
     for (key, node) in entries {
         let room = MAX_CASES.saturating_sub(catalogue.cases.len());
-        match scenario::scenario(&shelf, key, node, room) {
+        match scenario::scenario(&declarations, key, node, room) {
             Ok(cases) => {
                 if let Some(first) = cases.first() {
                     catalogue.scenarios.push(ScenarioInfo {
@@ -159,6 +160,6 @@ fn catalogue(root: &Node) -> Result<Catalogue, Vec<Problem>> {
     if !problems.is_empty() {
         return Err(problems);
     }
-    catalogue.detectors = shelf.detectors;
+    catalogue.detectors = declarations.detectors;
     Ok(catalogue)
 }

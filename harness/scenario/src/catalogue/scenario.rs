@@ -1,4 +1,4 @@
-//! A scenario at every point of its matrix.
+//! Expands a scenario into its cases: one at every point of its matrix.
 
 use super::table::{CLOCKS, FAMILIES, SCENARIO};
 use indexmap::IndexMap;
@@ -11,17 +11,18 @@ use crate::scene::{self, Marks, Scene};
 use crate::yaml::{Axes, Decoder, Fields, Findings, Key, Node, Point, Problem, Span, name};
 use crate::{detector, event, network, sign, sysctl};
 
-/// What scenarios refer to by name.
-pub struct Shelf {
-    /// Detectors.
+/// What a file declares for its scenarios.
+pub struct Declarations {
+    /// Detectors by name.
     pub detectors: IndexMap<String, Detector>,
-    /// Networks; None where the file's own is not well formed.
+    /// Networks by name. None: the file's declaration has a mistake.
     pub networks: IndexMap<String, Option<Network>>,
 }
 
-/// The cases of a scenario, or what is wrong with it.
+/// The cases of a scenario, or all its mistakes. `room` is how many more cases the
+/// file may have.
 pub fn scenario(
-    shelf: &Shelf,
+    declarations: &Declarations,
     key: &Key,
     node: &Node,
     room: usize,
@@ -41,7 +42,7 @@ pub fn scenario(
     let Some(mut fields) = dec.mapping(node, &SCENARIO) else {
         return Err(findings.into_problems(1));
     };
-    // What is missing is shown at the scenario's name, not at its first key.
+    // A missing key is shown at the scenario's name, not at its first key.
     fields.span = key.span;
     let Some(axes) = matrix::axes(&dec, &fields) else {
         return Err(findings.into_problems(1));
@@ -58,19 +59,19 @@ pub fn scenario(
             point,
             id: &id,
         };
-        if let Some(case) = case(&dec, shelf, key, &fields) {
+        if let Some(case) = case(&dec, declarations, key, &fields) {
             cases.push(case);
         }
     }
-    // With mistakes elsewhere these would be said of what was not looked at.
+    // After other mistakes, parts were not decoded that may use axes and conditions.
     if !findings.any() && cases.len() == points.len() {
-        for span in findings.idle_whens() {
+        for span in findings.unmet_conditions() {
             dec.problem(
                 Problem::new(span, "this `when` matches no case")
                     .expected("values that occur together in the matrix"),
             );
         }
-        for span in findings.beaten_signs() {
+        for span in findings.unreachable_signs() {
             dec.problem(
                 Problem::new(
                     span,
@@ -101,7 +102,12 @@ fn id(scenario: &str, point: &Point<'_>) -> String {
     }
 }
 
-fn case<'a>(dec: &Decoder<'a, '_>, shelf: &Shelf, key: &Key, fields: &Fields<'a>) -> Option<Case> {
+fn case<'a>(
+    dec: &Decoder<'a, '_>,
+    declarations: &Declarations,
+    key: &Key,
+    fields: &Fields<'a>,
+) -> Option<Case> {
     let about = dec.needed(fields, "about");
     let about = about.and_then(|node| dec.text(node, "one sentence on what happens"));
     let notes = match fields.get("notes") {
@@ -117,14 +123,18 @@ fn case<'a>(dec: &Decoder<'a, '_>, shelf: &Shelf, key: &Key, fields: &Fields<'a>
         dec.choose(node, "address family", &FAMILIES)
     });
     let network = match setting(dec, fields, "network") {
-        None => shelf.networks.get("link").cloned().flatten(),
-        // A network with a mistake of its own is known, but not there.
+        None => declarations.networks.get("link").cloned().flatten(),
+        // A network with a mistake of its own is known, but cannot be used.
         Some(node) => dec
-            .known(node, "network", shelf.networks.keys().map(String::as_str))
-            .and_then(|name| shelf.networks.get(&name).cloned().flatten()),
+            .known(
+                node,
+                "network",
+                declarations.networks.keys().map(String::as_str),
+            )
+            .and_then(|name| declarations.networks.get(&name).cloned().flatten()),
     };
-    let given =
-        setting(dec, fields, "detector").map(|node| detector::named(dec, &shelf.detectors, node));
+    let given = setting(dec, fields, "detector")
+        .map(|node| detector::named(dec, &declarations.detectors, node));
     let declared = lane::declared(dec, fields)?;
     let names: Vec<String> = declared
         .iter()
@@ -136,43 +146,43 @@ fn case<'a>(dec: &Decoder<'a, '_>, shelf: &Shelf, key: &Key, fields: &Fields<'a>
         &names,
         matches!(&given, Some(Some((name, _))) if name != "none"),
     );
-    let book = sign::sign(dec, fields.get("book"), &names, sign::Said::ByBook);
-    let expect = sign::sign(dec, fields.get("expect"), &names, sign::Said::Expected);
+    let book = sign::sign(dec, fields.get("book"), &names, sign::Source::Book);
+    let expect = sign::sign(dec, fields.get("expect"), &names, sign::Source::Expectation);
     let watch = watch(dec, fields, &names);
-    // Without its network, hosts are neither right nor wrong.
+    // Without the network, names of hosts cannot be checked.
     let mut network = network?;
-    // Before the faults, which refer to it.
+    // Faults refer to it, so it is decoded first.
     let nat = fields
         .get("nat")
         .map(|node| network::nat(dec, &network, node));
-    let nat_is_sound = !matches!(nat, Some(None));
+    let nat_is_valid = !matches!(nat, Some(None));
     network.nats.extend(nat.flatten());
     let sysctls = sysctl::by_host(dec, &network, fields.get("sysctls"));
     let mut scene = Scene {
         network,
-        // The family's own mistake is noted; addresses need one to be checked.
+        // A mistake in the family is noted already; addresses are checked against one.
         family: family.unwrap_or(Family::Ipv4),
         lanes: names,
         marks: Marks::default(),
     };
-    let given_is_sound = !matches!(given, Some(None));
+    let given_is_valid = !matches!(given, Some(None));
     let lanes = lanes(
         dec,
-        shelf,
+        declarations,
         &mut scene,
         given.flatten(),
         given_to.as_deref().unwrap_or(&[]),
         declared,
         fields.key("detector_on").unwrap_or(fields.span),
     );
-    if !nat_is_sound {
+    if !nat_is_valid {
         return None;
     }
     let events = event::events(dec, &mut scene, fields.get("faults"));
     scene.marks.check(dec);
     let (events, timings) = events?;
     scene::check_timings(dec, &timings, give_up);
-    given_to.filter(|_| given_is_sound)?;
+    given_to.filter(|_| given_is_valid)?;
     let mut case = Case {
         id: dec.id.to_owned(),
         scenario: key.name.clone(),
@@ -209,7 +219,7 @@ fn case<'a>(dec: &Decoder<'a, '_>, shelf: &Shelf, key: &Key, fields: &Fields<'a>
 
 fn lanes<'a>(
     dec: &Decoder<'a, '_>,
-    shelf: &Shelf,
+    declarations: &Declarations,
     scene: &mut Scene,
     given: Option<(String, Detector)>,
     given_to: &[String],
@@ -217,17 +227,17 @@ fn lanes<'a>(
     at: Span,
 ) -> Option<Vec<Lane>> {
     let mut lanes = Vec::new();
-    let mut sound = true;
+    let mut valid = true;
     for declared in declared {
         let given = given
             .clone()
             .filter(|_| given_to.iter().any(|name| name == declared.0));
-        match lane::lane(dec, scene, &shelf.detectors, given, declared) {
+        match lane::lane(dec, scene, &declarations.detectors, given, declared) {
             Some(decoded) => lanes.push(decoded),
-            None => sound = false,
+            None => valid = false,
         }
     }
-    if !sound {
+    if !valid {
         return None;
     }
     lane::find_peers(dec, &mut lanes);

@@ -1,4 +1,5 @@
-//! Settings of a scenario.
+//! Decodes single settings of a scenario: who has the detector, who is watched, when
+//! the case ends.
 
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ pub(super) fn plain(node: &Node) -> Option<&str> {
     }
 }
 
-/// A setting's node: the scenario's key, or the axis of that name.
+/// The node of a setting: the scenario's key, or the axis of that name.
 pub(super) fn setting<'a>(
     dec: &Decoder<'a, '_>,
     fields: &Fields<'a>,
@@ -87,7 +88,7 @@ pub(super) fn give_up<'a>(dec: &Decoder<'a, '_>, fields: &Fields<'a>) -> Option<
     })
 }
 
-/// The lanes that `watch:` names; none when it is not there.
+/// The lanes that `watch:` names; empty without it.
 pub(super) fn watch<'a>(
     dec: &Decoder<'a, '_>,
     fields: &Fields<'a>,
@@ -119,8 +120,8 @@ pub(super) fn watch<'a>(
     Some(watched)
 }
 
-/// Who watches unless the scenario says so: the client, if the first fault
-/// leaves it alone; else every lane the first fault leaves alone; else all.
+/// The lanes that are watched by default: the client, unless the first fault acts on
+/// it; else every lane on which the first fault does not act; else all.
 pub fn watch_by_default(case: &Case) -> Vec<String> {
     let first = case.events.iter().find(|event| event.is_fault());
     let victim = |lane: &Lane| match first.map(|event| &event.action) {

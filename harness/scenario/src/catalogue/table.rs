@@ -1,4 +1,4 @@
-//! The mappings that describe a file and its scenarios.
+//! Tables of the mappings that describe a file and its scenarios.
 
 use serde_json::{Value, json};
 
@@ -41,7 +41,7 @@ pub static FILE: MappingSpec = MappingSpec::new(
 )
 .subject("this file");
 
-/// A mapping from names to what a definition says.
+/// The schema of a mapping from names to what a definition describes.
 fn named(definition: &str) -> Value {
     json!({
         "type": "object",

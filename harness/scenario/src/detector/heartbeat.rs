@@ -1,4 +1,4 @@
-//! Heartbeats of the application.
+//! Decodes `heartbeat:` of a detector.
 
 use super::table::{ANSWERS_TO_SILENCE, BEAT_TIMES, HEARTBEAT, RECONNECT, SENDERS};
 use super::whole_milliseconds;
@@ -7,7 +7,7 @@ use crate::yaml::{Decoder, Fields, Node, Problem, Refusal, Value, scalar};
 
 const TIME: &str = "a duration of at least 1ms, such as `1s`";
 
-/// The `heartbeat` of a detector.
+/// `heartbeat: { every: 1s, timeout: 3s, answered: true }`
 pub fn heartbeat<'a>(dec: &Decoder<'a, '_>, node: &'a Node) -> Option<Heartbeat> {
     let fields = dec.mapping(node, &HEARTBEAT)?;
     let time = |key: &str| {
@@ -51,18 +51,21 @@ pub fn heartbeat<'a>(dec: &Decoder<'a, '_>, node: &'a Node) -> Option<Heartbeat>
         on_silence: on_silence?,
         reconnect: reconnect?,
     };
-    can_live(dec, &fields, &heartbeat)?;
+    check_timeout(dec, &fields, &heartbeat)?;
     Some(heartbeat)
 }
 
-/// A peer that does all it should must not be found dead.
-fn can_live(dec: &Decoder<'_, '_>, fields: &Fields<'_>, heart: &Heartbeat) -> Option<()> {
-    // An answer is waited for from its beat on, so it may come within any time.
-    if heart.answered || heart.timeout > heart.every {
+/// Notes a timeout at which a healthy peer would count as dead.
+fn check_timeout(dec: &Decoder<'_, '_>, fields: &Fields<'_>, heartbeat: &Heartbeat) -> Option<()> {
+    // The wait for an answer starts at its beat, so any timeout is possible.
+    if heartbeat.answered || heartbeat.timeout > heartbeat.every {
         return Some(());
     }
     let span = fields.get("timeout").map_or(fields.span, |node| node.span);
-    let (every, timeout) = (scalar::words(heart.every), scalar::words(heart.timeout));
+    let (every, timeout) = (
+        scalar::words(heartbeat.every),
+        scalar::words(heartbeat.timeout),
+    );
     dec.problem(
         Problem::new(
             span,
@@ -71,13 +74,13 @@ fn can_live(dec: &Decoder<'_, '_>, fields: &Fields<'_>, heart: &Heartbeat) -> Op
         .expected(format!("a `timeout` of more than {every}, or `answered: true`"))
         .help(format!(
             "`{}` lets one beat be late or lost",
-            scalar::words(heart.every.saturating_mul(5) / 2)
+            scalar::words(heartbeat.every.saturating_mul(5) / 2)
         )),
     );
     None
 }
 
-/// The outer None: a problem was noted.
+/// The value of a key that can be left out. The outer None: a problem was noted.
 #[allow(clippy::option_option)]
 fn optional<'a, T>(
     fields: &Fields<'a>,
@@ -91,7 +94,7 @@ fn optional<'a, T>(
 }
 
 fn reconnect<'a>(dec: &Decoder<'a, '_>, node: &'a Node) -> Option<Reconnect> {
-    // `reconnect: 500ms`: the delay alone.
+    // The short form, `reconnect: 500ms`.
     if let Value::Scalar(_) = &node.value {
         return Some(Reconnect {
             delay: dec.scalar(node, scalar::DURATION, scalar::duration)?,

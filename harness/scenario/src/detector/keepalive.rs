@@ -1,4 +1,4 @@
-//! SO_KEEPALIVE.
+//! Decodes `keepalive:` of a detector.
 
 use super::table::{KEEPALIVE, KEEPALIVE_PLACES};
 use std::time::Duration;
@@ -19,7 +19,7 @@ pub(super) fn keepalive<'a>(dec: &Decoder<'a, '_>, node: &'a Node) -> Option<Kee
         dec.scalar(node, "whole seconds from `1s` to `32767s`", whole_seconds)
             .map(Some)
     };
-    // MAX_TCP_KEEPCNT for a socket; net.ipv4.tcp_keepalive_probes is a byte.
+    // A socket's limit is MAX_TCP_KEEPCNT; net.ipv4.tcp_keepalive_probes is a byte.
     let most = if by == KeepaliveBy::Socket { 127 } else { 255 };
     let count = fields.get("count").map(|node| {
         let expected = format!("a number of probes from 1 to {most}");
@@ -51,7 +51,8 @@ pub(super) fn keepalive<'a>(dec: &Decoder<'a, '_>, node: &'a Node) -> Option<Kee
     Some(keepalive)
 }
 
-/// The range of TCP_KEEPIDLE and TCP_KEEPINTVL: MAX_TCP_KEEPIDLE, MAX_TCP_KEEPINTVL.
+/// A value of TCP_KEEPIDLE or TCP_KEEPINTVL, at most MAX_TCP_KEEPIDLE and
+/// MAX_TCP_KEEPINTVL.
 fn whole_seconds(text: &str) -> Result<Duration, Refusal> {
     let time = scalar::duration(text)?;
     if time.subsec_nanos() != 0 {

@@ -1,4 +1,4 @@
-//! Detectors by name.
+//! Decodes `detectors:` and references to them. The catalogue and the lanes use it.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use heartbeat::heartbeat;
 use keepalive::keepalive;
 pub use table::DETECTOR;
 
-/// The detectors a file declares, and `none`.
+/// The detectors that a file declares, and `none`.
 pub fn declared<'a>(dec: &Decoder<'a, '_>, node: Option<&'a Node>) -> IndexMap<String, Detector> {
     let mut detectors = IndexMap::new();
     detectors.insert("none".to_owned(), Detector::default());
@@ -26,7 +26,7 @@ pub fn declared<'a>(dec: &Decoder<'a, '_>, node: Option<&'a Node>) -> IndexMap<S
         if let Err(refusal) = name::kebab(&key.name) {
             dec.problem(name::not_kebab(key.span, refusal));
         }
-        let detector = one(dec, value);
+        let detector = decode_detector(dec, value);
         if key.name == "none" && detector.as_ref().is_some_and(|d| *d != Detector::default()) {
             dec.problem(
                 Problem::new(
@@ -38,13 +38,13 @@ pub fn declared<'a>(dec: &Decoder<'a, '_>, node: Option<&'a Node>) -> IndexMap<S
             );
             continue;
         }
-        // A detector with a mistake still has its name: its users are not wrong.
+        // A detector with a mistake stays known, so that its users get no message.
         detectors.insert(key.name.clone(), detector.unwrap_or_default());
     }
     detectors
 }
 
-fn one<'a>(dec: &Decoder<'a, '_>, node: &'a Node) -> Option<Detector> {
+fn decode_detector<'a>(dec: &Decoder<'a, '_>, node: &'a Node) -> Option<Detector> {
     let fields = dec.mapping(node, &DETECTOR)?;
     let milliseconds = |key: &str| -> Option<Option<Duration>> {
         let Some(node) = fields.get(key) else {
@@ -85,11 +85,12 @@ fn one<'a>(dec: &Decoder<'a, '_>, node: &'a Node) -> Option<Detector> {
     Some(detector)
 }
 
-/// TCP_USER_TIMEOUT and poll() count in int milliseconds (tcp(7), poll(2)).
+/// A time for TCP_USER_TIMEOUT or poll(), which take an int of milliseconds (tcp(7),
+/// poll(2)).
 ///
 /// # Errors
 ///
-/// 0, fractions of a millisecond, and what an int of them cannot hold.
+/// 0, fractions of a millisecond, and more milliseconds than an int holds.
 pub fn whole_milliseconds(text: &str) -> Result<Duration, Refusal> {
     let time = scalar::positive(text)?;
     if time.subsec_nanos() % 1_000_000 != 0 {
@@ -105,7 +106,7 @@ pub fn whole_milliseconds(text: &str) -> Result<Duration, Refusal> {
     Ok(time)
 }
 
-/// A detector by its name: name and detector.
+/// The detector of this name, with the name.
 pub fn named<'a>(
     dec: &Decoder<'a, '_>,
     detectors: &IndexMap<String, Detector>,

@@ -1,4 +1,4 @@
-//! The mappings that describe detectors.
+//! Tables of the mappings that describe detectors.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! What each verb of an event takes.
+//! Decodes the verb of an event and its value.
 
 use super::cut::cut;
 use super::heal::{Healing, heal};
@@ -9,7 +9,7 @@ use crate::network::{HOSTS, MACHINES, machine};
 use crate::scene::Scene;
 use crate::yaml::{Decoder, Node, Problem, Verb};
 
-/// What the verb of an event does; what it heals is added to `healings`.
+/// The action of a verb. What a `heal` undoes is added to `healings`.
 pub fn event_action<'a>(
     dec: &Decoder<'a, '_>,
     scene: &Scene,
@@ -73,12 +73,12 @@ pub fn event_action<'a>(
         "interface" => change::interface(dec, scene, value("`{ host: client, change: down }`")?),
         "neighbour" => change::neighbour(dec, scene, value("`{ host: client, change: flushed }`")?),
         "forget" => middlebox::forget(dec, scene, value("a router with NAT")?),
-        "move" => middlebox::moved(
+        "move" => middlebox::move_address(
             dec,
             scene,
             value("`{ from: server, to: standby, announced: true }`")?,
         ),
-        "type" => typed(dec, scene, value("`{ lane: client, text: another line }`")?),
+        "type" => type_line(dec, scene, value("`{ lane: client, text: another line }`")?),
         "netstat" => {
             if let Some(node) = verb.value {
                 dec.mapping(node, &NETSTAT)?;
@@ -95,7 +95,7 @@ pub fn event_action<'a>(
     }
 }
 
-fn typed<'a>(dec: &Decoder<'a, '_>, scene: &Scene, value: &'a Node) -> Option<EventAction> {
+fn type_line<'a>(dec: &Decoder<'a, '_>, scene: &Scene, value: &'a Node) -> Option<EventAction> {
     let fields = dec.mapping(value, &TYPE)?;
     let lane = dec
         .needed(&fields, "lane")

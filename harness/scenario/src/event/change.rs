@@ -1,4 +1,5 @@
-//! `route`, `interface` and `neighbour`: a host's own network configuration changes.
+//! Decodes `route`, `interface` and `neighbour`: changes of a host's network
+//! configuration.
 
 use super::table::{
     INTERFACE, INTERFACE_CHANGES, NEIGHBOUR, NEIGHBOUR_CHANGES, ROUTE, ROUTE_CHANGES,

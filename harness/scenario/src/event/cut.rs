@@ -1,4 +1,4 @@
-//! `cut`: nothing passes a cable.
+//! Decodes `cut`: nothing passes a cable.
 
 use super::table::{CARRIERS, CUT};
 use crate::case::{Carrier, Direction, EventAction};

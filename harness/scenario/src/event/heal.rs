@@ -1,13 +1,13 @@
-//! `heal`: which events it can undo, and what counts from it.
+//! Decodes `heal`, and checks what refers to one.
 
 use crate::case::{Case, EventAction};
 use crate::yaml::{Decoder, Node, Problem, Span, name};
 
-/// Something to heal: the name, and where it is written.
+/// The event that a `heal` undoes.
 pub struct Healing {
     /// The event's name.
     pub what: String,
-    /// Where it is written.
+    /// Where the `heal` names it.
     pub span: Span,
 }
 
@@ -29,7 +29,7 @@ pub fn heal<'a>(
     Some(EventAction::Heal { what: Some(what) })
 }
 
-/// What can be undone.
+/// Verbs whose events can be undone.
 const HEALED: [&str; 8] = [
     "cut",
     "impair",
@@ -85,16 +85,16 @@ pub(super) fn check_healings(
     }
 }
 
-/// A time from a heal on needs one.
+/// Notes a sign with `first_byte`, which counts from a heal, in a case without one.
 pub fn check_first_byte<'a>(
     dec: &Decoder<'a, '_>,
     case: &Case,
     place: Option<&'a Node>,
 ) -> Option<()> {
     let signs = [&case.book, &case.expect];
-    let said = signs.into_iter().flatten().any(|s| s.first_byte.is_some());
+    let stated = signs.into_iter().flatten().any(|s| s.first_byte.is_some());
     let heals = |action: &EventAction| matches!(action, EventAction::Heal { .. });
-    if !said || case.events.iter().any(|e| heals(&e.action)) {
+    if !stated || case.events.iter().any(|e| heals(&e.action)) {
         return Some(());
     }
     if let Some(place) = place {

@@ -1,4 +1,5 @@
-//! `kill`, `shutdown`, `reboot` and `restart`: events of hosts and of lanes' processes.
+//! Decodes `kill`, `shutdown`, `reboot` and `restart`: events of hosts and of lanes'
+//! processes.
 
 use std::time::Duration;
 
@@ -67,8 +68,8 @@ pub fn reboot<'a>(dec: &Decoder<'a, '_>, scene: &Scene, value: &'a Node) -> Opti
     })
 }
 
-/// A lane that restarts without a FIN goes down with its host: the runner needs up
-/// to this long until the host is back.
+/// The runner takes up to this long until a host is back whose lane restarts without
+/// a FIN.
 const LEAST_EVERY: Duration = Duration::from_millis(200);
 
 /// `restart: { lane: client, times: 5, every: 300ms, fin: true }`

@@ -1,4 +1,4 @@
-//! `impair`: a cable goes bad.
+//! Decodes `impair`: which cable, which way, by which mechanism.
 
 use super::line::{LINE, line};
 use crate::case::{
@@ -90,7 +90,7 @@ pub fn impair<'a>(
     })))
 }
 
-/// Refuses events that would make one direction of a cable bad twice at a time.
+/// Notes events that impair one direction of a cable while it is impaired already.
 pub fn check_overlaps(dec: &Decoder<'_, '_>, network: &Network, events: &[Event], spans: &[Span]) {
     let mut active: Vec<(&str, &Impair)> = Vec::new();
     let at = |event: &Event| match event.when {
@@ -98,7 +98,7 @@ pub fn check_overlaps(dec: &Decoder<'_, '_>, network: &Network, events: &[Event]
         When::After { .. } => None,
     };
     let mut events: Vec<_> = events.iter().zip(spans).collect();
-    // Those after a mark stay where the file has them.
+    // When an event after a mark happens is not known: the order of the file counts.
     if events.iter().all(|(event, _)| at(event).is_some()) {
         events.sort_by_key(|(event, _)| at(event));
     }
@@ -130,7 +130,7 @@ pub fn check_overlaps(dec: &Decoder<'_, '_>, network: &Network, events: &[Event]
     }
 }
 
-/// The directions it is about: from which node to which.
+/// The impaired directions, each from one node to another.
 fn ways<'n>(network: &'n Network, impair: &'n Impair) -> Vec<(&'n str, &'n str)> {
     let CableRef { near, far } = &impair.cable;
     let only = || network.neighbours(near).into_iter().next();

@@ -1,18 +1,11 @@
-//! What an impairment does to packets: loss, delay, rate and the like.
+//! Decodes what an impairment does to packets: loss, delay, rate and the like.
 
-use serde_json::json;
 use std::time::Duration;
 
-use crate::case::{Impairment, Loss, Mtu};
-use crate::yaml::{
-    Decoder, Fields, KeySpec, MappingSpec, Node, Problem, Refusal, Value, ValueSpec, scalar,
-};
-
-/// A share of the packets, with its unit.
-const SHARE_OF_PACKETS: ValueSpec = ValueSpec::AnyOf(&[
-    ValueSpec::Schema(|| json!({ "type": "string", "pattern": "^[0-9.]+ *%$" })),
-    ValueSpec::Definition("axis"),
-]);
+use super::loss::{LOSS, SHARE, SHARE_OF_PACKETS, loss, share};
+use super::mtu::{MTU, mtu};
+use crate::case::Impairment;
+use crate::yaml::{Decoder, Fields, KeySpec, Node, Problem, Refusal, ValueSpec, scalar};
 
 /// The keys of an `impair` that say what happens to packets.
 pub static LINE: [KeySpec; 10] = [
@@ -67,39 +60,7 @@ pub static LINE: [KeySpec; 10] = [
     KeySpec::new("seed", ValueSpec::WHOLE, "Where the random numbers begin."),
 ];
 
-static LOSS: MappingSpec = MappingSpec::new(
-    "`loss`",
-    "Lost in bursts.",
-    &[&[
-        KeySpec::new("rate", SHARE_OF_PACKETS, "This share of all packets.").required("5%"),
-        KeySpec::new("burst", ValueSpec::WHOLE, "So many in a row on average.").required("3"),
-    ]],
-);
-
-static MTU: MappingSpec = MappingSpec::new(
-    "`mtu`",
-    "What passes, and whether the sender is told.",
-    &[&[
-        KeySpec::new(
-            "size",
-            ValueSpec::WHOLE,
-            "Bytes of the largest IP packet that passes.",
-        )
-        .required("1400"),
-        KeySpec::new(
-            "icmp",
-            ValueSpec::TRUTH,
-            "ICMP fragmentation needed, ICMPv6 packet too big. Default: false.",
-        ),
-    ]],
-);
-
-const SHARE: &str = "a share of the packets such as `5%`, more than 0% and at most 100%";
-
 const RATE: &str = "bits a second such as `64kbit`, `10mbit` or `1gbit`";
-
-/// No IPv4 link may have less (RFC 791, 3.2), and none here can have more.
-const SIZES: (u32, u32) = (68, 1500);
 
 pub(super) fn line<'a>(dec: &Decoder<'a, '_>, fields: &Fields<'a>) -> Option<Impairment> {
     let share = |key: &str| optional(fields, key, |node| dec.scalar(node, SHARE, share));
@@ -198,111 +159,6 @@ fn optional<'a, T>(
     }
 }
 
-/// `5%`, or `{ rate: 5%, burst: 3 }`.
-fn loss<'a>(dec: &Decoder<'a, '_>, node: &'a Node) -> Option<Loss> {
-    let node = dec.resolve(node)?;
-    let Value::Map(_) = &node.value else {
-        let rate = dec.scalar(node, SHARE, share)?;
-        return Some(Loss { rate, burst: None });
-    };
-    let fields = dec.mapping(node, &LOSS)?;
-    let rate = dec
-        .needed(&fields, "rate")
-        .and_then(|node| dec.scalar(node, SHARE, share));
-    let burst = dec.needed(&fields, "burst").and_then(|node| {
-        dec.scalar(
-            node,
-            "packets lost in a row on average, from 1 to 1000",
-            |text| match text.parse::<f64>() {
-                Ok(burst) if (1.0..=1000.0).contains(&burst) => Ok(burst),
-                Ok(_) => Err(Refusal::new(format!(
-                    "a burst of {text} packets is out of range"
-                ))),
-                Err(_) => Err(Refusal::new(format!("`{text}` is not a number"))),
-            },
-        )
-    });
-    let (rate, burst) = (rate?, burst?);
-    // Between two bursts at least one packet passes: with bursts of b the
-    // share lost is at most b / (b + 1).
-    if rate > burst / (burst + 1.0) {
-        let span = fields.key("burst").unwrap_or(fields.span);
-        let least = (rate / (1.0 - rate)).ceil();
-        let expected = if rate < 1.0 {
-            format!("a burst of at least {least}, or a lower rate")
-        } else {
-            "`loss: 100%` without `burst`".to_owned()
-        };
-        dec.problem(
-            Problem::new(
-                span,
-                format!(
-                    "bursts of {burst} cannot lose {} % of all packets: one passes between two bursts",
-                    rate * 100.0
-                ),
-            )
-            .expected(expected),
-        );
-        return None;
-    }
-    Some(Loss {
-        rate,
-        burst: Some(burst),
-    })
-}
-
-/// `1400`, or `{ size: 1400, icmp: true }`.
-fn mtu<'a>(dec: &Decoder<'a, '_>, node: &'a Node) -> Option<Mtu> {
-    let size = |node: &'a Node| {
-        let (least, most) = SIZES;
-        dec.scalar(
-            node,
-            &format!("bytes of an IP packet, from {least} to {most}"),
-            |text| scalar::whole(text, least, most),
-        )
-    };
-    let node = dec.resolve(node)?;
-    let Value::Map(_) = &node.value else {
-        let size = size(node)?;
-        return Some(Mtu { size, icmp: false });
-    };
-    let fields = dec.mapping(node, &MTU)?;
-    let bytes = dec.needed(&fields, "size").and_then(size);
-    let icmp = fields
-        .get("icmp")
-        .map_or(Some(false), |node| dec.truth(node));
-    Some(Mtu {
-        size: bytes?,
-        icmp: icmp?,
-    })
-}
-
-/// A share with its unit: a bare number might mean either.
-fn share(text: &str) -> Result<f64, Refusal> {
-    let Some(number) = text.strip_suffix('%') else {
-        let help = text.parse::<f64>().ok().map(|number| {
-            if number <= 1.0 {
-                format!("write `{}%`", number * 100.0)
-            } else {
-                format!("write `{text}%`")
-            }
-        });
-        return Err(Refusal {
-            message: format!("`{text}` is no percentage"),
-            help,
-        });
-    };
-    let Ok(percent) = number.trim().parse::<f64>() else {
-        return Err(Refusal::new(format!("`{number}` is not a number")));
-    };
-    if percent > 0.0 && percent <= 100.0 {
-        return Ok(percent / 100.0);
-    }
-    Err(Refusal::new(format!(
-        "{text} of the packets: there are at most 100%, and 0% would do nothing"
-    )))
-}
-
 fn delay(text: &str) -> Result<Duration, Refusal> {
     let delay = scalar::positive(text)?;
     if delay > Duration::from_secs(60) {
@@ -311,7 +167,7 @@ fn delay(text: &str) -> Result<Duration, Refusal> {
     Ok(delay)
 }
 
-/// Bits a second with their unit, as tc(8) writes them but for its bytes.
+/// Bits a second with the units of tc(8), without those that mean bytes.
 fn rate(text: &str) -> Result<u64, Refusal> {
     const UNITS: [(&str, u64); 4] = [
         ("gbit", 1_000_000_000),
@@ -340,7 +196,7 @@ fn rate(text: &str) -> Result<u64, Refusal> {
         ));
     };
     let bits = number * *size as f64;
-    // Below, a full packet takes more than a minute; above, nothing here is slow.
+    // At less, a full packet takes more than a minute; at more, no lab is slowed.
     if !(200.0..=100e9).contains(&bits) {
         return Err(Refusal::new(format!(
             "the rate {text} is out of range: from 200bit to 100gbit"

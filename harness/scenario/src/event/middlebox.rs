@@ -1,11 +1,11 @@
-//! Events of middleboxes: state that is forgotten or kept, an address that moves.
+//! Decodes events of middleboxes: a router loses or keeps its state, an address moves.
 
 use super::table::{MOVE, STATE_IS_KEPT};
 use crate::case::{EventAction, NodeKind};
 use crate::scene::Scene;
 use crate::yaml::{Decoder, Node, Problem};
 
-/// `forget: router`.
+/// `forget: router`
 pub fn forget<'a>(dec: &Decoder<'a, '_>, scene: &Scene, node: &'a Node) -> Option<EventAction> {
     let nats = &scene.network.nats;
     if nats.is_empty() {
@@ -21,8 +21,12 @@ pub fn forget<'a>(dec: &Decoder<'a, '_>, scene: &Scene, node: &'a Node) -> Optio
     Some(EventAction::Forget { router })
 }
 
-/// `move: { from: server, to: standby, announced: true }`.
-pub fn moved<'a>(dec: &Decoder<'a, '_>, scene: &Scene, node: &'a Node) -> Option<EventAction> {
+/// `move: { from: server, to: standby, announced: true }`
+pub fn move_address<'a>(
+    dec: &Decoder<'a, '_>,
+    scene: &Scene,
+    node: &'a Node,
+) -> Option<EventAction> {
     let fields = dec.mapping(node, &MOVE)?;
     let hosts = || scene.network.names(&[NodeKind::Host]);
     let from = dec
@@ -62,7 +66,7 @@ pub fn moved<'a>(dec: &Decoder<'a, '_>, scene: &Scene, node: &'a Node) -> Option
     })
 }
 
-/// `state:` of a `reboot`: true when what the router knew comes back with it.
+/// `state:` of a `reboot`: whether the router keeps its connection tracking entries.
 pub fn state<'a>(
     dec: &Decoder<'a, '_>,
     scene: &Scene,

@@ -1,4 +1,5 @@
-//! Events: what the runner does, and when.
+//! Decodes events: faults and other things that the runner does, and when. It needs the
+//! scene, the network's lookups and the names of signals; the catalogue uses it.
 
 use std::time::Duration;
 
@@ -12,16 +13,19 @@ mod heal;
 mod host;
 mod impair;
 mod line;
+mod loss;
 mod middlebox;
+mod mtu;
 mod packet;
 mod place;
+mod rule;
 mod table;
 use action::event_action;
 pub use heal::check_first_byte;
 use heal::check_healings;
 pub use table::EVENT;
 
-/// The events of a case, with their final names, and when each happens.
+/// The events of a case with their final names, and when each happens.
 pub fn events<'a>(
     dec: &Decoder<'a, '_>,
     scene: &mut Scene,
@@ -35,14 +39,14 @@ pub fn events<'a>(
     let mut healings = Vec::new();
     let mut spans = Vec::new();
     let mut kinds = Vec::new();
-    let mut sound = true;
+    let mut valid = true;
     for item in dec.list(
         node,
         "a list of events such as `{ at: 500ms, crash: server }`",
     )? {
         let Some(verb) = dec.verb(item, &EVENT) else {
-            scene.marks.lose();
-            sound = false;
+            scene.marks.set_incomplete();
+            valid = false;
             continue;
         };
         if !dec.when(&verb.fields) {
@@ -66,7 +70,7 @@ pub fn events<'a>(
         }
         let action = event_action(dec, scene, &verb, &mut healings);
         let (Some((when, span)), Some((name, ..)), Some(action)) = (when, name, action) else {
-            sound = false;
+            valid = false;
             continue;
         };
         let (after, by) = match &when {
@@ -89,7 +93,7 @@ pub fn events<'a>(
         });
     }
     check_healings(dec, &kinds, &healings);
-    if !sound {
+    if !valid {
         return None;
     }
     let names = scene.marks.number_events();
@@ -101,7 +105,7 @@ pub fn events<'a>(
     Some((events, timings))
 }
 
-/// When an event happens, and where that is written.
+/// When an event happens, and where the file says it.
 fn timing<'a>(dec: &Decoder<'a, '_>, scene: &mut Scene, verb: &Verb<'a>) -> Option<(When, Span)> {
     let fields = &verb.fields;
     match (fields.get("at"), fields.get("after")) {

@@ -1,7 +1,7 @@
-//! Where a packet is caught.
+//! Decodes where a packet is caught.
 
 use crate::case::{NodeKind, Place};
-use crate::network::kind_word;
+use crate::network::kind_name;
 use crate::scene::Scene;
 use crate::yaml::{
     Decoder, Fields, KeySpec, MappingSpec, Problem, Refusal, Span, Value, ValueSpec, name,
@@ -48,7 +48,7 @@ pub(super) fn place<'a>(
                 }
                 match network.nodes.iter().find(|node| node.name == text) {
                     Some(node) => Err(Refusal::with(
-                        format!("`{text}` is a {}, not a router", kind_word(node.kind)),
+                        format!("`{text}` is a {}, not a router", kind_name(node.kind)),
                         "`at: sender` or `at: receiver` catches packets on a host, `at: { wire: HOST }` on its cable",
                     )),
                     None => Err(Refusal {

@@ -1,4 +1,4 @@
-//! The mappings that describe events.
+//! Tables of the mappings that describe events.
 
 use crate::case::{Carrier, InterfaceChange, NeighbourChange, RouteChange};
 use crate::network::{CABLE, DIRECTION};
@@ -7,7 +7,7 @@ use crate::yaml::{KeySpec, MappingSpec, ValueSpec};
 use super::impair::IMPAIR;
 use super::packet::{DROP, REJECT};
 
-/// An event: its verbs, and what can stand beside one.
+/// An event: its verbs, and the keys that can stand beside one.
 pub static EVENT: MappingSpec = MappingSpec::new(
     "event",
     "Something the runner does: when, and one verb.",
@@ -255,5 +255,5 @@ pub static TYPE: MappingSpec = MappingSpec::new(
     ]],
 );
 
-/// It takes no keys: `netstat: {}`.
+/// `netstat: {}` takes no keys.
 pub static NETSTAT: MappingSpec = MappingSpec::new("`netstat`", "", &[]);

@@ -1,4 +1,4 @@
-//! What each verb of a step takes.
+//! Decodes the verb of a step and its value.
 
 use super::table;
 use std::time::Duration;
@@ -13,14 +13,14 @@ use crate::yaml::{Decoder, Node, Problem, Refusal, Span, Value, Verb, scalar};
 /// What a payload can be, for messages.
 const PAYLOAD: &str = "text, or `{ bytes: 100000 }`";
 
-/// Bytes one step may send or ask for.
+/// The most bytes that one step sends.
 const MAX_BYTES: u64 = 1 << 30;
 
-/// The action of a verb; `order` is the step's position among those of the case.
+/// The action of a verb. `order` is the step's position among those of the case.
 pub fn action<'a>(
     dec: &Decoder<'a, '_>,
     scene: &mut Scene,
-    so_far: &mut Progress,
+    progress: &mut Progress,
     verb: &Verb<'a>,
     order: usize,
 ) -> Option<Action> {
@@ -58,13 +58,13 @@ pub fn action<'a>(
         "serve" => serve(
             dec,
             scene,
-            so_far,
+            progress,
             needed("a list of steps, or `{ fork: true, each: [...] }`")?,
             verb,
         )?,
-        "multiplex" => multiplex(dec, so_far, verb)?,
+        "multiplex" => multiplex(dec, progress, verb)?,
         "echo" => bare(Action::Echo)?,
-        "connect" => connect(dec, scene, so_far, verb)?,
+        "connect" => connect(dec, scene, progress, verb)?,
         "exchange" => Action::Exchange {
             data: payload(dec, needed(PAYLOAD)?)?,
         },
@@ -96,7 +96,7 @@ pub fn action<'a>(
         "wait_for" => {
             let node = dec.resolve(needed("the name of a mark")?)?;
             let mark = dec.text(node, "the name of a mark")?;
-            let lane = Some(so_far.lane.clone());
+            let lane = Some(progress.lane.clone());
             scene.marks.wait(Waiter {
                 name: mark.clone(),
                 span: node.span,
@@ -115,21 +115,21 @@ pub fn action<'a>(
                 })
             });
             let list = dec.needed(&fields, "steps")?;
-            let list = steps(dec, scene, so_far, list);
+            let list = steps(dec, scene, progress, list);
             Action::Repeat {
                 times: times?,
                 steps: list?,
             }
         }
-        other => unreachable_verb(dec, verb.span, other)?,
+        other => unknown_verb(dec, verb.span, other)?,
     })
 }
 
 /// The buffer of a bare `read`.
 pub const DEFAULT_READ: u32 = 4096;
 
-/// A verb of [`VERBS`] that nothing reads: a bug, said as one.
-fn unreachable_verb(dec: &Decoder<'_, '_>, span: Span, verb: &str) -> Option<Action> {
+/// A verb of the table [`table::STEP`] that [`action`] does not handle: a bug.
+fn unknown_verb(dec: &Decoder<'_, '_>, span: Span, verb: &str) -> Option<Action> {
     dec.problem(Problem::new(span, format!("`{verb}` is not understood")));
     None
 }
@@ -188,7 +188,7 @@ fn close<'a>(dec: &Decoder<'a, '_>, value: Option<&'a Node>) -> Option<Action> {
     };
     let fields = dec.mapping(node, &table::CLOSE)?;
     let node = dec.needed(&fields, "linger")?;
-    // struct linger counts in int seconds: socket(7).
+    // struct linger takes seconds (socket(7)); the kernel's limit depends on HZ.
     let linger = dec.scalar(node, "whole seconds such as `0s`", |text| {
         let time = scalar::duration(text)?;
         match time.subsec_nanos() {

@@ -1,4 +1,4 @@
-//! `listen` and `connect`.
+//! Decodes `listen` and `connect`.
 
 use super::table::{CONNECT, LISTEN};
 use std::net::IpAddr;
@@ -28,7 +28,7 @@ pub(super) fn listen<'a>(dec: &Decoder<'a, '_>, value: Option<&'a Node>) -> Opti
 pub(super) fn connect<'a>(
     dec: &Decoder<'a, '_>,
     scene: &Scene,
-    so_far: &mut Progress,
+    progress: &mut Progress,
     verb: &Verb<'a>,
 ) -> Option<Action> {
     let hosts = scene.network.names(&[NodeKind::Host]);
@@ -40,7 +40,7 @@ pub(super) fn connect<'a>(
         nonblocking: false,
     };
     let Some(node) = verb.value else {
-        so_far.bare_connects.push(verb.span);
+        progress.bare_connects.push(verb.span);
         return Some(plain);
     };
     if let Value::Scalar(_) = &node.value {
@@ -61,13 +61,13 @@ pub(super) fn connect<'a>(
             node,
             &format!(
                 "an address of the case's family, {}",
-                family_word(scene.family)
+                family_name(scene.family)
             ),
             |text| address(text, scene.family),
         )
     });
     if to.is_none() && address.is_none() {
-        so_far.bare_connects.push(verb.span);
+        progress.bare_connects.push(verb.span);
     }
     let number = port(dec, fields.get("port"));
     let count = fields.get("count").map_or(Some(1), |node| {
@@ -103,7 +103,7 @@ fn port<'a>(dec: &Decoder<'a, '_>, node: Option<&'a Node>) -> Option<u16> {
     })
 }
 
-fn family_word(family: Family) -> &'static str {
+fn family_name(family: Family) -> &'static str {
     match family {
         Family::Ipv4 => "ipv4",
         Family::Ipv6 => "ipv6",
@@ -118,7 +118,7 @@ fn address(text: &str, family: Family) -> Result<IpAddr, Refusal> {
         let other = if address.is_ipv4() { "ipv4" } else { "ipv6" };
         return Err(Refusal::new(format!(
             "`{text}` is an {other} address in an {} case",
-            family_word(family)
+            family_name(family)
         )));
     }
     Ok(address)

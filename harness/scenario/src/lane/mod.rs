@@ -1,4 +1,5 @@
-//! Lanes: who runs which steps where.
+//! Decodes lanes: on which host each runs, its detector, and its steps. It needs the
+//! detectors and the scene; the catalogue uses it.
 
 use crate::case::{Detector, Disposition, Lane, NodeKind};
 use crate::detector;
@@ -15,10 +16,10 @@ use step::Progress;
 use table::DISPOSITIONS;
 pub use table::{LANE, PAYLOAD, STEP};
 
-/// A lane as the file has it: name, place of the name, its node.
+/// A lane before it is decoded: its name, the name's place, and its node.
 pub type Declared<'a> = (&'a str, Span, &'a Node);
 
-/// The lanes a scenario declares: `client:`, `server:` and those of `lanes:`.
+/// The lanes that a scenario declares: `client:`, `server:` and those of `lanes:`.
 pub fn declared<'a>(dec: &Decoder<'a, '_>, scenario: &Fields<'a>) -> Option<Vec<Declared<'a>>> {
     let mut lanes: Vec<Declared<'a>> = Vec::new();
     for (key, node) in scenario.entries {
@@ -62,7 +63,7 @@ pub fn declared<'a>(dec: &Decoder<'a, '_>, scenario: &Fields<'a>) -> Option<Vec<
     Some(lanes)
 }
 
-/// A lane of a case, with the places of its `connect`s without a host.
+/// A decoded lane whose peers may be missing.
 pub struct Decoded {
     /// The lane.
     pub lane: Lane,
@@ -70,7 +71,7 @@ pub struct Decoded {
     pub bare_connects: Vec<Span>,
 }
 
-/// One lane. `given` is the scenario's detector if this lane gets it.
+/// Decodes a lane. `given` is the scenario's detector if this lane gets it.
 pub fn lane<'a>(
     dec: &Decoder<'a, '_>,
     scene: &mut Scene,
@@ -84,7 +85,7 @@ pub fn lane<'a>(
                 .expected("a list of steps, or a mapping with `steps:`")
                 .help(format!("write `[{word}]`")),
         );
-        scene.marks.lose();
+        scene.marks.set_incomplete();
         return None;
     }
     let short = Fields::none(node.span, &LANE);
@@ -93,7 +94,7 @@ pub fn lane<'a>(
         _ => match dec.mapping(node, &LANE) {
             Some(fields) => fields,
             None => {
-                scene.marks.lose();
+                scene.marks.set_incomplete();
                 return None;
             }
         },
@@ -122,7 +123,7 @@ pub fn lane<'a>(
         ..Progress::default()
     };
     let Some(list) = list else {
-        scene.marks.lose();
+        scene.marks.set_incomplete();
         return None;
     };
     let steps = step::steps(dec, scene, &mut progress, list)?;

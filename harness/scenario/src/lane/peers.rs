@@ -1,10 +1,10 @@
-//! What lanes need of each other: who listens for whom, and who sends heartbeats.
+//! Checks what lanes need of each other: a host that listens, and a sender of beats.
 
 use super::Decoded;
 use crate::case::{Action, HeartbeatSender, Lane, Step};
 use crate::yaml::{Decoder, Problem, Span};
 
-/// Gives each `connect` without a host the only other host that listens.
+/// Sets the host of each `connect` without one to the only other host that listens.
 pub fn find_peers(dec: &Decoder<'_, '_>, lanes: &mut [Decoded]) {
     let listening: Vec<String> = lanes
         .iter()
@@ -19,7 +19,7 @@ pub fn find_peers(dec: &Decoder<'_, '_>, lanes: &mut [Decoded]) {
         others.sort();
         others.dedup();
         if let [only] = others.as_slice() {
-            point_at(&mut decoded.lane.steps, only);
+            set_peer(&mut decoded.lane.steps, only);
             continue;
         }
         for span in &decoded.bare_connects {
@@ -33,7 +33,7 @@ pub fn find_peers(dec: &Decoder<'_, '_>, lanes: &mut [Decoded]) {
     }
 }
 
-fn point_at(steps: &mut [Step], host: &str) {
+fn set_peer(steps: &mut [Step], host: &str) {
     for step in steps {
         match &mut step.action {
             Action::Connect {
@@ -42,32 +42,32 @@ fn point_at(steps: &mut [Step], host: &str) {
                 ..
             } => *to = Some(host.to_owned()),
             Action::Repeat { steps, .. } | Action::Serve { each: steps, .. } => {
-                point_at(steps, host)
+                set_peer(steps, host)
             }
             _ => {}
         }
     }
 }
 
-/// Notes a lane that waits for beats which nobody sends; `at` is the place of
-/// what gives lanes their detectors.
+/// Notes a lane that waits for beats which no lane sends. `at` is the place of the
+/// problem: the key that assigns detectors to lanes.
 pub fn check_senders(dec: &Decoder<'_, '_>, at: Span, lanes: &[Lane]) -> Option<()> {
-    let beats =
-        |beater: HeartbeatSender| {
-            lanes.iter().any(|lane| {
-                lane.detector.heartbeat.as_ref().is_some_and(|heart| {
-                    heart.from == HeartbeatSender::Both || heart.from == beater
-                }) && match beater {
-                    HeartbeatSender::Client => does(&lane.steps, &connects),
-                    HeartbeatSender::Server | HeartbeatSender::Both => does(&lane.steps, &listens),
-                }
-            })
-        };
-    let deaf = lanes.iter().find_map(|lane| {
-        let heart = lane.detector.heartbeat.as_ref()?;
-        (heart.from != HeartbeatSender::Both && !beats(heart.from)).then_some((lane, heart.from))
+    let are_sent_by = |sender: HeartbeatSender| {
+        lanes.iter().any(|lane| {
+            lane.detector.heartbeat.as_ref().is_some_and(|heartbeat| {
+                heartbeat.from == HeartbeatSender::Both || heartbeat.from == sender
+            }) && match sender {
+                HeartbeatSender::Client => does(&lane.steps, &connects),
+                HeartbeatSender::Server | HeartbeatSender::Both => does(&lane.steps, &listens),
+            }
+        })
+    };
+    let waiting = lanes.iter().find_map(|lane| {
+        let heartbeat = lane.detector.heartbeat.as_ref()?;
+        (heartbeat.from != HeartbeatSender::Both && !are_sent_by(heartbeat.from))
+            .then_some((lane, heartbeat.from))
     });
-    let Some((lane, from)) = deaf else {
+    let Some((lane, from)) = waiting else {
         return Some(());
     };
     let (end, does) = match from {

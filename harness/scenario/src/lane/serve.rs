@@ -1,4 +1,4 @@
-//! `serve` and `multiplex`: servers of many connections.
+//! Decodes `serve` and `multiplex`, the servers of many connections.
 
 use super::step::{Progress, steps};
 use super::table::{ANSWERS_TO_EOF, MULTIPLEX, SERVE};
@@ -9,11 +9,11 @@ use crate::yaml::{Decoder, Node, Problem, Value, Verb, scalar};
 pub(super) fn serve<'a>(
     dec: &Decoder<'a, '_>,
     scene: &mut Scene,
-    so_far: &mut Progress,
+    progress: &mut Progress,
     node: &'a Node,
     verb: &Verb<'a>,
 ) -> Option<Action> {
-    if !so_far.listens {
+    if !progress.listens {
         dec.problem(
             Problem::new(verb.span, "this lane does not listen yet").expected("`listen` before it"),
         );
@@ -29,10 +29,10 @@ pub(super) fn serve<'a>(
     };
     let mut inside = Progress {
         connected: true,
-        ..so_far.clone()
+        ..progress.clone()
     };
     let each = steps(dec, scene, &mut inside, each);
-    so_far.bare_connects = inside.bare_connects;
+    progress.bare_connects = inside.bare_connects;
     Some(Action::Serve {
         fork: fork?,
         each: each?,
@@ -41,15 +41,15 @@ pub(super) fn serve<'a>(
 
 pub(super) fn multiplex<'a>(
     dec: &Decoder<'a, '_>,
-    so_far: &mut Progress,
+    progress: &mut Progress,
     verb: &Verb<'a>,
 ) -> Option<Action> {
-    if !so_far.listens {
+    if !progress.listens {
         dec.problem(
             Problem::new(verb.span, "this lane does not listen yet").expected("`listen` before it"),
         );
     }
-    so_far.connected = true;
+    progress.connected = true;
     let mut plain = Action::Multiplex {
         slots: None,
         echo: true,

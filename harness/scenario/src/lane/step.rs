@@ -1,4 +1,4 @@
-//! Steps: what a lane does.
+//! Decodes lists of steps, and checks their order within the lane.
 
 use super::action::action;
 use super::table::STEP;
@@ -6,7 +6,7 @@ use crate::case::Step;
 use crate::scene::{Scene, Setter};
 use crate::yaml::{Decoder, Node, Problem, Span, Verb, name};
 
-/// What the steps so far have made.
+/// What the steps so far have done.
 #[derive(Debug, Clone, Default)]
 pub struct Progress {
     /// The lane's name.
@@ -15,21 +15,21 @@ pub struct Progress {
     pub listens: bool,
     /// It has a connection.
     pub connected: bool,
-    /// Connections it has given names.
+    /// Names of its connections.
     pub named: Vec<String>,
     /// Places of `connect` without a host.
     pub bare_connects: Vec<Span>,
 }
 
-/// A list of steps; those whose `when` does not hold are left out.
+/// Decodes a list of steps without those whose `when` does not hold.
 pub fn steps<'a>(
     dec: &Decoder<'a, '_>,
     scene: &mut Scene,
-    so_far: &mut Progress,
+    progress: &mut Progress,
     node: &'a Node,
 ) -> Option<Vec<Step>> {
     let Some(list) = dec.list(node, "a list of steps such as `[connect, read]`") else {
-        scene.marks.lose();
+        scene.marks.set_incomplete();
         return None;
     };
     if list.is_empty() {
@@ -37,35 +37,35 @@ pub fn steps<'a>(
         return None;
     }
     let mut steps = Vec::new();
-    let mut sound = true;
+    let mut valid = true;
     for node in list {
-        match step(dec, scene, so_far, node) {
-            None => sound = false,
+        match step(dec, scene, progress, node) {
+            None => valid = false,
             Some(None) => {}
             Some(Some(step)) => steps.push(step),
         }
     }
-    sound.then_some(steps)
+    valid.then_some(steps)
 }
 
 #[allow(clippy::option_option)]
 fn step<'a>(
     dec: &Decoder<'a, '_>,
     scene: &mut Scene,
-    so_far: &mut Progress,
+    progress: &mut Progress,
     node: &'a Node,
 ) -> Option<Option<Step>> {
     let Some(verb) = dec.verb(node, &STEP) else {
-        // It may have been the one that listens, connects or sets the mark.
-        (so_far.listens, so_far.connected) = (true, true);
-        scene.marks.lose();
+        // The step may be the one that listens, connects or sets a mark.
+        (progress.listens, progress.connected) = (true, true);
+        scene.marks.set_incomplete();
         return None;
     };
     if !dec.when(&verb.fields) {
         return Some(None);
     }
     let order = scene.marks.next_step();
-    let conn = connection(dec, so_far, &verb);
+    let conn = connection(dec, progress, &verb);
     let mark = match verb.fields.get("mark") {
         None => Some(None),
         Some(node) => dec
@@ -74,7 +74,7 @@ fn step<'a>(
                 let setter = Setter {
                     name: name.clone(),
                     span: node.span,
-                    lane: Some(so_far.lane.clone()),
+                    lane: Some(progress.lane.clone()),
                     order,
                     by_default: false,
                 };
@@ -82,7 +82,7 @@ fn step<'a>(
                 Some(name)
             }),
     };
-    let action = action(dec, scene, so_far, &verb, order)?;
+    let action = action(dec, scene, progress, &verb, order)?;
     Some(Some(Step {
         action,
         conn: conn?,
@@ -91,11 +91,11 @@ fn step<'a>(
     }))
 }
 
-/// The connection a step is done on (`on`) or makes (`as`).
+/// The name of the connection that a step uses (`on`) or makes (`as`).
 #[allow(clippy::option_option)]
 fn connection<'a>(
     dec: &Decoder<'a, '_>,
-    so_far: &mut Progress,
+    progress: &mut Progress,
     verb: &Verb<'a>,
 ) -> Option<Option<String>> {
     let word = verb.verb.as_str();
@@ -104,22 +104,22 @@ fn connection<'a>(
         word,
         "echo" | "exchange" | "write" | "read" | "drain" | "poll" | "half_close" | "close"
     );
-    if word == "accept" && !so_far.listens {
+    if word == "accept" && !progress.listens {
         dec.problem(
             Problem::new(verb.span, "this lane does not listen yet").expected("`listen` before it"),
         );
     }
-    if uses && !so_far.connected {
+    if uses && !progress.connected {
         dec.problem(
             Problem::new(verb.span, format!("`{word}` before there is a connection"))
                 .expected("`connect` or `accept` before it"),
         );
     }
     if makes {
-        so_far.connected = true;
+        progress.connected = true;
     }
     if word == "listen" {
-        so_far.listens = true;
+        progress.listens = true;
     }
     if let Some(span) = verb.fields.key("as").filter(|_| !makes) {
         dec.problem(
@@ -139,7 +139,7 @@ fn connection<'a>(
     }
     if let Some(node) = verb.fields.get("as") {
         let name = dec.scalar(node, "a name for the connection", name::kebab)?;
-        if so_far.named.contains(&name) {
+        if progress.named.contains(&name) {
             dec.problem(
                 Problem::new(
                     node.span,
@@ -149,13 +149,17 @@ fn connection<'a>(
             );
             return None;
         }
-        so_far.named.push(name.clone());
+        progress.named.push(name.clone());
         return Some(Some(name));
     }
     match verb.fields.get("on") {
         None => Some(None),
         Some(node) => dec
-            .known(node, "connection", so_far.named.iter().map(String::as_str))
+            .known(
+                node,
+                "connection",
+                progress.named.iter().map(String::as_str),
+            )
             .map(Some),
     }
 }

@@ -1,4 +1,4 @@
-//! The mappings that describe lanes and their steps.
+//! Tables of the mappings that describe lanes and their steps.
 
 use crate::case::{Disposition, OnEof};
 use crate::yaml::{KeySpec, MappingSpec, ValueSpec};
@@ -42,7 +42,7 @@ pub const DISPOSITIONS: [(&str, Disposition); 2] = [
     ("ignore", Disposition::Ignore),
 ];
 
-/// A step: its verbs, and what can stand beside one.
+/// A step: its verbs, and the keys that can stand beside one.
 pub static STEP: MappingSpec = MappingSpec::new(
     "step",
     "One verb, and what belongs to it.",

@@ -1,9 +1,9 @@
-//! Cables by the names at their ends.
+//! Decodes references to cables.
 
 use crate::case::{CableRef, Network, NodeKind};
 use crate::yaml::{Decoder, Node, Problem, Value};
 
-/// The two ends of a cable.
+/// The two nodes at the ends of a cable.
 pub fn ends<'a, 'k>(
     dec: &Decoder<'a, '_>,
     node: &'a Node,
@@ -31,7 +31,7 @@ pub fn ends<'a, 'k>(
     Some((a, b_name))
 }
 
-/// A cable by the node at one end, or by both.
+/// A cable, named by the node at one end if that has no other, or by both nodes.
 pub fn cable<'a>(dec: &Decoder<'a, '_>, network: &Network, place: &'a Node) -> Option<CableRef> {
     let every = [NodeKind::Host, NodeKind::Router, NodeKind::Switch];
     let names = || network.names(&every);

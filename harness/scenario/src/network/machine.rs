@@ -1,20 +1,22 @@
-//! Hosts and routers by name.
+//! Decodes references to hosts and routers.
 
 use crate::case::{Network, NodeKind};
 use crate::yaml::{Decoder, Node, Refusal, name};
 
+/// Nodes that run lanes.
 pub const HOSTS: [NodeKind; 1] = [NodeKind::Host];
 
+/// Nodes with a network stack of their own.
 pub const MACHINES: [NodeKind; 2] = [NodeKind::Host, NodeKind::Router];
 
-/// A machine of the network of one of some kinds.
+/// The name of a node of one of these kinds.
 pub fn machine<'a>(
     dec: &Decoder<'a, '_>,
     network: &Network,
     place: &'a Node,
     kinds: &[NodeKind],
 ) -> Option<String> {
-    let words: Vec<&str> = kinds.iter().map(|kind| kind_word(*kind)).collect();
+    let words: Vec<&str> = kinds.iter().map(|kind| kind_name(*kind)).collect();
     let known = || {
         network
             .nodes
@@ -29,7 +31,7 @@ pub fn machine<'a>(
         match network.nodes.iter().find(|node| node.name == text) {
             Some(node) => Err(Refusal::new(format!(
                 "`{text}` is a {}, not a {}",
-                kind_word(node.kind),
+                kind_name(node.kind),
                 words.join(" or a ")
             ))),
             None => Err(Refusal {
@@ -45,8 +47,8 @@ pub fn machine<'a>(
     })
 }
 
-/// A kind of node, in words.
-pub fn kind_word(kind: NodeKind) -> &'static str {
+/// A kind of node, for messages.
+pub fn kind_name(kind: NodeKind) -> &'static str {
     match kind {
         NodeKind::Host => "host",
         NodeKind::Router => "router",

@@ -1,4 +1,6 @@
-//! Networks: the three that always exist, and those a file draws.
+//! Decodes `networks:`, a scenario's `nat:`, and references to nodes and cables. It
+//! needs the built-in networks of `halfopen-net`; the decoders of lanes, events and
+//! sysctls use its lookups.
 
 use std::collections::BTreeSet;
 
@@ -13,12 +15,12 @@ mod nat;
 mod table;
 pub use cable::cable;
 use cable::ends;
-pub use machine::{HOSTS, MACHINES, kind_word, machine};
+pub use machine::{HOSTS, MACHINES, kind_name, machine};
 pub use nat::nat;
 pub use table::{CABLE, DIRECTION, DIRECTIONS, NAT, NETWORK};
 
-/// The built-in networks and those a file declares; None where one is not
-/// well formed, so that those who use it are not blamed.
+/// The built-in networks and those that a file declares. None: the declaration has a
+/// mistake, and scenarios that use the network get no message of their own.
 pub fn declared<'a>(
     dec: &Decoder<'a, '_>,
     node: Option<&'a Node>,
@@ -42,13 +44,13 @@ pub fn declared<'a>(
             );
             continue;
         }
-        let network = one(dec, &key.name, value);
+        let network = decode_network(dec, &key.name, value);
         networks.insert(key.name.clone(), network);
     }
     networks
 }
 
-fn one<'a>(dec: &Decoder<'a, '_>, name: &str, node: &'a Node) -> Option<Network> {
+fn decode_network<'a>(dec: &Decoder<'a, '_>, name: &str, node: &'a Node) -> Option<Network> {
     let fields = dec.mapping(node, &NETWORK)?;
     let mut nodes: Vec<(NetworkNode, &'a Node)> = Vec::new();
     let kinds = [
@@ -56,14 +58,14 @@ fn one<'a>(dec: &Decoder<'a, '_>, name: &str, node: &'a Node) -> Option<Network>
         ("routers", NodeKind::Router),
         ("switches", NodeKind::Switch),
     ];
-    let mut sound = true;
+    let mut valid = true;
     for (key, kind) in kinds {
         let Some(list) = fields.get(key) else {
             continue;
         };
         for item in dec.list(list, "a list of names")? {
             let Some(name) = dec.scalar(item, "a name", name::kebab) else {
-                sound = false;
+                valid = false;
                 continue;
             };
             if name == "all" || nodes.iter().any(|(node, _)| node.name == name) {
@@ -71,7 +73,7 @@ fn one<'a>(dec: &Decoder<'a, '_>, name: &str, node: &'a Node) -> Option<Network>
                     Problem::new(item.span, format!("the name `{name}` is taken"))
                         .expected("each name once, and not `all`"),
                 );
-                sound = false;
+                valid = false;
                 continue;
             }
             nodes.push((NetworkNode { name, kind }, item));
@@ -83,7 +85,7 @@ fn one<'a>(dec: &Decoder<'a, '_>, name: &str, node: &'a Node) -> Option<Network>
     for cable in dec.list(cables_node, "a list of cables such as `[client, server]`")? {
         let Some((a, b)) = ends(dec, cable, nodes.iter().map(|(node, _)| node.name.as_str()))
         else {
-            sound = false;
+            valid = false;
             continue;
         };
         if cables
@@ -97,15 +99,15 @@ fn one<'a>(dec: &Decoder<'a, '_>, name: &str, node: &'a Node) -> Option<Network>
                 )
                 .expected("each cable once"),
             );
-            sound = false;
+            valid = false;
             continue;
         }
         cables.push((a, b));
     }
-    if !sound {
+    if !valid {
         return None;
     }
-    // Whatever the first node reaches; the rest is an island.
+    // All nodes that the first one reaches.
     let mut reached: BTreeSet<&str> = nodes
         .first()
         .map(|(node, _)| node.name.as_str())

@@ -1,4 +1,4 @@
-//! A scenario's `nat:`: the router that keeps state of the connections it lets through.
+//! Decodes a scenario's `nat:`, the router that tracks connections.
 
 use super::table::{ANSWERS, NAT};
 use std::time::Duration;
@@ -6,15 +6,15 @@ use std::time::Duration;
 use crate::case::{Nat, Network, NodeKind, OnForgotten};
 use crate::yaml::{Decoder, Fields, Node, Problem, Refusal, Value, name, scalar};
 
-/// Idle time before Linux forgets an established connection unless it is told
-/// otherwise: nf_conntrack_tcp_timeout_established, five days.
+/// Linux's default of nf_conntrack_tcp_timeout_established: five days without a
+/// packet until an established connection is removed from the table.
 const LINUX_IDLE: Duration = Duration::from_secs(5 * 24 * 3600);
 
-/// More does not fit the kernel's 32-bit clock at 1000 ticks a second
-/// (nfct_time_stamp, a signed difference).
+/// The longest timeout whose end fits nfct_time_stamp, a signed difference of 32 bits,
+/// at 1000 ticks a second.
 const LONGEST_IDLE: Duration = Duration::from_secs(20 * 24 * 3600);
 
-/// A scenario's `nat:`.
+/// `nat: { router: router, inside: client, idle: 5d }`
 pub fn nat<'a>(dec: &Decoder<'a, '_>, network: &Network, node: &'a Node) -> Option<Nat> {
     let fields = dec.mapping(node, &NAT)?;
     let router = router(dec, network, node, &fields);

@@ -1,4 +1,4 @@
-//! The mappings that describe networks.
+//! Tables of the mappings that describe networks.
 
 use crate::case::{Direction, OnForgotten};
 use crate::yaml::{KeySpec, MappingSpec, ValueSpec};
@@ -21,7 +21,7 @@ pub static NETWORK: MappingSpec = MappingSpec::new(
     ]],
 );
 
-/// A cable, by what is at its ends.
+/// A key for a cable.
 pub const CABLE: KeySpec = KeySpec::new(
     "cable",
     ValueSpec::AnyOf(&[ValueSpec::Text, ValueSpec::pair(&ValueSpec::Text)]),
@@ -29,14 +29,14 @@ pub const CABLE: KeySpec = KeySpec::new(
 )
 .required("client");
 
-/// Which way through a cable.
+/// A key for the direction through a cable, seen from the end that is named.
 pub const DIRECTION: KeySpec = KeySpec::new(
     "direction",
     ValueSpec::Word(&DIRECTIONS),
     "Seen from the named end. Default: both.",
 );
 
-/// Ways through a cable.
+/// The directions through a cable.
 pub const DIRECTIONS: [(&str, Direction); 3] = [
     ("both", Direction::Both),
     ("from", Direction::From),

@@ -1,30 +1,32 @@
-//! Marks: what sets them, who waits for them, and whether that can end.
+//! Marks: which steps and events set them, which wait for them, and whether each wait
+//! can end.
 
 use std::collections::BTreeMap;
 
 use crate::yaml::{Decoder, Problem, Span, name};
 
-/// Something that sets a mark.
+/// A step or an event that sets a mark.
 #[derive(Debug, Clone)]
 pub struct Setter {
     /// The mark.
     pub name: String,
-    /// Where it is named.
+    /// Where the file names it.
     pub span: Span,
     /// The lane whose step sets it; None: an event.
     pub lane: Option<String>,
     /// Position among the steps of the case.
     pub order: usize,
-    /// Its kind's name, given by nobody: it may be shared.
+    /// The name is the event's verb, because the file gives it none. Several events
+    /// can have it.
     pub by_default: bool,
 }
 
-/// Something that waits for a mark.
+/// A step or an event that waits for a mark.
 #[derive(Debug, Clone)]
 pub struct Waiter {
     /// The mark.
     pub name: String,
-    /// Where it is named.
+    /// Where the file names it.
     pub span: Span,
     /// The lane that waits; None: an event.
     pub lane: Option<String>,
@@ -38,7 +40,7 @@ pub struct Marks {
     setters: Vec<Setter>,
     waiters: Vec<Waiter>,
     steps: usize,
-    doubtful: bool,
+    incomplete: bool,
 }
 
 impl Marks {
@@ -48,23 +50,23 @@ impl Marks {
         self.steps
     }
 
-    /// Something could not be read, and a mark with it.
-    pub fn lose(&mut self) {
-        self.doubtful = true;
+    /// A step or an event could not be decoded: it may have set any mark.
+    pub fn set_incomplete(&mut self) {
+        self.incomplete = true;
     }
 
-    /// Something sets a mark.
+    /// Adds a step or an event that sets a mark.
     pub fn set(&mut self, setter: Setter) {
         self.setters.push(setter);
     }
 
-    /// Something waits for a mark.
+    /// Adds a step or an event that waits for a mark.
     pub fn wait(&mut self, waiter: Waiter) {
         self.waiters.push(waiter);
     }
 
-    /// Final names of events: the second of two that share their kind's name
-    /// gets `-2`. `events` are indices of setters in the order of the events.
+    /// The final names of all events, in their order. The second of two that are named
+    /// after the same verb gets `-2`.
     pub fn number_events(&mut self) -> Vec<String> {
         let taken: Vec<String> = self
             .setters
@@ -91,7 +93,7 @@ impl Marks {
         names
     }
 
-    /// Notes marks set twice, marks nobody sets, and waits that cannot end.
+    /// Notes marks that are set twice or never, and waits that cannot end.
     pub fn check(&self, dec: &Decoder<'_, '_>) {
         for (index, setter) in self.setters.iter().enumerate() {
             if setter.by_default {
@@ -121,10 +123,10 @@ impl Marks {
             .filter(|setter| setter.name == waiter.name)
             .collect();
         let Some(setter) = setters.first() else {
-            if self.doubtful {
+            if self.incomplete {
                 return;
             }
-            // `crash-2`: a name that numbering gave.
+            // A name such as `crash-2`, which only `number_events` gives.
             if self.setters.iter().any(|s| {
                 waiter
                     .name

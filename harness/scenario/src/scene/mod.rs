@@ -1,4 +1,5 @@
-//! What the steps and events of one case refer to: network, lanes, marks.
+//! What the steps and events of one case refer to: network, lanes, marks. The decoders
+//! of lanes and events share it and add their marks; the catalogue makes and checks it.
 
 use crate::case::{Family, Network};
 use crate::yaml::{Decoder, Node};
@@ -10,18 +11,18 @@ pub use timing::{Timing, check_timings};
 /// What the steps and events of one case refer to.
 #[derive(Debug)]
 pub struct Scene {
-    /// Where it happens.
+    /// The network.
     pub network: Network,
     /// The address family.
     pub family: Family,
     /// Names of all lanes.
     pub lanes: Vec<String>,
-    /// Marks, and who waits for them.
+    /// The marks.
     pub marks: Marks,
 }
 
 impl Scene {
-    /// The name of one of the lanes.
+    /// Reads the name of one of the lanes.
     pub fn lane<'a>(&self, dec: &Decoder<'a, '_>, node: &'a Node) -> Option<String> {
         dec.known(node, "lane", self.lanes.iter().map(String::as_str))
     }

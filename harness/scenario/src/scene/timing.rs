@@ -1,25 +1,24 @@
-//! When events happen, as far as the file says.
+//! Checks when events happen, as far as the file determines it.
 
 use std::time::Duration;
 
 use crate::yaml::scalar::words;
 use crate::yaml::{Decoder, Problem, Span};
 
-/// When an event happens, as far as it can be known: its mark, the mark it
-/// waits for, and the time that passes.
+/// When an event happens: this time after the start or after a mark.
 #[derive(Debug, Clone)]
 pub struct Timing {
     /// The event's own mark.
     pub name: String,
     /// The mark it waits for; None: the start.
     pub after: Option<String>,
-    /// The time from there.
+    /// The time after it.
     pub by: Duration,
-    /// Where the time is written.
+    /// Where the file says it.
     pub span: Span,
 }
 
-/// Notes events that wait for each other, and events that come after the end.
+/// Notes events that wait for each other, and events after the end of the case.
 pub fn check_timings(dec: &Decoder<'_, '_>, timings: &[Timing], give_up: Option<Duration>) {
     for timing in timings {
         let mut at = timing.by;

@@ -1,4 +1,5 @@
-//! `book`, `expect` and what a baseline keeps: what a call shows.
+//! Decodes signs: a scenario's `book` and `expect`, and what a baseline keeps. The
+//! catalogue uses it, and `halfopen-outcome` for baselines.
 
 use crate::case::{Known, Sign, SignKind};
 use crate::yaml::{Decoder, Fields, Node, Problem, Refusal, Value, name, scalar};
@@ -9,7 +10,7 @@ pub use names::signal;
 use table::{KINDS, SEEN};
 pub use table::{KNOWN, SIGN};
 
-/// Calls that endpoints make; `heartbeat` is the wait for one, as reports name it.
+/// Calls that endpoints make. `heartbeat` is the wait for a beat, as reports name it.
 const CALLS: [&str; 13] = [
     "socket",
     "setsockopt",
@@ -26,13 +27,14 @@ const CALLS: [&str; 13] = [
     "heartbeat",
 ];
 
-/// A sign, or the first of a list whose `when` holds. The outer None: a problem was noted.
+/// A sign, or the first sign of a list whose `when` holds. The outer None: a problem
+/// was noted.
 #[allow(clippy::option_option)]
 pub fn sign<'a>(
     dec: &Decoder<'a, '_>,
     node: Option<&'a Node>,
     lanes: &[String],
-    said: Said,
+    source: Source,
 ) -> Option<Option<Sign>> {
     let Some(node) = node else { return Some(None) };
     let Value::List(entries) = &node.value else {
@@ -44,13 +46,13 @@ pub fn sign<'a>(
                     .help("make it a list: `- { when: { ... }, errno: ... }`"),
             );
         }
-        return one(dec, &fields, Some(lanes), said).map(Some);
+        return decode_sign(dec, &fields, Some(lanes), source).map(Some);
     };
     let mut chosen: Option<Option<Sign>> = None;
     for entry in entries {
         let fields = dec.mapping(entry, &SIGN)?;
         let holds = dec.when(&fields);
-        let sign = one(dec, &fields, Some(lanes), said);
+        let sign = decode_sign(dec, &fields, Some(lanes), source);
         dec.findings.choose(entry.span, holds && chosen.is_none());
         if holds && chosen.is_none() {
             chosen = Some(sign);
@@ -62,19 +64,19 @@ pub fn sign<'a>(
     }
 }
 
-/// Who says what a call shows.
+/// Where a sign comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Said {
-    /// A book: it is right or wrong, and cannot know.
-    ByBook,
-    /// Somebody who expects it.
-    Expected,
+pub enum Source {
+    /// A book, or a baseline: it has no known differences.
+    Book,
+    /// What is expected of Linux, perhaps with a known difference.
+    Expectation,
 }
 
-/// A sign that was seen once, as a baseline keeps it; any lane will do.
+/// A sign that was seen, as a baseline keeps it. Its lane is not checked.
 pub fn seen<'a>(dec: &Decoder<'a, '_>, node: &'a Node) -> Option<Sign> {
     let fields = dec.mapping(node, &SEEN)?;
-    one(dec, &fields, None, Said::ByBook)
+    decode_sign(dec, &fields, None, Source::Book)
 }
 
 /// `known: { reason: ..., bug: ..., shows: ... }`.
@@ -96,12 +98,12 @@ pub fn known<'a>(dec: &Decoder<'a, '_>, node: &'a Node) -> Option<Known> {
     })
 }
 
-/// `lanes`: those there are, when that is known.
-fn one<'a>(
+/// `lanes` are the scenario's lanes; None: they are not known.
+fn decode_sign<'a>(
     dec: &Decoder<'a, '_>,
     fields: &Fields<'a>,
     lanes: Option<&[String]>,
-    said: Said,
+    source: Source,
 ) -> Option<Sign> {
     let given: Vec<_> = fields
         .entries
@@ -176,10 +178,10 @@ fn one<'a>(
             Some(dec.known(node, "lane", lanes.iter().map(String::as_str))?)
         }
     };
-    let known = match (fields.get("known"), said) {
+    let known = match (fields.get("known"), source) {
         (None, _) => None,
-        (Some(node), Said::Expected) => Some(Box::new(known(dec, node)?)),
-        (Some(node), Said::ByBook) => {
+        (Some(node), Source::Expectation) => Some(Box::new(known(dec, node)?)),
+        (Some(node), Source::Book) => {
             dec.problem(
                 Problem::new(node.span, "a book has no known differences")
                     .expected("`known` beside what is expected of Linux")

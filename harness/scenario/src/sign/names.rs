@@ -1,4 +1,4 @@
-//! Names of errnos and signals.
+//! Reads names of errnos and signals.
 
 use std::str::FromStr;
 
@@ -7,7 +7,7 @@ use nix::errno::Errno;
 use crate::yaml::{Refusal, name};
 use nix::sys::signal::Signal;
 
-/// The name of an errno, as errno(3) has it.
+/// The name of an errno (errno(3)).
 pub(super) fn errno(text: &str) -> Result<String, Refusal> {
     let known: Vec<String> = (1..134)
         .map(Errno::from_raw)
@@ -27,11 +27,11 @@ pub(super) fn errno(text: &str) -> Result<String, Refusal> {
     })
 }
 
-/// The name of a signal with or without `SIG`; the answer is without.
+/// Reads the name of a signal with or without `SIG`; returns it without.
 ///
 /// # Errors
 ///
-/// A name that signal(7) does not have.
+/// A name that is not in signal(7).
 pub fn signal(text: &str) -> Result<String, Refusal> {
     let short = text.strip_prefix("SIG").unwrap_or(text);
     if Signal::from_str(&format!("SIG{short}")).is_ok() {
@@ -40,7 +40,7 @@ pub fn signal(text: &str) -> Result<String, Refusal> {
     let known: Vec<String> = Signal::iterator()
         .map(|signal| signal.as_str().to_owned())
         .collect();
-    let meant = name::meant(
+    let meant = name::nearest(
         &format!("SIG{}", short.to_uppercase()),
         known.iter().map(String::as_str),
     );

@@ -1,10 +1,10 @@
-//! The mappings that describe signs.
+//! Tables of the mappings that describe signs.
 
 use serde_json::{Value, json};
 
 use crate::yaml::{KeySpec, MappingSpec, ValueSpec};
 
-/// What is written when the sign is there: false would say nothing.
+/// `true` alone: a sign that is not the first one is left out.
 const TRUE: ValueSpec = ValueSpec::Schema(|| json!({ "const": true }));
 
 fn errno() -> Value {
@@ -46,7 +46,7 @@ pub const KINDS: [KeySpec; 7] = [
     ),
 ];
 
-/// What else can be known of a sign that was seen.
+/// What a sign can also state.
 const DETAILS: [KeySpec; 4] = [
     KeySpec::new("call", ValueSpec::Text, "The call that shows it."),
     KeySpec::new("lane", ValueSpec::Text, "The lane that notices."),
@@ -62,7 +62,7 @@ const DETAILS: [KeySpec; 4] = [
     ),
 ];
 
-/// What only a scenario says.
+/// Keys that only signs in scenarios have.
 const CONDITIONS: [KeySpec; 2] = [
     KeySpec::new(
         "when",
@@ -83,8 +83,8 @@ pub static SIGN: MappingSpec = MappingSpec::new(
     &[&KINDS, &DETAILS, &CONDITIONS],
 );
 
-/// A sign that stands for what was seen: no `when`, no `known`. The schema does
-/// not tell it from [`SIGN`].
+/// A sign that was seen: it has no `when` and no `known`. The schema does not
+/// distinguish it from [`SIGN`].
 pub static SEEN: MappingSpec = MappingSpec::new("a sign", "", &[&KINDS, &DETAILS]);
 
 /// A known difference.

@@ -1,4 +1,4 @@
-//! Files of sysctl.conf(5) and sysctl.d(5): what an administrator has set.
+//! Reads files of sysctl.conf(5) and sysctl.d(5): the settings of a machine.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,8 +7,7 @@ use super::acceptable;
 use crate::yaml::file::{self, Kind};
 use crate::yaml::{InputErrors, Problem, Span};
 
-/// The sysctls that a file sets, by dotted key; of several lines for one key
-/// the last counts.
+/// The sysctls that a file sets, by dotted key. The last line for a key counts.
 pub type Conf = BTreeMap<String, String>;
 
 const KIND: Kind = Kind {
@@ -69,8 +68,8 @@ pub fn parse(name: &str, text: &str) -> Result<Conf, InputErrors> {
 type Wrong = (String, String);
 
 fn setting(line: &str) -> Result<Option<(String, String)>, Wrong> {
-    // `-key = value`: a failure to set it is to be ignored. `-key` alone takes
-    // a key out of a pattern's reach (sysctl.d(5)); patterns are refused below.
+    // `-key = value`: a failure to set it is ignored. `-key` alone excludes a key
+    // from a pattern (sysctl.d(5)); patterns are refused below.
     let (optional, line) = match line.strip_prefix('-') {
         Some(rest) => (true, rest.trim_start()),
         None => (false, line),
@@ -119,9 +118,9 @@ fn setting(line: &str) -> Result<Option<(String, String)>, Wrong> {
     }
 }
 
-/// Dots between the parts. Whichever of dot and slash comes first separates,
-/// and the other one is a dot within a name (sysctl.d(5)): an interface
-/// `eth0.1` is never a host's of a lab, so it only has to stay recognisable.
+/// The key with dots between its parts. The first of dot and slash in it is the
+/// separator, and the other one stands for a dot within a name (sysctl.d(5)). No host
+/// of a lab has an interface such as `eth0.1`, so its dot is kept as a slash.
 fn dotted(key: &str) -> String {
     match key.find(['.', '/']).map(|at| &key[at..=at]) {
         Some("/") => key
@@ -136,7 +135,7 @@ fn dotted(key: &str) -> String {
     }
 }
 
-/// Tabs and several blanks between numbers as one blank: /proc/sys writes tabs.
+/// The value with one blank between numbers: /proc/sys writes tabs.
 pub fn spaced(value: &str) -> String {
     value.split_whitespace().collect::<Vec<_>>().join(" ")
 }

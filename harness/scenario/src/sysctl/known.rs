@@ -1,9 +1,9 @@
-//! Sysctls that are known by name, and the values that the kernel accepts.
+//! Names of known sysctls, and the values that the kernel accepts.
 
 use crate::yaml::{Refusal, scalar};
 
-/// Sysctls whose misspellings are worth finding: those that change how TCP
-/// notices a dead peer (ip-sysctl.rst), and their neighbours in the alphabet.
+/// Sysctls whose misspellings are found: those that change how TCP notices a dead
+/// peer (ip-sysctl.rst), and those with similar names.
 pub(super) const KNOWN: &[&str] = &[
     "net.core.default_qdisc",
     "net.core.netdev_max_backlog",
@@ -86,7 +86,7 @@ pub(super) const KNOWN: &[&str] = &[
     "net.ipv6.neigh.default.ucast_solicit",
 ];
 
-/// Values the kernel refuses (net/ipv4/sysctl_net_ipv4.c).
+/// The range of values that the kernel accepts (net/ipv4/sysctl_net_ipv4.c).
 const RANGES: &[(&str, u32, u32)] = &[
     ("net.ipv4.tcp_keepalive_probes", 0, 255),
     ("net.ipv4.tcp_orphan_retries", 0, 255),
@@ -98,7 +98,7 @@ const RANGES: &[(&str, u32, u32)] = &[
     ("net.ipv4.tcp_synack_retries", 0, 255),
 ];
 
-/// Sysctls of TCP that are no single number.
+/// Sysctls of TCP whose values are not single numbers.
 const NO_NUMBERS: &[&str] = &[
     "net.ipv4.tcp_congestion_control",
     "net.ipv4.tcp_mem",
@@ -106,10 +106,10 @@ const NO_NUMBERS: &[&str] = &[
     "net.ipv4.tcp_wmem",
 ];
 
-/// A sysctl's value, if it is one that no kernel refuses.
+/// Checks a sysctl's value as far as all kernels agree.
 ///
 /// # Errors
-/// Why it cannot be one, and what to write instead.
+/// A value that every kernel refuses, with what to write instead.
 pub fn acceptable(key: &str, text: &str) -> Result<String, Refusal> {
     if matches!(text, "true" | "false") {
         let digit = if text == "true" { "1" } else { "0" };

@@ -1,4 +1,5 @@
-//! Sysctls of a scenario's hosts.
+//! Decodes `sysctls:` of a scenario, checks names and values of sysctls, and reads
+//! sysctl.conf(5). The catalogue uses it, and the command for its options.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +10,8 @@ mod known;
 use known::KNOWN;
 pub use known::acceptable;
 
-/// Sysctls by host. `all` stands for every host and router; a host's own value wins.
+/// Sysctls by host. `all` stands for every host and router; a host's own value
+/// overrides it.
 pub fn by_host<'a>(
     dec: &Decoder<'a, '_>,
     network: &Network,
@@ -21,7 +23,7 @@ pub fn by_host<'a>(
     };
     let machines = || network.names(&[NodeKind::Host, NodeKind::Router]);
     let mut own = Vec::new();
-    let mut sound = true;
+    let mut valid = true;
     for (host, values) in dec.map(node, "a mapping from host to sysctls")? {
         if host.name != "all" && !machines().any(|name| name == host.name) {
             let known = machines().chain(["all"]);
@@ -30,20 +32,20 @@ pub fn by_host<'a>(
                     .expected(name::one_of(known.clone()))
                     .maybe_help(name::did_you_mean(&host.name, known)),
             );
-            sound = false;
+            valid = false;
             continue;
         }
         let Some(values) = dec.map(values, "a mapping from sysctl to value") else {
-            sound = false;
+            valid = false;
             continue;
         };
         for (key, value) in values {
-            let spelt = spelling(dec, &key.name, key.span);
+            let spelt = check_spelling(dec, &key.name, key.span);
             let value = dec.scalar(value, "a value such as `3`", |text| {
                 acceptable(&key.name, text)
             });
             let (Some(()), Some(value)) = (spelt, value) else {
-                sound = false;
+                valid = false;
                 continue;
             };
             if host.name == "all" {
@@ -61,11 +63,12 @@ pub fn by_host<'a>(
     for (host, key, value) in own {
         sysctls.entry(host).or_default().insert(key, value);
     }
-    sound.then_some(sysctls)
+    valid.then_some(sysctls)
 }
 
-/// The key names a sysctl of a network namespace, and is not one letter off a known one.
-fn spelling(dec: &Decoder<'_, '_>, key: &str, span: Span) -> Option<()> {
+/// Notes a key that is not a sysctl of a network namespace, or that is almost spelt
+/// like a known one.
+fn check_spelling(dec: &Decoder<'_, '_>, key: &str, span: Span) -> Option<()> {
     let segment = |part: &str| {
         !part.is_empty()
             && part
@@ -97,7 +100,8 @@ fn spelling(dec: &Decoder<'_, '_>, key: &str, span: Span) -> Option<()> {
         );
         return None;
     }
-    // An interface's name (net.ipv4.conf.veth0.…) can be anything: no guess there.
+    // An interface can have any name (net.ipv4.conf.veth0.…): keys with another number
+    // of parts are not compared.
     let guess = KNOWN
         .iter()
         .map(|known| (strsim::damerau_levenshtein(key, known), *known))

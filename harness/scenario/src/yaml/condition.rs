@@ -7,15 +7,15 @@ use super::name;
 use super::tree::{Key, Node, Value};
 
 impl<'a, 'f> Decoder<'a, 'f> {
-    /// Whether `when: { axis: value or [values] }` holds here; true without one.
+    /// Whether `when: { axis: value or [values] }` holds in this case; true without one.
     pub fn when(&self, fields: &Fields<'a>) -> bool {
         fields
             .get("when")
             .is_none_or(|node| self.holds(node, fields.span))
     }
 
-    /// Whether the conditions of a mapping from axis to value(s) hold here.
-    /// `owner` is the place of what they belong to.
+    /// Whether the conditions of a mapping from axis to value(s) hold in this case.
+    /// `owner` is the place of the step, event or sign that has them.
     fn holds(&self, node: &'a Node, owner: Span) -> bool {
         let Some(entries) = self.map(node, "a mapping from axis to value") else {
             return false;
@@ -29,8 +29,8 @@ impl<'a, 'f> Decoder<'a, 'f> {
         holds
     }
 
-    /// Whether an axis has one of the values wanted. This alone does not make
-    /// it a used axis: `exclude` may not be all there is of it.
+    /// Whether an axis has one of the wanted values. This does not count as a use of
+    /// the axis: one that only `exclude` mentions changes nothing in a case.
     pub fn condition(&self, axis: &Key, wanted: &'a Node) -> bool {
         let Some(values) = self.axes.get(axis.name.as_str()) else {
             self.problem(

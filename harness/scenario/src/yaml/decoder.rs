@@ -1,29 +1,28 @@
-//! Decoding nodes at one point of a matrix: what is wrong is noted, `None` is
-//! returned, and decoding goes on, so that all problems show at once.
+//! Decodes scalars at one point of a matrix. A mistake is noted in [`Findings`] and
+//! the method returns `None`; decoding goes on, so that one run shows all mistakes.
+//! Lists and mappings, verbs, and conditions are in modules of their own.
 
 use indexmap::IndexMap;
 
 use super::error::{Problem, Span};
-use super::fields::Fields;
 use super::findings::Findings;
 use super::name;
 use super::scalar::{self, Refusal};
-use super::spec::MappingSpec;
-use super::tree::{Key, Node, Value};
+use super::tree::{Node, Value};
 
 /// The axes of a matrix and their values, as the file has them.
 pub type Axes<'a> = IndexMap<&'a str, &'a [Node]>;
 
-/// A point of the matrix.
+/// A point of the matrix: the value of each axis.
 pub type Point<'a> = IndexMap<&'a str, &'a Node>;
 
 /// Decodes nodes for one case.
 pub struct Decoder<'a, 'f> {
-    /// Where problems go.
+    /// Collects the problems of all cases.
     pub findings: &'f Findings,
-    /// All axes.
+    /// The axes of the scenario's matrix.
     pub axes: &'f Axes<'a>,
-    /// This case's values.
+    /// The point of this case.
     pub point: &'f Point<'a>,
     /// This case's id, for messages.
     pub id: &'f str,
@@ -35,7 +34,7 @@ impl<'a, 'f> Decoder<'a, 'f> {
         self.findings.note(problem, self.id);
     }
 
-    /// Marks an axis as used and gives its value in this case.
+    /// The value of an axis in this case; the axis counts as used.
     pub fn axis(&self, axis: &str) -> Option<&'a Node> {
         let node = self.point.get(axis).copied()?;
         self.findings.use_axis(axis);
@@ -53,7 +52,8 @@ impl<'a, 'f> Decoder<'a, 'f> {
         self.axis(axis)
     }
 
-    /// The axis a text names; `Some(None)` when it names none.
+    /// The axis that a text names as `${axis}`. `Some(None)`: it names none; None: a
+    /// problem was noted.
     #[allow(clippy::option_option)]
     pub(super) fn axis_name<'t>(&self, text: &'t str, span: Span) -> Option<Option<&'t str>> {
         let Some(start) = text.find("${") else {
@@ -93,7 +93,7 @@ impl<'a, 'f> Decoder<'a, 'f> {
         format!("an axis of this scenario's matrix: {}", names.join(", "))
     }
 
-    /// A scalar through a reader such as [`super::scalar::duration`].
+    /// Reads a scalar by a function such as [`super::scalar::duration`].
     pub fn scalar<T>(
         &self,
         node: &'a Node,
@@ -128,7 +128,7 @@ impl<'a, 'f> Decoder<'a, 'f> {
         }
     }
 
-    /// One of a few words.
+    /// Reads one of a few words: what that word stands for.
     pub fn choose<T: Clone>(&self, node: &'a Node, what: &str, words: &[(&str, T)]) -> Option<T> {
         let all = || words.iter().map(|(word, _)| *word);
         self.scalar(node, &name::one_of(all()), |text| {
@@ -142,7 +142,7 @@ impl<'a, 'f> Decoder<'a, 'f> {
         })
     }
 
-    /// A name that must be known.
+    /// Reads a name that must be one of `names`.
     pub fn known<'k>(
         &self,
         node: &'a Node,
@@ -160,7 +160,7 @@ impl<'a, 'f> Decoder<'a, 'f> {
         })
     }
 
-    /// Plain text, not empty.
+    /// Reads text that is not empty.
     pub fn text(&self, node: &'a Node, expected: &str) -> Option<String> {
         self.scalar(node, expected, |text| {
             if text.trim().is_empty() {
@@ -171,95 +171,7 @@ impl<'a, 'f> Decoder<'a, 'f> {
         })
     }
 
-    /// A list.
-    pub fn list(&self, node: &'a Node, expected: &str) -> Option<&'a [Node]> {
-        if let Value::List(list) = &node.value {
-            return Some(list);
-        }
-        let problem = Problem::new(node.span, format!("{} where a list belongs", node.kind()))
-            .expected(expected);
-        self.problem(match &node.value {
-            Value::Scalar(text) if !text.contains(['\n', ',']) => {
-                problem.help(format!("write `[{text}]`"))
-            }
-            _ => problem,
-        });
-        None
-    }
-
-    /// A mapping with these keys and no others.
-    pub fn fields(&self, node: &'a Node, what: &str, known: &[&str]) -> Option<Fields<'a>> {
-        let Value::Map(entries) = &node.value else {
-            self.problem(
-                Problem::new(node.span, format!("{} where {what} belongs", node.kind())).expected(
-                    format!("{what} with {}", name::one_of(known.iter().copied())),
-                ),
-            );
-            return None;
-        };
-        for (key, _) in entries {
-            if !known.contains(&key.name.as_str()) {
-                self.problem(
-                    Problem::new(key.span, format!("{what} has no key `{}`", key.name))
-                        .expected(name::one_of(known.iter().copied()))
-                        .maybe_help(name::did_you_mean(&key.name, known.iter().copied())),
-                );
-            }
-        }
-        Some(Fields {
-            entries,
-            span: node.span,
-            spec: None,
-        })
-    }
-
-    /// A mapping with the keys of a table and no others.
-    pub fn mapping(&self, node: &'a Node, spec: &'static MappingSpec) -> Option<Fields<'a>> {
-        let fields = self.fields(node, spec.name, &spec.names())?;
-        Some(Fields {
-            spec: Some(spec),
-            ..fields
-        })
-    }
-
-    /// A mapping with free keys.
-    pub fn map(&self, node: &'a Node, what: &str) -> Option<&'a [(Key, Node)]> {
-        if let Value::Map(entries) = &node.value {
-            return Some(entries);
-        }
-        self.problem(
-            Problem::new(node.span, format!("{} where {what} belongs", node.kind())).expected(what),
-        );
-        None
-    }
-
-    /// A key that must be there.
-    pub fn required(
-        &self,
-        fields: &Fields<'a>,
-        what: &str,
-        key: &str,
-        example: &str,
-    ) -> Option<&'a Node> {
-        let node = fields.get(key);
-        if node.is_none() {
-            self.problem(
-                Problem::new(fields.span, format!("{what} has no `{key}`"))
-                    .expected(format!("`{key}: {example}`")),
-            );
-        }
-        node
-    }
-
-    /// A key that the mapping's table requires.
-    pub fn needed(&self, fields: &Fields<'a>, key: &str) -> Option<&'a Node> {
-        let subject = fields.spec.map_or("", |spec| spec.subject);
-        let example = fields.spec.and_then(|spec| spec.key(key)?.example);
-        debug_assert!(example.is_some(), "{subject} does not require `{key}`");
-        self.required(fields, subject, key, example.unwrap_or_default())
-    }
-
-    /// `true` or `false`.
+    /// Reads `true` or `false`.
     pub fn truth(&self, node: &'a Node) -> Option<bool> {
         self.scalar(node, "`true` or `false`", scalar::truth)
     }

@@ -1,4 +1,4 @@
-//! What is wrong with an input, each with its place.
+//! Mistakes in an input, each with its place. [`super::render`] shows them.
 
 use super::render::printable;
 
@@ -13,7 +13,7 @@ pub struct Span {
     pub length: u32,
 }
 
-/// One thing that is wrong with an input.
+/// A mistake in an input.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Problem {
@@ -21,18 +21,18 @@ pub struct Problem {
     pub message: String,
     /// Where.
     pub span: Span,
-    /// The line of the file, empty when there is none.
+    /// The line of the file; empty if there is none.
     pub snippet: String,
     /// What was expected there.
     pub expected: Option<String>,
     /// What to write instead.
     pub help: Option<String>,
-    /// What else is worth knowing: the first of two, the case it happens in.
+    /// Remarks: where a name is first used, in which case it happens.
     pub notes: Vec<String>,
 }
 
 impl Problem {
-    /// Something is wrong at a place.
+    /// A mistake at a place.
     pub fn new(span: Span, message: impl Into<String>) -> Self {
         Problem {
             message: message.into(),
@@ -44,19 +44,19 @@ impl Problem {
         }
     }
 
-    /// Says what was expected there.
+    /// Sets what was expected there.
     pub fn expected(mut self, what: impl Into<String>) -> Self {
         self.expected = Some(what.into());
         self
     }
 
-    /// Says what to write instead.
+    /// Sets what to write instead.
     pub fn help(mut self, what: impl Into<String>) -> Self {
         self.help = Some(what.into());
         self
     }
 
-    /// As [`Problem::help`], when there is something to say.
+    /// As [`Problem::help`], if there is advice.
     pub fn maybe_help(mut self, what: Option<String>) -> Self {
         self.help = what.or(self.help);
         self
@@ -69,9 +69,9 @@ impl Problem {
     }
 }
 
-/// Everything that is wrong with one input, in the order of its lines.
+/// All mistakes in one input, in the order of its lines.
 ///
-/// `Display` shows each with its line of the file; there are no colour codes.
+/// `Display` shows each with its line of the file, without colour codes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InputErrors {
     file: String,
@@ -79,7 +79,7 @@ pub struct InputErrors {
 }
 
 impl InputErrors {
-    /// Sorts the problems and takes their lines from the text.
+    /// Sorts the problems by place and takes their lines from the text.
     pub fn new(file: &str, text: &str, mut problems: Vec<Problem>) -> Self {
         problems.sort_by_key(|problem| problem.span);
         let lines: Vec<&str> = text.lines().collect();
@@ -108,7 +108,7 @@ impl InputErrors {
         &self.file
     }
 
-    /// What is wrong, in the order of the file's lines. Never empty.
+    /// The mistakes, in the order of the file's lines. Never empty.
     pub fn problems(&self) -> &[Problem] {
         &self.problems
     }

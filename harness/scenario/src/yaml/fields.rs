@@ -1,4 +1,4 @@
-//! The entries of a mapping, and the verb among them.
+//! The entries of a mapping as the file has them, and the verb among them.
 
 use super::error::Span;
 use super::spec::MappingSpec;
@@ -8,7 +8,7 @@ use super::tree::{Key, Node};
 pub struct Verb<'a> {
     /// The verb.
     pub verb: String,
-    /// Where it is.
+    /// Its place.
     pub span: Span,
     /// Its value, if it has one.
     pub value: Option<&'a Node>,
@@ -21,14 +21,14 @@ pub struct Verb<'a> {
 pub struct Fields<'a> {
     /// Keys and values in file order.
     pub entries: &'a [(Key, Node)],
-    /// Where the mapping is.
+    /// The mapping's place.
     pub span: Span,
     /// The table that says which keys it may have; None: the caller gave a list.
     pub spec: Option<&'static MappingSpec>,
 }
 
 impl<'a> Fields<'a> {
-    /// A mapping without entries, for a form that leaves the mapping out.
+    /// No entries, for a short form that leaves the mapping out.
     pub fn none(span: Span, spec: &'static MappingSpec) -> Self {
         Fields {
             entries: &[],
@@ -50,7 +50,7 @@ impl<'a> Fields<'a> {
             .map(|(_, node)| node)
     }
 
-    /// Where a key is.
+    /// The place of a key, if the key is there.
     pub fn key(&self, name: &str) -> Option<Span> {
         self.entries
             .iter()

@@ -1,4 +1,4 @@
-//! Text of files: the only place of this crate that reads files.
+//! Reads text files, and explains why one cannot be read. No other module does I/O.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read};
@@ -13,13 +13,13 @@ pub const MAX_BYTES: u64 = 4 << 20;
 pub struct Kind {
     /// `a file of scenarios`.
     pub what: &'static str,
-    /// What to do when there is none.
+    /// Advice if there is none.
     pub missing: &'static str,
-    /// What to do when a directory was named instead.
+    /// Advice if a directory was named instead.
     pub directory: &'static str,
 }
 
-/// The text of a file.
+/// Reads the text of a file.
 ///
 /// # Errors
 ///
@@ -88,7 +88,7 @@ fn directory(kind: &Kind) -> Problem {
         .help(kind.directory)
 }
 
-/// More than [`MAX_BYTES`].
+/// The problem of a text of more than [`MAX_BYTES`].
 pub(crate) fn too_large(bytes: u64, kind: &Kind) -> Problem {
     let size = format!("{}.{} MiB", bytes >> 20, ((bytes & 0xf_ffff) * 10) >> 20);
     Problem::new(
@@ -99,7 +99,7 @@ pub(crate) fn too_large(bytes: u64, kind: &Kind) -> Problem {
     .help("is it another file? If not, split it")
 }
 
-/// Not text; the place is 0-based.
+/// The problem of a file that is not text. `line` and `column` are 0-based.
 pub(super) fn binary(line: usize, column: usize) -> Problem {
     let number = |index: usize| u32::try_from(index + 1).unwrap_or(u32::MAX);
     let span = Span {

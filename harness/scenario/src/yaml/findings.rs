@@ -1,4 +1,6 @@
-//! What the cases of one scenario have in common: problems, used axes, conditions.
+//! Collects what decoding each case of a scenario found out: problems, which axes
+//! are used, which conditions held. Only all cases together show that an axis is
+//! unused or that a condition never holds.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -7,25 +9,24 @@ use indexmap::IndexMap;
 
 use super::error::{Problem, Span};
 
-/// A problem, in how many cases it showed, and the first of those cases.
+/// A problem, the number of cases that have it, and the first of them.
 type Found = (Problem, usize, String);
 
-/// What all cases of a scenario find out together.
+/// What decoding the cases of a scenario found out.
 #[derive(Debug, Default)]
 pub struct Findings {
-    /// Problems by place and message, with the number of cases that have them
-    /// and the first of those cases.
+    /// Problems by place and message.
     problems: RefCell<IndexMap<(Span, String), Found>>,
-    /// Axes that something uses.
+    /// Axes that a case uses.
     used: RefCell<BTreeSet<String>>,
     /// Each `when`, and whether it held in any case.
-    whens: RefCell<BTreeMap<Span, bool>>,
+    conditions: RefCell<BTreeMap<Span, bool>>,
     /// Each sign of a list, and whether it was chosen in any case.
     chosen: RefCell<BTreeMap<Span, bool>>,
 }
 
 impl Findings {
-    /// The problems, each with the cases it happens in unless those are all.
+    /// The problems. One that not all of the `cases` have says which have it.
     pub fn into_problems(self, cases: usize) -> Vec<Problem> {
         self.problems
             .into_inner()
@@ -40,32 +41,33 @@ impl Findings {
             .collect()
     }
 
-    /// Whether anything is wrong.
+    /// Whether there is a problem.
     pub fn any(&self) -> bool {
         !self.problems.borrow().is_empty()
     }
 
-    /// Whether something used the axis.
+    /// Whether a case uses the axis.
     pub fn uses(&self, axis: &str) -> bool {
         self.used.borrow().contains(axis)
     }
 
-    /// Places of `when`s that held in no case.
-    pub fn idle_whens(&self) -> Vec<Span> {
-        let whens = self.whens.borrow();
-        whens
+    /// Places of `when`s that hold in no case.
+    pub fn unmet_conditions(&self) -> Vec<Span> {
+        let conditions = self.conditions.borrow();
+        conditions
             .iter()
             .filter(|(_, held)| !**held)
             .map(|(span, _)| *span)
             .collect()
     }
 
-    /// Places of signs whose `when` held but that an earlier one always beat.
-    pub fn beaten_signs(&self) -> Vec<Span> {
-        let (whens, chosen) = (self.whens.borrow(), self.chosen.borrow());
+    /// Places of signs whose `when` holds in some case, but never without that of an
+    /// earlier sign of the list.
+    pub fn unreachable_signs(&self) -> Vec<Span> {
+        let (conditions, chosen) = (self.conditions.borrow(), self.chosen.borrow());
         chosen
             .iter()
-            .filter(|(span, chosen)| !**chosen && whens.get(span).copied().unwrap_or(true))
+            .filter(|(span, chosen)| !**chosen && conditions.get(span).copied().unwrap_or(true))
             .map(|(span, _)| *span)
             .collect()
     }
@@ -85,13 +87,13 @@ impl Findings {
             .1 += 1;
     }
 
-    /// Notes that something uses an axis.
+    /// Notes that a case uses an axis.
     pub fn use_axis(&self, axis: &str) {
         self.used.borrow_mut().insert(axis.to_owned());
     }
 
-    /// Notes whether the `when` at a place held.
+    /// Notes whether the `when` at a place holds.
     pub fn when(&self, span: Span, held: bool) {
-        *self.whens.borrow_mut().entry(span).or_default() |= held;
+        *self.conditions.borrow_mut().entry(span).or_default() |= held;
     }
 }

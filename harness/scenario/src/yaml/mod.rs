@@ -10,6 +10,7 @@ mod error;
 mod fields;
 pub mod file;
 mod findings;
+mod mapping;
 pub mod name;
 mod raw;
 mod read;

@@ -1,13 +1,13 @@
-//! Names: how they are spelt, and which known one a misspelt one resembles.
+//! Spelling of names, and suggestions for misspelt ones.
 
 use super::error::{Problem, Span};
 use super::scalar::Refusal;
 
-/// The one of `known` that `word` most likely stands for.
-pub fn meant<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+/// The one of `known` that is nearest to `word`, if one is near.
+pub fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     let near = |name: &&str| {
         let distance = strsim::damerau_levenshtein(&word.to_lowercase(), &name.to_lowercase());
-        // A third of the word may be wrong, else everything resembles `on`.
+        // At most a third of the word may differ: otherwise everything is near `on`.
         (
             distance,
             distance <= (name.chars().count().max(word.chars().count()) / 3).max(1),
@@ -21,12 +21,12 @@ pub fn meant<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option
         .map(|(_, name)| name)
 }
 
-/// "did you mean ...", when something similar is known.
+/// "did you mean ...", if a known name is near.
 pub fn did_you_mean<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<String> {
-    meant(word, known).map(|name| format!("did you mean `{name}`?"))
+    nearest(word, known).map(|name| format!("did you mean `{name}`?"))
 }
 
-/// "one of: a, b", or what there is instead.
+/// "one of: a, b" for messages.
 pub fn one_of<'k>(known: impl IntoIterator<Item = &'k str>) -> String {
     let known: Vec<&str> = known.into_iter().collect();
     match known.as_slice() {
@@ -40,7 +40,7 @@ pub fn one_of<'k>(known: impl IntoIterator<Item = &'k str>) -> String {
 ///
 /// # Errors
 ///
-/// Any other spelling, with the one that would do.
+/// Any other spelling, with one that is accepted.
 pub fn kebab(text: &str) -> Result<String, Refusal> {
     let word = |word: &str| {
         !word.is_empty()
@@ -68,7 +68,7 @@ pub fn kebab(text: &str) -> Result<String, Refusal> {
     }
 }
 
-/// A key that [`kebab`] refuses.
+/// The problem of a key that [`kebab`] refuses.
 pub fn not_kebab(span: Span, refusal: Refusal) -> Problem {
     Problem::new(span, refusal.message)
         .expected("lower-case words joined by hyphens, such as `host-crash`")
@@ -95,8 +95,8 @@ mod tests {
 
     #[test]
     fn near_names_are_suggested_and_far_ones_are_not() {
-        assert_eq!(meant("servr", ["client", "server"]), Some("server"));
-        assert_eq!(meant("banana", ["client", "server"]), None);
-        assert_eq!(meant("ETIMEOUT", ["EIO", "ETIMEDOUT"]), Some("ETIMEDOUT"));
+        assert_eq!(nearest("servr", ["client", "server"]), Some("server"));
+        assert_eq!(nearest("banana", ["client", "server"]), None);
+        assert_eq!(nearest("ETIMEOUT", ["EIO", "ETIMEDOUT"]), Some("ETIMEDOUT"));
     }
 }

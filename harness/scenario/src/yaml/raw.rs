@@ -1,14 +1,14 @@
-//! A YAML document as serde-saphyr gives it: typed scalars, with their places.
+//! A YAML document as serde-saphyr deserializes it: scalars with types, and spans.
 
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::Spanned;
 
-/// The document as serde-saphyr gives it.
+/// A node as serde-saphyr deserializes it.
 pub(super) enum Raw {
     Null,
-    /// Resolved as a number or a boolean; its text is in the source.
+    /// A number or a boolean; [`super::read`] takes its text from the source instead.
     Typed(String),
     Text(String),
     List(Vec<Spanned<Raw>>),

@@ -1,8 +1,8 @@
-//! Text to tree.
+//! Reads YAML text into a tree.
 //!
-//! serde-saphyr reads the YAML (its budgets stop alias bombs and deep nesting);
-//! the tree keeps each scalar as it was written, so that `1.0`, `0755` and
-//! `ETIMEDOUT` reach the one place that knows what is expected there.
+//! serde-saphyr parses it, with limits against alias bombs and deep nesting. The tree
+//! keeps each scalar as it is written, so that `1.0`, `0755` and `ETIMEDOUT` reach
+//! the decoder of the key, which knows what is expected there.
 
 use std::collections::HashMap;
 
@@ -14,7 +14,11 @@ use super::raw::Raw;
 use super::syntax::{MAX_ALIASED, MAX_DEPTH, syntax};
 use super::tree::{Key, Node, Value};
 
-/// One YAML document, which is not empty.
+/// Reads one YAML document that is not empty; `empty` is the problem of one that is.
+///
+/// # Errors
+///
+/// Text that is binary, empty, or not YAML.
 pub fn document(
     name: &str,
     text: &str,
@@ -40,12 +44,12 @@ pub fn document(
 ///
 /// # Errors
 ///
-/// What is wrong with it as YAML: its syntax, keys used twice, too many aliases.
+/// Wrong syntax, keys used twice, too many aliases.
 pub fn read(text: &str) -> Result<Node, Vec<Problem>> {
     let options = serde_saphyr::options! {
         budget: serde_saphyr::budget! { max_depth: MAX_DEPTH, flow_nesting_limit: MAX_DEPTH },
         alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: MAX_ALIASED },
-        // Duplicates are found below: all of them, each with the line of its first.
+        // `Reader::map` finds all duplicates, each with the line of its first.
         duplicate_keys: serde_saphyr::DuplicateKeyPolicy::PassThrough,
         strict_booleans: true,
         non_finite_float_policy: serde_saphyr::NonFiniteFloatPolicy::AsString,

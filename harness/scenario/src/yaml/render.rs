@@ -1,10 +1,10 @@
-//! Errors as text, the way compilers show them.
+//! Shows problems as compilers do: message, place, line, marker, advice.
 
 use std::fmt;
 
 use super::error::{InputErrors, Problem, Span};
 
-/// Problems shown in full; what comes after is counted.
+/// Problems shown in full; further ones are counted.
 const SHOWN: usize = 50;
 
 /// Characters of a line that are shown; the rest is cut.
@@ -36,7 +36,7 @@ impl fmt::Display for InputErrors {
     }
 }
 
-/// One problem: message, place, line, marker, advice.
+/// Shows one problem; `gutter` is the width of the line numbers.
 fn render(f: &mut fmt::Formatter<'_>, file: &str, problem: &Problem, gutter: usize) -> fmt::Result {
     let span = problem.span;
     writeln!(f, "error: {}", printable(&problem.message))?;
@@ -96,7 +96,7 @@ fn crop(line: &str, span: Span) -> (String, usize, usize) {
     )
 }
 
-/// The line without what would move the marker or the terminal's cursor.
+/// The text without characters that move the marker or the terminal's cursor.
 pub(super) fn printable(line: &str) -> String {
     line.chars()
         .map(|c| match c {

@@ -1,4 +1,4 @@
-//! Scalars: text to values with their units.
+//! Reads scalars: text to values with their units.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -10,7 +10,7 @@ pub use halfopen_net::duration::{DURATION, Refusal, parse as duration, positive,
 ///
 /// # Errors
 ///
-/// As [`duration`] for either end, and ends that are the wrong way round.
+/// As [`duration`] for either end; an interval that ends before it begins.
 pub fn interval(text: &str) -> Result<(Duration, Duration), Refusal> {
     let Some((from, to)) = text.split_once("..") else {
         return duration(text).map(|exactly| (exactly, exactly));

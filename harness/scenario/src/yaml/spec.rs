@@ -12,9 +12,9 @@ use serde_json::Value;
 pub struct MappingSpec {
     /// With its article, for messages: "a heartbeat", "`kill`".
     pub name: &'static str,
-    /// How messages about a missing key call it: "this scenario". Mostly the name.
+    /// How messages about a missing key call it: "this scenario". By default the name.
     pub subject: &'static str,
-    /// What it stands for.
+    /// What it stands for, for the schema.
     pub description: &'static str,
     /// Its keys, in groups, in the order in which messages list them.
     pub groups: &'static [&'static [KeySpec]],
@@ -51,12 +51,12 @@ impl MappingSpec {
         self.keys().map(|key| key.name).collect()
     }
 
-    /// Of a step or an event: its verbs, which are the first group.
+    /// The verbs of a step or an event: its first group.
     pub fn verbs(&self) -> &'static [KeySpec] {
         self.groups.first().copied().unwrap_or(&[])
     }
 
-    /// Of a step or an event: the keys that can stand beside a verb.
+    /// The keys that can stand beside a verb of a step or an event.
     pub fn modifiers(&self) -> impl Iterator<Item = &'static KeySpec> + Clone + use<> {
         self.groups.iter().skip(1).flat_map(|group| group.iter())
     }

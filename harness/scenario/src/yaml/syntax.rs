@@ -1,16 +1,16 @@
-//! serde-saphyr's errors as problems of ours.
+//! Turns serde-saphyr's errors into [`Problem`]s with advice.
 
 use serde_saphyr::{DefaultMessageFormatter, MessageFormatter};
 
 use super::error::{Problem, Span};
 
-/// Nodes that all aliases of a file together may stand for.
+/// The most nodes that all aliases of a file together may stand for.
 pub(super) const MAX_ALIASED: usize = 50_000;
 
-/// Depth of nesting.
+/// The deepest nesting.
 pub(super) const MAX_DEPTH: usize = 64;
 
-/// serde-saphyr's error as one of ours.
+/// An error of serde-saphyr as a problem.
 pub(super) fn syntax(error: &serde_saphyr::Error, text: &str) -> Problem {
     use serde_saphyr::Error;
     let mut error = error.without_snippet();
@@ -52,7 +52,7 @@ pub(super) fn syntax(error: &serde_saphyr::Error, text: &str) -> Problem {
             Problem::new(span, "this alias stands for something it is part of")
                 .expected("an alias of something that ends before it")
         }
-        // The parser's own limit has no variant of its own.
+        // The error of the parser's own limit has no variant.
         _ if message.contains("recursion limit") => too_deep(span),
         Error::Budget {
             breach: serde_saphyr::budget::BudgetBreach::Depth { .. },

@@ -1,4 +1,4 @@
-//! A YAML document as a tree whose every node knows its place.
+//! A YAML document as a tree whose every node knows its place in the text.
 
 use super::error::Span;
 
@@ -11,7 +11,7 @@ pub struct Node {
     pub span: Span,
 }
 
-/// What a node is.
+/// The value of a node.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
     /// Nothing, `~` or `null`.
@@ -34,7 +34,7 @@ pub struct Key {
 }
 
 impl Node {
-    /// What it is, in words.
+    /// The kind of value, for messages.
     pub fn kind(&self) -> &'static str {
         match &self.value {
             Value::Null => "nothing",

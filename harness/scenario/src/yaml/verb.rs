@@ -1,4 +1,4 @@
-//! Steps and events: mappings with exactly one verb.
+//! Decodes steps and events: words, or mappings with exactly one verb.
 
 use super::decoder::Decoder;
 use super::error::{Problem, Span};
@@ -8,7 +8,7 @@ use super::spec::MappingSpec;
 use super::tree::{Node, Value};
 
 impl<'a, 'f> Decoder<'a, 'f> {
-    /// A mapping (or a word) with exactly one verb beside its modifiers.
+    /// Reads a verb: a word, or a mapping with one verb and its modifiers.
     pub fn verb(&self, node: &'a Node, spec: &'static MappingSpec) -> Option<Verb<'a>> {
         let what = spec.name;
         let verbs: Vec<&str> = spec.verbs().iter().map(|verb| verb.name).collect();
@@ -44,7 +44,7 @@ impl<'a, 'f> Decoder<'a, 'f> {
         };
         let mut found: Option<(String, Span, &'a Node)> = None;
         let mut wrong = false;
-        let mut strangers = Vec::new();
+        let mut unknown_keys = Vec::new();
         for (key, value) in entries {
             if modifiers.contains(&key.name.as_str()) {
                 continue;
@@ -57,7 +57,7 @@ impl<'a, 'f> Decoder<'a, 'f> {
                 },
             };
             if !verbs.contains(&word) {
-                strangers.push((word, key.span));
+                unknown_keys.push((word, key.span));
             } else if let Some((first, _, _)) = &found {
                 self.problem(
                     Problem::new(key.span, format!("`{first}` and `{word}` in one {what}"))
@@ -69,7 +69,7 @@ impl<'a, 'f> Decoder<'a, 'f> {
                 found = Some((word.to_owned(), key.span, value));
             }
         }
-        for (word, span) in strangers {
+        for (word, span) in unknown_keys {
             wrong = true;
             match &found {
                 None => unknown(word, span),
