@@ -12,13 +12,16 @@ use crate::yaml::{
     Axes, Decoder, Findings, InputErrors, Node, Point, Problem, Refusal, Span, Value,
 };
 use crate::{detector, network};
+
 mod matrix;
 mod scenario;
 mod settings;
 mod table;
+
+pub use table::{FILE, SCENARIO};
+
 use matrix::MAX_CASES;
 use scenario::Declarations;
-pub use table::{FILE, SCENARIO};
 
 /// A file of scenarios, checked, with all cases of every matrix.
 #[derive(Debug, Clone, PartialEq)]

@@ -6,13 +6,15 @@ use indexmap::IndexMap;
 
 use crate::case::Detector;
 use crate::yaml::{Decoder, Node, Problem, Refusal, Value, name, scalar};
+
 mod heartbeat;
 mod keepalive;
 mod table;
 
+pub use table::DETECTOR;
+
 use heartbeat::heartbeat;
 use keepalive::keepalive;
-pub use table::DETECTOR;
 
 /// The detectors that a file declares, and `none`.
 pub fn declared<'a>(dec: &Decoder<'a, '_>, node: Option<&'a Node>) -> IndexMap<String, Detector> {

@@ -98,7 +98,7 @@ pub fn check_overlaps(dec: &Decoder<'_, '_>, network: &Network, events: &[Event]
         When::After { .. } => None,
     };
     let mut events: Vec<_> = events.iter().zip(spans).collect();
-    // When an event after a mark happens is not known: the order of the file counts.
+    // The time of an event after a mark is not known, so the order of the file counts.
     if events.iter().all(|(event, _)| at(event).is_some()) {
         events.sort_by_key(|(event, _)| at(event));
     }

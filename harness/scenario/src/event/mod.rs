@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::case::{Event, When};
 use crate::scene::{Scene, Setter, Timing, Waiter};
 use crate::yaml::{Decoder, Node, Problem, Span, Verb, name, scalar};
+
 mod action;
 mod change;
 mod cut;
@@ -20,10 +21,12 @@ mod packet;
 mod place;
 mod rule;
 mod table;
-use action::event_action;
+
 pub use heal::check_first_byte;
-use heal::check_healings;
 pub use table::EVENT;
+
+use action::event_action;
+use heal::check_healings;
 
 /// The events of a case with their final names, and when each happens.
 pub fn events<'a>(

@@ -188,7 +188,7 @@ fn close<'a>(dec: &Decoder<'a, '_>, value: Option<&'a Node>) -> Option<Action> {
     };
     let fields = dec.mapping(node, &table::CLOSE)?;
     let node = dec.needed(&fields, "linger")?;
-    // struct linger takes seconds (socket(7)); the kernel's limit depends on HZ.
+    // struct linger counts whole seconds in an int (socket(7)).
     let linger = dec.scalar(node, "whole seconds such as `0s`", |text| {
         let time = scalar::duration(text)?;
         match time.subsec_nanos() {

@@ -5,16 +5,19 @@ use crate::case::{Detector, Disposition, Lane, NodeKind};
 use crate::detector;
 use crate::scene::Scene;
 use crate::yaml::{Decoder, Fields, Node, Problem, Span, Value, name, scalar};
+
 mod action;
 mod connect;
 mod peers;
 mod serve;
 mod step;
 mod table;
+
 pub use peers::{check_senders, find_peers};
+pub use table::{LANE, PAYLOAD, STEP};
+
 use step::Progress;
 use table::DISPOSITIONS;
-pub use table::{LANE, PAYLOAD, STEP};
 
 /// A lane before it is decoded: its name, the name's place, and its node.
 pub type Declared<'a> = (&'a str, Span, &'a Node);

@@ -9,15 +9,18 @@ use indexmap::IndexMap;
 use crate::case::Node as NetworkNode;
 use crate::case::{Network, NodeKind};
 use crate::yaml::{Decoder, Node, Problem, name};
+
 mod cable;
 mod machine;
 mod nat;
 mod table;
+
 pub use cable::cable;
-use cable::ends;
 pub use machine::{HOSTS, MACHINES, kind_name, machine};
 pub use nat::nat;
 pub use table::{CABLE, DIRECTION, DIRECTIONS, NAT, NETWORK};
+
+use cable::ends;
 
 /// The built-in networks and those that a file declares. None: the declaration has a
 /// mistake, and scenarios that use the network get no message of their own.

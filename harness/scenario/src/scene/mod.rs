@@ -3,8 +3,10 @@
 
 use crate::case::{Family, Network};
 use crate::yaml::{Decoder, Node};
+
 mod mark;
 mod timing;
+
 pub use mark::{Marks, Setter, Waiter};
 pub use timing::{Timing, check_timings};
 

@@ -3,12 +3,15 @@
 
 use crate::case::{Known, Sign, SignKind};
 use crate::yaml::{Decoder, Fields, Node, Problem, Refusal, Value, name, scalar};
+
 mod names;
 mod table;
-use names::errno;
+
 pub use names::signal;
-use table::{KINDS, SEEN};
 pub use table::{KNOWN, SIGN};
+
+use names::errno;
+use table::{KINDS, SEEN};
 
 /// Calls that endpoints make. `heartbeat` is the wait for a beat, as reports name it.
 const CALLS: [&str; 13] = [

@@ -5,10 +5,13 @@ use std::collections::BTreeMap;
 
 use crate::case::{Network, NodeKind};
 use crate::yaml::{Decoder, Node, Problem, Span, name};
+
 pub mod conf;
 mod known;
-use known::KNOWN;
+
 pub use known::acceptable;
+
+use known::KNOWN;
 
 /// Sysctls by host. `all` stands for every host and router; a host's own value
 /// overrides it.

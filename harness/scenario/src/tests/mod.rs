@@ -1,11 +1,11 @@
-//! The language as a whole: the design's example, and each rule broken once.
+//! The language as a whole: examples of every form, and each rule broken once.
 
 use std::time::Duration;
 
-use super::case::*;
-use super::{Catalogue, InputErrors, parse};
+use crate::case::*;
+use crate::{Catalogue, InputErrors, parse};
 
-/// DESIGN.md's example, word for word.
+/// An example of most of the language.
 const EXAMPLE: &str = r#"version: 1
 detectors:
   none:               {}
@@ -30,6 +30,7 @@ scenarios:
     give_up: 30s
 "#;
 
+mod errors;
 mod panics;
 mod rules;
 
@@ -50,7 +51,7 @@ fn scenario(lines: &str) -> String {
 const PAIR: &str = "server: [listen, accept, echo]\nclient: [connect, read]\n";
 
 #[test]
-fn the_designs_example_works_word_for_word() {
+fn the_example_is_expanded_into_cases() {
     let catalogue = good(EXAMPLE);
     assert_eq!(catalogue.cases.len(), 12);
     assert_eq!(catalogue.scenarios.len(), 1);
@@ -268,22 +269,22 @@ scenarios:
         ["server", "client", "hub", "other"]
     );
     assert_eq!(case.lanes[3].count, 3);
-    let heart = case.lanes[2]
+    let heartbeat = case.lanes[2]
         .detector
         .heartbeat
         .as_ref()
         .expect("pulse has one");
     assert_eq!(
-        (heart.misses, heart.from, heart.when),
+        (heartbeat.misses, heartbeat.from, heartbeat.when),
         (2, HeartbeatSender::Both, BeatWhen::Idle)
     );
-    let reconnect = heart.reconnect.as_ref().expect("it connects again");
+    let reconnect = heartbeat.reconnect.as_ref().expect("it connects again");
     assert_eq!((reconnect.backoff, reconnect.limit), (1.5, Some(3)));
     assert_eq!(case.lanes[1].sigpipe, Disposition::Ignore);
 }
 
 #[test]
-fn the_watched_are_not_the_victims() {
+fn lanes_that_the_fault_hits_are_not_watched() {
     let watch = |faults: &str| {
         good(&scenario(&format!("{PAIR}faults: [{faults}]"))).cases[0]
             .watch
@@ -301,86 +302,6 @@ fn a_points_of_exclude_is_left_out() {
         "{PAIR}matrix: {{ network: [link, lan], family: [ipv4, ipv6] }}\nexclude: [{{ network: lan, family: ipv6 }}]"
     ));
     assert_eq!(good(&text).cases.len(), 3);
-}
-
-#[test]
-fn all_errors_show_at_once_with_their_lines() {
-    let errors = bad(&scenario(
-        "server: [listen, accpet, echo]
-client: [connect, { wait_for: crahs }, { sleep: 90 }]
-faults: [{ at: 500ms, crash: servr }]",
-    ));
-    let lines: Vec<u32> = errors
-        .problems()
-        .iter()
-        .map(|problem| problem.span.line)
-        .collect();
-    assert_eq!(lines, [6, 7, 8], "{errors}");
-}
-
-#[test]
-fn an_error_shows_line_marker_expectation_and_advice() {
-    let errors = bad(&scenario(&format!(
-        "{PAIR}faults: [{{ at: 500ms, crash: servr }}]"
-    )));
-    let want = "\
-error: unknown host `servr`
- --> test.yaml:8:34
-  |
-8 |     faults: [{ at: 500ms, crash: servr }]
-  |                                  ^^^^^ expected one of: client, server
-  = help: did you mean `server`?
-";
-    assert_eq!(errors.to_string(), want);
-}
-
-#[test]
-fn an_error_in_some_cases_says_in_which() {
-    let errors = bad(&scenario(&format!(
-        "{PAIR}matrix: {{ network: [link, routed] }}\nfaults: [{{ at: 1s, crash: router }}]"
-    )));
-    assert_eq!(errors.problems().len(), 1);
-    assert_eq!(errors.problems()[0].notes, ["in the case `a/network=link`"]);
-}
-
-#[test]
-fn a_scenario_needs_about_and_give_up() {
-    let text = bad("version: 1\nscenarios:\n  a:\n    server: [listen]\n").to_string();
-    assert!(
-        text.contains("has no `about`") && text.contains("has no `give_up`"),
-        "{text}"
-    );
-}
-
-#[test]
-fn a_matrix_that_explodes_is_refused_without_expanding_it() {
-    let axis = |name: char| {
-        format!(
-            "{name}: [{}]",
-            (0..100)
-                .map(|n| n.to_string())
-                .collect::<Vec<_>>()
-                .join(", ")
-        )
-    };
-    let axes: Vec<String> = ('a'..='h').map(axis).collect();
-    let text = bad(&scenario(&format!(
-        "{PAIR}matrix: {{ {} }}",
-        axes.join(", ")
-    )))
-    .to_string();
-    assert!(text.contains("more than 2000 cases"), "{text}");
-}
-
-#[test]
-fn an_alias_bomb_is_refused() {
-    let mut text = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
-    for n in 1..12 {
-        let list = vec![format!("*a{}", n - 1); 10].join(", ");
-        text.push_str(&format!("a{n}: &a{n} [{list}]\n"));
-    }
-    let message = bad(&text).to_string();
-    assert!(message.contains("aliases stand for more than"), "{message}");
 }
 
 #[test]
