@@ -11,7 +11,7 @@ use halfopen_outcome::record::Outcome;
 use halfopen_report::finished::Finished;
 use halfopen_report::{comparison, ladder};
 use halfopen_scenario::case::Case;
-use halfopen_scenario::load::{self, Kind};
+use halfopen_scenario::internal::file::{self, Kind};
 
 use super::args::ReportFormat;
 use super::error::{CliError, Exit};
@@ -54,7 +54,7 @@ const KIND: Kind = Kind {
 };
 
 fn read(path: &Path) -> Result<Baseline, CliError> {
-    load::text(path, &KIND)
+    file::text(path, &KIND)
         .and_then(|text| baseline::read(path, &text))
         .map_err(|e| CliError::Scenarios(e.to_string()))
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 
+use halfopen_net::duration::positive;
 use halfopen_net::error::chain;
 use halfopen_outcome::compare_prediction;
 use halfopen_outcome::environment::Environment;
@@ -17,7 +18,6 @@ use halfopen_report::grid_plan::{Plan, Selection, State};
 use halfopen_report::notes;
 use halfopen_runner::{self, Options};
 use halfopen_scenario::case::SignKind;
-use halfopen_scenario::{self, positive};
 use halfopen_vm::VmError;
 use halfopen_vm::cases as guests;
 
