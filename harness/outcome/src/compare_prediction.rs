@@ -7,7 +7,7 @@ use super::environment::{Environment, WheelAt};
 use super::record::{Call, CallResult, FaultRecord, FirstSign, Outcome, Status};
 use super::tolerance::{WAKING, WAKING_IN_TURNS, Waking};
 use super::verdict::in_words;
-use halfopen_predict::moments::{Act, Moments};
+use halfopen_predict::moments::{CallTime, Moments};
 use halfopen_predict::span::Span;
 use halfopen_predict::wheel::Phase;
 use halfopen_predict::{KernelFacts, Prediction, Unpredictable, Version, predict, predict_given};
@@ -111,7 +111,7 @@ fn moments(outcome: &Outcome) -> Moments {
     moments
 }
 
-fn act(call: &Call) -> Act {
+fn act(call: &Call) -> CallTime {
     let start = since_start(call.start_ns);
     let end = call.end_ns.map(since_start);
     let worked = match &call.result {
@@ -128,7 +128,7 @@ fn act(call: &Call) -> Act {
         }
         _ => Span::at(start),
     };
-    Act {
+    CallTime {
         call: call.call.clone(),
         at,
     }

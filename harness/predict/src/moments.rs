@@ -7,12 +7,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::span::Span;
+use crate::span::Span;
 
 /// A call of a program: its name and when it was made. It ends where it
 /// returned at once, or where it began when it waited for something.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Act {
+pub struct CallTime {
     /// `write`.
     pub call: String,
     /// Since the case began.
@@ -23,7 +23,7 @@ pub struct Act {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Moments {
     /// The acts of each process, by its lane's label, its boot and its number.
-    acts: BTreeMap<(String, u32, u32), Vec<Act>>,
+    calls: BTreeMap<(String, u32, u32), Vec<CallTime>>,
     /// When processes were reaped.
     ends: BTreeMap<(String, u32, u32), Duration>,
     /// When events took effect, by name.
@@ -32,8 +32,8 @@ pub struct Moments {
 
 impl Moments {
     /// Notes a process's acts, in their order.
-    pub fn process(&mut self, label: &str, boot: u32, number: u32, acts: Vec<Act>) {
-        self.acts.insert((label.to_owned(), boot, number), acts);
+    pub fn process(&mut self, label: &str, boot: u32, number: u32, calls: Vec<CallTime>) {
+        self.calls.insert((label.to_owned(), boot, number), calls);
     }
 
     /// Notes when a process was reaped.
@@ -52,8 +52,8 @@ impl Moments {
     }
 
     /// The acts of a process.
-    pub fn acts(&self, label: &str, boot: u32, number: u32) -> &[Act] {
-        self.acts
+    pub fn calls(&self, label: &str, boot: u32, number: u32) -> &[CallTime] {
+        self.calls
             .get(&(label.to_owned(), boot, number))
             .map_or(&[], Vec::as_slice)
     }

@@ -76,7 +76,7 @@ impl Phase {
         };
         let tick = wheel.tick();
         let to_next = tick.saturating_sub(into_tick);
-        let more = (0..MOST_TICKS_WITHIN)
+        let more = (0..MAX_TICKS_WITHIN)
             .map(|n| to_next + tick * n)
             .take_while(|at| *at <= late)
             .map(|at| (at, self.later(at, wheel)));
@@ -163,7 +163,7 @@ impl Wheel {
                 let granule = self.granule(longest);
                 // Timers of days are not worth millions of runs: their ends
                 // are sampled closely enough for a prediction in minutes.
-                let step = (granule / MOST_BEGINNINGS).max(1);
+                let step = (granule / MAX_BEGINNINGS).max(1);
                 Beginnings {
                     next: EPOCH,
                     end: EPOCH + granule,
@@ -174,9 +174,9 @@ impl Wheel {
     }
 }
 
-const MOST_BEGINNINGS: u64 = 1 << 15;
+const MAX_BEGINNINGS: u64 = 1 << 15;
 /// An interval of more ticks is taken for so many.
-const MOST_TICKS_WITHIN: u32 = 64;
+const MAX_TICKS_WITHIN: u32 = 64;
 
 /// See [`Wheel::beginnings`].
 #[derive(Debug, Clone)]
