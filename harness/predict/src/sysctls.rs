@@ -1,4 +1,4 @@
-//! The sysctls of a host that decide, with the kernel's defaults.
+//! The sysctls of a host that affect predictions, with the kernel's defaults.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use halfopen_scenario::case::{Case, Detector, KeepaliveBy};
 /// TCP_RTO_MAX where no sysctl says otherwise.
 pub(crate) const RTO_MAX: Duration = Duration::from_secs(120);
 
-/// What a host's sysctls say, as far as it decides.
+/// The values of a host's sysctls that matter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub struct Sysctls {

@@ -1,4 +1,4 @@
-//! Why, in words a person can follow.
+//! Reasons of predictions, as text for people. The texts are part of the output.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ fn lateness(length: Duration, hz: u32) -> String {
     )
 }
 
-/// Keepalive that ends a silent connection.
+/// The end of an idle connection by keepalive.
 pub fn keepalive(settings: &Settings, hz: u32) -> String {
     let Settings {
         idle,
@@ -126,7 +126,7 @@ pub fn flight(flight: &Flight, errno: &str, hz: u32) -> String {
     )
 }
 
-/// How tries get rarer, and up to what, where a limit that was set matters.
+/// The growing distance of attempts, and its limit where one was set that matters.
 fn doubling(flight: &Flight) -> String {
     if flight.rto_max < RTO_MAX && flight.budget() > flight.rto_max {
         let most = time(flight.rto_max);
@@ -135,7 +135,7 @@ fn doubling(flight: &Flight) -> String {
     "doubling their distance".into()
 }
 
-/// Whether the round trip is one that a line makes.
+/// Whether the round trip includes line delay.
 pub fn is_long(flight: &Flight) -> bool {
     let (rto, _) = flight.rtt.rto(flight.rto_min, flight.rto_max);
     flight.rtt.srtt.0 >= Duration::from_millis(1) || rto > flight.rto_min * 11 / 10
@@ -160,7 +160,7 @@ pub fn unsent(unsent: &Unsent, errno: &str) -> String {
     format!("{how}; {limit}, with {errno}")
 }
 
-/// Data that waits for room at the peer.
+/// Data that waits for the peer's window.
 pub fn zero_window(zero_window: &crate::timers::zero_window::ZeroWindow) -> String {
     let limit = match zero_window.user_timeout {
         Some(limit) => format!(
@@ -178,7 +178,7 @@ pub fn zero_window(zero_window: &crate::timers::zero_window::ZeroWindow) -> Stri
     )
 }
 
-/// connect() into silence.
+/// connect() that is not answered.
 pub fn syn(syn: &Syn) -> String {
     let linear = match syn.linear {
         0 => String::new(),

@@ -1,14 +1,13 @@
-//! What keepalive does at worst, over everything that nobody chooses: where the
-//! timer wheel stands, when the last segment came, when the fault strikes.
+//! Worst case of keepalive, over everything that is not chosen: the phase of the timer
+//! wheel, when the last segment was received, when the fault occurs.
 //!
-//! tcp_keepalive_timer() ticks; a tick that finds less than IDLE since the last
-//! segment waits for the rest, any other probes and comes back after INTERVAL,
-//! even when the probe is answered. So the timer that leads to the first probe
-//! may have been armed for anything up to IDLE, and is late by up to the granule
-//! of what it was armed for; with each granule comes an alignment, and with that
-//! the lateness of the intervals that follow. All of it is worked out here in
-//! ticks, without trying every phase, for intervals no longer than IDLE (longer
-//! ones gain nothing: see `search`).
+//! tcp_keepalive_timer() fires; when it finds less than IDLE since the last segment it is
+//! armed for the rest, else it sends a probe and is armed for INTERVAL, even when the probe
+//! is answered. So the timer that leads to the first probe may have been armed for anything
+//! up to IDLE, and is late by up to the granule of that; each granule implies an alignment,
+//! and with it the lateness of the intervals that follow. All of it is computed here in
+//! ticks, without trying every phase, for intervals no longer than IDLE (longer ones gain
+//! nothing: see `search`, which uses this).
 
 use std::time::Duration;
 
@@ -22,7 +21,7 @@ pub(super) struct KeepaliveTiming {
     interval: u64,
 }
 
-/// How the first probe may come about: by a timer of one level of the wheel.
+/// One way to the first probe: by a timer of one level of the wheel.
 #[derive(Debug, Clone, Copy)]
 struct FirstProbe {
     /// It is late by at most this.

@@ -15,7 +15,7 @@ pub enum While {
     Idle,
     /// Data is under way that is not acknowledged.
     Sending,
-    /// Now the one, now the other.
+    /// Either of them at any time.
     Both,
 }
 
@@ -31,11 +31,11 @@ impl While {
     }
 }
 
-/// What becomes of packets to a peer that has vanished.
+/// What happens to packets to a peer that has vanished.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Path {
-    /// Nobody hears of them; the next hop goes on answering ARP and NDP.
+    /// They are lost silently; the next hop goes on answering ARP and NDP.
     Silent,
     /// The peer may be the next hop: its neighbour entry fails in the end.
     Neighbour,

@@ -1,17 +1,15 @@
-//! What retransmission does at worst: when unacknowledged data is given up, and
-//! which outages it outlasts, over every round trip and every phase of the
-//! timer wheel that nobody chooses.
+//! Worst case of retransmission: when unacknowledged data is given up, and which outages it
+//! outlasts, over every round trip and every phase of the timer wheel.
 //!
-//! TCP_USER_TIMEOUT ends a connection at the first expiry of the RTO at which
-//! that much time has passed since the first retransmission. Until then it is
-//! tried again at doubling distances, so an outage is outlasted only when one of
-//! the tries falls behind its end: a limit of 10 s may try for the
-//! last time after 6.4 s.
+//! TCP_USER_TIMEOUT ends a connection at the first expiry of the RTO at which that much
+//! time has passed since the first retransmission. Until then attempts double their
+//! distance, so an outage is outlasted only when an attempt falls after its end: with a
+//! limit of 10 s the last attempt may come after 6.4 s.
 //!
-//! An unreachable that answers a try (from a router, or from the own host whose
-//! neighbour entry has failed) takes one back-off back, and the wait it sets is
-//! not cut short at the user timeout (tcp_ld_RTO_revert()): the last wait is half
-//! of what has passed by then, and so may be the delay.
+//! An unreachable that answers an attempt (from a router, or from the own host whose
+//! neighbour entry has failed) reverts one back-off, and the wait it sets is not clamped to
+//! the user timeout (tcp_ld_RTO_revert()): the last wait is half of the time passed by
+//! then, and the abort may be postponed by as much.
 
 use std::time::Duration;
 

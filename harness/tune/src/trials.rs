@@ -31,7 +31,7 @@ pub enum Question {
 pub struct Trial {
     /// The question.
     pub question: Question,
-    /// When it strikes, in words.
+    /// What happens and when, as text.
     pub description: String,
     /// The case.
     pub case: Case,
@@ -122,7 +122,7 @@ struct Script<'a> {
     text: String,
 }
 
-/// Everything begins once this much is over.
+/// Faults are applied after this time.
 const SETTLED: Duration = Duration::from_millis(400);
 
 impl Script<'_> {
@@ -274,7 +274,8 @@ impl Script<'_> {
         );
     }
 
-    /// The peer vanishes as the path has it; the event's name is `crash` or `cut`.
+    /// The fault that makes the peer vanish on this path; the event's name is `crash` or
+    /// `cut`.
     fn vanish(&self, name: &str) -> String {
         match self.promises.path {
             Path::Silent => format!("drop: {{ from: client, to: server }}, name: {name}"),
@@ -391,7 +392,7 @@ impl Trial {
         written.unwrap_or_else(|| crash.map_or(fault, |f| f.effective_ns))
     }
 
-    /// Whether the exchange after the fault came to its end, and the fault hit.
+    /// Whether the exchange after the fault completed, and the fault took effect.
     fn lived(&self, outcome: &Outcome) -> Shown {
         if self.question == Question::LostProbe {
             let is_lost_probe = |p: &&halfopen_outcome::record::Packet| {

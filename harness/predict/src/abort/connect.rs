@@ -1,4 +1,5 @@
-//! How a connect() ends, by the facts.
+//! How a connect() fails, by the fate of its SYN and SYN+ACK. The timer course of the SYNs
+//! is in `timers::syn`; the simulator calls this.
 
 use crate::abort::Abort;
 use crate::abort::facts::{Facts, Fate};
@@ -12,8 +13,7 @@ use crate::timers::syn::Syn;
 use halfopen_scenario::case::Family;
 
 impl Facts {
-    /// How a connect() ends whose SYN fares like this. None: it succeeds, or
-    /// is refused at once.
+    /// The failure of a connect() with this fate. None: it succeeds, or is refused at once.
     pub fn connect_abort(&self) -> Option<Abort> {
         let (wheel, phase) = (self.kernel.wheel(), self.kernel.phase);
         let syn = Syn {
@@ -33,9 +33,9 @@ impl Facts {
         };
         match self.fate {
             Fate::Arrives | Fate::Reset | Fate::OwnHost { soft: Some(_), .. } => None,
-            // Dropped by its own nft: tcp_connect() does not look, and goes on.
+            // Dropped by the own host's nft: tcp_connect() ignores the error and continues.
             Fate::OwnHost { soft: None, .. } => Some(lost),
-            // A lost SYN+ACK is a lost SYN to the caller.
+            // To the caller a lost SYN+ACK is a lost SYN.
             Fate::NeighbourDead | Fate::ReturnDead => {
                 let fails = neighbour::confirmed_entry_fails(self.is_server).earliest;
                 let late = lost.abort_at.hull().is_some_and(|end| end.latest > fails);
@@ -46,7 +46,7 @@ impl Facts {
             }
             Fate::Lost | Fate::Unanswered | Fate::OwnQdisc => Some(lost),
             Fate::NoCarrier => {
-                // Noticed after the SYN had left: it is the next one that asks.
+                // Noticed after the SYN had left: the next SYN needs the resolution.
                 let next = lost.attempts.first().and_then(Spans::hull);
                 let asks = |facts: &Facts| Some(facts.connect_unresolved(lost.clone(), None));
                 let abort = asks(self)?;
@@ -85,11 +85,11 @@ impl Facts {
         }
     }
 
-    /// connect() to a neighbour that nobody answers for; TCP may give up before.
+    /// connect() to a neighbour that does not answer; TCP may give up first.
     ///
-    /// The SYN of the own host waits there meanwhile, so that in IPv4 the error
-    /// makes it be sent again at once (tcp_ld_RTO_revert()), or given up when
-    /// that has been tried `most` times.
+    /// The SYN of the own host waits for the address meanwhile, so that in IPv4 the error
+    /// makes it be sent again at once (tcp_ld_RTO_revert()), or the connect() fail if
+    /// `most` attempts were made.
     fn connect_unresolved(&self, lost: Abort, most: Option<u32>) -> Abort {
         let fails = neighbour::given_up(self.kernel.wheel(), self.kernel.phase);
         let (Some(resolving), Some(end)) = (fails.hull(), lost.abort_at.hull()) else {

@@ -1,6 +1,6 @@
-//! From facts about data that a sender cannot get acknowledged to its end. What
-//! becomes of it where a neighbour does not answer is in `gone`, how a connect()
-//! ends in `connecting`.
+//! From facts about unacknowledged data to its abort: chooses, by the fate of the packets,
+//! the retransmission timer, the probe timer or the rules for a next hop that does not
+//! answer. The simulator collects the [`Facts`].
 
 use std::time::Duration;
 
@@ -17,25 +17,25 @@ use crate::text;
 use crate::timers::unsent::Unsent;
 use halfopen_scenario::case::{Detector, Family, RejectWith};
 
-/// What becomes of a packet, or of its answer.
+/// What happens to a packet and to its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
-    /// It arrives, and what answers it comes back.
+    /// It arrives, and its answer arrives.
     Arrives,
     /// It arrives, but no answer comes back.
     Unanswered,
-    /// The same, and nothing at all comes back over one of the cables: the
-    /// neighbour entry of whoever sends into it fails later, as for `Gone`.
+    /// It arrives, and nothing at all comes back over one of the cables: the neighbour
+    /// entry of the node that sends into this cable fails later, as for `NeighbourDead`.
     ReturnDead,
-    /// Nobody hears of it, though neighbours still answer (a packet filter).
+    /// It is lost silently, but neighbours still answer (a packet filter).
     Lost,
-    /// Nobody hears of it, and the next hop does not answer ARP or NDP any
-    /// more: its entry, fresh now, fails later.
+    /// It is lost silently, and the next hop does not answer ARP or NDP any more: its
+    /// entry, valid now, fails later.
     NeighbourDead,
     /// The sender's own qdisc drops it: an error above 0.
     OwnQdisc,
-    /// The sender's own host refuses it: an error below 0. `soft` is what its
-    /// routing leaves in sk_err_soft, `now` what connect() returns.
+    /// The sender's own host refuses it: an error below 0. `soft` is what its routing
+    /// leaves in sk_err_soft, `now` the errno of connect().
     OwnHost {
         /// inet_sk_rebuild_header(), inet6_csk_route_socket().
         soft: Option<&'static str>,
@@ -51,27 +51,27 @@ pub enum Fate {
     },
     /// An RST comes back at once.
     Reset,
-    /// The next hop's address has to be found out and nobody answers: host
-    /// unreachable after three seconds.
+    /// The next hop's address has to be resolved and nobody answers: host unreachable after
+    /// three seconds.
     Unresolved {
-        /// The sender itself has to; else a router.
+        /// The sender's host resolves it; else a router.
         by_own_host: bool,
     },
-    /// The sender's own cable has lost its carrier just now: its neighbour
-    /// entries go when that is noticed: at once since 6.8, else when a worker of the
-    /// kernel has its turn. (Once a second for the whole machine, were it not that the
-    /// ends of a lab's cables differ in index: linkwatch_urgent_event().)
+    /// The sender's own cable has just lost its carrier. Its neighbour entries are flushed
+    /// when that is noticed: at once since 6.8, before that when a worker of the kernel
+    /// runs. (That would be once a second for the whole machine if both ends of a lab's
+    /// cable had the same index: linkwatch_urgent_event().)
     NoCarrier,
 }
 
 impl Fate {
-    /// Whether the packet gets there, whatever becomes of its answer.
+    /// Whether the packet is delivered, whatever happens to its answer.
     pub fn is_delivered(self) -> bool {
         matches!(self, Fate::Arrives | Fate::ReturnDead)
     }
 }
 
-/// Whether data was under way already when it began to fare like that.
+/// Whether the data was in flight before its fate changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InFlight {
     /// It left before the fault.
@@ -80,42 +80,43 @@ pub enum InFlight {
     After,
 }
 
-/// All that decides how long data goes unacknowledged.
+/// Everything that decides how long data stays unacknowledged.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Facts {
     /// The kernel of the sender.
     pub kernel: KernelFacts,
     /// The sysctls of its host.
     pub sysctls: Sysctls,
-    /// Its detector: only the user timeout matters to data.
+    /// Its detector: for data, only the user timeout matters.
     pub detector: Detector,
     /// The address family.
     pub family: Family,
-    /// What becomes of its packets.
+    /// The fate of its packets.
     pub fate: Fate,
     /// When the data was written.
     pub in_flight: InFlight,
-    /// How long after that it began to fare like that.
+    /// How long after the write the fate changed.
     pub changed: Duration,
-    /// Its peer called: it was asked for its address first, and did not ask.
+    /// The peer connected to it: its host learned the peer's address from the peer's
+    /// request and did not resolve it itself.
     pub is_server: bool,
     /// More than one segment.
     pub several: bool,
-    /// The round trip as its TCP counts with it.
+    /// The round-trip estimate of its TCP.
     pub rtt: Rtt,
-    /// How long a packet takes to who answers it by an ICMP error, and the
+    /// How long a packet takes to the node that answers it with an ICMP error, and the
     /// error back.
     pub icmp: (Duration, Duration),
-    /// The neighbour that may have died, and its entry, if that is known.
+    /// The neighbour that may not answer, and its entry, if known.
     pub neighbour: Option<Neighbour>,
-    /// When the data is written, in the story.
+    /// When the data is written, in simulated time.
     pub sent: Duration,
 }
 
 impl Facts {
-    /// How something ends that begins within `at`, counted from `at.earliest`:
-    /// in each phase the wheel may be in by then. `self.kernel.phase` is that
-    /// of the story's beginning.
+    /// The abort of something that begins within `at`, counted from `at.earliest`, for each
+    /// phase that the wheel may have by then. `self.kernel.phase` is the phase at the start
+    /// of the simulation.
     pub fn armed(&self, at: Span, abort_of: impl Fn(&Facts) -> Option<Abort>) -> Option<Abort> {
         let wheel = self.kernel.wheel();
         let begins = self.kernel.phase.later(at.earliest, wheel);
@@ -159,8 +160,8 @@ impl Facts {
         }
     }
 
-    /// How data ends that fares like this. None: it does not (it arrives, or
-    /// an RST ends it before any timer does).
+    /// The abort of data with this fate. None: there is none (it arrives, or an RST ends
+    /// the connection before any timer does).
     pub fn data_abort(&self) -> Option<Abort> {
         let mut abort = self.abort_by_fate()?;
         if self.detector.keepalive.is_some() {
@@ -187,7 +188,7 @@ impl Facts {
                 self.unsent(false, kept.unwrap_or(timed_out))
             }
             (Fate::OwnHost { soft, .. }, InFlight::Before) => {
-                // A drop by nft comes late enough to be stamped; no route does not.
+                // An nft drop happens after the segment is stamped; a missing route before.
                 self.unacknowledged(Attempt::Lost, soft.is_some(), soft.unwrap_or(timed_out))
             }
             (Fate::Refused { with, slowly }, _) => {

@@ -1,4 +1,8 @@
-//! How something ends by itself, and what such ends have in common.
+//! When, and with which errno, TCP gives up a connection or a connect().
+//!
+//! [`Abort`] is the common result; `facts` chooses the rule by the fate of the packets,
+//! `connect` does so for SYNs, `neighbour_dead` and `neighbour_unresolved` cover next hops
+//! that do not answer. Needs the timers and the neighbour entries; the simulator uses it.
 
 pub mod connect;
 pub mod facts;
@@ -11,25 +15,25 @@ use std::time::Duration;
 use crate::rule::RuleId;
 use crate::span::{Span, Spans};
 
-/// An end that comes by itself, counted from the write (or the connect()).
+/// An abort by a timer, counted from the write (or the connect()).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Abort {
     /// When.
     pub abort_at: Spans,
-    /// When it is tried again until then, in order.
+    /// When segments are sent again until then, in order.
     pub attempts: Vec<Spans>,
-    /// What the calls show then.
+    /// The errno that calls report then.
     pub errno: &'static str,
-    /// Why, in words.
+    /// The reason, as text.
     pub because: String,
-    /// By which rules.
+    /// The rules it rests on.
     pub rules: Vec<RuleId>,
-    /// Why the errno cannot be told, if it cannot.
+    /// Why the errno cannot be predicted, if it cannot.
     pub undecided: Option<String>,
 }
 
 impl Abort {
-    /// The same, so much later.
+    /// The same abort, `by` later.
     pub fn delayed_by(self, by: Duration) -> Abort {
         Abort {
             abort_at: self.abort_at.map(|span| span.after(by)),
@@ -42,9 +46,9 @@ impl Abort {
         }
     }
 
-    /// The round trip as TCP measures it by beats that nobody answers: their
-    /// acknowledgments wait for up to 40 ms (TCP_DELACK_MIN,
-    /// tcp_send_delayed_ack()), so every RTO is up to 44 in 200 longer.
+    /// With a round trip measured by heartbeats that nobody answers: their acknowledgments
+    /// are delayed by up to 40 ms (TCP_DELACK_MIN, tcp_send_delayed_ack()), so every RTO is
+    /// up to 44 in 200 longer.
     pub fn with_delayed_acks(self) -> Abort {
         let longer = |span: Span| Span::new(span.earliest, span.latest.mul_f64(1.22));
         Abort {
@@ -54,8 +58,8 @@ impl Abort {
         }
     }
 
-    /// Of one that is closed when tries are under way: from the `first` expiry of
-    /// the RTO on it has this budget (tcp_orphan_retries()).
+    /// For a connection that is closed during retransmission: from the `first` expiry of
+    /// the RTO on, this budget applies (tcp_orphan_retries()).
     pub fn limited_as_orphan(mut self, first: usize, budget: Duration) -> Abort {
         let Some(first) = self.attempts.get(first).and_then(Spans::hull) else {
             return self;
@@ -71,7 +75,7 @@ impl Abort {
         self
     }
 
-    /// This one or that one: both are possible.
+    /// Either abort may occur.
     pub fn or(self, other: Abort) -> Abort {
         let most = self.attempts.len().max(other.attempts.len());
         let nth = |all: &[Spans], n: usize| all.get(n).cloned().unwrap_or_default();

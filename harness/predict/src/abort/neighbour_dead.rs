@@ -1,4 +1,8 @@
-//! How data ends whose neighbour, its own host's or a router's, answers no more.
+//! Aborts of data whose next hop (a neighbour of its own host or of a router) stops
+//! answering.
+//!
+//! Computes when the neighbour entry fails (`neighbour::entry`) relative to TCP's own time
+//! limits; `facts` calls it.
 
 use std::time::Duration;
 
@@ -14,36 +18,37 @@ use crate::rule::RuleId;
 use crate::span::{Span, Spans};
 use crate::text;
 
-/// Why it is open whether a neighbour's entry fails in time.
+/// The entry may not fail in time.
 pub(crate) const ENTRY_MAY_NOT_FAIL: &str = "whether the neighbour entry fails before TCP gives up depends on \
     its random reachable time (neigh_rand_reach_time())";
 
-/// Somebody who else answers in the neighbour's place.
+/// The same, when another host answers at the neighbour's address.
 const NEW_OWNER_MAY_NOT_BE_ASKED: &str = "whether the new owner of the address is asked before TCP \
     gives up depends on the entry's random reachable time (neigh_rand_reach_time())";
 
-/// A neighbour that answers no more, and the entry of who sends to it.
+/// A neighbour that stopped answering, and the entry for it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Neighbour {
-    /// What is known of it, before the data.
+    /// What is known of the entry before the data.
     pub entry: NeighbourEntry,
-    /// The sender itself has it; else a router.
+    /// The entry is in the sender's host; else in a router.
     pub by_own_host: bool,
-    /// Since when it answers no more, in the story.
+    /// When it stopped answering, in simulated time.
     pub dead_since: Duration,
-    /// Since when somebody else answers in its place.
+    /// Since when another host answers at its address.
     pub replaced: Option<Duration>,
 }
 
-/// Moments at which the loss of a carrier may be noticed that are tried.
+/// Number of moments tried at which the loss of a carrier may be noticed.
 const CARRIER_LOSS_STEPS: u32 = 32;
-/// LW: linkwatch_event()'s turn, an ordinary thread's among real-time ones.
+/// When linkwatch_event() runs at the latest: it is an ordinary thread among real-time
+/// ones.
 pub const CARRIER_LOSS_DELAY: Duration = Duration::from_millis(100);
 
 impl Facts {
-    /// Silence at first. Once the neighbour entry has failed, every try waits
-    /// for an address in vain and draws a host unreachable; or somebody else
-    /// answers, who knows no such connection.
+    /// Packets are lost silently at first. Once the neighbour entry has failed
+    /// (NUD_FAILED), every attempt waits for an address in vain and draws a host
+    /// unreachable; or another host answers at the address, which knows no such connection.
     pub(crate) fn neighbour_dead(&self) -> Abort {
         let lost = self.unacknowledged(Attempt::Lost, false, errno::TIMED_OUT);
         let Some(end) = lost.abort_at.hull() else {
@@ -82,7 +87,8 @@ impl Facts {
             hosts.is_empty(),
             ends.reset.is_empty(),
         ) {
-            // What waits for the address is not sent again, and TCP counts from the write.
+            // A packet that waits for the address is not sent again, and TCP counts from
+            // the write.
             (false, true, true) => Abort {
                 abort_at: match ends.queued {
                     (false, _) => lost.abort_at,
@@ -138,10 +144,9 @@ impl Facts {
         }
     }
 
-    /// By then the entry has failed for sure. Every three seconds an error may
-    /// take a back-off back, or a dropped packet start a wait anew; the time
-    /// budget rules, and the last wait is no longer than the longest RTO: only
-    /// these limits are told.
+    /// The entry has certainly failed by then. Every three seconds an error may revert one
+    /// back-off, or a dropped packet restart a wait. Only these limits are sure: the time
+    /// budget applies, and the last wait is no longer than the longest RTO.
     fn abort_after_entry_failed(&self, lost: Abort, end: Span) -> Abort {
         let flight = self.flight(Attempt::Lost, false);
         let first = lost.attempts.get(usize::from(flight.tail_loss_probe));
@@ -161,7 +166,7 @@ impl Facts {
         self.host_unreachable(Abort { abort_at, ..lost }, &flight, &how)
     }
 
-    /// The same with the error that is kept, and how it comes.
+    /// The same abort with the error that is kept in sk_err_soft, and how it arises.
     fn host_unreachable(&self, lost: Abort, flight: &Flight, how: &str) -> Abort {
         let text = text::flight(flight, errno::HOST_UNREACHABLE, self.kernel.hz);
         let rules = [RuleId::Neighbour, RuleId::SoftError];
@@ -173,7 +178,7 @@ impl Facts {
         }
     }
 
-    /// Data that is on its way while its own host notices that it is cut off.
+    /// Data in flight while its own host notices the loss of its carrier.
     pub(crate) fn no_carrier(&self) -> Option<Abort> {
         let at_once = self.neighbour_unresolved(true, InFlight::After);
         let each = (0..=CARRIER_LOSS_STEPS).map(|n| {
@@ -182,8 +187,8 @@ impl Facts {
             facts.neighbour_unresolved(true, InFlight::Before)
         });
         let all = each.fold(at_once, Abort::or);
-        // Only some of the moments are tried; and the last wait begins as much
-        // sooner or later as the entry fails.
+        // Only some of the moments are tried; and the last wait begins as much earlier or
+        // later as the entry fails.
         let hull = all.abort_at.hull()?;
         let hull = Span::new(
             hull.earliest.saturating_sub(CARRIER_LOSS_DELAY),
@@ -200,9 +205,9 @@ impl Facts {
         })
     }
 
-    /// Like silence at first; after three seconds host unreachables arrive.
+    /// Like silent loss at first; after three seconds host unreachables arrive.
     pub(crate) fn neighbour_unresolved(&self, by_own_host: bool, in_flight: InFlight) -> Abort {
-        // What left before the entry was gone did leave.
+        // Packets that left before the entry was flushed did leave the host.
         let stuck = by_own_host && in_flight == InFlight::After;
         let timed_out = self.unacknowledged(Attempt::Lost, stuck, errno::TIMED_OUT);
         let flight = self.flight(Attempt::Lost, stuck);

@@ -1,17 +1,17 @@
-//! A router that cannot find out its next hop's address.
+//! Aborts of data whose next hop's address cannot be resolved, by a router or by the
+//! sender's own host.
 //!
-//! Packets wait on the router while it asks (net/core/neighbour.c); after three
-//! seconds it gives up and answers each of them with a host unreachable, and
-//! asks anew for the next packet. In IPv4 every such error takes one back-off
-//! back, and when the shortened wait is over already it retransmits, or gives
-//! up, there and then (tcp_ld_RTO_revert()), *before* the error is kept: a
-//! connection that the first of them ends reports ETIMEDOUT.
+//! Packets wait on the router while it sends requests (net/core/neighbour.c); after three
+//! seconds it gives up, answers each of them with a host unreachable, and starts again for
+//! the next packet. In IPv4 every such error reverts one back-off, and when the shortened
+//! wait is already over TCP retransmits, or gives up, immediately (tcp_ld_RTO_revert()),
+//! *before* the error is kept: a connection that the first error ends reports ETIMEDOUT.
 //!
-//! Where the sender's own host asks, a packet cannot be sent again while it waits
-//! there. Since 5.13 the host remembers that it was to be, and sends it as soon as
-//! it waits no longer: when the neighbour is given up, the next question goes out in
-//! the same tick, and the timer starts anew with the RTO as it is
-//! (tcp_wfree(), tcp_tsq_write(), tcp_xmit_retransmit_queue()).
+//! When the sender's own host resolves the address, a packet that waits there cannot be
+//! sent again. Since 5.13 the host notes the attempt and retransmits as soon as the packet
+//! no longer waits: when resolution fails, the next request leaves in the same tick, and
+//! the timer restarts with the unchanged RTO (tcp_wfree(), tcp_tsq_write(),
+//! tcp_xmit_retransmit_queue()).
 
 use std::time::Duration;
 
@@ -25,26 +25,25 @@ use halfopen_scenario::case::Family;
 const RESOLUTION_TIME: Duration = Duration::from_millis(3_300);
 const MANY_RESOLUTIONS: Duration = Duration::from_secs(30);
 
-/// How it ends, counted from the write.
+/// The possible ends, counted from the write.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Ends {
-    /// With no error kept.
+    /// ETIMEDOUT: no error was kept.
     pub timed_out: Spans,
-    /// With host unreachable.
+    /// EHOSTUNREACH.
     pub unreachable: Spans,
-    /// With an RST of who answers in the neighbour's place.
+    /// RST of the host that answers in the neighbour's place.
     pub reset: Spans,
-    /// Whether it waits for an address when somebody comes who answers.
+    /// Whether a packet waits for the address when such a host appears.
     pub undecided: bool,
-    /// Whether a try waits for an address before TCP gives up, in some ways, and
-    /// whether none does, in others.
+    /// Whether an attempt waits for the address before TCP gives up: in some of the
+    /// possible courses, and whether in others none does.
     pub queued: (bool, bool),
 }
 
-/// Data whose next hop's address nobody tells.
+/// Ends of data whose next hop's address is not resolved.
 ///
-/// In IPv6 the error takes no back-off back: tcp_v6_err() does so for "no
-/// route" only.
+/// In IPv6 the error reverts no back-off: tcp_v6_err() does so for "no route" only.
 pub fn ends(
     flight: &Flight,
     (resolver, family): (Resolver, Family),
@@ -56,7 +55,7 @@ pub fn ends(
     for began in wheel.beginnings(wheel.ticks(flight.rto_max), phase) {
         let rtos = flight.rtos(wheel);
         for (rto, probe) in rtos.flat_map(|rto| flight.probes(wheel, rto)) {
-            // A packet comes to a router far away within a tick: perhaps the next.
+            // A packet reaches a distant router within a tick, which may be the next one.
             let far = matches!(resolver, Resolver::Router { there: delay_there, .. } if !delay_there.is_zero());
             for late in 0..=u64::from(far) {
                 let mut sender = Sender::new(flight, resolver, first, wheel, (began, rto, probe));
@@ -76,22 +75,22 @@ pub fn ends(
     }
 }
 
-/// A neighbour that answers no more, and its entry.
+/// A neighbour that stops answering, and its entry.
 #[derive(Debug, Clone, Copy)]
 pub struct DyingNeighbour<'a> {
-    /// What is known of it before the first packet.
+    /// What is known of the entry before the first packet.
     pub entry: &'a NeighbourEntry,
-    /// When that leaves.
+    /// When the first packet leaves.
     pub sent: Duration,
     /// How long after that the neighbour still answers.
     pub answers_for: Duration,
-    /// How long after that somebody else answers everybody's questions.
+    /// How long after that another host answers requests for the address.
     pub replaced: Option<Duration>,
 }
 
-/// Data for a neighbour that has died: it is lost in silence until the entry has
-/// failed. When that is depends on when the entry goes stale, which is chance;
-/// but all that matters is which try is the first after it.
+/// Ends of data for a neighbour that stops answering: it is lost silently until the entry
+/// has failed. That depends on when the entry becomes stale, which is random; only which
+/// attempt is the first after it matters.
 pub fn with_entry(
     flight: &Flight,
     (resolver, family): (Resolver, Family),
@@ -130,7 +129,7 @@ pub fn with_entry(
                     }
                     let until = entry::delay_ends(wheel, used);
                     if until <= answers_for {
-                        // It answers when it is asked.
+                        // The neighbour answers the unicast request.
                         if !std::mem::replace(&mut again, true) {
                             states.push(entry::stale_after(wheel, (until, answers_for.max(until))));
                         }
@@ -162,9 +161,9 @@ pub fn with_entry(
     }
 }
 
-/// A round: three requests a second apart. How many packets wait in one depends
-/// on the last one, so that after many of them only this is sure: at its end
-/// TCP looks at its budget.
+/// Widens by one resolution (three requests a second apart). How many packets wait in one
+/// depends on the one before, so after many resolutions only this is sure: TCP checks its
+/// budget at the end of one.
 fn widened_by_resolution(spans: Spans) -> Spans {
     match spans.hull() {
         Some(hull) if hull.latest > MANY_RESOLUTIONS => Spans::one(Span::new(

@@ -1,5 +1,5 @@
-//! TCP with data on its way to a next hop whose address nobody tells: one course, try
-//! by try, in ticks. What it means is told in `unresolved`.
+//! One course of a TCP sender whose next hop's address is not resolved, attempt by attempt,
+//! in ticks. `neighbour_unresolved` runs it for every phase and interprets the results.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -9,27 +9,27 @@ use crate::neighbour::entry::{self, FailureTime, NudTimers};
 use crate::retransmission::{Flight, THIN_LINEAR};
 use crate::wheel::{Arms, Jiffies, Wheel};
 
-/// What became of the first packet.
+/// What happened to the first packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum First {
     /// It waits for the address.
     Queued,
-    /// It left before the address was forgotten, and is lost; so is what
-    /// leaves until then, counted from the write.
+    /// It left before the entry was flushed, and is lost; so is everything sent until this
+    /// time, counted from the write.
     Sent(Duration),
 }
 
-/// Who asks in vain.
+/// The node that resolves the address in vain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Resolver {
-    /// A router on the way, so long away.
+    /// A router on the path, this far away.
     Router {
-        /// Until a packet is there.
+        /// Delay of a packet to it.
         there: Duration,
-        /// Until its error is here.
+        /// Delay of its error.
         back: Duration,
     },
-    /// The sender's own host: while a packet waits there, tries fail
+    /// The sender's own host: while a packet waits there, attempts fail
     /// (skb_still_in_host_queue()) and nothing more is queued.
     OwnHost {
         /// [`super::kernel::KernelFacts::resends_when_freed`].
@@ -43,16 +43,16 @@ impl Resolver {
     }
 }
 
-/// Packets that wait together.
+/// Packets that wait for the same resolution.
 struct Resolution {
     packets: u32,
-    /// When the address is asked for the last time.
+    /// When the last request is sent.
     asked: Jiffies,
-    /// When they are given up, where they wait.
+    /// When the resolution fails, at the node where they wait.
     until: Jiffies,
 }
 
-/// Its state.
+/// The state of the sender.
 pub(crate) struct Sender<'a> {
     flight: &'a Flight,
     resolver: Resolver,
@@ -63,27 +63,27 @@ pub(crate) struct Sender<'a> {
     backoff: u32,
     /// The first retransmission.
     first: Option<Jiffies>,
-    /// The last try's time stamp.
+    /// The time stamp of the last attempt.
     sent: Jiffies,
     expires: Jiffies,
-    /// When that was decided, and how wide its bucket is.
+    /// When the timer was armed, and the granule of its bucket.
     armed: (Jiffies, u64),
     /// icsk_retransmits.
     retransmits: u32,
-    /// The loss probe is still to come.
+    /// The loss probe has not been sent yet.
     probe: bool,
-    /// Packets that wait for an address, by the rounds they are asked for in.
+    /// Resolutions for which packets wait.
     resolutions: VecDeque<Resolution>,
-    /// How far away they do.
+    /// Delay to the node where they wait, in ticks.
     pub there: u64,
     back: u64,
-    /// What leaves before the entry fails is lost.
+    /// State of the neighbour entry: what leaves before it fails is lost.
     pub nud: NudTimers,
-    /// The entry was stale, and this is when it was used.
+    /// When the stale entry was used.
     pub used: Option<Jiffies>,
-    /// From when on somebody else answers.
+    /// From when on another host answers.
     pub answers: Option<Jiffies>,
-    /// Somebody else has: by an RST.
+    /// Another host has answered, by an RST.
     pub reset: bool,
     /// See [`Ends::vague`].
     pub undecided: bool,
@@ -110,8 +110,8 @@ impl<'a> Sender<'a> {
         let mut expires = wheel.fires(began, after, Arms::Anyone);
         let mut armed = (began, wheel.granule(after));
         if in_host_queue && flight.tail_loss_probe {
-            // The loss probe cannot leave: tcp_rearm_rto() arms what is left of
-            // the RTO, one tick at least.
+            // The loss probe cannot leave: tcp_rearm_rto() arms the rest of the RTO, one
+            // tick at least.
             let left = (began + rto).saturating_sub(expires).max(1);
             armed = (expires, wheel.granule(left));
             expires = wheel.fires(expires, left, Arms::Timer);
@@ -141,7 +141,7 @@ impl<'a> Sender<'a> {
                     First::Queued => began,
                     First::Sent(after) => began + wheel.ticks(after),
                 };
-                // Not by a timer: what leaves in the same tick waits.
+                // Flushed, not by a timer: what leaves in the same tick waits.
                 NudTimers::Fails(FailureTime { asked: at, at })
             },
             used: None,
@@ -236,7 +236,7 @@ impl<'a> Sender<'a> {
             }
             NudTimers::Stale(..) => {}
             NudTimers::Fails(end) if arrival < end.at => {}
-            // Its own host's timers, both of this tick.
+            // Both timers belong to its own host and are due in this tick.
             NudTimers::Fails(end)
                 if self.resolver.by_own_host()
                     && end.asked < end.at
@@ -270,7 +270,7 @@ impl<'a> Sender<'a> {
         false
     }
 
-    /// Until the connection is over: `now` says when, `kept` with what.
+    /// Runs until the connection ends: `now` is the time, `error_kept` selects the errno.
     pub fn run(&mut self) {
         if self.reset {
             return;
@@ -281,7 +281,7 @@ impl<'a> Sender<'a> {
                 && let Some(resolution) = self.resolutions.pop_front()
             {
                 self.now = resolution.until + self.back;
-                // Errors are packets, which arrive when the tick's timers have run.
+                // Errors are packets, which are received after the tick's timers have run.
                 if self.expires == self.now && self.timer_expired() {
                     return;
                 }
@@ -291,7 +291,8 @@ impl<'a> Sender<'a> {
                     }
                     self.error_kept = true;
                 }
-                // What was freed is the tasklet's, whose softirq is later still.
+                // The freed packet is handled by the tasklet, whose softirq runs later
+                // still.
                 if std::mem::take(&mut self.throttled) {
                     self.send();
                     self.reset_timer(self.rto(), Arms::Timer);
@@ -310,8 +311,7 @@ impl<'a> Sender<'a> {
         if !std::mem::take(&mut self.probe) {
             return self.retransmit(Arms::Timer);
         }
-        // Of several segments it sends the last; only errors about the first
-        // one count.
+        // Of several segments it sends the last; only errors about the first one count.
         if !self.flight.several {
             self.send();
         }

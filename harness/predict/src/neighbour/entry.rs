@@ -1,18 +1,18 @@
-//! The neighbour entry of who sends into the last cable: what is known of its age.
+//! The age of a neighbour entry: which NUD states it may be in, and when it fails.
 //!
-//! net/core/neighbour.c: an entry is trusted (NUD_REACHABLE) until nothing has
-//! confirmed it for a time that is chance, 15 to 45 s (neigh_rand_reach_time()).
-//! Then it is stale, and the first packet starts a delay of 5 s (NUD_DELAY,
-//! __neigh_event_send()), after which the neighbour is asked, alone, three times
-//! a second apart (NUD_PROBE); nobody answering, it has failed 8.2 s after that
-//! packet. Until then packets leave for the old address, and nothing that
-//! happens to them is reported; the first packet after it asks everybody.
+//! net/core/neighbour.c: an entry is NUD_REACHABLE until nothing has confirmed it for a
+//! random time of 15 to 45 s (neigh_rand_reach_time()). Then it is NUD_STALE, and the first
+//! packet starts NUD_DELAY of 5 s (__neigh_event_send()), after which three unicast
+//! requests are sent a second apart (NUD_PROBE). If nobody answers, it is NUD_FAILED 8.2 s
+//! after that packet. Until then packets leave for the old address, and nothing that
+//! happens to them is reported; the first packet after it is resolved by broadcast or
+//! multicast.
 //!
-//! What confirms: the answer to a question, and TCP, by the first packet that it
-//! sends after an acknowledgment, the handshake's too (sk_dst_confirm(),
-//! sock_confirm_neigh()). That packet is marked, and the mark outlives a veth
-//! pair (skb_scrub_packet()): so a router that is a namespace of the same kernel
-//! takes it for a confirmation, too, as no router behind a real cable does.
+//! An entry is confirmed by the answer to a request, and by TCP with the first packet it
+//! sends after an acknowledgment, the handshake's included (sk_dst_confirm(),
+//! sock_confirm_neigh()). That packet is marked, and the mark survives a veth pair
+//! (skb_scrub_packet()): so a router that is a namespace of the same kernel also takes it
+//! as a confirmation, which no router behind a real cable does.
 
 use std::time::Duration;
 
@@ -20,57 +20,56 @@ use crate::neighbour::{self, DELAY_PROBE_TIME, REACHABLE_TIME, RETRANS_TIME, SOL
 use crate::span::Span;
 use crate::wheel::{Arms, Jiffies, Wheel};
 
-/// More possibilities are as good as none.
+/// More possible states than this are not followed.
 const MAX_STATES: usize = 8;
-/// An entry delayed within so many ticks is tried in each.
+/// An entry whose delay began within this many ticks is tried in each.
 const MAX_TICKS: u64 = 64;
 
-/// What an entry may be.
+/// A NUD state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Nud {
-    /// Trusted, and confirmed last within this time.
+    /// NUD_REACHABLE, confirmed last within this time.
     Reachable(Span),
-    /// Used when it was stale, and confirmed since then, perhaps.
+    /// NUD_DELAY: used when it was stale, and possibly confirmed since.
     Delay {
         since: Span,
         confirmed: Option<Span>,
     },
 }
 
-/// All that it may be, at times of the story.
+/// All states the entry may be in, in simulated time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NeighbourEntry {
     states: Vec<Nud>,
     /// TCP confirms it by its next packet.
     pending: bool,
-    /// The neighbour answers no more.
+    /// The neighbour does not answer.
     not_answering: bool,
 }
 
-/// When an entry goes stale, or fails, of a neighbour that answers no more.
+/// When the entry of a neighbour that does not answer becomes stale, or fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NudTimers {
-    /// The first packet within or after this time starts the delay: from the
-    /// earliest moment of going stale until the latest.
+    /// The first packet within or after this time starts the delay: the earliest and the
+    /// latest time of becoming stale.
     Stale(Jiffies, Jiffies),
     /// It fails then.
     Fails(FailureTime),
 }
 
-/// An entry's end.
+/// The failure of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FailureTime {
-    /// The last question.
+    /// When the last request is sent.
     pub asked: Jiffies,
-    /// The end.
+    /// When it fails.
     pub at: Jiffies,
 }
 
 impl FailureTime {
-    /// Whether it has failed for what a timer of the same host sends now, which
-    /// was armed then and has this granule. Of two timers that are due with the
-    /// same tick wider buckets come first, and of one bucket what was put in last
-    /// (__run_timers(), hlist_add_head()).
+    /// Whether it has failed for what a timer of the same host sends at `now`, armed at
+    /// `armed` with this granule. Of two timers due in the same tick those in wider buckets
+    /// run first, and of one bucket the one armed last (__run_timers(), hlist_add_head()).
     pub fn has_failed(self, now: Jiffies, (armed, granule): (Jiffies, u64), wheel: Wheel) -> bool {
         if now != self.at {
             return now > self.at;
@@ -80,12 +79,12 @@ impl FailureTime {
     }
 }
 
-/// When the neighbour is asked whose stale entry is used at `used`.
+/// When the delay ends and the first request is sent, of a stale entry used at `used`.
 pub fn delay_ends(wheel: Wheel, used: Jiffies) -> Jiffies {
     wheel.fires(used, wheel.ticks(DELAY_PROBE_TIME), Arms::Anyone)
 }
 
-/// The end of an entry that was used when it was stale.
+/// The failure of an entry that was used while stale.
 pub fn failure(wheel: Wheel, used: Jiffies) -> FailureTime {
     let retrans = wheel.ticks(RETRANS_TIME);
     let next = |at| wheel.fires(at, retrans, Arms::Timer);
@@ -97,12 +96,12 @@ pub fn failure(wheel: Wheel, used: Jiffies) -> FailureTime {
     }
 }
 
-/// How much later than its time a timer of this length fires at most.
+/// Maximum lateness of a timer of this length.
 fn max_lateness(wheel: Wheel, after: Duration) -> Duration {
     wheel.span(wheel.granule(wheel.ticks(after)))
 }
 
-/// When an entry goes stale that was confirmed last between these moments.
+/// When an entry becomes stale that was confirmed last between these moments.
 pub fn stale_after(wheel: Wheel, (first, last): (Jiffies, Jiffies)) -> NudTimers {
     let most = wheel.ticks(REACHABLE_TIME.1);
     NudTimers::Stale(
@@ -112,7 +111,7 @@ pub fn stale_after(wheel: Wheel, (first, last): (Jiffies, Jiffies)) -> NudTimers
 }
 
 impl NeighbourEntry {
-    /// Of who asked, and was answered.
+    /// The entry of a node that sent a request and was answered.
     pub fn resolved(at: Span) -> Self {
         NeighbourEntry {
             states: vec![Nud::Reachable(at)],
@@ -121,8 +120,8 @@ impl NeighbourEntry {
         }
     }
 
-    /// Of who was asked, learnt the asker's address by it (NUD_STALE) and
-    /// answered a packet.
+    /// The entry of a node that received a request, learned the sender's address from it
+    /// (NUD_STALE) and answered a packet.
     pub fn learned(at: Span) -> Self {
         let confirmed = None;
         let since = at;
@@ -132,19 +131,19 @@ impl NeighbourEntry {
         }
     }
 
-    /// Something was acknowledged.
+    /// TCP received an acknowledgment: its next packet confirms the entry.
     pub fn confirm_by_next(&mut self) {
         self.pending = true;
     }
 
-    /// The same, and whether TCP confirms it by its next packet.
+    /// The entry without the pending confirmation, and whether there is one.
     pub fn unconfirmed(&self) -> (Self, bool) {
         let mut entry = self.clone();
         let pending = std::mem::take(&mut entry.pending);
         (entry, pending)
     }
 
-    /// A packet leaves. Whether that can still be followed.
+    /// A packet leaves. Returns whether the states can still be followed.
     pub fn used(&mut self, at: Span, wheel: Wheel) -> bool {
         let confirms = std::mem::take(&mut self.pending).then_some(at);
         self.end_delays(at, wheel);
@@ -159,7 +158,8 @@ impl NeighbourEntry {
                 all.push(entry.confirmed(confirms));
             }
             if at.latest >= since.earliest + REACHABLE_TIME.0 {
-                // What begins the delay is too old to confirm anything when that ends.
+                // The packet that begins the delay is too old to confirm anything when the
+                // delay ends.
                 all.push(Nud::Delay {
                     since: at,
                     confirmed: None,
@@ -171,7 +171,7 @@ impl NeighbourEntry {
         self.states.len() <= MAX_STATES
     }
 
-    /// What delays are over by then, while the neighbour answers.
+    /// Ends the delays that are over by then, while the neighbour answers.
     fn end_delays(&mut self, at: Span, wheel: Wheel) {
         if self.not_answering {
             return;
@@ -191,7 +191,7 @@ impl NeighbourEntry {
                 all.push(entry);
             }
             if end.earliest <= at.latest {
-                // It is asked, and answers at once; or need not be asked.
+                // A request is sent and answered at once; or none is needed.
                 all.push(Nud::Reachable(match confirmed {
                     Some(at) if at.earliest > since.latest + late => at,
                     Some(at) if at.latest > since.earliest => Span::new(at.earliest, end.latest),
@@ -203,7 +203,7 @@ impl NeighbourEntry {
         self.states = all;
     }
 
-    /// Packets may have used it within this time.
+    /// Packets may have used the entry within this time.
     pub fn may_have_been_used(&mut self, at: Span) {
         self.states.push(Nud::Delay {
             since: at,
@@ -214,10 +214,10 @@ impl NeighbourEntry {
         }
     }
 
-    /// The neighbour answers no more, or does again.
+    /// The neighbour stops answering, or answers again.
     pub fn set_answering(&mut self, yes: bool, at: Span, wheel: Wheel) {
         if yes && self.not_answering {
-            // Perhaps it was asked meanwhile, or has failed.
+            // It may have been in NUD_PROBE meanwhile, or have failed.
             self.not_answering = false;
             let since = Span::new(Duration::ZERO, at.latest);
             self.states.push(Nud::Delay {
@@ -230,7 +230,8 @@ impl NeighbourEntry {
         }
     }
 
-    /// How it may age from a packet on that leaves at `began`, `sent` of the story.
+    /// The possible timers from a packet on that leaves at `began`, `sent` in simulated
+    /// time.
     pub fn timers(&self, began: Jiffies, sent: Duration, wheel: Wheel) -> Vec<NudTimers> {
         let ticks = |span: Span| {
             let (ago, since) = (sent.saturating_sub(span.earliest), span.earliest);
@@ -273,8 +274,8 @@ impl NeighbourEntry {
         all
     }
 
-    /// Whether a packet that leaves then still gets to a neighbour that answers no
-    /// more; None: chance. Packets that were not told may have left since `tried`.
+    /// Whether a packet that leaves then still reaches a neighbour that does not answer;
+    /// None: random. Packets that were not simulated may have left since `tried`.
     pub fn reaches(&self, at: Span, tried: Option<Duration>, wheel: Wheel) -> Option<bool> {
         let (least, most) = neighbour::stale_entry_fails(wheel);
         let delay = DELAY_PROBE_TIME + max_lateness(wheel, DELAY_PROBE_TIME);
@@ -287,15 +288,15 @@ impl NeighbourEntry {
         let each = self.states.iter().map(|entry| match *entry {
             Nud::Reachable(since) => reachable(since),
             Nud::Delay { since, .. } if before(since.earliest) => Some(true),
-            // TCP may have confirmed it by one of those packets while the delay lasted.
+            // TCP may have confirmed it by one of those packets during the delay.
             Nud::Delay { since, .. }
                 if self.pending && tried.is_some_and(|t| t <= since.latest + delay) =>
             {
                 None
             }
             Nud::Delay { since, confirmed } => {
-                // Confirmed within a tick of its use, it is as old as the delay when
-                // that ends (neigh_timer_handler()), and is asked for.
+                // Confirmed within a tick of its use, the confirmation is as old as the
+                // delay when that ends (neigh_timer_handler()), and a request is sent.
                 let fresh = confirmed.filter(|c| c.latest > since.earliest + wheel.tick());
                 match fresh {
                     Some(c)
@@ -313,8 +314,8 @@ impl NeighbourEntry {
         others.iter().all(|other| other == first).then_some(*first)
     }
 
-    /// The soonest that it can have failed, counted from a packet at `sent`, which
-    /// confirms it where TCP has something to confirm.
+    /// Earliest time of failure, counted from a packet at `sent`, which confirms the entry
+    /// if TCP has a confirmation pending.
     pub fn fails_after(&self, sent: Duration) -> Duration {
         let confirms = self.pending.then_some(Span::at(sent));
         let all = self
@@ -322,7 +323,7 @@ impl NeighbourEntry {
             .iter()
             .map(|entry| match entry.confirmed(confirms) {
                 Nud::Reachable(since) => (since.earliest + REACHABLE_TIME.0).max(sent),
-                // Confirmed by the delay's end, it is trusted from then on.
+                // Confirmed by the end of the delay, it is reachable from then on.
                 Nud::Delay {
                     confirmed: Some(at),
                     ..
@@ -355,7 +356,7 @@ mod tests {
         Duration::from_secs(s)
     }
 
-    /// What TCP confirms by the packet itself is trusted from then on.
+    /// What TCP confirms by the packet itself is reachable from then on.
     #[test]
     fn an_entry_fails_as_soon_as_its_delay_is_over_unless_it_is_confirmed() {
         let mut entry = NeighbourEntry::learned(Span::at(secs(1)));
@@ -365,8 +366,9 @@ mod tests {
         let reachable = NeighbourEntry::resolved(Span::at(secs(1)));
         assert_eq!(reachable.fails_after(secs(3)), secs(1 + 15 + 8 - 3));
     }
-    /// A deaf server (it was asked, did not ask): what it sends passes until its
-    /// entry has failed, and not after; whom it has asked it trusts by chance.
+    /// A server that receives nothing any more (it was asked, did not ask): its packets
+    /// pass until its entry has failed, and not after; when an entry it resolved itself
+    /// fails is random.
     #[test]
     fn packets_reach_a_deaf_neighbour_until_the_entry_fails() {
         let wheel = Wheel::new(250);

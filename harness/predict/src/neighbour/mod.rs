@@ -1,10 +1,11 @@
-//! ARP and NDP: when a neighbour that does not answer is given up.
+//! Neighbour resolution (ARP and NDP): constants of net/core/neighbour.c, and when
+//! resolution of a neighbour that does not answer fails.
 //!
-//! net/core/neighbour.c: an entry that nobody answers for is asked for
-//! mcast_solicit (3) times, retrans_time (1 s) apart, and fails one more
-//! retrans_time later (neigh_timer_handler()); what waited for it draws a host
-//! unreachable (arp_error_report(), ndisc_error_report()). A reachable entry
-//! is trusted for 15 to 45 s, then for 5 s more (delay_first_probe_time).
+//! A request is sent mcast_solicit (3) times, retrans_time (1 s) apart, and the entry fails
+//! one more retrans_time later (neigh_timer_handler()); packets that waited for it draw a
+//! host unreachable (arp_error_report(), ndisc_error_report()). A reachable entry stays
+//! reachable for 15 to 45 s, then in NUD_DELAY for 5 s more (delay_first_probe_time).
+//! `entry` models one entry, `replaced` an address with a new owner.
 
 pub mod entry;
 pub mod replaced;
@@ -22,25 +23,25 @@ pub const SOLICITS: u32 = 3;
 pub const REACHABLE_TIME: (Duration, Duration) = (Duration::from_secs(15), Duration::from_secs(45));
 /// delay_first_probe_time.
 pub const DELAY_PROBE_TIME: Duration = Duration::from_secs(5);
-/// How long after its first use a stale entry fails at the soonest.
+/// Earliest time from the first use of a stale entry to its failure.
 pub const STALE_FAILS_AFTER: Duration =
     DELAY_PROBE_TIME.saturating_add(RETRANS_TIME.saturating_mul(SOLICITS));
 
-/// When a neighbour is given up that is asked for since `began`.
+/// When the resolution fails that began at `began`.
 pub fn fails(wheel: Wheel, began: Jiffies) -> Jiffies {
     let retrans = wheel.ticks(RETRANS_TIME);
     let first = wheel.fires(began, retrans, Arms::Anyone);
     (1..SOLICITS).fold(first, |at, _| wheel.fires(at, retrans, Arms::Timer))
 }
 
-/// When it is asked for the last time.
+/// When the last request of that resolution is sent.
 pub fn last_asked(wheel: Wheel, began: Jiffies) -> Jiffies {
     let retrans = wheel.ticks(RETRANS_TIME);
     let second = wheel.fires(began, retrans, Arms::Anyone);
     wheel.fires(second, retrans, Arms::Timer)
 }
 
-/// How long after the first packet an unknown neighbour is given up.
+/// Time from the first packet to the failure of the resolution.
 pub fn given_up(wheel: Wheel, phase: Phase) -> Spans {
     let ticks: Vec<_> = wheel
         .beginnings(wheel.ticks(RETRANS_TIME), phase)
@@ -59,15 +60,15 @@ pub fn stale_entry_fails(wheel: Wheel) -> (Duration, Duration) {
     )
 }
 
-/// Between two tries, while an entry is stale.
+/// Longest distance of two attempts while an entry is stale.
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(55);
 
-/// How long after it was confirmed a neighbour entry fails that is in use and
-/// nobody answers for: 15 to 45 s of trust (neigh_rand_reach_time()), then it is
-/// stale until the next packet, which may be a long back-off later; then the
-/// delay (5 s) and three requests.
+/// Time from its confirmation to the failure of a neighbour entry in use that nobody
+/// answers for: reachable for 15 to 45 s (neigh_rand_reach_time()), then stale until the
+/// next packet, which may be a long back-off later; then the delay (5 s) and three
+/// requests.
 ///
-/// Who was asked first, and did not ask, has an entry that is stale from the
+/// A host that was asked first, and did not ask, has an entry that is stale from the
 /// beginning: its first use starts the delay.
 pub fn confirmed_entry_fails(asked_first: bool) -> Span {
     let trust = if asked_first {

@@ -1,6 +1,7 @@
-//! Probes to an address that somebody else has by now: where they go depends on
-//! the age of the neighbour entry that they use (`entry`). The first one that
-//! meets it failed asks everybody, and who answers knows no such connection.
+//! Keepalive probes to an address that has a new owner: where they go depends on the age of
+//! the neighbour entry (`entry`). The first probe after the entry failed is resolved by
+//! broadcast, and the new owner, which knows no such connection, answers with RST.
+//! `timers::keepalive` uses it.
 
 use std::time::Duration;
 
@@ -8,20 +9,20 @@ use crate::neighbour;
 use crate::neighbour::entry::{self, FailureTime, NeighbourEntry, NudTimers};
 use crate::wheel::{Jiffies, Wheel};
 
-/// The entry of who sends to an address that has a new owner.
+/// The entry for an address that has a new owner.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Replaced {
-    /// What is known of it.
+    /// What is known of the entry.
     pub entry: NeighbourEntry,
-    /// The sender itself has it; else a router.
+    /// It is in the sender's host; else in a router.
     pub by_own_host: bool,
-    /// When the keepalive timer was armed, in the story.
+    /// When the keepalive timer was armed, in simulated time.
     pub armed: Duration,
     /// How long after that the new owner answers.
     pub answers: Duration,
 }
 
-/// One way in which it may age.
+/// One possible age of the entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct EntryAge {
     nud: NudTimers,
@@ -31,19 +32,19 @@ pub(crate) struct EntryAge {
     answers: Jiffies,
 }
 
-/// An entry that probes use.
+/// An entry while probes use it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ProbedEntry {
     wheel: Wheel,
     age: EntryAge,
     used: Option<Jiffies>,
     confirmed: Option<Jiffies>,
-    /// A probe waits for an address when the new owner comes.
+    /// A probe waits for the address when the new owner appears.
     pub undecided: bool,
 }
 
 impl Replaced {
-    /// How it may age, of a connection whose timer was armed at `began`.
+    /// The possible ages, for a connection whose timer was armed at `began`.
     pub(crate) fn ages(&self, began: Jiffies, wheel: Wheel) -> Vec<EntryAge> {
         let (entry, pending) = self.entry.unconfirmed();
         let answers = began + wheel.ticks(self.answers);
@@ -70,7 +71,8 @@ impl EntryAge {
         }
     }
 
-    /// What else may be, when it went like that; and whether it cannot have.
+    /// The next possible age to try after this result; and whether this result must be
+    /// discarded.
     pub(crate) fn alternative(self, result: ProbedEntry) -> (Option<EntryAge>, bool) {
         if let Some(at) = result.confirmed {
             let nud = entry::stale_after(result.wheel, (at, at));
@@ -96,8 +98,8 @@ impl EntryAge {
 }
 
 impl ProbedEntry {
-    /// A probe leaves, by a timer that was armed then and has this granule.
-    /// Whether the new owner gets it.
+    /// A probe leaves, by a timer that was armed then with this granule. Returns whether
+    /// the new owner receives it.
     pub(crate) fn send_probe(&mut self, now: Jiffies, armed: (Jiffies, u64)) -> bool {
         let first = std::mem::take(&mut self.age.pending);
         match self.age.nud {
@@ -111,7 +113,7 @@ impl ProbedEntry {
                 }
             }
             NudTimers::Fails(end) if now < end.at => {}
-            // A packet comes to a router when the tick's timers have run.
+            // A packet reaches a router after the tick's timers have run.
             NudTimers::Fails(end)
                 if self.age.by_own_host && !end.has_failed(now, armed, self.wheel) => {}
             NudTimers::Fails(_) if now >= self.age.answers => return true,

@@ -1,12 +1,11 @@
-//! Retransmission: when data that nobody acknowledges is given up.
+//! The course of unacknowledged data: loss probe, retransmissions, abort.
 //!
-//! net/ipv4/tcp_timer.c and tcp_output.c: a tail loss probe after
-//! 2 x srtt + rto_min, or at the RTO if that is sooner (tcp_schedule_loss_probe(),
-//! 3.10), then the RTO, which doubles up to TCP_RTO_MAX. The connection is dead
-//! at the first expiry of the RTO at which the time since the first *RTO*
-//! retransmission has reached the budget of tcp_retries2
-//! (retransmits_timed_out(); a failed attempt counts as the first since 5.1),
-//! or TCP_USER_TIMEOUT, to which the RTO is clamped (4.19).
+//! net/ipv4/tcp_timer.c and tcp_output.c: a tail loss probe after 2 x srtt + rto_min, or at
+//! the RTO if that is sooner (tcp_schedule_loss_probe(), 3.10), then the RTO, which doubles
+//! up to TCP_RTO_MAX. The connection is aborted at the first expiry of the RTO at which the
+//! time since the first *RTO* retransmission has reached the budget of tcp_retries2
+//! (retransmits_timed_out(); a failed attempt counts as the first since 5.1), or
+//! TCP_USER_TIMEOUT, to which the RTO is clamped (4.19).
 
 use std::time::Duration;
 
@@ -19,17 +18,16 @@ use crate::wheel::{Arms, Jiffies, Phase, Wheel};
 pub(crate) const RESOURCE_PROBE_INTERVAL: Duration = Duration::from_millis(500);
 /// TCP_RTO_MIN, the constant that the budget is made of.
 pub const RTO_MIN: Duration = Duration::from_millis(200);
-/// How exactly a timer's function runs on its tick, and what milliseconds cut
-/// off (tcp_time_stamp_ts()): within this of the budget, both may happen.
+/// How exactly a timer's function runs on its tick, and what milliseconds cut off
+/// (tcp_time_stamp_ts()): within this distance of the budget both results are possible.
 const BUDGET_TOLERANCE: Duration = Duration::from_millis(1);
 /// TCP_TIMEOUT_MIN_US (6.6 and stable kernels since; two ticks before).
 const TIMEOUT_MIN: Duration = Duration::from_millis(2);
-/// icsk_retransmits is a byte: at every 256th retransmission it says that there
-/// was none.
+/// icsk_retransmits is a byte: at every 256th retransmission it reads as none.
 const RETRANSMITS_WRAP: u32 = 256;
 /// TCP_THIN_LINEAR_RETRIES.
 pub(crate) const THIN_LINEAR: u32 = 6;
-/// No sane budget has more expiries.
+/// Upper limit of expiries that are simulated.
 const MAX_EXPIRIES: u32 = 4_000;
 
 /// The time tcp_model_timeout() allows for `n` retransmissions: doubling from
@@ -44,30 +42,31 @@ pub fn budget(n: u32, base: Duration, max: Duration) -> Duration {
     }
 }
 
-/// What becomes of each retransmission.
+/// The fate of each retransmission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Attempt {
-    /// It leaves and is never heard of, or fails with an error below 0.
+    /// It leaves and is lost, or fails with an error below 0.
     Lost,
     /// The own host's qdisc drops it: again after half a second, without
     /// back-off (TCP_RESOURCE_PROBE_INTERVAL).
     DroppedByOwnQdisc,
-    /// An ICMP error comes back at once that takes the back-off back
-    /// (tcp_ld_RTO_revert(), RFC 6069).
+    /// An ICMP error comes back at once that reverts the back-off (tcp_ld_RTO_revert(), RFC
+    /// 6069).
     Reverted {
         /// The first segment has drawn one, too.
         answered: bool,
-        /// So many come at once, then one a second. None: each does.
+        /// The burst of errors that may come at once, then one a second. None: each attempt
+        /// draws one.
         limit: Option<u32>,
-        /// How long each is under way, with the try that draws it.
+        /// Delay of each error, including the attempt that draws it.
         after: Duration,
     },
 }
 
-/// Data on its way that is not acknowledged.
+/// Unacknowledged data in flight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Flight {
-    /// The round trip as TCP counts with it.
+    /// The round-trip estimate.
     pub rtt: Rtt,
     /// tcp_rto_min_us (6.11), else 200 ms: the least rttvar.
     pub rto_min: Duration,
@@ -88,16 +87,16 @@ pub struct Flight {
     /// (rebuild_header()), or the first packet still waits for a neighbour
     /// (skb_still_in_host_queue()). The budget then counts from the write.
     pub never_leaves: bool,
-    /// What becomes of retransmissions.
+    /// The fate of retransmissions.
     pub attempt: Attempt,
 }
 
-/// How it goes on, counted from the write.
+/// All possible courses, counted from the write.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Course {
     /// The loss probe and the retransmissions, in order.
     pub attempts: Vec<Spans>,
-    /// Given up.
+    /// The abort.
     pub abort_at: Spans,
 }
 
@@ -106,12 +105,12 @@ pub struct Course {
 pub struct Run {
     /// The loss probe and the retransmissions.
     pub attempts: Vec<Jiffies>,
-    /// Given up: several moments when an expiry is too close to the budget to call.
+    /// The abort: several moments when an expiry is too close to the budget to decide.
     pub abort_at: Vec<Jiffies>,
 }
 
 impl Flight {
-    /// The budget that rules.
+    /// The time budget that applies.
     pub fn budget(&self) -> Duration {
         self.user_timeout
             .unwrap_or_else(|| budget(self.retries2, RTO_MIN, self.rto_max))
@@ -136,7 +135,7 @@ impl Flight {
         (probe(self.rtt.srtt.0)..=probe(self.rtt.srtt.1)).map(move |probe| (rto, probe))
     }
 
-    /// The longest timer, which says how many phases of the wheel there are.
+    /// The longest timer, which determines how many phases of the wheel have to be tried.
     fn longest_wait(&self) -> Duration {
         let (_, first) = self.rtt.rto(self.rto_min, self.rto_max);
         let doubled = self.rto_max.min(self.budget().saturating_mul(2));
@@ -151,7 +150,7 @@ impl Flight {
         }
     }
 
-    /// Everything that may happen, over all that is unknown.
+    /// The courses over every phase and every RTO.
     pub fn course(&self, wheel: Wheel, phase: Phase) -> Course {
         let mut attempts: Vec<Vec<(Jiffies, Jiffies)>> = Vec::new();
         let mut abort_at = Vec::new();
@@ -177,8 +176,8 @@ impl Flight {
         }
     }
 
-    /// One course, from a moment and with an RTO that are known; more than one
-    /// end when an expiry is too close to the budget to call.
+    /// One course from a known moment and with a known RTO; several ends when an expiry is
+    /// too close to the budget to decide.
     pub fn run(&self, wheel: Wheel, began: Jiffies, rto: u64) -> Run {
         let (_, probe) = self.probes(wheel, rto).last().unwrap_or((rto, rto));
         self.run_with(wheel, began, rto, probe)
@@ -274,9 +273,9 @@ impl Flight {
     }
 }
 
-/// The errors that a router without a route has left: a bucket of tokens.
+/// Token bucket of the ICMP errors that a router without a route may send.
 struct ErrorTokens {
-    /// How many it holds; None: as many as one likes.
+    /// Capacity; None: unlimited.
     burst: Option<u32>,
     second: u64,
     /// In ticks, as the kernel counts them.
@@ -295,7 +294,7 @@ impl ErrorTokens {
         }
     }
 
-    /// Whether a packet draws one.
+    /// Whether a packet draws an error.
     fn take_token(&mut self, now: Jiffies) -> bool {
         let Some(burst) = self.burst else { return true };
         let most = self.second * u64::from(burst);

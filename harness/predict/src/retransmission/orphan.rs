@@ -1,10 +1,9 @@
-//! Orphans: connections that are closed and live on without a process.
+//! Orphans: connections that were closed and remain in the kernel without a process.
 //!
-//! tcp_orphan_retries() and tcp_write_timeout() in net/ipv4/tcp_timer.c: as long
-//! as nobody acknowledges the FIN (or data before it), the budget is that of
-//! tcp_orphan_retries instead of tcp_retries2, where 0 means 8 while the RTO
-//! has not reached its maximum. No call shows it; what shows it is a network
-//! namespace that stays for so long.
+//! tcp_orphan_retries() and tcp_write_timeout() in net/ipv4/tcp_timer.c: as long as nobody
+//! acknowledges the FIN (or data before it), the budget is that of tcp_orphan_retries
+//! instead of tcp_retries2, where 0 means 8 while the RTO has not reached its maximum. No
+//! call shows it; it is visible as a network namespace that remains for this time.
 
 use crate::retransmission::{Course, Flight};
 use crate::wheel::{Phase, Wheel};
@@ -12,7 +11,7 @@ use crate::wheel::{Phase, Wheel};
 /// What 0 means.
 const DEFAULT_RETRIES: u32 = 8;
 
-/// What stands for tcp_retries2, while the RTO has not reached its maximum.
+/// The value that replaces tcp_retries2, while the RTO has not reached its maximum.
 pub fn retries(orphan_retries: u32) -> u32 {
     match orphan_retries {
         0 => DEFAULT_RETRIES,
@@ -20,8 +19,8 @@ pub fn retries(orphan_retries: u32) -> u32 {
     }
 }
 
-/// How long a connection lives on whose last data or FIN was sent as `flight`
-/// says, with this tcp_orphan_retries. Counted from its sending.
+/// The course of an orphan whose last data or FIN was sent as `flight` describes, counted
+/// from its sending.
 pub fn course(flight: &Flight, orphan_retries: u32, wheel: Wheel, phase: Phase) -> Course {
     Flight {
         retries2: retries(orphan_retries),

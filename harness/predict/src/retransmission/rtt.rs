@@ -1,20 +1,19 @@
-//! What TCP thinks of the round trip: tcp_rtt_estimator() and __tcp_set_rto()
-//! in net/ipv4/tcp_input.c and include/net/tcp.h.
+//! TCP's round-trip estimate: tcp_rtt_estimator() and __tcp_set_rto() in
+//! net/ipv4/tcp_input.c and include/net/tcp.h.
 //!
-//! The first sample m makes srtt = m and rttvar = max(2 m, rto_min), so the
-//! first RTO is three round trips and not less than one and 200 ms. Later ones
-//! move srtt by an eighth, and the deviation by a quarter, but less so when they
-//! are shorter than what was expected (Eifel); rttvar follows a greater deviation
-//! at once, and a smaller one by a quarter once a window (rtt_seq). Samples are
-//! microseconds since 4.1; a segment that was sent again is measured by its time
-//! stamp, or not at all (Karn).
+//! The first sample m sets srtt = m and rttvar = max(2 m, rto_min), so the first RTO is
+//! three round trips and not less than one and 200 ms. Later ones move srtt by an eighth,
+//! and the deviation by a quarter, but less when they are shorter than expected (Eifel);
+//! rttvar follows a greater deviation at once, and a smaller one by a quarter once per
+//! window (rtt_seq). Samples are microseconds since 4.1; a retransmitted segment is
+//! measured by its time stamp, or not at all (Karn).
 
 use std::time::Duration;
 
-/// More states than that are not told apart.
+/// Maximum number of estimates that are kept apart.
 const MAX_ESTIMATES: usize = 32;
 
-/// The round trip as TCP counts with it, at least and at most.
+/// The estimate, at least and at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rtt {
     /// Smoothed.
@@ -96,7 +95,7 @@ impl Estimate {
     }
 }
 
-/// One end's estimate, with all that is not known of its samples.
+/// One end's estimates, for every possible value of its samples.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RttEstimator {
     all: Vec<Estimate>,
@@ -108,7 +107,7 @@ impl RttEstimator {
         self.all.is_empty()
     }
 
-    /// An acknowledgment came so long after what it acknowledges.
+    /// Takes a sample: the time from a segment to its acknowledgment.
     pub fn measure(&mut self, least: Duration, most: Duration, rto_min: Duration) {
         let us = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX >> 8);
         let rto_min = us(rto_min);
@@ -123,7 +122,7 @@ impl RttEstimator {
         next.sort_unstable();
         next.dedup();
         if next.len() > MAX_ESTIMATES {
-            // The outermost ones hold the others between them.
+            // The outermost estimates bound the others.
             next.sort_unstable_by_key(|e| e.srtt / 8 + e.rttvar);
             let (low, high) = (
                 next[..MAX_ESTIMATES / 2].to_vec(),
@@ -134,7 +133,7 @@ impl RttEstimator {
         self.all = next;
     }
 
-    /// What that comes to; None when nothing was measured.
+    /// The resulting estimate; None when nothing was measured.
     pub fn estimate(&self) -> Option<Rtt> {
         let of = |value: fn(&Estimate) -> u64| {
             let least = self.all.iter().map(value).min()?;

@@ -1,4 +1,4 @@
-//! Calling and being called: connect() and accept().
+//! connect() and accept().
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -14,11 +14,11 @@ use crate::rule::RuleId;
 use crate::span::{Span, Spans};
 use halfopen_scenario::case::{Action, Family, RejectWith, SignKind, Step};
 
-/// TCP_TIMEOUT_INIT, with what both hosts take.
+/// TCP_TIMEOUT_INIT, less the processing time of both hosts.
 const SYN_TIMEOUT: Duration = Duration::from_millis(980);
 
 impl<'a> Simulator<'a> {
-    /// connect() to a host, or to an address that nobody has (None).
+    /// connect() to a host, or to an address that no host has (None).
     pub(super) fn connect(
         &mut self,
         p: usize,
@@ -35,8 +35,8 @@ impl<'a> Simulator<'a> {
                 .exchange_fate(own, host, Kind::Syn, Kind::SynAck)?,
             None => Fate::Unresolved { by_own_host: true },
         };
-        // Without an address of its own it calls from a link-local one, which
-        // no router lets through: "beyond scope" (ip6_forward()).
+        // Without an address of its own it connects from a link-local one, which no router
+        // forwards: "beyond scope" (ip6_forward()).
         let fate = match host {
             Some(host) if self.paths.connects_from_link_local(own, host) => Fate::Refused {
                 with: RejectWith::HostUnreachable,
@@ -64,8 +64,8 @@ impl<'a> Simulator<'a> {
             }
             (Fate::Reset, _) => refused("ECONNREFUSED", "an RST answers the SYN"),
             (Fate::Refused { with, .. }, _) if nonblocking && self.case.family == Family::Ipv4 => {
-                // tcp_v4_err() meets a socket that its caller holds and leaves
-                // the error to poll().
+                // tcp_v4_err() finds the socket locked by its caller and leaves the error
+                // to poll().
                 let errno = errno::of_icmp(with, Family::Ipv4).unwrap_or(errno::TIMED_OUT);
                 let because = "the SYN's ICMP error is there when connect() returns";
                 Failure::now(errno, at, because, RuleId::SoftError)
@@ -93,7 +93,7 @@ impl<'a> Simulator<'a> {
         Ok(())
     }
 
-    /// The network has changed: a SYN that was lost may get through later.
+    /// The network has changed: a SYN that was lost may be delivered later.
     pub(super) fn update_connects(&mut self, change: Span) -> Result<(), String> {
         for p in 0..self.processes.len() {
             let Wait::Connect(connecting) = self.processes[p].wait.clone() else {
@@ -128,7 +128,7 @@ impl<'a> Simulator<'a> {
         Ok(())
     }
 
-    /// A SYN of a connect() that waited gets through.
+    /// A SYN of a waiting connect() is delivered.
     pub(super) fn connect_answered(
         &mut self,
         p: usize,
@@ -164,7 +164,8 @@ impl<'a> Simulator<'a> {
         set.any(|set| set.get("net.ipv4.tcp_timestamps").is_some_and(|v| v == "0"))
     }
 
-    /// connect() whose answer comes over a long line; whether it does.
+    /// connect() whose answer comes over a path with delay. Returns whether this was the
+    /// case.
     fn connect_over_delay(
         &mut self,
         p: usize,
@@ -193,7 +194,8 @@ impl<'a> Simulator<'a> {
         if delay >= SYN_TIMEOUT || (after >= SYN_TIMEOUT && self.without_time_stamps()) {
             return Err("a handshake that takes longer than the first RTO".into());
         }
-        // One that waits returns when it is answered; what it began is earlier.
+        // A blocking connect() returns when it is answered, so its recorded time ends with
+        // the answer; only its beginning is used.
         let at = if nonblocking {
             at
         } else {
@@ -231,7 +233,7 @@ impl<'a> Simulator<'a> {
             },
             undecided: None,
         };
-        // It returns before the program does anything else.
+        // It returns before the program makes its next call.
         let next = self.processes[p].calls.front().map(|act| act.at.earliest);
         let back = at.after(after);
         let back = Span::new(back.earliest, next.unwrap_or(back.latest));
@@ -253,7 +255,8 @@ impl<'a> Simulator<'a> {
         Ok(true)
     }
 
-    /// When the error of a router comes that asks in vain once a SYN is there, `after` it left.
+    /// When the error of a router arrives that resolves the next hop in vain once the SYN
+    /// has reached it; `after`: round trip to it, from the SYN's sending.
     fn router_resolution_fails(
         &self,
         (own, host): (&str, &str),
@@ -263,7 +266,7 @@ impl<'a> Simulator<'a> {
         let (_, back) = self.paths.delay_to_end(own, host, Kind::Syn)?;
         let (wheel, there) = (self.kernel.wheel(), after - back);
         let begins = self.kernel.phase.later(at.earliest + there, wheel);
-        // Its timer begins once the packet was handled: perhaps a tick later.
+        // Its timer starts once the packet was handled: perhaps a tick later.
         let each = begins.within(at.width() + wheel.tick() / 2, wheel);
         Ok(each
             .into_iter()
@@ -273,7 +276,7 @@ impl<'a> Simulator<'a> {
             .fold(Spans::default(), Spans::and))
     }
 
-    /// How connect() ends if TCP gives up before the answer is there.
+    /// The abort of connect(), if TCP gives up before the answer arrives.
     fn aborts_before(&self, p: usize, at: Span, answer: &Spans) -> Result<Option<Abort>, String> {
         let facts = self.facts(p, Fate::Lost, InFlight::After, false);
         let aborted = facts.armed(at, Facts::connect_abort);
@@ -301,7 +304,7 @@ impl<'a> Simulator<'a> {
         }
     }
 
-    /// accept(), if somebody called. Whether it returned.
+    /// accept(), if a connection waits. Returns whether it returned.
     pub(super) fn try_accept(&mut self, p: usize, left: u32) -> Result<bool, String> {
         let host = self.processes[p].host;
         let Some(port) = self.processes[p].ports.last().copied() else {
@@ -367,7 +370,7 @@ impl<'a> Simulator<'a> {
         Ok(true)
     }
 
-    /// What a process calls its next connection.
+    /// The name of a process's next connection.
     pub(super) fn name(&mut self, p: usize, given: Option<String>) -> Option<String> {
         let process = &mut self.processes[p];
         given.or_else(|| {

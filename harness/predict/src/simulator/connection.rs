@@ -1,4 +1,5 @@
-//! What passes between the ends of a connection.
+//! What is sent between the ends of a connection: data, FIN, RST, and their effect on both
+//! sockets.
 
 use std::time::Duration;
 
@@ -19,11 +20,11 @@ use halfopen_scenario::case::{Lane, OnSilence};
 
 /// A segment on a veth: more bytes than that are several.
 pub(super) const SEGMENT: u64 = 1400;
-/// A packet waits so long for an address.
+/// Time a packet waits for the resolution of an address.
 pub(super) const RESOLUTION_TIME: Duration = Duration::from_millis(3_300);
 
 impl<'a> Simulator<'a> {
-    /// A connection stands: two ends, one of them waits for accept().
+    /// A connection is established: two ends, one of which waits for accept().
     pub(super) fn establish(
         &mut self,
         p: usize,
@@ -107,7 +108,7 @@ impl<'a> Simulator<'a> {
         Ok(())
     }
 
-    /// accept() returned it: only now its detector is set.
+    /// accept() returned it: its detector is set only now.
     pub(super) fn accept(&mut self, sock: usize, lane: &'a Lane, at: Span) {
         self.socks[sock].lane = lane;
         self.socks[sock].since = at;
@@ -121,7 +122,7 @@ impl<'a> Simulator<'a> {
         in_flight: InFlight,
         several: bool,
     ) -> Facts {
-        // Noticed by now?
+        // Whether the loss of the carrier has been noticed by now.
         let fate = match (fate, self.carrier_lost) {
             (Fate::NoCarrier, _) if self.kernel.notices_carrier() => {
                 Fate::Unresolved { by_own_host: true }
@@ -150,7 +151,7 @@ impl<'a> Simulator<'a> {
         }
     }
 
-    /// The facts about what a socket sends, with the round trip as it is measured.
+    /// The facts about what a socket sends, with the measured round trip.
     pub(super) fn facts_for(
         &self,
         sock: usize,
@@ -171,7 +172,7 @@ impl<'a> Simulator<'a> {
         }
     }
 
-    /// Bytes leave a socket, or try to.
+    /// Sends bytes, or tries to.
     pub(super) fn send(&mut self, sock: usize, bytes: u64, at: Span) -> Result<(), String> {
         if let Some(outgoing) = &mut self.socks[sock].outgoing {
             if outgoing.on_line.is_some() && bytes > SEGMENT {
@@ -218,8 +219,8 @@ impl<'a> Simulator<'a> {
         self.outstanding_since(sock, bytes, at, (fate, InFlight::After), arrived)
     }
 
-    /// The same, of data that was sent then; `in_flight`: whether it was under
-    /// way already when it began to fare like that.
+    /// The same, for data sent at `at`; `in_flight`: whether it was in flight before its
+    /// fate changed.
     pub(super) fn outstanding_since(
         &mut self,
         sock: usize,
@@ -268,7 +269,7 @@ impl<'a> Simulator<'a> {
         Ok(())
     }
 
-    /// How data ends that was sent then and fares so.
+    /// The abort of data sent at `sent` with this fate.
     pub(super) fn abort_of(&self, sock: usize, facts: &Facts, sent: Span) -> Option<Abort> {
         let s = &self.socks[sock];
         let abort = facts.armed(sent, Facts::data_abort)?;
@@ -278,8 +279,8 @@ impl<'a> Simulator<'a> {
         })
     }
 
-    /// A filter that takes only so many packets lets a later try through: the
-    /// first one after `from_then` that is not taken, if TCP lives so long.
+    /// A filter with a packet limit lets a later attempt pass: the first one after
+    /// `from_then` that is not dropped, if TCP does not give up before.
     pub(super) fn first_delivered(
         &self,
         sock: usize,
@@ -308,8 +309,8 @@ impl<'a> Simulator<'a> {
         Ok(None)
     }
 
-    /// A filter that takes only so many has taken one: what fares better from
-    /// now on, once it takes no more.
+    /// A filter with a packet limit has dropped one: the fate of others changes once the
+    /// limit is reached.
     pub(super) fn filter_took_packet(&mut self, sock: usize, at: Span) -> Result<(), String> {
         let peer = self.socks[sock].peer;
         for sock in [sock, peer] {
@@ -321,7 +322,7 @@ impl<'a> Simulator<'a> {
         Ok(())
     }
 
-    /// Bytes reach the peer's host.
+    /// Delivers bytes to the peer's host.
     pub(super) fn deliver_data(
         &mut self,
         sock: usize,
@@ -380,8 +381,8 @@ impl<'a> Simulator<'a> {
         Ok(())
     }
 
-    /// Notes when a byte gets through after a heal, by a connection that is
-    /// older than the fault: of several tries the first one counts.
+    /// Records when a byte is delivered after a heal, by a connection that is older than
+    /// the fault: the first of several attempts counts.
     fn note_first_byte(&mut self, sock: usize, at: Span) {
         let older = self
             .fault
@@ -394,7 +395,7 @@ impl<'a> Simulator<'a> {
         }
     }
 
-    /// A segment comes: keepalive waits anew, also where nothing in it is new
+    /// A segment is received: keepalive waits anew, even when nothing in it is new
     /// (tcp_ack() sets rcv_tstamp and icsk_probes_out).
     pub(super) fn received(&mut self, sock: usize, at: Span) {
         let s = &mut self.socks[sock];
@@ -428,8 +429,8 @@ impl<'a> Simulator<'a> {
         s.idle_abort = None;
     }
 
-    /// Whether data that is retransmitted keeps what follows from leaving: the
-    /// first expiry of the RTO leaves room for one segment (tcp_enter_loss()).
+    /// Whether data that is retransmitted blocks what follows: the first expiry of the RTO
+    /// leaves room for one segment (tcp_enter_loss()).
     ///
     /// Before 6.10 a FIN leaves nevertheless, in one segment with what was written
     /// meanwhile (tcp_send_fin(), tcp_cwnd_test()).
@@ -456,7 +457,7 @@ impl<'a> Simulator<'a> {
         })
     }
 
-    /// Whether what an end whose heart gives up says gets there at once.
+    /// Whether the FIN or RST of an end whose heartbeat timed out arrives at once.
     pub(super) fn fin_or_rst_arrives(&self, sock: usize, at: Span) -> Result<bool, String> {
         let s = &self.socks[sock];
         let (from, to) = (s.host, self.socks[s.peer].host);
@@ -467,7 +468,7 @@ impl<'a> Simulator<'a> {
             && self.paths.one_way(from, to, kind)?.is_delivered())
     }
 
-    /// A FIN leaves.
+    /// Sends a FIN.
     pub(super) fn send_fin(&mut self, sock: usize, at: Span) -> Result<(), String> {
         if self.socks[sock].fin_sent || !self.socks[sock].exists {
             return Ok(());
@@ -489,7 +490,7 @@ impl<'a> Simulator<'a> {
         Ok(())
     }
 
-    /// What kept a FIN from leaving has been acknowledged.
+    /// The data that blocked a FIN has been acknowledged.
     pub(super) fn send_waiting_fin(&mut self, sock: usize, at: Span) -> Result<(), String> {
         let s = &mut self.socks[sock];
         if s.exists && std::mem::take(&mut s.fin_waits) {
@@ -521,7 +522,7 @@ impl<'a> Simulator<'a> {
         self.send_fin(sock, at)
     }
 
-    /// The kernel gives a connection up.
+    /// The kernel aborts a connection.
     pub(super) fn abort_connection(&mut self, sock: usize, failure: Failure) {
         let beat = !self.socks[sock].beats_in_flight.is_empty();
         let data = self.socks[sock]

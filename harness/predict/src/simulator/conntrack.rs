@@ -1,5 +1,5 @@
-//! A router that keeps state of connections: what it knows, and until when;
-//! an address that moved.
+//! Connection tracking of a router: what it knows and when that expires; and an address
+//! that moved.
 
 use std::time::Duration;
 
@@ -12,21 +12,21 @@ use crate::sysctls::Sysctls;
 use crate::timers::keepalive::ProbeFate;
 use halfopen_scenario::case::{Case, EventAction, Family, Nat, OnForgotten};
 
-/// What a router knows of connections.
+/// Connection-tracking state of a router.
 #[derive(Debug, Clone)]
 pub(super) struct Conntrack<'a> {
     case: &'a Case,
     nat: &'a Nat,
-    /// It knows none any more.
+    /// The entries are gone.
     pub forgotten: bool,
-    /// When the last packet passed; None: no connection yet.
+    /// When the last packet was forwarded; None: no connection yet.
     last: Option<Span>,
-    /// Keepalive's probes come more often than it forgets.
+    /// Keepalive probes refresh the entry before it expires.
     pub refreshed: bool,
 }
 
 impl<'a> Conntrack<'a> {
-    /// The memory of the case's router, if one keeps any.
+    /// The state of the case's router, if it tracks connections.
     pub fn of(case: &'a Case) -> Option<Self> {
         let nat = case.network.nats.first()?;
         Some(Conntrack {
@@ -38,8 +38,8 @@ impl<'a> Conntrack<'a> {
         })
     }
 
-    /// What the router does with a packet: None, it lets it through. `told`: a
-    /// packet from the inside has just passed.
+    /// What the router does with a packet; None: it forwards it. `is_reply`: a packet from
+    /// the inside has just been forwarded.
     pub fn fate(&self, router: &str, from: &str, kind: Kind, is_reply: bool) -> Option<Fate> {
         if router != self.nat.router {
             return None;
@@ -54,8 +54,8 @@ impl<'a> Conntrack<'a> {
         if known || (resumes && (inside || is_reply)) {
             return None;
         }
-        // Over IPv4 it is for the router's own address, whose TCP answers; but
-        // a SYN is for the host behind it, and nobody answers an RST.
+        // In IPv4 the packet is for the router's own address, whose TCP answers; but a SYN
+        // is for the host behind it, and nobody answers an RST.
         let own_answer = resumes && self.case.family == Family::Ipv4 && kind != Kind::Syn;
         let answers = own_answer || self.nat.on_forgotten == OnForgotten::Reset;
         Some(if answers && kind != Kind::Rst {
@@ -65,8 +65,8 @@ impl<'a> Conntrack<'a> {
         })
     }
 
-    /// Whether a packet for a connection that it has forgotten is for the
-    /// router's own address: what comes to a translated one.
+    /// Whether a packet for an unknown connection is for the router's own address: what is
+    /// sent to a translated one.
     pub fn delivers_locally(&self, from: &str) -> bool {
         self.case.family == Family::Ipv4 && !self.is_inside(from)
     }
@@ -75,13 +75,13 @@ impl<'a> Conntrack<'a> {
         self.nat.is_inside(&self.case.network, host)
     }
 
-    /// Until when it remembers, if no packet comes.
+    /// When the entry expires, if no packet comes.
     pub fn expires_at(&self) -> Option<Duration> {
         let last = self.last.filter(|_| !self.forgotten && !self.refreshed)?;
         Some(last.latest + self.nat.idle)
     }
 
-    /// Whether it runs out at about this time.
+    /// Whether it expires at about this time.
     fn expires_near(&self, at: Span, tie: Duration) -> bool {
         let Some(last) = self.last.filter(|_| !self.refreshed) else {
             return false;
@@ -90,14 +90,14 @@ impl<'a> Conntrack<'a> {
         ends.earliest <= at.latest + tie && at.earliest <= ends.latest + tie
     }
 
-    /// Whether this router keeps it.
+    /// Whether this is the router that keeps the state.
     pub fn is_of(&self, router: &str) -> bool {
         self.nat.router == router
     }
 }
 
 impl Simulator<'_> {
-    /// A packet of a connection passed the router, from this host.
+    /// A packet of a connection was forwarded by the router, from this host.
     pub(super) fn conntrack_packet(&mut self, from: &str, at: Span) -> Result<(), String> {
         let tie = self.tie_window();
         if let Some(conntrack) = &mut self.paths.conntrack {
@@ -128,7 +128,7 @@ impl Simulator<'_> {
         Ok(())
     }
 
-    /// The router forgets every connection, now.
+    /// Flushes all entries now.
     pub(super) fn conntrack_flush(&mut self) -> Result<(), String> {
         if let Some(conntrack) = &mut self.paths.conntrack {
             conntrack.forgotten = true;
@@ -137,7 +137,7 @@ impl Simulator<'_> {
         self.network_changed(Span::at(self.now))
     }
 
-    /// A node is back: if it is the router, without what it knew.
+    /// A node was rebooted: a router has lost its entries.
     pub(super) fn router_rebooted(&mut self, host: &str, event: &str) -> Result<(), String> {
         let kept = self.case.events.iter().any(|e| {
             let keeps = matches!(
@@ -156,7 +156,7 @@ impl Simulator<'_> {
         Ok(())
     }
 
-    /// The path changes: what keepalive kept fresh may be forgotten meanwhile.
+    /// The path changes: an entry that keepalive refreshed may expire meanwhile.
     pub(super) fn check_path_change(&self) -> Result<(), String> {
         if self.paths.conntrack.as_ref().is_some_and(|m| m.refreshed) {
             return Err("the path changes while probes keep a router's memory fresh".into());
@@ -164,7 +164,7 @@ impl Simulator<'_> {
         Ok(())
     }
 
-    /// When it does, if no packet comes.
+    /// When the entry expires, if no packet comes.
     pub(super) fn conntrack_due(&self) -> Option<Duration> {
         let ends = self
             .paths
@@ -174,7 +174,7 @@ impl Simulator<'_> {
         self.socks.iter().any(|s| s.exists).then_some(ends)
     }
 
-    /// The router's memory runs out, unless something kept it fresh.
+    /// The entry expires, unless probes refreshed it.
     pub(super) fn conntrack_expires(&mut self) -> Result<(), String> {
         let Some(conntrack) = &self.paths.conntrack else {
             return Ok(());
@@ -196,7 +196,7 @@ impl Simulator<'_> {
         self.conntrack_flush()
     }
 
-    /// Whether a socket's probes come before the router forgets.
+    /// Whether a socket's probes come before the entry expires.
     fn probes_refresh(&self, sock: &Sock<'_>, remembers: Duration) -> Result<bool, String> {
         let sysctls = Sysctls::of(self.case, sock.host, self.kernel);
         let settings = sysctls.keepalive(&sock.lane.detector);
@@ -224,7 +224,7 @@ impl Simulator<'_> {
         Ok(true)
     }
 
-    /// An address moves: what the rules cannot follow.
+    /// An address moves: the cases that the rules do not cover.
     pub(super) fn check_move(&self, from: &str, announced: bool) -> Result<(), String> {
         let sysctls = self.case.sysctls.values().flat_map(|of| of.keys());
         if !announced && sysctls.into_iter().any(|key| key.contains(".neigh.")) {
@@ -242,7 +242,7 @@ impl Simulator<'_> {
         Ok(())
     }
 
-    /// Why nobody noticed, where a router's memory is the reason.
+    /// Why nobody noticed, when connection tracking is the reason.
     pub(super) fn conntrack_reason(&self) -> Option<String> {
         let conntrack = self.paths.conntrack.as_ref()?;
         if conntrack.refreshed {

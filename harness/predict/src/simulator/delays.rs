@@ -1,4 +1,4 @@
-//! Cables that take their time: how long a packet is under way, and where.
+//! Cables with delay: how long a packet takes, and where it is.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use super::paths::Paths;
 use crate::abort::facts::Fate;
 use halfopen_scenario::case::{Impairment, NodeKind, PacketRule, Place};
 
-/// The kinds of packet that filters tell apart.
+/// The kinds of packet that filters distinguish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Syn,
@@ -31,17 +31,17 @@ impl Kind {
     }
 }
 
-/// How far a packet gets by itself.
+/// How far a packet gets without delay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Progress {
-    /// To the node of this number.
+    /// It ends at the node of this index.
     Ends { fate: Fate, at: usize },
-    /// Into a long cable, the hop of this number on its path.
+    /// It enters a cable with delay, the hop of this index on its path.
     InCable { hop: usize, delay: Duration },
 }
 
 impl<'a> Paths<'a> {
-    /// How long the cable from `a` to `b` takes; None: no time.
+    /// Delay of the cable from `a` to `b`; None: no delay.
     pub fn delay(&self, a: &str, b: &str) -> Result<Option<Duration>, String> {
         let mut all = None;
         for line in self.impaired(a, b) {
@@ -54,7 +54,7 @@ impl<'a> Paths<'a> {
         Ok(all.filter(|delay: &Duration| !delay.is_zero()))
     }
 
-    /// The hops of the way from one host to another that take time.
+    /// The hops with delay on the path from one host to another.
     fn long_hops(&self, from: &str, to: &str) -> Result<Vec<(usize, Duration)>, String> {
         let path = self.path(from, to).unwrap_or_default();
         let mut hops = Vec::new();
@@ -66,7 +66,7 @@ impl<'a> Paths<'a> {
         Ok(hops)
     }
 
-    /// How long a packet is under way.
+    /// Delay of a packet.
     pub fn one_way_delay(&self, from: &str, to: &str) -> Result<Duration, String> {
         Ok(self.long_hops(from, to)?.iter().map(|(_, d)| *d).sum())
     }
@@ -76,7 +76,7 @@ impl<'a> Paths<'a> {
         Ok(self.one_way_delay(from, to)? + self.one_way_delay(to, from)?)
     }
 
-    /// How long it takes to where a packet ends, and back from there.
+    /// Delay to where a packet ends, and back from there.
     pub fn delay_to_end(
         &self,
         from: &str,
@@ -102,7 +102,7 @@ impl<'a> Paths<'a> {
         }
     }
 
-    /// How long an answer takes from the node of this number on the way.
+    /// Delay of an answer from the node of this index on the path.
     pub fn back_from(&self, from: &str, to: &str, at: usize) -> Result<Duration, String> {
         let path = self.path(from, to).unwrap_or_default();
         let mut back = Duration::ZERO;
@@ -112,8 +112,8 @@ impl<'a> Paths<'a> {
         Ok(back)
     }
 
-    /// How long an answer to this packet takes, by whoever answers; and how
-    /// much longer the first one does, for which addresses are asked.
+    /// Delay of the answer to this packet, by whichever node answers; and the additional
+    /// delay of the first one, for which addresses are resolved.
     pub fn answer_after(
         &self,
         from: &str,
@@ -125,8 +125,8 @@ impl<'a> Paths<'a> {
         Ok((there + self.back_from(from, to, end)?, resolution + back))
     }
 
-    /// How long an answer takes in a connection that stands. A router on the way
-    /// knows its neighbours; a host that was started again asks first.
+    /// Delay of an answer in an established connection. A router on the path has its
+    /// entries; a host that was rebooted resolves first.
     pub fn answered_after(&self, from: &str, to: &str, kind: Kind) -> Result<Duration, String> {
         let (there, end) = self.end_of(from, to, kind)?;
         let last = self.path(from, to).map_or(0, |path| path.len() - 1);
@@ -137,9 +137,9 @@ impl<'a> Paths<'a> {
         Ok(there + asks + self.back_from(from, to, end)?)
     }
 
-    /// How long hosts and routers ask for addresses that they do not know yet,
-    /// up to the node of this number; and for the way back. Who is asked learns
-    /// the asker's; but a router asks by its link-local address in IPv6
+    /// Delay of resolving the addresses that hosts and routers do not have yet, up to the
+    /// node of this index; and for the way back. The node that is asked learns the
+    /// requester's address; but a router sends requests from its link-local address in IPv6
     /// (ndisc_solicit()), which is not the one that routes lead to.
     pub fn resolution_delay(
         &self,
@@ -177,9 +177,8 @@ impl<'a> Paths<'a> {
         Ok(all)
     }
 
-    /// What becomes, from now on, of packets that left so much earlier and of
-    /// their answers, the earliest first; and whether their answer was under
-    /// way already.
+    /// The fates, from now on, of packets that left this much earlier and of their answers,
+    /// the earliest first; and whether their answer was in flight already.
     pub fn fates_in_transit(
         &self,
         from: &str,
@@ -219,13 +218,13 @@ impl<'a> Paths<'a> {
         }
     }
 
-    /// Whether a rule on the far side of a router that translates asks for the
-    /// address that a packet has on this side.
+    /// Whether a rule behind a router that translates matches by the address that a packet
+    /// has on this side.
     pub fn sees_translated(&self, rule: &PacketRule, from: &str) -> bool {
         let Some(conntrack) = self.conntrack.as_ref().filter(|_| !self.is_ipv6()) else {
             return false;
         };
-        // A rule on the wire is at this node's cable.
+        // A rule on the wire applies at this node's cable.
         let outside = |node: &Option<String>| {
             let near = node.as_ref().or(rule.from.as_ref()).or(rule.to.as_ref());
             near.is_some_and(|near| !conntrack.is_inside(near))
@@ -247,7 +246,7 @@ impl<'a> Paths<'a> {
     }
 }
 
-/// Why nobody can tell what a bad line leads to. None: it only takes longer.
+/// Why the effect of an impairment cannot be predicted. None: it only adds delay.
 fn chance(line: &Impairment) -> Option<&'static str> {
     if line.loss.is_some() || line.corrupt.is_some() || line.duplicate.is_some() {
         Some("which packets it hits is chance")

@@ -1,4 +1,4 @@
-//! What happens to the lab.
+//! Applies the scheduled events: faults, reboots, packets that arrive.
 
 use super::paths::Paths;
 use super::state::Wait;
@@ -6,7 +6,7 @@ use super::{HOST_STOP_GRACE, Scheduled, Simulator, listens};
 use crate::span::Span;
 use halfopen_scenario::case::{Carrier, Disposition, Event, EventAction};
 
-/// What a process takes to die of a signal.
+/// Time a process needs to die of a signal.
 const SIGNAL_EXIT_TIME: std::time::Duration = std::time::Duration::from_millis(5);
 
 impl<'a> Simulator<'a> {
@@ -44,7 +44,7 @@ impl<'a> Simulator<'a> {
                     self.new_owners.insert(host, self.now);
                 }
                 self.router_rebooted(host, mark)?;
-                // It was built while it was silent; its servers listen already.
+                // The host was built while it was down; its servers listen already.
                 self.network_changed(now)?;
                 let case = self.case;
                 for lane in case.lanes.iter().filter(|l| l.host == host && listens(l)) {
@@ -95,7 +95,7 @@ impl<'a> Simulator<'a> {
                 }
             }
             EventAction::Shutdown { host, grace } => {
-                // Nobody waits for the processes to end.
+                // The runner does not wait for the processes to end.
                 self.last_event = Span::new(now.earliest, now.latest + SIGNAL_EXIT_TIME);
                 self.signal_host(host, false)?;
                 self.scheduled
@@ -147,7 +147,7 @@ impl<'a> Simulator<'a> {
         Ok(())
     }
 
-    /// The paths as they will be once this has happened; None: it changes none.
+    /// The paths after this event; None: it changes none.
     pub(super) fn paths_after(&self, scheduled: &Scheduled<'a>) -> Option<Paths<'a>> {
         let mut paths = self.paths.clone();
         match scheduled {
@@ -234,7 +234,7 @@ impl<'a> Simulator<'a> {
         let now = Span::at(self.now).both(self.last_event);
         for p in self.processes.iter_mut().filter(|p| p.lane.name == lane) {
             p.frozen = frozen;
-            // It goes on where it was, no sooner than now.
+            // It continues where it stopped, no earlier than now.
             p.at = p.at.both(now);
             if !frozen && let Wait::Until(at) = &mut p.wait {
                 *at = at.both(now);

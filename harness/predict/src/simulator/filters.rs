@@ -1,4 +1,4 @@
-//! What filters and routers' routes do to a packet.
+//! Effects of packet filters and routers' routes on a packet.
 
 use super::delays::Kind;
 use super::paths::Paths;
@@ -40,9 +40,9 @@ impl Paths<'_> {
                 && host == router
                 && target.as_ref().is_none_or(|t| t == to)
             {
-                // Without any route it cannot even answer.
+                // Without any route it cannot even send an answer.
                 let answer = errno::routers_answer(*change, self.case.family);
-                // ip_error() in IPv4 has a limit of its own.
+                // ip_error() in IPv4 has its own rate limit.
                 let slowly = self.case.family == Family::Ipv4;
                 let refused = |with| Fate::Refused { with, slowly };
                 let answer = answer.filter(|_| target.is_some());
@@ -109,7 +109,7 @@ impl Paths<'_> {
     }
 }
 
-/// Whether a rule is about this packet.
+/// Whether a rule matches this packet.
 pub(super) fn matches(rule: &PacketRule, from: &str, to: &str, kind: Kind) -> bool {
     let flags = kind.flags();
     rule.from.as_ref().is_none_or(|f| f == from)

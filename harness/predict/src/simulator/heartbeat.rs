@@ -1,5 +1,5 @@
-//! Heartbeats in a story: the application's own, kept by `endpoint::heart`. A
-//! beat is also data: it can be what the kernel gives up, or what draws an RST.
+//! Simulates the heartbeats that `runner::endpoint` implements in the lanes. A heartbeat is
+//! also data: TCP may give it up, or it may draw an RST.
 
 use std::time::Duration;
 
@@ -12,11 +12,11 @@ use crate::timers::application;
 use crate::wheel::Phase;
 use halfopen_scenario::case::{BeatWhen, Heartbeat, HeartbeatSender, OnEof, OnSilence, SignKind};
 
-/// A program's own time from waking to a call: the order of things closer
-/// together than this is a race. In real time a case's start is less exact.
+/// A program's time from waking to a call: events closer together than this may occur in
+/// either order. In real time a case's start is less exact.
 const TIE_WINDOW: (Duration, Duration) = (Duration::from_millis(3), Duration::from_millis(30));
 
-/// What a heart counts of what is on its way, or has come.
+/// Heartbeats, answers and data that are in flight, or were received.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Beats {
     pub beats: u32,
@@ -38,7 +38,7 @@ impl Beats {
     }
 }
 
-/// The heart of one end of a connection.
+/// Heartbeat state of one end of a connection.
 #[derive(Debug, Clone)]
 pub(super) struct HeartbeatState<'a> {
     config: &'a Heartbeat,
@@ -51,7 +51,7 @@ pub(super) struct HeartbeatState<'a> {
 }
 
 impl<'a> HeartbeatState<'a> {
-    /// Of a connection made at `now`, by its client or its server.
+    /// The state of a connection made at `now`, at its client or its server.
     pub fn new(config: &'a Heartbeat, client: bool, now: Span) -> Self {
         let (own, other) = if client {
             (HeartbeatSender::Client, HeartbeatSender::Server)
@@ -88,13 +88,13 @@ impl<'a> HeartbeatState<'a> {
         }
     }
 
-    /// When it has something to do next.
+    /// When it has to act next.
     pub fn due(&self) -> Option<Duration> {
         let both = [self.next_beat, self.check_due()];
         both.into_iter().flatten().map(|at| at.earliest).min()
     }
 
-    /// How many answers what has come calls for.
+    /// Records what was received. Returns the number of answers due.
     fn received(&mut self, beats: Beats, at: Span) -> u32 {
         let alive = match (self.config.when, self.config.answered) {
             (BeatWhen::Idle, _) => true,
@@ -108,7 +108,7 @@ impl<'a> HeartbeatState<'a> {
         if self.answers { beats.beats } else { 0 }
     }
 
-    /// Data was sent, which puts off the next beat of an idle heart.
+    /// Data was sent, which postpones the next heartbeat of the `idle` mode.
     pub fn data_sent(&mut self, at: Span) {
         if self.config.when == BeatWhen::Idle && self.next_beat.is_some() {
             self.next_beat = Some(at.after(self.config.every));
@@ -121,7 +121,7 @@ impl<'a> HeartbeatState<'a> {
         self.next_beat = None;
     }
 
-    /// It is time to look: when silence was found, if too much of it was.
+    /// The check is due: returns when the peer counts as silent, if it does.
     fn check(&mut self, due: Span) -> Result<Option<Span>, String> {
         let limit = self.config.check_every.unwrap_or(self.config.timeout);
         let woken = due.plus(application::poll(limit).since(limit));
@@ -145,7 +145,7 @@ impl<'a> HeartbeatState<'a> {
         Ok((self.missed >= self.config.misses).then_some(woken))
     }
 
-    /// Why, in words.
+    /// The reason, as text.
     fn because(&self) -> String {
         let what = if self.config.answered {
             "the first beat that has no answer"
@@ -169,8 +169,8 @@ impl<'a> HeartbeatState<'a> {
 }
 
 impl Simulator<'_> {
-    /// Whether a process's waits are one poll() over all its connections
-    /// (`endpoint::pulse`).
+    /// Whether the process waits in one poll() over all its connections (the event loop of
+    /// `runner::endpoint`).
     pub(super) fn runs_event_loop(&self, p: usize) -> bool {
         let process = &self.processes[p];
         let waits = matches!(
@@ -181,7 +181,7 @@ impl Simulator<'_> {
         matches!(process.wait, Wait::Multiplex { .. }) || (beats && waits)
     }
 
-    /// A connection gets its heart.
+    /// Attaches the heartbeat state to a connection.
     pub(super) fn attach_heartbeat(&mut self, sock: usize, client: bool, at: Span) {
         let config = self.socks[sock].lane.detector.heartbeat.as_ref();
         self.socks[sock].heartbeat = config.map(|config| HeartbeatState::new(config, client, at));
@@ -194,7 +194,7 @@ impl Simulator<'_> {
         }
     }
 
-    /// When hearts have something to do next.
+    /// When the next heartbeat or check is due.
     pub(super) fn next_heartbeat_due(&self) -> Option<Duration> {
         let able = |p: &usize| self.processes[*p].alive && !self.processes[*p].frozen;
         let run_event_loop = (0..self.processes.len()).filter(able);
@@ -205,8 +205,7 @@ impl Simulator<'_> {
             .min()
     }
 
-    /// What one turn of a lane's poll() does for its connections. Whether it
-    /// did anything.
+    /// Runs one iteration of a lane's poll() loop. Returns whether it did anything.
     pub(super) fn run_event_loop(&mut self, p: usize) -> Result<bool, String> {
         let mut progressed = false;
         let open: Vec<usize> = self.processes[p]
@@ -247,7 +246,7 @@ impl Simulator<'_> {
         Ok(true)
     }
 
-    /// End of file, or an error, is read at once.
+    /// End of file and errors are read at once.
     fn read_end(&mut self, p: usize, sock: usize) -> Result<bool, String> {
         let s = &mut self.socks[sock];
         let reads = matches!(self.processes[p].wait, Wait::Read { sock: of, .. } if of == sock);
@@ -256,7 +255,7 @@ impl Simulator<'_> {
         }
         s.ended = true;
         if let Some(heartbeat) = &mut s.heartbeat {
-            // A server that does not care about an end of file goes on looking.
+            // A server that ignores an end of file continues to check.
             let ignores = matches!(self.processes[p].wait, Wait::Multiplex { on_eof, .. }
                 if on_eof == OnEof::Ignore);
             heartbeat.next_beat = None;
@@ -298,7 +297,7 @@ impl Simulator<'_> {
         };
         let config = heartbeat.config;
         let at = due.both(self.processes[p].at);
-        // After a pause one beat stands for all that were missed.
+        // After a pause one heartbeat replaces all that were missed.
         let late = at.earliest >= due.earliest + config.every;
         let next = if late { at } else { due };
         heartbeat.next_beat = Some(next.after(config.every));
@@ -321,7 +320,7 @@ impl Simulator<'_> {
         Ok(true)
     }
 
-    /// An event of the network comes about when a beat does.
+    /// Whether a network event falls within the tie window of a heartbeat.
     pub(super) fn fault_ties(&self, at: Span, tie: Duration) -> bool {
         let near = |time: Duration| time + tie >= at.earliest && time <= at.latest + tie;
         let event = |scheduled: &Scheduled<'_>| {
@@ -338,7 +337,7 @@ impl Simulator<'_> {
         coming || just && near(self.last_event.earliest)
     }
 
-    /// When a program that means to write at this moment does, where that is known.
+    /// When the program makes the write that is due at this moment, if that is known.
     fn write_time(&mut self, p: usize, due: Span) -> Span {
         let near = due.latest + Duration::from_millis(20);
         let process = &mut self.processes[p];
@@ -397,7 +396,7 @@ impl Simulator<'_> {
         Ok(true)
     }
 
-    /// The other end beats just when this one looks.
+    /// Whether the other end sends a heartbeat just when this one checks.
     fn beat_ties(&self, sock: usize, at: Span) -> bool {
         let peer = &self.socks[self.socks[sock].peer];
         let tie = self.tie_window();
@@ -415,8 +414,8 @@ impl Simulator<'_> {
             && next.is_some_and(|n| n.earliest <= at.latest + tie && n.latest + tie >= at.earliest)
     }
 
-    /// The other end finds silence just when this one does, and what it says by
-    /// that gets here, or what this one says gets there.
+    /// Whether the other end times out just when this one does, and its FIN or RST arrives
+    /// here, or this one's there.
     fn both_time_out(&self, sock: usize, at: Span) -> Result<bool, String> {
         let tie = self.tie_window();
         let peer = self.socks[sock].peer;
@@ -468,20 +467,20 @@ impl Simulator<'_> {
         self.may_reconnect(p, sock)
     }
 
-    /// What a client does after its connection the rules do not follow.
+    /// What a client does after its connection ended is not simulated.
     fn may_reconnect(&self, p: usize, sock: usize) -> Result<(), String> {
         let lane = self.processes[p].lane;
         let again = lane.detector.heartbeat.as_ref();
         let again = again.is_some_and(|h| h.reconnect.is_some());
-        // A client's own number is the lower one.
+        // The client's socket has the lower index.
         if again && sock < self.socks[sock].peer && !self.is_watched(&lane.name) {
             return Err("a client that connects again".into());
         }
         Ok(())
     }
 
-    /// Which comes first once the path is back is not followed: a FIN that is
-    /// sent again, or what the other end sends again.
+    /// The order after a heal is not simulated: a FIN that is retransmitted, or the other
+    /// end's retransmitted data.
     pub(super) fn check_no_fin_in_flight(&self) -> Result<(), String> {
         let again = |s: &super::Sock<'_>| {
             let peer = &self.socks[s.peer];
@@ -497,7 +496,7 @@ impl Simulator<'_> {
         Ok(())
     }
 
-    /// A server by poll(): it takes who calls while it has room, and serves data.
+    /// A poll() server: it accepts while it has free slots, and serves data.
     pub(super) fn run_multiplexer(&mut self, p: usize) -> Result<bool, String> {
         let Wait::Multiplex { slots, echo, .. } = self.processes[p].wait.clone() else {
             return Ok(false);
@@ -526,7 +525,7 @@ impl Simulator<'_> {
 }
 
 impl Failure {
-    /// The same failure, of data that was a beat.
+    /// The same failure, of data that was a heartbeat.
     pub fn of_heartbeat(mut self) -> Self {
         self.because = format!("a beat is data that nobody acknowledges: {}", self.because);
         self.rules.push(RuleId::Heartbeat);

@@ -1,9 +1,10 @@
-//! A case told in thought: lanes do their steps, faults strike, and whatever
-//! the kernel would do by a timer comes from the rules.
+//! Simulates a case without running it: lanes execute their steps, faults are applied, and
+//! kernel timers fire according to the rules of `timers`, `retransmission`, `neighbour` and
+//! `abort`.
 //!
-//! Time is nominal: steps and packets take none, timers take what the rules
-//! say. What a process does after waiting for something uncertain is as
-//! uncertain as that.
+//! It is a discrete-event simulation in nominal time: steps and packets take no time,
+//! timers take what the rules say. What a process does after waiting for something
+//! uncertain is as uncertain as that. `predict` in the crate's root calls [`run`].
 
 mod connect;
 mod connection;
@@ -38,16 +39,16 @@ use packets::Packet;
 use paths::Paths;
 use state::{Process, Sock};
 
-/// Between the end of a host's last process and the host being off
-/// (`run::happen` waits so long for the kernel's last words).
+/// Time between the end of a host's last process and the host being off (the runner waits
+/// this long for the last packets of its kernel).
 const HOST_STOP_GRACE: Duration = Duration::from_millis(200);
-/// RTTs of a lab: a veth's are below a tenth of a millisecond; a busy machine's
-/// scheduler is what remains.
+/// Round-trip times of a lab: a veth's are below a tenth of a millisecond; the rest is the
+/// scheduler of a busy machine.
 const RTT: Rtt = Rtt::steady(Duration::from_micros(10), Duration::from_millis(4));
-/// No story has more turns, unless it goes round in circles.
+/// Upper limit of events, reached only by a simulation that does not advance.
 const MAX_EVENTS: usize = 100_000;
 
-/// A sign as the story shows it: times since the start.
+/// A sign observed in the simulation: times since the start.
 #[derive(Debug, Clone)]
 pub(super) struct Observation {
     pub lane: String,
@@ -56,24 +57,24 @@ pub(super) struct Observation {
     pub at: Spans,
     pub because: String,
     pub rules: Vec<RuleId>,
-    /// Why it cannot be told, if it cannot.
+    /// Why it cannot be predicted, if it cannot.
     pub undecided: Option<String>,
 }
 
-/// What a story comes to.
+/// The result of a simulation.
 #[derive(Debug)]
 pub(super) struct Simulated {
     /// The first sign, if any comes before the case gives up.
     pub sign: Option<Observation>,
-    /// What the first sign's time counts from.
+    /// The time from which the first sign's time counts.
     pub reference: Duration,
-    /// Why nobody would notice anything, and by which rule.
+    /// Why nobody notices anything, and by which rule.
     pub unnoticed: (String, RuleId),
-    /// From the last heal until a byte gets through.
+    /// Time from the last heal until a byte gets through.
     pub first_byte: Option<Span>,
 }
 
-/// What happens at a time of its own.
+/// An event scheduled for a time.
 #[derive(Debug, Clone)]
 enum Scheduled<'a> {
     Event(usize),
@@ -84,22 +85,22 @@ enum Scheduled<'a> {
         same_mac: bool,
         mark: &'a str,
     },
-    /// A packet comes out of a long cable.
+    /// A packet leaves a cable with delay.
     Packet(Packet),
-    /// An acknowledgment that waited for data to ride on, for so many segments.
+    /// A delayed acknowledgment for this many segments.
     DelayedAck {
         sock: usize,
         due: Span,
         segments_received: u64,
     },
-    /// An RST from the way comes back.
+    /// An RST from a node on the path arrives.
     Reset {
         sock: usize,
         at: Span,
     },
 }
 
-/// The story under way.
+/// The state of a simulation.
 struct Simulator<'a> {
     case: &'a Case,
     kernel: KernelFacts,
@@ -107,10 +108,10 @@ struct Simulator<'a> {
     now: Duration,
     processes: Vec<Process<'a>>,
     socks: Vec<Sock<'a>>,
-    /// Connections that wait for accept(), by host and port of a listener.
+    /// Connections waiting for accept(), by host and port of the listener.
     backlog: BTreeMap<(&'a str, u16), VecDeque<usize>>,
     paths: Paths<'a>,
-    /// Hosts in whose place somebody else answers, and since when.
+    /// Hosts at whose address another host answers, and since when.
     new_owners: BTreeMap<&'a str, Duration>,
     marks: BTreeMap<String, Span>,
     scheduled: Vec<(Duration, Scheduled<'a>)>,
@@ -118,16 +119,16 @@ struct Simulator<'a> {
     carrier_lost: Option<Span>,
     /// The paths before the last event.
     paths_before: Option<Paths<'a>>,
-    /// The last event, as above.
+    /// When the last event was applied.
     last_event: Span,
-    /// The first fault, from asking for it until it had taken effect.
+    /// The first fault, from the request until it had taken effect.
     fault: Option<Span>,
-    /// The last heal, and until when a byte got through after it.
+    /// The last heal, and when the first byte got through after it.
     healed: Option<(Duration, Option<Span>)>,
     observations: Vec<Observation>,
 }
 
-/// Tells a case's story up to its first sign.
+/// Simulates a case up to its first sign.
 pub(super) fn run(
     case: &Case,
     kernel: KernelFacts,
@@ -173,7 +174,7 @@ fn listens(lane: &Lane) -> bool {
 impl<'a> Simulator<'a> {
     fn start(&mut self) {
         let case = self.case;
-        // What is bad from the beginning is so before anybody connects.
+        // Conditions hold before anybody connects.
         for event in &case.events {
             if event.is_condition() {
                 self.paths.add(&event.name, &event.action);
@@ -232,7 +233,7 @@ impl<'a> Simulator<'a> {
         Err("the story goes round in circles".into())
     }
 
-    /// Every process that can go on does, until none can.
+    /// Runs every process that can continue, until none can.
     fn run_processes(&mut self) -> Result<(), String> {
         for _ in 0..MAX_EVENTS {
             let mut progressed = false;
@@ -246,7 +247,7 @@ impl<'a> Simulator<'a> {
         Err("the lanes go round in circles".into())
     }
 
-    /// When something happens next that is not a process's own doing.
+    /// The time of the next event that no process causes.
     fn next_time(&mut self) -> Option<Duration> {
         self.refresh();
         let later = self.scheduled.iter().map(|(at, _)| *at);
@@ -257,7 +258,7 @@ impl<'a> Simulator<'a> {
             .min()
     }
 
-    /// Does everything whose time has come.
+    /// Runs everything that is due.
     fn run_due(&mut self) -> Result<(), String> {
         let now = self.now;
         while let Some(first) = (0..self.scheduled.len())
@@ -296,11 +297,11 @@ impl<'a> Simulator<'a> {
         self.case.watch.iter().any(|w| w == lane)
     }
 
-    /// Notes what a call shows; the process goes on from there.
+    /// Records what a call shows; the process continues from there.
     fn observe(&mut self, process: usize, call: &str, kind: SignKind, evidence: Evidence) {
         let at = self.processes[process].at;
         let lane = self.processes[process].lane.name.clone();
-        // Each branch by itself: their hull holds times that cannot be.
+        // Each branch by itself: their hull contains impossible times.
         let seen_at = evidence.at.map(|span| span.both(at));
         self.wake(process, seen_at.hull());
         self.observations.push(Observation {
@@ -342,8 +343,8 @@ impl<'a> Simulator<'a> {
             return Err(why);
         }
         let end = sign.as_ref().and_then(|s| s.at.hull());
-        // A limit that runs from when the fault's own time does may end a moment before
-        // the fault strikes: who reports, and who strikes, takes its time.
+        // A limit that starts when the fault's delay does may end a moment before the fault
+        // is applied: reporting and applying both take time.
         let is_limit = sign.as_ref().is_some_and(|s| s.kind == SignKind::Timeout);
         let straddles = |at: Span| {
             let fault = self.counts_from().unwrap_or(Span::at(Duration::ZERO));
@@ -374,7 +375,7 @@ impl<'a> Simulator<'a> {
         })
     }
 
-    /// Why nobody noticed, where the own host drops what would.
+    /// Why nobody noticed, when the own host drops the probes.
     fn probes_never_leave(&self) -> Option<String> {
         let dropped = |s: &Sock<'_>| {
             let last = s.probes.last().map(|(_, fate)| *fate);
@@ -446,7 +447,7 @@ impl<'a> Simulator<'a> {
     }
 }
 
-/// What a call's result rests on.
+/// The grounds of a call's result.
 struct Evidence {
     at: Spans,
     because: String,

@@ -1,4 +1,5 @@
-//! Neighbour entries in a story: who used and confirmed them, and when.
+//! Neighbour entries in the simulation: who used and confirmed them, and when. Feeds
+//! `neighbour::entry`; packets, probes and aborts use it.
 
 use std::time::Duration;
 
@@ -16,22 +17,22 @@ use crate::span::Span;
 use crate::sysctls::Sysctls;
 use halfopen_scenario::case::NodeKind;
 
-/// The longest that an acknowledgment waits on a short line (TCP_DELACK_MIN).
+/// Longest delay of an acknowledgment without line delay (TCP_DELACK_MIN).
 const DELAYED_ACK: Duration = Duration::from_millis(44);
 
 /// The entries that one end's packets use.
 #[derive(Debug, Clone, Default)]
 pub(super) struct NeighbourEntries {
-    /// Its own host's, for who comes next; None: unknown.
+    /// The own host's entry for the next hop; None: unknown.
     own: Option<NeighbourEntry>,
-    /// The last router's, for the peer.
+    /// The last router's entry for the peer.
     last_router: Option<NeighbourEntry>,
-    /// Since when the neighbour answers no more.
+    /// Since when the neighbour does not answer.
     dead_since: Option<Duration>,
 }
 
 impl<'a> Paths<'a> {
-    /// Who asks for the address that nobody answers for.
+    /// The node that resolves the address that does not answer.
     fn resolver(&self, from: &str, to: &str) -> Option<&'a str> {
         let path = self.path(from, to)?;
         let mut resolver = *path.first()?;
@@ -54,15 +55,15 @@ impl<'a> Paths<'a> {
 }
 
 impl Simulator<'_> {
-    /// A connection begins: its ends' hosts, and routers, know each other.
-    /// `fresh`: they did not before.
+    /// A connection is established: its ends' hosts and routers have reachable entries for
+    /// each other. `fresh`: they had none before.
     pub(super) fn set_neighbour_reachable(&mut self, client: usize, fresh: bool, at: Span) {
         let server = self.socks[client].peer;
         let (from, to) = (self.socks[client].host, self.socks[server].host);
         let delay = self.paths.round_trip(from, to).unwrap_or_default();
         let at = Span::new(at.earliest.saturating_sub(delay), at.latest + delay);
         let routed = self.paths.last_router(from, to).is_some();
-        // A router asks by its link-local address in IPv6.
+        // A router sends requests from its link-local address in IPv6.
         let resolver = routed && self.paths.is_ipv6();
         let learned = || Some(NeighbourEntry::learned(at));
         let resolved = || Some(NeighbourEntry::resolved(at));
@@ -96,8 +97,8 @@ impl Simulator<'_> {
             .take_if(|entry| !entry.used(there, wheel));
     }
 
-    /// Data arrives over a short line and is acknowledged, at once or `later`, if
-    /// that gets back.
+    /// Data arrives over a path without delay and is acknowledged, at once or `later`, if
+    /// the acknowledgment gets back.
     pub(super) fn exchange_data(&mut self, sock: usize, at: Span, answered: bool, later: bool) {
         let peer = self.socks[sock].peer;
         if answered {
@@ -114,7 +115,7 @@ impl Simulator<'_> {
         }
     }
 
-    /// TCP has got an acknowledgment of data.
+    /// TCP has received an acknowledgment of data.
     pub(super) fn note_acknowledgment(&mut self, sock: usize) {
         let entries = &mut self.socks[sock].entries;
         let known = [&mut entries.own, &mut entries.last_router]
@@ -123,7 +124,7 @@ impl Simulator<'_> {
         known.for_each(NeighbourEntry::confirm_by_next);
     }
 
-    /// The network has changed: whether the neighbour still answers.
+    /// The network has changed: records whether the neighbour still answers.
     pub(super) fn note_neighbour(&mut self, sock: usize, change: Span) -> Result<(), String> {
         let peer = self.socks[sock].peer;
         let (from, to) = (self.socks[sock].host, self.socks[peer].host);
@@ -148,7 +149,7 @@ impl Simulator<'_> {
         Ok(())
     }
 
-    /// What is known of the entry that a socket's packets meet.
+    /// The known state of the entry that a socket's packets use.
     pub(super) fn neighbour_of(&self, sock: usize) -> Option<Neighbour> {
         let s = &self.socks[sock];
         let (from, to) = (s.host, self.socks[s.peer].host);
@@ -171,7 +172,7 @@ impl Simulator<'_> {
         })
     }
 
-    /// Whether somebody else has the address that probes go to, and the entry.
+    /// The new owner of the address that probes go to, and the entry.
     pub(super) fn replaced_neighbour(&self, sock: usize, armed: Duration) -> Option<Replaced> {
         let s = &self.socks[sock];
         s.entries.dead_since?;
@@ -184,7 +185,7 @@ impl Simulator<'_> {
         })
     }
 
-    /// Whether one packet that leaves now gets to the peer's host.
+    /// Whether a packet that leaves now reaches the peer's host.
     pub(super) fn packet_arrives(&self, sock: usize, kind: Kind, at: Span) -> Result<bool, String> {
         let s = &self.socks[sock];
         let (from, to) = (s.host, self.socks[s.peer].host);
@@ -194,8 +195,8 @@ impl Simulator<'_> {
         }
     }
 
-    /// Whether a neighbour whose answers are lost is still sent to: its entry fails
-    /// meanwhile.
+    /// Whether packets are still sent to a neighbour whose answers are lost: its entry
+    /// fails meanwhile.
     pub(super) fn still_reaches(&self, sock: usize, at: Span) -> Result<bool, String> {
         let s = &self.socks[sock];
         let neighbour = self.neighbour_of(sock);
@@ -214,7 +215,7 @@ impl Simulator<'_> {
         }
     }
 
-    /// What becomes of packets whose next hop's entry has failed.
+    /// The fate of packets whose next hop's entry has failed.
     pub(super) fn unresolved_neighbour(&self, sock: usize) -> Fate {
         let s = &self.socks[sock];
         let resolver = self.paths.resolver(s.host, self.socks[s.peer].host);
@@ -223,8 +224,8 @@ impl Simulator<'_> {
         }
     }
 
-    /// Since when keepalive of either end may have probed, which the story does not
-    /// tell one by one.
+    /// Since when keepalive of either end may have sent probes, which are not simulated one
+    /// by one.
     fn probes_since(&self, sock: usize) -> Option<Duration> {
         let s = &self.socks[sock];
         let idle = [sock, s.peer].into_iter().filter_map(|s| {
@@ -235,7 +236,7 @@ impl Simulator<'_> {
         Some(s.received.last()?.earliest + idle.min()?)
     }
 
-    /// What is to be said of probes to an address that somebody else has by now.
+    /// Explains the end of probes to an address that has a new owner.
     pub(super) fn explain_replaced_neighbour(
         &self,
         sock: usize,
@@ -271,8 +272,8 @@ impl Simulator<'_> {
         }
     }
 
-    /// How long after what is under way was sent its neighbour's entry can have
-    /// failed.
+    /// Earliest time from the sending of the data in flight to the failure of its
+    /// neighbour's entry.
     pub(super) fn entry_fails(&self, sock: usize) -> Duration {
         let outgoing = self.socks[sock].outgoing.as_ref();
         let known = outgoing.zip(self.neighbour_of(sock));

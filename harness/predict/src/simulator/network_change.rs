@@ -1,4 +1,4 @@
-//! What becomes of data under way when the network changes.
+//! Effects of a network change on data in flight.
 
 use std::time::Duration;
 
@@ -10,11 +10,11 @@ use crate::abort::facts::{Fate, InFlight};
 use crate::span::{Span, Spans};
 use halfopen_scenario::case::NodeKind;
 
-/// A window is full after this.
+/// A window is full after this time.
 const FILL_TIME: Duration = Duration::from_millis(800);
 
 impl Simulator<'_> {
-    /// The network has changed: what is under way fares differently from now on.
+    /// The network has changed: the fate of data in flight is computed again.
     pub(super) fn network_changed(&mut self, change: Span) -> Result<(), String> {
         self.update_connects(change)?;
         for sock in 0..self.socks.len() {
@@ -22,7 +22,7 @@ impl Simulator<'_> {
                 continue;
             }
             self.note_round_trip(sock, change)?;
-            // As it was until now.
+            // By the state before this change.
             let entry_fails = self.entry_fails(sock);
             self.note_neighbour(sock, change)?;
             let to = self.socks[self.socks[sock].peer].host;
@@ -38,7 +38,7 @@ impl Simulator<'_> {
                 continue;
             };
             if outgoing.on_line.is_some() {
-                // What becomes of it is found out where it is.
+                // Its fate is determined hop by hop.
                 continue;
             }
             let (from, to) = (
@@ -54,14 +54,14 @@ impl Simulator<'_> {
             };
             let fails = |f| matches!(f, Fate::NeighbourDead | Fate::ReturnDead);
             if fate == outgoing.fate || (is_lost(fate) && is_lost(outgoing.fate)) {
-                // Even a filter that was about to let it through; or does so
-                // after some packets.
+                // A filter with a packet limit may have been about to let it pass, or may
+                // do so after some packets.
                 let delivered = self.first_delivered(sock, &outgoing, change.latest)?;
                 let new_owners = self.new_owners.get(to) == Some(&change.earliest);
                 let abort = match &outgoing.abort {
                     Some(abort) if fails(fate) && (new_owners || !fails(outgoing.fate)) => {
-                        // Neighbour entries fail, too, from now on; or somebody
-                        // else answers.
+                        // From now on neighbour entries fail as well, or a new owner of the
+                        // address answers.
                         let several = outgoing.bytes > SEGMENT;
                         let facts = self.facts_for(sock, fate, InFlight::Before, several);
                         self.abort_of(sock, &facts, outgoing.sent)
@@ -107,9 +107,9 @@ impl Simulator<'_> {
 }
 
 impl Simulator<'_> {
-    /// A router whose neighbour entry fails meanwhile answers with ICMP errors,
-    /// and each takes back one back-off (RFC 6069): when the next try is due
-    /// depends on how the router's requests and the tries fall together.
+    /// A router whose neighbour entry fails meanwhile answers with ICMP errors, and each
+    /// reverts one back-off (RFC 6069): when the next attempt is due depends on how the
+    /// router's requests and the attempts interleave.
     fn check_reverts(
         &self,
         outgoing: &Outgoing,
@@ -132,7 +132,7 @@ impl Simulator<'_> {
     }
 }
 
-/// The first try after a change, if TCP does not give up before.
+/// The first attempt after a change, if TCP does not give up before.
 fn delivered(outgoing: &Outgoing, fails: Duration, change: Span) -> Option<Span> {
     let attempts: Vec<Span> = outgoing
         .abort
@@ -141,7 +141,7 @@ fn delivered(outgoing: &Outgoing, fails: Duration, change: Span) -> Option<Span>
         .filter_map(Spans::hull)
         .map(|span| span.plus(outgoing.since))
         .collect();
-    // A try that waits for a neighbour's address goes on once it is known.
+    // An attempt that waits for a neighbour's address leaves once that is resolved.
     let queued = matches!(outgoing.fate, Fate::NeighbourDead | Fate::ReturnDead)
         && change.latest > outgoing.since.earliest + fails
         && attempts

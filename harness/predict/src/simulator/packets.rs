@@ -1,5 +1,4 @@
-//! Packets that are under way for a time: what leaves, arrives and is
-//! acknowledged over long lines.
+//! Packets on paths with delay: what leaves, arrives and is acknowledged.
 
 use std::time::Duration;
 
@@ -14,16 +13,15 @@ use crate::span::Span;
 use crate::sysctls::Sysctls;
 use crate::wheel::Phase;
 
-/// What hosts take for a packet, both ways: where the phase is known, else.
+/// Processing time of both hosts for a packet: with a known phase, else.
 const HOST_DELAY: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(4));
-/// The longest that a short line's acknowledgments were delayed (TCP_DELACK_MIN).
+/// Longest delay of acknowledgments without line delay (TCP_DELACK_MIN).
 const DELAYED_ACK: Duration = Duration::from_millis(44);
-/// What comes closer together than that may be the other way round: where the
-/// phase is known, else.
+/// Events closer together than this may occur in either order: with a known phase, else.
 const TIE_WINDOW: (Duration, Duration) = (Duration::from_millis(3), Duration::from_millis(10));
 /// The first congestion window: ten segments (TCP_INIT_CWND).
 const INITIAL_WINDOW: u64 = 10 * SEGMENT;
-/// A round trip at least takes this on the machine alone.
+/// The least round trip on the machine itself.
 const MIN_RTT: Duration = Duration::from_micros(10);
 
 /// A packet that has left its host.
@@ -32,10 +30,10 @@ pub(super) struct Packet {
     /// The end that sent it.
     from: usize,
     what: What,
-    /// When it left, or comes out of the long cable `hop` of its path.
+    /// When it left its host, or leaves the delayed cable `hop` of its path.
     at: Span,
     hop: Option<usize>,
-    /// It says that so many segments have come.
+    /// The number of segments it acknowledges.
     acked: u64,
 }
 
@@ -50,7 +48,7 @@ enum What {
     Ack,
     Fin,
     Rst,
-    /// The third packet of a handshake, for this port.
+    /// The third packet of a handshake (ACK), for this port.
     HandshakeAck(u16),
 }
 
@@ -72,13 +70,13 @@ impl Simulator<'_> {
         (s.host, self.socks[s.peer].host)
     }
 
-    /// Whether packets between these ends take time.
+    /// Whether packets between these ends are delayed.
     pub(super) fn has_delay(&self, sock: usize) -> Result<bool, String> {
         let (from, to) = self.ends_of(sock);
         Ok(!self.paths.round_trip(from, to)?.is_zero())
     }
 
-    /// Data leaves for a far peer.
+    /// Sends data over a path with delay.
     pub(super) fn transmit_data(
         &mut self,
         sock: usize,
@@ -146,7 +144,7 @@ impl Simulator<'_> {
         if resolution.is_zero() || !self.paths.one_way(own, peer, kind)?.is_delivered() {
             return self.forward(packet);
         }
-        // It waits for an address that was forgotten.
+        // It waits for an address that has to be resolved again.
         self.paths.set_resolved(own, peer);
         let at = at.after(resolution);
         let packet = Packet { at, ..packet };
@@ -155,7 +153,7 @@ impl Simulator<'_> {
         Ok(())
     }
 
-    /// A FIN or an RST leaves for a far peer.
+    /// Sends a FIN or an RST over a path with delay.
     pub(super) fn send_fin_or_rst(
         &mut self,
         sock: usize,
@@ -165,7 +163,7 @@ impl Simulator<'_> {
         self.transmit(sock, if rst { What::Rst } else { What::Fin }, at)
     }
 
-    /// The client's end of a handshake.
+    /// Sends the client's ACK that completes the handshake.
     pub(super) fn send_handshake_ack(
         &mut self,
         client: usize,
@@ -175,7 +173,7 @@ impl Simulator<'_> {
         self.transmit(client, What::HandshakeAck(port), at)
     }
 
-    /// A packet goes on, until it ends or a long cable takes it.
+    /// Forwards a packet until it ends or enters the next cable with delay.
     pub(super) fn forward(&mut self, packet: Packet) -> Result<(), String> {
         let (from, to) = self.ends_of(packet.from);
         if self.ties_with_change(&packet) {
@@ -213,8 +211,8 @@ impl Simulator<'_> {
         }
     }
 
-    /// Whether it matters if it comes out of a cable before or after a change
-    /// of the network at about this time.
+    /// Whether its fate depends on leaving a cable before or after a network change at
+    /// about this time.
     fn ties_with_change(&self, packet: &Packet) -> bool {
         let Some(hop) = packet.hop else {
             return false;
@@ -300,7 +298,7 @@ impl Simulator<'_> {
         }
     }
 
-    /// Data has come: its acknowledgment leaves at once, or waits.
+    /// Data was received: sends the acknowledgment or schedules it.
     fn schedule_ack(&mut self, sock: usize, bytes: u64, at: Span) -> Result<(), String> {
         let (rto, srtt) = self.rto_and_srtt(sock);
         let s = &mut self.socks[sock];
@@ -310,7 +308,7 @@ impl Simulator<'_> {
         }
         s.ack_pending = true;
         let segments_received = s.segments_received;
-        // A timer of the wheel's first level: a tick late at most.
+        // A timer of the wheel's first level is late by a tick at most.
         let due = Span::new(wait, wait + self.kernel.wheel().tick()).plus(at);
         self.scheduled.push((
             due.earliest,
@@ -339,7 +337,7 @@ impl Simulator<'_> {
         self.transmit(sock, What::Ack, due)
     }
 
-    /// A program has read everything.
+    /// A program has read all data.
     pub(super) fn ack_on_read(&mut self, sock: usize, at: Span) -> Result<(), String> {
         let s = &mut self.socks[sock];
         if !s.ack_pending || !s.ack_state.acks_on_read() {
@@ -362,7 +360,7 @@ impl Simulator<'_> {
         let least = took(at.earliest, outgoing.sent.earliest);
         let most = took(at.latest, outgoing.sent.latest);
         if self.socks[sock].rtt.is_empty() {
-            // The line was short before.
+            // The path had no delay before.
             let heartbeat = self.socks[sock].heartbeat.is_some();
             let most = if heartbeat {
                 DELAYED_ACK
@@ -381,7 +379,7 @@ impl Simulator<'_> {
         self.send_waiting_fin(sock, at)
     }
 
-    /// TCP learns how long a round trip took.
+    /// TCP takes a sample of the round trip.
     pub(super) fn measured(&mut self, sock: usize, took: Span) -> Result<(), String> {
         let handling = match self.kernel.phase {
             Phase::Known { .. } => HOST_DELAY.0,
@@ -398,7 +396,7 @@ impl Simulator<'_> {
         self.paths.round_trip(from, to)
     }
 
-    /// Its RTO and its smoothed round trip.
+    /// The RTO and the smoothed round trip.
     pub(super) fn rto_and_srtt(&self, sock: usize) -> (Duration, Duration) {
         let sysctls = Sysctls::of(self.case, self.socks[sock].host, self.kernel);
         let round = self.socks[sock].rtt.estimate().unwrap_or(super::RTT);
@@ -406,7 +404,7 @@ impl Simulator<'_> {
         (rto, round.srtt.0)
     }
 
-    /// A packet does not get there.
+    /// A packet is not delivered.
     fn drop_packet(&mut self, packet: Packet, fate: Fate, node: usize) -> Result<(), String> {
         let Packet { from, at, what, .. } = packet;
         let (host, to) = self.ends_of(from);
@@ -436,10 +434,10 @@ impl Simulator<'_> {
         if matches!(what, What::HandshakeAck(_)) {
             return Err("the last packet of a handshake gets lost".into());
         }
-        // What it acknowledges stays unacknowledged.
+        // The data it acknowledges stays unacknowledged.
         let peer = self.socks[from].peer;
         let waits = |o: &Outgoing| o.on_line.is_some_and(|f| f.number <= packet.acked);
-        // Unless another packet that says so is under way.
+        // Unless another packet with this acknowledgment is on the path.
         let says = |p: &Packet| p.from == from && p.acked >= packet.acked;
         let mut later = self.scheduled.iter().map(|(_, later)| later);
         let said = later.any(|l| matches!(l, Scheduled::Packet(p) if says(p)));
@@ -452,7 +450,7 @@ impl Simulator<'_> {
         Ok(())
     }
 
-    /// Data that was sent then is lost, or its acknowledgment.
+    /// Data sent at `sent` is lost, or its acknowledgment.
     fn data_lost(
         &mut self,
         sock: usize,
@@ -465,7 +463,7 @@ impl Simulator<'_> {
         let now = self.paths.exchange_fate(from, to, Kind::Data, Kind::Ack)?;
         let changed = self.fault.is_some() && self.last_event.latest > sent.earliest;
         let fate = match now {
-            // It was one packet that got lost.
+            // A single packet was lost.
             Fate::Arrives | Fate::Reset => match fate {
                 Fate::NeighbourDead | Fate::ReturnDead => Fate::NeighbourDead,
                 Fate::Unanswered => Fate::Unanswered,
@@ -480,7 +478,7 @@ impl Simulator<'_> {
         };
         self.outstanding_since(sock, bytes, sent, (fate, in_flight), arrived)?;
         if matches!(now, Fate::Arrives | Fate::Reset) {
-            // The next try after now gets through.
+            // The next attempt is delivered.
             let then = self.now;
             if let Some(outgoing) = &mut self.socks[sock].outgoing {
                 let attempts = outgoing.abort.iter().flat_map(|f| &f.attempts);
@@ -493,7 +491,7 @@ impl Simulator<'_> {
         Ok(())
     }
 
-    /// An RST comes back from somewhere on the way.
+    /// An RST from a node on the path arrives.
     pub(super) fn reset_arrives(&mut self, sock: usize, at: Span) {
         if self.socks[sock].exists {
             self.reset(sock, at);

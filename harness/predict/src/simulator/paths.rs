@@ -1,4 +1,4 @@
-//! What becomes of a packet on its way, by the faults that are in force.
+//! The fate of a packet on its path, by the faults that are in force.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -17,28 +17,28 @@ use halfopen_scenario::case::{
 pub(super) struct Active<'a> {
     pub name: &'a str,
     pub what: &'a EventAction,
-    /// How many packets it still takes.
+    /// The number of packets it still drops.
     pub left: Option<u32>,
 }
 
-/// The network as faults left it.
+/// The state of the network under the faults in force.
 #[derive(Debug, Clone)]
 pub(super) struct Paths<'a> {
     pub case: &'a Case,
     pub active: Vec<Active<'a>>,
     /// Nodes without power.
     down: BTreeSet<&'a str>,
-    /// Hosts that came back with another MAC, which nobody knows yet.
+    /// Hosts that came back with another MAC, which no neighbour entry has yet.
     replaced: BTreeSet<&'a str>,
-    /// Nodes whose neighbour entries are gone.
+    /// Nodes whose neighbour entries were flushed.
     flushed: BTreeSet<&'a str>,
-    /// Nodes that were started again and have not asked for anybody yet.
+    /// Nodes that were rebooted and have not resolved any address yet.
     pub restarted: BTreeSet<&'a str>,
-    /// Hosts and routers that know each other's address: who asks, of whom.
+    /// Pairs of nodes of which the first has resolved the second's address.
     pub resolved: BTreeSet<(&'a str, &'a str)>,
-    /// Hosts whose address moved, and whether its new owner said so.
+    /// Hosts whose address moved, and whether the new owner announced it.
     moved: BTreeMap<&'a str, bool>,
-    /// What a router knows of connections.
+    /// Connection tracking of a router.
     pub conntrack: Option<Conntrack<'a>>,
 }
 
@@ -100,7 +100,7 @@ impl<'a> Paths<'a> {
         self.down.contains(node)
     }
 
-    /// What becomes of a packet of this kind and of its answer.
+    /// The fate of a packet of this kind and of its answer.
     pub fn exchange_fate(
         &self,
         from: &str,
@@ -112,14 +112,14 @@ impl<'a> Paths<'a> {
         if there != Fate::Arrives {
             return Ok(there);
         }
-        // What comes back finds its way by what the packet there has taught.
+        // The answer uses what routers learned from the packet.
         Ok(match self.one_way_fate(to, from, answer, true)? {
             Fate::Arrives => Fate::Arrives,
             _ => Fate::Unanswered,
         })
     }
 
-    /// Whether a filter in force takes only so many more of these packets.
+    /// Whether a filter in force drops only a number of these packets.
     pub fn is_counted(&self, from: &str, to: &str, kind: Kind) -> bool {
         self.active.iter().any(|a| match a.what {
             EventAction::Drop(rule) => {
@@ -129,7 +129,7 @@ impl<'a> Paths<'a> {
         })
     }
 
-    /// Counts a packet that met a filter which takes only so many.
+    /// Counts a packet that a filter with a limit dropped.
     pub fn count_packet(&mut self, from: &str, to: &str, kind: Kind) {
         for a in &mut self.active {
             if let (EventAction::Drop(rule), Some(left)) = (a.what, a.left.as_mut())
@@ -140,12 +140,12 @@ impl<'a> Paths<'a> {
         }
     }
 
-    /// What becomes of one packet.
+    /// The fate of one packet.
     pub fn one_way(&self, from: &str, to: &str, kind: Kind) -> Result<Fate, String> {
         self.one_way_fate(from, to, kind, false)
     }
 
-    /// The same; `told`: routers have just let its counterpart through.
+    /// The same; `is_reply`: routers have just forwarded its counterpart.
     fn one_way_fate(
         &self,
         from: &str,
@@ -154,8 +154,8 @@ impl<'a> Paths<'a> {
         is_reply: bool,
     ) -> Result<Fate, String> {
         let fate = self.fate_of(from, to, kind, is_reply)?;
-        // NDP is IPv6: a filter by addresses takes what confirms a neighbour,
-        // too. But that comes from a link-local address.
+        // NDP is IPv6: a filter by addresses also drops what confirms a neighbour, unless
+        // that comes from a link-local address.
         let entry_fails =
             fate == Fate::Lost && self.drops_ndp(from, to, |rule| rule.from.is_none());
         Ok(if entry_fails {
@@ -165,7 +165,7 @@ impl<'a> Paths<'a> {
         })
     }
 
-    /// Whether a filter on the way takes neighbours' NDP from one to the other.
+    /// Whether a filter on the path drops the NDP messages between neighbours.
     pub fn drops_ndp(&self, from: &str, to: &str, also: fn(&PacketRule) -> bool) -> bool {
         let plain = |rule: &PacketRule| {
             also(rule)
@@ -183,7 +183,7 @@ impl<'a> Paths<'a> {
             })
     }
 
-    /// Whether it has no address but a link-local one, and a router is next.
+    /// Whether the host has only a link-local address left, and the next hop is a router.
     pub fn connects_from_link_local(&self, host: &str, to: &str) -> bool {
         let lost =
             |a: &Active<'_>| matches!(a.what, EventAction::AddressRemoved { host: h } if h == host);
@@ -194,7 +194,7 @@ impl<'a> Paths<'a> {
         self.case.family == Family::Ipv6
     }
 
-    /// Whether no router is between them.
+    /// Whether there is no router between them.
     fn are_neighbours(&self, from: &str, to: &str) -> bool {
         let path = self.path(from, to).unwrap_or_default();
         !path
@@ -212,8 +212,8 @@ impl<'a> Paths<'a> {
         }
     }
 
-    /// What becomes of a packet that has come through the long cable `passed`
-    /// of its path, until it ends or the next long cable takes it.
+    /// Advances a packet that has left the cable with delay `passed` of its path, until it
+    /// ends or enters the next cable with delay.
     pub fn advance(
         &self,
         from: &str,
@@ -236,7 +236,7 @@ impl<'a> Paths<'a> {
                 return ends(fate, 0);
             }
         }
-        // The node that has to find the next hop's address: hosts and routers.
+        // The node that resolves the next hop's address: hosts and routers.
         let mut resolver = from;
         let mut return_dead = false;
         for (at, hop) in path.windows(2).enumerate() {
@@ -274,9 +274,8 @@ impl<'a> Paths<'a> {
                     }
                     let conntrack = self.conntrack.as_ref();
                     let forgets = || conntrack.and_then(|m| m.fate(b, from, kind, is_reply));
-                    // Once it is forgotten, what comes from the outside is for
-                    // the router itself; else a fault's rules and routes are
-                    // asked before its own.
+                    // After its entry is gone, what comes from the outside is for the
+                    // router itself; else a fault's rules and routes apply before its own.
                     let own = conntrack.is_some_and(|m| m.delivers_locally(from));
                     if let Some(fate) = forgets().filter(|_| own) {
                         return ends(without_reply(fate, return_dead), at + 1);
@@ -306,7 +305,7 @@ impl<'a> Paths<'a> {
         ends(without_reply(Fate::Arrives, return_dead), path.len() - 1)
     }
 
-    /// Whether nobody takes what comes out of a cable at this node.
+    /// Whether nobody receives what leaves a cable at this node.
     fn is_gone(&self, node: &str, to: &str) -> bool {
         let gone = |active: &Active<'_>| match active.what {
             EventAction::Interface { host, .. } => host == node,
@@ -316,8 +315,8 @@ impl<'a> Paths<'a> {
         self.down.contains(node) || self.active.iter().any(gone)
     }
 
-    /// What becomes of a packet on its way from the first node of a path to the
-    /// next one that has an address, by the cables alone.
+    /// The fate of a packet between the first node of a path and the next node with an
+    /// address, by the cables alone.
     pub fn leg_fate(&self, from: &str, to: &str, path: &[&'a str]) -> Option<Fate> {
         let resolver = path[0];
         let of = self.next_addressed(&path[1..]);
@@ -326,7 +325,7 @@ impl<'a> Paths<'a> {
         let lost = hops().find_map(|hop| self.hop_is_dead(hop[0], hop[1], to));
         let no_return = hops().any(|hop| self.hop_is_dead(hop[1], hop[0], "").is_some());
         let resolved = self.resolved.contains(&(resolver, of));
-        // Who is asked for the first time answers to the asker's own address.
+        // A node that is asked for the first time answers to the requester's own address.
         let no_return = no_return || self.drops_ndp(to, from, |rule| rule.to.is_none());
         let no_return = no_return || !resolved && self.drops_ndp(to, from, |_| true);
         if lost.is_none() && !no_return {
@@ -349,13 +348,13 @@ impl<'a> Paths<'a> {
         })
     }
 
-    /// The first of these nodes that has an address.
+    /// The first of these nodes with an address.
     pub fn next_addressed(&self, path: &[&'a str]) -> &'a str {
         let has = |node: &&&str| self.kind_of(node) != Some(NodeKind::Switch);
         path.iter().find(has).copied().unwrap_or_default()
     }
 
-    /// Whether anybody between them knows the next one.
+    /// Whether any node between them has resolved the next one.
     pub fn are_resolved(&self, from: &str, to: &str) -> bool {
         let mut resolution_delay = self.path(from, to).unwrap_or_default();
         resolution_delay.retain(|node| self.kind_of(node) != Some(NodeKind::Switch));
@@ -364,7 +363,7 @@ impl<'a> Paths<'a> {
         resolution_delay.windows(2).any(known) && !resolution_delay.iter().any(again)
     }
 
-    /// Packets have passed both ways: everybody between them knows the next one.
+    /// Packets were delivered both ways: every node between them has resolved the next one.
     pub fn set_resolved(&mut self, from: &str, to: &str) {
         let Some(path) = self.path(from, to) else {
             return;
@@ -382,8 +381,8 @@ impl<'a> Paths<'a> {
         }
     }
 
-    /// What becomes of a packet for an address that has moved: its new owner
-    /// knows no such connection; the old one drops what is not for it.
+    /// The fate of a packet for an address that has moved: its new owner knows no such
+    /// connection; the old one drops what is not for it.
     fn at_new_owner(&self, known: bool, kind: Kind) -> Result<Fate, String> {
         match (known, kind) {
             (_, Kind::Syn | Kind::SynAck) => {
@@ -395,7 +394,7 @@ impl<'a> Paths<'a> {
         }
     }
 
-    /// What the sender's own routes, addresses and interfaces do.
+    /// The effect of the sender's own routes, addresses and interfaces.
     fn own_host(&self, host: &str, to: &str) -> Option<Fate> {
         for a in &self.active {
             let route = |change| {
@@ -413,8 +412,8 @@ impl<'a> Paths<'a> {
                 } if h == host && target.as_ref().is_none_or(|t| t == to) => {
                     return Some(route(*change));
                 }
-                // The route goes with the address; but what leads to a router in
-                // IPv6 is the router's own.
+                // The route is removed with the address; but the route to a router in IPv6
+                // is the router's own.
                 EventAction::AddressRemoved { host: h }
                     if h == host
                         && (self.case.family == Family::Ipv4 || self.are_neighbours(host, to)) =>
@@ -481,7 +480,7 @@ impl<'a> Paths<'a> {
         nodes.iter().find(|n| n.name == node).map(|n| n.kind)
     }
 
-    /// The nodes from one host to another, both included: the shortest way.
+    /// The nodes from one host to another, both included: the shortest path.
     pub fn path(&self, from: &str, to: &str) -> Option<Vec<&'a str>> {
         let mut before: BTreeMap<&str, &str> = BTreeMap::new();
         let cables = &self.case.network.cables;
@@ -518,7 +517,7 @@ impl<'a> Paths<'a> {
     }
 }
 
-/// What becomes of a packet if its sender hears nothing of the answer.
+/// The fate of a packet if its sender receives no answer.
 fn without_reply(fate: Fate, return_dead: bool) -> Fate {
     match fate {
         Fate::Arrives if return_dead => Fate::ReturnDead,

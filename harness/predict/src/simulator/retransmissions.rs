@@ -1,4 +1,4 @@
-//! What is sent again, and what that does where it arrives.
+//! Retransmissions, and their effect where they arrive.
 
 use std::time::Duration;
 
@@ -13,8 +13,8 @@ use crate::span::Span;
 use crate::sysctls::Sysctls;
 
 impl Simulator<'_> {
-    /// Tries that are made before `until`: each meets the filters that take only
-    /// so many packets, and what the peer has already reaches it again.
+    /// Simulates attempts before `until`: each is counted by filters with a packet limit,
+    /// and data that has already arrived reaches the peer again.
     pub(super) fn retransmit_until(&mut self, sock: usize, until: Duration) -> Result<(), String> {
         let peer = self.socks[sock].peer;
         let (from, to) = (self.socks[sock].host, self.socks[peer].host);
@@ -44,9 +44,9 @@ impl Simulator<'_> {
         }
     }
 
-    /// What could not be sent is tried again whenever a segment comes, and the
-    /// probe timer starts anew, without the probes so far (tcp_ack_probe(),
-    /// tcp_data_snd_check(), tcp_check_probe_timer()).
+    /// Data that could not be sent is tried again whenever a segment is received, and the
+    /// probe timer restarts with its count at 0 (tcp_ack_probe(), tcp_data_snd_check(),
+    /// tcp_check_probe_timer()).
     pub(super) fn restart_probe_timer(&mut self, sock: usize, at: Span) {
         let Some(outgoing) = self.socks[sock].outgoing.take_if(|o| o.unsent) else {
             return;
@@ -61,7 +61,7 @@ impl Simulator<'_> {
         });
     }
 
-    /// What nobody holds any more is tried for as long as orphans are.
+    /// Applies the orphan budget to data of a socket without a process.
     pub(super) fn orphan_data(&mut self, sock: usize) {
         let s = &self.socks[sock];
         let sysctls = Sysctls::of(self.case, s.host, self.kernel);

@@ -1,4 +1,4 @@
-//! Reading, writing and polling: what a call shows.
+//! read(), write() and poll() of the lanes, and what they show.
 
 use super::state::{Failure, Wait, Want};
 use super::{Evidence, Simulator};
@@ -7,17 +7,16 @@ use crate::span::Span;
 use crate::timers::application;
 use halfopen_scenario::case::{Disposition, SignKind};
 
-/// A send buffer takes at least this much at once: tcp_wmem's default, before
-/// autotuning.
+/// What a send buffer takes at least: tcp_wmem's default, before autotuning.
 const MIN_SEND_BUFFER: u64 = 16 * 1024;
-/// And at most this: tcp_wmem's maximum, with what is on the wire.
+/// What it takes at most: tcp_wmem's maximum, with what is in flight.
 const MAX_SEND_BUFFER: u64 = 8 << 20;
 
 impl Simulator<'_> {
     /// read() begins, after poll() if the detector says so.
     pub(super) fn begin_read(&mut self, p: usize, sock: usize, want: Want) {
         if self.processes[p].lane.detector.heartbeat.is_some() {
-            // One poll() for everything, without a limit of its own.
+            // The event loop's poll() has no limit of its own.
             self.processes[p].wait = Wait::Read {
                 sock,
                 want,
@@ -46,7 +45,7 @@ impl Simulator<'_> {
         };
     }
 
-    /// read(), if there is anything to read. Whether it returned.
+    /// read(), if there is anything to read. Returns whether it returned.
     pub(super) fn try_read(&mut self, p: usize, sock: usize, want: Want) -> Result<bool, String> {
         let detector = &self.processes[p].lane.detector;
         let polled = detector.poll.is_some() && detector.heartbeat.is_none();
@@ -114,7 +113,7 @@ impl Simulator<'_> {
         true
     }
 
-    /// poll(), if anything is ready. Whether it returned.
+    /// poll(), if anything is ready. Returns whether it returned.
     pub(super) fn try_poll(&mut self, p: usize, sock: Option<usize>, keyboard: bool) -> bool {
         if let Some(sock) = sock {
             let s = &self.socks[sock];
@@ -139,7 +138,7 @@ impl Simulator<'_> {
         self.wake(p, typed.filter(|_| keyboard))
     }
 
-    /// write(). Whether everything was taken.
+    /// write(). Returns whether everything was taken.
     pub(super) fn write(&mut self, p: usize, sock: usize, bytes: u64) -> Result<bool, String> {
         if bytes == 0 {
             return Ok(true);

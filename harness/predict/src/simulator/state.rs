@@ -1,4 +1,4 @@
-//! Processes and sockets of a story, as far as signs depend on them.
+//! Processes and sockets of a simulation, as far as signs depend on them.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -15,10 +15,10 @@ use crate::timers::delayed_ack::AckState;
 use crate::timers::keepalive::ProbeFate;
 use halfopen_scenario::case::{Lane, OnEof, Step};
 
-/// What a list of steps is followed by.
+/// What follows a list of steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum After {
-    /// The list it stands in.
+    /// The enclosing list.
     Nothing,
     /// The newest connection closes (a server that does not fork).
     CloseNewest,
@@ -26,7 +26,7 @@ pub(super) enum After {
     Exit,
 }
 
-/// A list of steps under way.
+/// A list of steps being executed.
 #[derive(Debug, Clone)]
 pub(super) struct Frame<'a> {
     pub steps: &'a [Step],
@@ -35,26 +35,26 @@ pub(super) struct Frame<'a> {
     pub after: After,
 }
 
-/// How much a read is to bring.
+/// How much a read has to return.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Want {
     /// One read().
     Once,
-    /// So many bytes more.
+    /// This many more bytes.
     Exact(u64),
-    /// Everything until the end, echoed or not.
+    /// Everything up to end of file, echoed or not.
     All { echo: bool },
 }
 
 /// What a process waits for.
 #[derive(Debug, Clone)]
 pub(super) enum Wait<'a> {
-    /// Nothing: it runs.
+    /// Nothing: it is running.
     Nothing,
     Mark(&'a str),
     Until(Span),
     Keyboard,
-    /// accept(), so many more times.
+    /// accept(), this many more times.
     Accept(u32),
     Read {
         sock: usize,
@@ -66,9 +66,9 @@ pub(super) enum Wait<'a> {
         keyboard: bool,
         deadline: Option<Span>,
     },
-    /// connect() that nobody answers.
+    /// connect() that is not answered yet.
     Connect(Connecting<'a>),
-    /// A server by poll(), for ever.
+    /// A poll() server, for ever.
     Multiplex {
         slots: Option<u32>,
         echo: bool,
@@ -76,23 +76,23 @@ pub(super) enum Wait<'a> {
     },
     /// write() into a full buffer.
     Full(usize),
-    /// Its script is over; its sockets stay open.
+    /// Its script has ended; its sockets stay open.
     Done,
 }
 
-/// A connect() under way.
+/// A connect() in progress.
 #[derive(Debug, Clone)]
 pub(super) struct Connecting<'a> {
     pub began: Span,
     pub abort: Abort,
     pub nonblocking: bool,
-    /// What the connection is called, and where it leads.
+    /// The connection's name and destination.
     pub name: Option<String>,
     pub host: Option<&'a str>,
     pub port: u16,
-    /// A SYN gets through then.
+    /// When a SYN is delivered.
     pub delivered: Option<Span>,
-    /// An answer is under way, over a long line.
+    /// An answer is in flight, over a path with delay.
     pub delayed: bool,
 }
 
@@ -102,11 +102,11 @@ pub(super) struct Process<'a> {
     pub lane: &'a Lane,
     pub host: &'a str,
     pub parent: Option<usize>,
-    /// What it really did, as far as that is known, next first.
+    /// The calls it made, as far as known, the next one first.
     pub calls: VecDeque<CallTime>,
     pub alive: bool,
     pub frozen: bool,
-    /// Where its script is, at least and at most.
+    /// The time its script has reached, at least and at most.
     pub at: Span,
     pub frames: Vec<Frame<'a>>,
     pub wait: Wait<'a>,
@@ -116,8 +116,8 @@ pub(super) struct Process<'a> {
     pub typed: VecDeque<Span>,
     /// Ports it listens on.
     pub ports: Vec<u16>,
-    /// How its lane's run is called in a record: label and boot, and how many
-    /// children it has forked.
+    /// The lane's label and boot in a record, and below the number of children it has
+    /// forked.
     pub label: (String, u32),
     /// Which of its lane's processes it is.
     pub number: u32,
@@ -125,7 +125,7 @@ pub(super) struct Process<'a> {
 }
 
 impl<'a> Process<'a> {
-    /// One that is about to begin with its lane's script.
+    /// A process at the start of its lane's script.
     pub fn new(lane: &'a Lane, at: Span) -> Self {
         Process {
             lane,
@@ -152,7 +152,7 @@ impl<'a> Process<'a> {
         }
     }
 
-    /// When its next call of this name was made, if that is known.
+    /// When its next call of this name was made, if known.
     pub fn next_call(&self, call: &str) -> Option<Span> {
         self.calls
             .iter()
@@ -160,8 +160,8 @@ impl<'a> Process<'a> {
             .map(|act| act.at)
     }
 
-    /// It sets its new connection's options, right after `accepted`: the last
-    /// of them is when its detector stands.
+    /// It sets its new connection's options, right after `accepted`: the detector is in
+    /// force when the last of them is set.
     pub fn take_setsockopt(&mut self, accepted: Span) -> Span {
         let options = self.calls.iter().take_while(|act| act.call == "setsockopt");
         let last = options.last().map_or(accepted, |act| act.at);
@@ -175,7 +175,7 @@ impl<'a> Process<'a> {
         Span::new(accepted.earliest, last.latest)
     }
 
-    /// It makes that call: what it did before is over.
+    /// It makes this call: earlier calls are discarded.
     pub fn start_call(&mut self, call: &str) {
         let Some(index) = self.calls.iter().position(|act| act.call == call) else {
             return;
@@ -191,24 +191,25 @@ pub(super) struct Outgoing {
     pub bytes: u64,
     /// When it was written.
     pub sent: Span,
-    /// What its times count from.
+    /// The moment from which its times count.
     pub since: Span,
     /// It has reached the peer; only the acknowledgment is missing.
     pub arrived: bool,
     pub fate: Fate,
     pub abort: Option<Abort>,
-    /// It gets through (or draws an RST) then.
+    /// When it is delivered (or draws an RST).
     pub delivered: Option<Span>,
-    /// It is under way, over a long line, and nothing is wrong yet.
+    /// The segment on a path with delay, while nothing is wrong.
     pub on_line: Option<Segment>,
-    /// Its own host refuses it, and it never left: the probe timer's.
+    /// Its own host refuses it, and it never left: the probe timer sends it again.
     pub unsent: bool,
-    /// Of its tries those before this have been told.
+    /// Attempts before this time have been simulated.
     pub attempted: Duration,
 }
 
 impl Outgoing {
-    /// The first try that has not been told yet, if it is made before TCP gives up.
+    /// The first attempt that has not been simulated yet, if it is made before TCP gives
+    /// up.
     pub fn next_attempt(&self) -> Option<Span> {
         let abort = self.abort.as_ref()?;
         abort
@@ -220,7 +221,7 @@ impl Outgoing {
     }
 }
 
-/// A segment on a long line.
+/// A segment on a path with delay.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Segment {
     pub number: u64,
@@ -245,43 +246,43 @@ pub(super) struct Sock<'a> {
     pub fin_sent_at: Option<Span>,
     /// An error waits to be read, and when it came.
     pub error: Option<Failure>,
-    /// Broken: what is written draws EPIPE.
+    /// Broken: a write fails with EPIPE.
     pub broken: bool,
     pub since: Span,
     pub received: Vec<Span>,
     pub probes: Vec<(Span, ProbeFate)>,
     pub outgoing: Option<Outgoing>,
-    /// The peer has no room for what was written since then.
+    /// The peer's window is closed since then.
     pub window_closed: Option<Span>,
-    /// What a probe that its own host could not send has left (IPv6 only).
+    /// The error left by a probe that its own host could not send (IPv6 only).
     pub soft: Option<&'static str>,
-    /// Its heart, if its lane has a heartbeat.
+    /// Heartbeat state, if its lane has a heartbeat.
     pub heartbeat: Option<HeartbeatState<'a>>,
-    /// Beats and answers that it has sent and that have not arrived.
+    /// Heartbeats and answers that were sent and have not arrived.
     pub beats_in_flight: Beats,
-    /// What has come and was not read, and when the last of it came.
+    /// What was received and not read, and when the last of it was received.
     pub beats_received: Beats,
     pub beats_received_at: Span,
-    /// Its program knows that nothing more will come.
+    /// Its program has seen the end of the connection.
     pub ended: bool,
-    /// The end that keepalive will bring, if nothing changes.
+    /// The abort by keepalive or a closed window, if nothing changes.
     pub idle_abort: Option<Failure>,
-    /// What its TCP has measured of round trips.
+    /// The round-trip estimate of its TCP.
     pub rtt: RttEstimator,
-    /// How it acknowledges.
+    /// Its delayed-acknowledgment state.
     pub ack_state: AckState,
     /// Segments it has sent, and received.
     pub segments_sent: u64,
     pub segments_received: u64,
-    /// How long its SYN+ACK waited for an address.
+    /// Time its SYN+ACK waited for an address.
     pub resolution_delay: Duration,
     /// Its FIN waits behind data that is retransmitted.
     pub fin_waits: bool,
-    /// It has received what it has not acknowledged.
+    /// It has received data that it has not acknowledged.
     pub ack_pending: bool,
-    /// How long an answer takes, from when on.
+    /// The round-trip time from each time on.
     pub round_trips: Vec<(Span, Duration)>,
-    /// The neighbour entries on its way.
+    /// The neighbour entries on its path.
     pub entries: NeighbourEntries,
 }
 
@@ -292,7 +293,7 @@ pub(super) struct Failure {
     pub at: Spans,
     pub because: String,
     pub rules: Vec<RuleId>,
-    /// Why it cannot be told, if it cannot.
+    /// Why it cannot be predicted, if it cannot.
     pub undecided: Option<String>,
 }
 

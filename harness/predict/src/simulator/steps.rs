@@ -1,4 +1,4 @@
-//! What processes do: the steps of their lanes.
+//! Executes the steps of the lanes.
 
 use super::state::{After, Frame, Wait, Want};
 use super::{Simulator, listens};
@@ -8,7 +8,7 @@ use crate::timers::application;
 use halfopen_scenario::case::{Action, Payload, Step};
 
 impl<'a> Simulator<'a> {
-    /// Lets a process go on as far as it can. Whether it did anything.
+    /// Runs a process as far as it can. Returns whether it did anything.
     pub(super) fn run_process(&mut self, p: usize) -> Result<bool, String> {
         if !self.processes[p].alive || self.processes[p].frozen {
             return Ok(false);
@@ -44,7 +44,7 @@ impl<'a> Simulator<'a> {
         }
     }
 
-    /// Ends a wait, if what it waited for has come.
+    /// Ends a wait, if the awaited event has occurred.
     pub(super) fn wake(&mut self, p: usize, at: Option<Span>) -> bool {
         let Some(at) = at else { return false };
         let process = &mut self.processes[p];
@@ -73,7 +73,7 @@ impl<'a> Simulator<'a> {
             }
             return Ok(());
         };
-        // Not before its time, where that is known.
+        // Not before the recorded time of its call, where known.
         let process = &self.processes[p];
         let beats = process.lane.detector.heartbeat.is_some();
         let call = first_call(&step.action, process.lane.detector.poll.is_some())
@@ -227,7 +227,7 @@ impl<'a> Simulator<'a> {
     fn connection_of(&mut self, p: usize, step: &Step) -> Option<usize> {
         let found = self.find(p, step);
         if found.is_none() {
-            // Nothing fails in ending.
+            // Ending a script cannot fail.
             let _ = self.end_script(p);
         }
         found
@@ -279,7 +279,7 @@ impl<'a> Simulator<'a> {
     }
 }
 
-/// The call a step begins with.
+/// The first call of a step.
 fn first_call(action: &Action, polls: bool) -> Option<&'static str> {
     Some(match action {
         Action::Connect { .. } => "connect",

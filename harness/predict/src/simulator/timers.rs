@@ -1,4 +1,5 @@
-//! What happens by itself: timers of the kernel and limits of applications.
+//! Timers of the kernel and time limits of applications: when they are due and what they
+//! do.
 
 use std::time::Duration;
 
@@ -19,8 +20,8 @@ use crate::timers::zero_window::ZeroWindow;
 use halfopen_scenario::case::{Family, SignKind};
 
 impl Sock<'_> {
-    /// When probes got through again after a silence so long that neighbour
-    /// entries may have failed in it.
+    /// When probes were delivered again after a loss so long that neighbour entries may
+    /// have failed meanwhile.
     fn back_after_long_loss(&self) -> Option<Span> {
         let silent = self.probes.iter().find(|(_, f)| *f == ProbeFate::Lost)?.0;
         let (back, fate) = self.probes.last()?;
@@ -30,7 +31,7 @@ impl Sock<'_> {
 }
 
 impl<'a> Simulator<'a> {
-    /// Notes how keepalive's probes fare from now on.
+    /// Records the fate of keepalive probes from now on.
     pub(super) fn note_probes(&mut self, sock: usize, change: Span) -> Result<(), String> {
         let s = &self.socks[sock];
         let (from, to) = (s.host, self.socks[s.peer].host);
@@ -44,7 +45,8 @@ impl<'a> Simulator<'a> {
             _ => ProbeFate::Lost,
         };
         let kinds = (Kind::Ack, Kind::Ack);
-        // On a long line some have left already that meet what happens now.
+        // On a path with delay some probes have already left whose fate this change
+        // decides.
         let under_way = self.paths.fates_in_transit(from, to, kinds)?;
         let now = self.paths.exchange_fate(from, to, Kind::Ack, Kind::Ack)?;
         let fates = under_way
@@ -74,7 +76,7 @@ impl<'a> Simulator<'a> {
         Ok(())
     }
 
-    /// Notes how long an answer takes from now on.
+    /// Records the round-trip time from now on.
     pub(super) fn note_round_trip(&mut self, sock: usize, at: Span) -> Result<(), String> {
         let s = &self.socks[sock];
         let round_trip = self.paths.round_trip(s.host, self.socks[s.peer].host)?;
@@ -89,11 +91,11 @@ impl<'a> Simulator<'a> {
         Ok(())
     }
 
-    /// Works out anew where keepalive leads, where something changed.
+    /// Computes the abort by keepalive again, for sockets where something changed.
     pub(super) fn refresh(&mut self) {
         for sock in 0..self.socks.len() {
             let s = &self.socks[sock];
-            // A probe that was lost counts when the path is back, too.
+            // A lost probe counts even after the path is back.
             let harmless = s.probes.iter().all(|(_, f)| *f == ProbeFate::Answered);
             if !s.exists || !s.has_process || s.outgoing.is_some() || s.idle_abort.is_some() {
                 continue;
@@ -110,7 +112,7 @@ impl<'a> Simulator<'a> {
                 continue;
             };
             let wheel = self.kernel.wheel();
-            // The answer that ends it, by whoever sends it.
+            // Round trip of the answer that ends it, whoever sends it.
             let peer = self.socks[s.peer].host;
             let round_trip = self.paths.answered_after(s.host, peer, Kind::Ack);
             let round_trip = round_trip.unwrap_or_default();
@@ -150,10 +152,10 @@ impl<'a> Simulator<'a> {
                 }
             }
             if let Some(back) = s.back_after_long_loss() {
-                // A probe that waits for a neighbour's address goes out once it
-                // is known again.
+                // A probe that waits for a neighbour's address leaves once that is
+                // resolved.
                 let back = back.since(s.since.earliest).earliest;
-                // An earlier probe than the one that draws the RST must be out.
+                // A probe before the one that draws the RST must have been sent.
                 let late = wheel.span(wheel.granule(wheel.ticks(settings.idle)));
                 let first = settings.idle + late + settings.interval;
                 let waits = |at: &Span| {
@@ -193,7 +195,7 @@ impl<'a> Simulator<'a> {
         }
     }
 
-    /// The end of a connection whose peer has no room, if it comes.
+    /// The abort of a connection whose peer's window is closed, if it comes.
     fn closed_window(&self, sock: usize, since: Span) -> Option<Failure> {
         let s = &self.socks[sock];
         let sysctls = Sysctls::of(self.case, s.host, self.kernel);
@@ -242,7 +244,7 @@ impl<'a> Simulator<'a> {
         })
     }
 
-    /// When the next of them is due.
+    /// The times at which timers are due.
     pub(super) fn timers(&self) -> impl Iterator<Item = Duration> {
         let waits = self
             .processes
@@ -286,7 +288,7 @@ impl<'a> Simulator<'a> {
         all.into_iter()
     }
 
-    /// Does what is due.
+    /// Runs the timers that are due.
     pub(super) fn timers_fire(&mut self) -> Result<(), String> {
         for sock in 0..self.socks.len() {
             self.socket_timer(sock)?;

@@ -1,4 +1,5 @@
-//! The application's own time limits, as exact as the kernel keeps them.
+//! The application's own time limits, as exact as the kernel keeps them: SO_RCVTIMEO and
+//! the timeout of poll(). The simulator uses them.
 
 use std::time::Duration;
 

@@ -1,12 +1,11 @@
-//! When received data is acknowledged: at once, or later in the hope of an
-//! answer that it can ride on.
+//! Delayed acknowledgments: whether received data is acknowledged at once or after a delay.
 //!
-//! tcp_event_data_recv(), __tcp_ack_snd_check(), tcp_cleanup_rbuf(),
-//! tcp_send_delayed_ack() and tcp_delack_timer_handler() in net/ipv4. The first
-//! segments of a connection, and those after a pause longer than the RTO, are
-//! acknowledged at once ("quick"), unless the program answers by data
-//! ("pingpong"); small data also when a program has read all of it. Else the
-//! acknowledgment waits for 40 ms at least.
+//! tcp_event_data_recv(), __tcp_ack_snd_check(), tcp_cleanup_rbuf(), tcp_send_delayed_ack()
+//! and tcp_delack_timer_handler() in net/ipv4. The first segments of a connection, and
+//! those after a pause longer than the RTO, are acknowledged at once (quickack mode),
+//! unless the program answers with data ("pingpong"); small data is also acknowledged at
+//! once when a program has read all of it. Else the acknowledgment waits for 40 ms at
+//! least.
 
 use std::time::Duration;
 
@@ -17,7 +16,7 @@ const DELACK_MAX: Duration = Duration::from_millis(200);
 /// TCP_MAX_QUICKACKS.
 const MAX_QUICKACKS: u32 = 16;
 
-/// How one end acknowledges.
+/// Acknowledgment state of one end.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct AckState {
     quick: u32,
@@ -29,7 +28,7 @@ pub struct AckState {
 }
 
 impl AckState {
-    /// One end of a connection that stands since `at`.
+    /// The state of a connection established at `at`.
     pub fn new(at: Duration) -> Self {
         AckState {
             received: at,
@@ -37,9 +36,9 @@ impl AckState {
         }
     }
 
-    /// A segment with data comes. How long its acknowledgment waits if nobody
-    /// reads it and nothing is sent that it can ride on; `rto` and `srtt` are
-    /// this end's own.
+    /// A segment with data is received. Returns how long its acknowledgment waits if nobody
+    /// reads the data and nothing is sent that can carry it; `rto` and `srtt` are this
+    /// end's own.
     pub fn data_received(&mut self, at: Duration, rto: Duration, srtt: Duration) -> Duration {
         let since = at.saturating_sub(self.received);
         if self.ato.is_zero() {
@@ -60,7 +59,7 @@ impl AckState {
         if self.ato <= ATO_MIN {
             return self.ato;
         }
-        // No longer than a round trip of its own.
+        // No longer than its own round trip.
         let most = if srtt.is_zero() {
             DELACK_MAX
         } else {
@@ -69,12 +68,12 @@ impl AckState {
         self.ato.min(most)
     }
 
-    /// Whether a program that has read everything makes it acknowledge at once.
+    /// Whether reading all data makes it acknowledge at once.
     pub fn acks_on_read(&self) -> bool {
         !self.pingpong
     }
 
-    /// Data leaves, and what was received is acknowledged by it.
+    /// Data leaves and carries the acknowledgment.
     pub fn data_sent(&mut self, at: Duration) {
         if at.saturating_sub(self.received) < self.ato {
             self.pingpong = true;
@@ -90,7 +89,7 @@ impl AckState {
         self.quick = self.quick.saturating_sub(1);
     }
 
-    /// The delayed acknowledgment was sent by its timer.
+    /// The delayed-acknowledgment timer sent the acknowledgment.
     pub fn timer_fired(&mut self, rto: Duration) {
         if self.pingpong {
             self.pingpong = false;

@@ -1,12 +1,11 @@
-//! Keepalive: tcp_keepalive_timer() in net/ipv4/tcp_timer.c.
+//! The keepalive timer: tcp_keepalive_timer() in net/ipv4/tcp_timer.c.
 //!
-//! The timer ticks once IDLE after the connection stands; on each tick it looks
-//! how long nothing was received (keepalive_time_elapsed()). Less than IDLE:
-//! it waits for the rest. Else it probes, and comes back after INTVL, whatever
-//! the answer; after CNT unanswered probes, or with TCP_USER_TIMEOUT (2.6.37)
-//! once that much time has passed and one probe is out, the connection is dead.
-//! A probe that the own host's qdisc drops does not count and is tried again
-//! after half a second.
+//! The timer first fires IDLE after the connection is established; each time it checks how
+//! long nothing was received (keepalive_time_elapsed()). If that is less than IDLE, it is
+//! armed for the rest. Else a probe is sent, and the timer is armed for INTVL, whatever the
+//! answer; after CNT unanswered probes, or with TCP_USER_TIMEOUT (2.6.37) once that much
+//! time has passed and one probe is out, the connection is aborted. A probe that the own
+//! host's qdisc drops does not count and is tried again after half a second.
 
 use std::time::Duration;
 
@@ -29,8 +28,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// How long after the last segment received it gives up, on paper: without
-    /// the wheel.
+    /// Time from the last segment received to the abort, without the lateness of the wheel.
     pub fn nominal(&self) -> Duration {
         let Some(limit) = self.user_timeout else {
             return self
@@ -45,12 +43,13 @@ impl Settings {
     }
 }
 
-/// What becomes of a probe.
+/// The fate of a probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProbeFate {
     /// An answer comes back.
     Answered,
-    /// None does; it may also have failed to leave (an error below 0 counts).
+    /// No answer comes back; the probe may also have failed to leave (an error below 0
+    /// counts).
     Lost,
     /// The own host's qdisc drops it (an error above 0 does not count).
     DroppedByOwnQdisc,
@@ -58,41 +57,41 @@ pub enum ProbeFate {
     Reset,
 }
 
-/// A connection's quiet life: times since the keepalive timer was armed.
+/// An idle connection: times since the keepalive timer was armed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct IdleConnection {
     /// The socket's settings.
     pub settings: Settings,
     /// When segments were received, in order; the arming counts as one.
     pub received: Vec<Span>,
-    /// From when on a probe fares how, in order. Before the first: answered.
+    /// Fate of probes from each time on, in order. Before the first: answered.
     pub probes: Vec<(Duration, ProbeFate)>,
-    /// From when on an answer takes how long, in order. Before: no time.
+    /// Round-trip time of an answer from each time on, in order. Before: zero.
     pub round_trips: Vec<(Duration, Duration)>,
     /// Probes are lost because the address has a new owner.
     pub replaced: Option<Replaced>,
 }
 
-/// How it ends.
+/// The possible ends.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct End {
     /// Given up: ETIMEDOUT (or the soft error, if there were one).
     pub abort_at: Spans,
     /// An RST came back.
     pub reset: Spans,
-    /// In some phases it lives on.
+    /// In some phases the connection survives.
     pub may_survive: bool,
-    /// A probe waits for an address when its new owner comes.
+    /// A probe waits for an address when its new owner appears.
     pub undecided: bool,
 }
 
-/// Nobody waits longer: 40 days.
+/// Longer times are not simulated: 40 days.
 const MAX_SECONDS: u64 = 40 * 86_400;
-/// Ticks of a living connection that are followed one by one.
+/// Maximum number of expiries of the timer that are simulated.
 const MAX_TICKS: u32 = 200_000;
 
 impl IdleConnection {
-    /// When the connection ends, over all that is unknown.
+    /// The ends over every phase and every possible receive time.
     pub fn end(&self, wheel: Wheel, phase: Phase) -> End {
         let longest = wheel.ticks(self.settings.idle.max(self.settings.interval));
         let mut end = End::default();
@@ -139,9 +138,9 @@ impl IdleConnection {
         end
     }
 
-    /// How many ticks after its earliest moment the last segment may have
-    /// come: the last one decides, and it is known to an interval only.
-    /// Where a tick begins nobody knows in an unknown phase, so it may be one more.
+    /// How many ticks after its earliest moment the last segment may have been received:
+    /// only the last one matters, and it is known to an interval only. In an unknown phase
+    /// the tick boundary is unknown, so it may be one more.
     fn receive_lateness(
         &self,
         ticks: impl Fn(Duration) -> u64,
@@ -244,7 +243,7 @@ impl IdleConnection {
             .map_or(ProbeFate::Answered, |(_, fate)| *fate)
     }
 
-    /// Whether nothing changes any more after `at`.
+    /// Whether nothing changes after `at`.
     fn is_final(&self, at: Duration) -> bool {
         self.probes.last().is_none_or(|(from, _)| *from <= at)
             && self.round_trips.last().is_none_or(|(from, _)| *from <= at)

@@ -1,9 +1,9 @@
-//! connect(): SYNs that nobody answers.
+//! The SYN timer: connect() when nobody answers.
 //!
 //! The first SYN is sent again after one second (TCP_TIMEOUT_INIT), then
 //! tcp_syn_linear_timeouts times (6.5) at the same distance, then doubling.
-//! tcp_write_timeout() gives up after tcp_syn_retries + linear retransmissions,
-//! or when (2^(n+1) - 1) s have passed since connect(), or TCP_USER_TIMEOUT.
+//! tcp_write_timeout() gives up after tcp_syn_retries + linear retransmissions, or when
+//! (2^(n+1) - 1) s have passed since connect(), or TCP_USER_TIMEOUT.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::wheel::{Arms, Jiffies, Phase, Wheel};
 const TIMEOUT_INIT: Duration = Duration::from_secs(1);
 const RTO_MAX: Duration = Duration::from_secs(120);
 
-/// A connect() whose SYNs vanish.
+/// The settings of a connect() whose SYNs are lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Syn {
     /// TCP_SYNCNT or tcp_syn_retries.
@@ -37,8 +37,8 @@ impl Syn {
             .unwrap_or_else(|| budget(self.syn_retries, TIMEOUT_INIT, RTO_MAX))
     }
 
-    /// When SYNs are sent again, in order, and when connect() fails with
-    /// ETIMEDOUT, both since it was called.
+    /// When SYNs are sent again, in order, and when connect() fails with ETIMEDOUT, both
+    /// counted from the call.
     pub fn course(&self, wheel: Wheel, phase: Phase) -> (Vec<Spans>, Spans) {
         let mut abort_at = Vec::new();
         let mut attempts: Vec<Vec<(Jiffies, Jiffies)>> = Vec::new();
@@ -58,8 +58,8 @@ impl Syn {
         (attempts.iter().map(spans).collect(), spans(&abort_at))
     }
 
-    /// One course: when SYNs are sent again, and when it fails. connect() came
-    /// `before` after its tick, in the milliseconds that TCP counts.
+    /// One course in ticks: the retransmissions and the failure. connect() came `before`
+    /// after its tick, in the milliseconds that TCP counts.
     fn run(&self, wheel: Wheel, began: Jiffies, before: Duration) -> (Vec<Jiffies>, Jiffies) {
         let mut attempts = Vec::new();
         let mut rto = wheel.ticks(TIMEOUT_INIT);
@@ -86,8 +86,8 @@ impl Syn {
     }
 }
 
-/// How long before connect() its tick may have been, as TCP counts it: whole
-/// milliseconds (tcp_time_stamp_ts()), cut off at both ends.
+/// How long before connect() its tick may have been, as TCP counts it: whole milliseconds
+/// (tcp_time_stamp_ts()), cut off at both ends.
 fn since_tick(wheel: Wheel, phase: Phase) -> Vec<Duration> {
     let whole = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(0);
     let (least, most) = match phase {

@@ -1,12 +1,11 @@
-//! The probe timer: data that could not be sent, for a closed window or
-//! because the own host refuses.
+//! The probe timer for data that the own host cannot send.
 //!
-//! A segment that fails to leave (an error of ip_queue_xmit(), a drop by nft in
-//! `output` or by the own qdisc) never gets into flight: tcp_check_probe_timer()
-//! arms the probe timer with max(RTO, 200 ms). tcp_probe_timer() counts probes:
-//! dead when tcp_retries2 of them are out, which is a *number* here. An error
-//! doubles the wait; a drop by the own qdisc waits half a second (5.1).
-//! TCP_USER_TIMEOUT counts from the first probe (5.11).
+//! A segment that fails to leave (an error of ip_queue_xmit(), a drop by nft in `output` or
+//! by the own qdisc) never gets into flight: tcp_check_probe_timer() arms the probe timer
+//! with max(RTO, 200 ms). tcp_probe_timer() counts probes and aborts when tcp_retries2 of
+//! them are out, which is a *number* here. An error doubles the wait; after a drop by the
+//! own qdisc it is half a second (5.1). TCP_USER_TIMEOUT counts from the first probe
+//! (5.11).
 
 use std::time::Duration;
 
@@ -19,7 +18,7 @@ use crate::wheel::{Arms, Jiffies, Phase, Wheel};
 /// Data that waits for the probe timer and never leaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unsent {
-    /// The round trip as TCP counts with it.
+    /// The round-trip estimate.
     pub rtt: Rtt,
     /// tcp_rto_min_us (6.11), else 200 ms.
     pub rto_min: Duration,
@@ -34,7 +33,7 @@ pub struct Unsent {
 }
 
 impl Unsent {
-    /// When it is tried again and given up, counted from the write.
+    /// When it is sent again and given up, counted from the write.
     pub fn course(&self, wheel: Wheel, phase: Phase) -> Course {
         let (least, most) = self.rtt.rto(self.rto_min, self.rto_max);
         let ticks = |rto: Duration| wheel.ticks(rto.max(RTO_MIN));

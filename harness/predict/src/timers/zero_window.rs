@@ -1,16 +1,15 @@
-//! A closed window: the probe timer while the peer has no room.
+//! The probe timer while the peer's window is closed.
 //!
-//! tcp_probe_timer() and tcp_send_probe0() in net/ipv4/tcp_timer.c and
-//! tcp_output.c: a window probe max(RTO, 200 ms) after the window closed, then
-//! doubling, up to 2^10 times or TCP_RTO_MAX, whether it is answered or not
-//! (tcp_ack_probe() keeps the back-off as long as the window is closed). An
-//! answer starts the count of unanswered ones again; tcp_retries2 of them are
-//! the end. The peer answers no sooner than tcp_invalid_ratelimit (500 ms)
-//! after its last answer (tcp_oow_rate_limited()), and the second probe comes
-//! 0.4 s after the first: it stays unanswered even by a peer that is well, so
-//! that tcp_retries2 = 1 ends every connection whose window stays closed for
-//! two seconds. TCP_USER_TIMEOUT counts from the first probe and ends even a
-//! connection whose peer answers every one (5.11, and stable kernels since).
+//! tcp_probe_timer() and tcp_send_probe0() in net/ipv4/tcp_timer.c and tcp_output.c: a
+//! window probe max(RTO, 200 ms) after the window closed, then doubling, up to 2^10 times
+//! or TCP_RTO_MAX, whether it is answered or not (tcp_ack_probe() keeps the back-off as
+//! long as the window is closed). An answer restarts the count of unanswered ones;
+//! tcp_retries2 of them end the connection. The peer answers no sooner than
+//! tcp_invalid_ratelimit (500 ms) after its last answer (tcp_oow_rate_limited()), and the
+//! second probe comes 0.4 s after the first: it stays unanswered even by a healthy peer, so
+//! tcp_retries2 = 1 ends every connection whose window stays closed for two seconds.
+//! TCP_USER_TIMEOUT counts from the first probe and ends even a connection whose peer
+//! answers every one (5.11, and stable kernels since).
 
 use std::time::Duration;
 
@@ -20,9 +19,8 @@ use crate::span::Spans;
 use crate::timers::keepalive::ProbeFate;
 use crate::wheel::{Arms, Jiffies, Phase, Wheel};
 
-/// How long the peer's last acknowledgments may take, which it delays by up to
-/// 40 ms (TCP_DELACK_MIN): they end the filling of its window, and they are
-/// what the RTO is made of meanwhile.
+/// How long the peer's last acknowledgments may take, which it delays by up to 40 ms
+/// (TCP_DELACK_MIN): they end the filling of its window, and the RTO is computed from them.
 const FILL_TIME: Duration = Duration::from_millis(550);
 /// The smoothed RTT by then.
 const RTT: Duration = Duration::from_millis(45);
@@ -30,9 +28,9 @@ const RTT: Duration = Duration::from_millis(45);
 const RATE_LIMIT: Duration = Duration::from_millis(500);
 /// The doublings that tcp_probe0_when() allows: ilog2(TCP_RTO_MAX / TCP_RTO_MIN) + 1.
 const DOUBLINGS: u32 = 10;
-/// Moments of the filling and RTOs that are tried.
+/// Number of fill times that are tried.
 const FILL_STEPS: u32 = 12;
-/// A living connection is followed for so many probes.
+/// Maximum number of probes that are followed.
 const MAX_PROBES: u32 = 3_000;
 
 /// Data that waits for the window to open.
@@ -46,23 +44,23 @@ pub struct ZeroWindow {
     pub retries2: u32,
     /// TCP_USER_TIMEOUT.
     pub user_timeout: Option<Duration>,
-    /// From when on a probe fares how, counted from the write, in order.
+    /// Fate of probes from each time on, counted from the write, in order.
     pub probes: Vec<(Duration, ProbeFate)>,
 }
 
-/// How it ends, counted from the write that filled the window.
+/// The possible ends, counted from the write that filled the window.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct End {
     /// Given up.
     pub abort_at: Spans,
     /// An RST came back.
     pub reset: Spans,
-    /// In some phases it lives on.
+    /// In some phases the connection survives.
     pub may_survive: bool,
 }
 
 impl ZeroWindow {
-    /// How it ends, over all that is unknown.
+    /// The ends over every phase, fill time and RTO.
     pub fn end(&self, wheel: Wheel) -> End {
         let mut end = End::default();
         let (mut abort_at, mut reset) = (Vec::new(), Vec::new());
@@ -80,7 +78,7 @@ impl ZeroWindow {
                 }
             }
         }
-        // Only some of what may be is tried: what lies between may be, too.
+        // Only some of the possibilities are tried; what lies between is possible, too.
         let whole = |ticks: &[_]| {
             let hull = Spans::of_ticks(ticks, wheel, Phase::Unknown).hull();
             hull.map(Spans::one).unwrap_or_default()
@@ -90,7 +88,7 @@ impl ZeroWindow {
         end
     }
 
-    /// What is not known of the start is so much that few phases are enough.
+    /// The start is so uncertain that few phases are enough.
     fn beginnings(&self, wheel: Wheel) -> impl Iterator<Item = Jiffies> {
         let all = wheel.beginnings(wheel.ticks(self.rto_max), Phase::Unknown);
         let every = usize::try_from(wheel.granule(wheel.ticks(self.rto_max)) / 16).unwrap_or(1);

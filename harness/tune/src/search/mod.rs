@@ -30,9 +30,9 @@ const MAX_RETRIES2: u32 = 15;
 const MIN_PROBES: u32 = 2;
 /// TCP_RTO_MAX_MS, from the one that costs nothing to the one that costs most.
 const RTO_MAX_CHOICES: [u64; 8] = [120, 60, 30, 20, 10, 5, 2, 1];
-/// How near the nearest are.
+/// Precision of the nearest settings.
 const PRECISION: Duration = Duration::from_millis(10);
-/// Nothing notices later than this.
+/// Longest time to notice that is searched.
 const MAX_NOTICE: Duration = Duration::from_secs(40 * 86_400);
 
 /// Finds settings that keep both promises on every kernel, or proves that
@@ -66,7 +66,7 @@ fn rto_maxes(promises: &Promises) -> Vec<Duration> {
     }
 }
 
-/// A promise pair's kernels, with what is worked out once for them.
+/// The kernels of two promises, with the bounds computed once for them.
 pub(super) struct Bounds<'a> {
     pub(super) promises: &'a Promises,
     wheels: Vec<Wheel>,

@@ -1,4 +1,4 @@
-//! Why no settings keep both promises, in words a person can follow.
+//! Why no settings keep both promises, as text: the steps of the proof.
 
 use std::time::Duration;
 
