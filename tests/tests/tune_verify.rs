@@ -85,7 +85,10 @@ fn ten_pairs() -> Result<(), Failed> {
         match (role, trial.question, &shown) {
             (Role::Patient, Question::Crash, Shown::Noticed(_))
             | (Role::Quick, Question::Outage, Shown::Died(_)) => breaches.push((*pair, *role)),
-            _ => broken.push(format!("pair {pair}: {role:?}: {}: {shown:?}", trial.description)),
+            _ => broken.push(format!(
+                "pair {pair}: {role:?}: {}: {shown:?}",
+                trial.description
+            )),
         }
     }
     if !broken.is_empty() {

@@ -183,8 +183,8 @@ mod tests {
         assert!(end.may_survive && end.abort_at.is_empty());
     }
 
-    /// Measured in virtual time on 6.12: silence 1.96 s after the write, given
-    /// up 1313.57 s after it.
+    /// Measured in virtual time on 6.12: packets are lost from 1.96 s after the write on,
+    /// and the connection is aborted 1313.57 s after it.
     #[test]
     fn silence_is_given_up_after_so_many_probes() {
         let silence = vec![(Duration::from_millis(1_961), ProbeFate::Lost)];
