@@ -26,7 +26,7 @@ mod timers;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use crate::Unpredictable;
+use crate::prediction::Unpredictable;
 use crate::kernel::KernelFacts;
 use crate::moments::Moments;
 use crate::retransmission::rtt::Rtt;
