@@ -1,4 +1,4 @@
-//! Frames made by hand, for tests that need no privilege.
+//! Builds frames for tests that need no privilege.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -6,8 +6,9 @@ use std::net::{IpAddr, SocketAddr};
 use etherparse::{EtherType, PacketBuilder};
 
 use super::capture::{Frame, SNAP};
-use super::classify::{PortInfo, wire_record};
 use super::decode::TcpFlags;
+use super::port::PortInfo;
+use super::wire_record::wire_record;
 use halfopen_outcome::record::{Packet, WireRecord};
 
 pub(super) const MS: i64 = 1_000_000;

@@ -1,4 +1,5 @@
-//! Frames to packets: what the headers say, nothing interpreted.
+//! Decodes frames: reads the headers, and interprets nothing. `crossing`, `track` and
+//! `wire_record` use the result.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -39,9 +40,9 @@ pub enum Kind {
     Arp {
         /// A request; else a reply.
         request: bool,
-        /// Who speaks.
+        /// The sender's address.
         sender: Ipv4Addr,
-        /// Who is asked for, or answered.
+        /// The address that is asked for, or answered.
         target: Ipv4Addr,
     },
     /// A TCP segment.
@@ -52,7 +53,7 @@ pub enum Kind {
     Ndp {
         /// A solicitation; else an advertisement.
         solicitation: bool,
-        /// Whose link-layer address it is about.
+        /// The address whose link-layer address it is about.
         target: Ipv6Addr,
     },
     /// Anything else, and what could not be read: MLD, router solicitations,
@@ -73,7 +74,7 @@ pub struct Tcp {
     pub ack: u32,
     /// Flags.
     pub flags: TcpFlags,
-    /// Window as announced, unscaled.
+    /// Window as sent, unscaled.
     pub window: u16,
     /// Bytes of payload, by the IP header's length, not the frame's.
     pub payload_len: u32,
@@ -151,7 +152,7 @@ pub struct Quoted {
     pub ports: Option<(u16, u16)>,
 }
 
-/// Reads a frame. `bytes` may be cut off (see [`super::capture::SNAP`]) and may
+/// Decodes a frame. `bytes` may be truncated (see [`super::capture::SNAP`]) and may
 /// be padded; `wire_len` is the frame's full length.
 pub fn decode(bytes: &[u8], wire_len: u32) -> Decoded {
     let other = Decoded {
@@ -161,8 +162,8 @@ pub fn decode(bytes: &[u8], wire_len: u32) -> Decoded {
     let Ok(packet) = LaxSlicedPacket::from_ethernet(bytes) else {
         return other;
     };
-    // The frame's length stands in for an IP length of 0: GSO above 64 KiB
-    // (BIG TCP) leaves the field empty.
+    // With an IP length of 0 the frame's length is used: GSO above 64 KiB (BIG TCP)
+    // leaves the field empty.
     let l3_len = wire_len.saturating_sub(ETHERNET);
     let (ip, ip_payload_len) = match &packet.net {
         Some(LaxNetSlice::Arp(arp)) => {
@@ -260,8 +261,8 @@ fn tcp_segment(ip: &Ip, tcp: &TcpSlice<'_>, ip_payload_len: u32) -> Tcp {
 fn icmpv6(icmp: &etherparse::Icmpv6Slice<'_>) -> Kind {
     let (kind, code) = (icmp.type_u8(), icmp.code_u8());
     match kind {
-        // Multicast listeners (RFC 2710, RFC 3810) and routers (RFC 4861): the
-        // noise of an interface that comes up.
+        // Multicast listeners (RFC 2710, RFC 3810) and routers (RFC 4861): sent by every
+        // interface that comes up.
         130..=134 | 143 => Kind::Other,
         135 | 136 => match icmp
             .slice()
@@ -280,7 +281,7 @@ fn icmpv6(icmp: &etherparse::Icmpv6Slice<'_>) -> Kind {
             icmp_type: kind,
             code,
             name: v6_name(kind, code),
-            // Below 128 are the errors, RFC 4443 2.1.
+            // Types below 128 are errors, RFC 4443 2.1.
             quoted: (kind < 128)
                 .then(|| icmp.slice().get(8..).and_then(quoted))
                 .flatten(),
@@ -288,8 +289,8 @@ fn icmpv6(icmp: &etherparse::Icmpv6Slice<'_>) -> Kind {
     }
 }
 
-/// The start of a packet, of which an error must quote only 8 bytes beyond the
-/// IP header (RFC 792): the ports, and no whole TCP header.
+/// The start of a packet. An error has to quote only 8 bytes beyond the IP header
+/// (RFC 792): the ports, not the whole TCP header.
 fn quoted(bytes: &[u8]) -> Option<Quoted> {
     let (ip, _) = LaxIpSlice::from_slice(bytes).ok()?;
     let protocol = ip.payload_ip_number().0;
@@ -309,8 +310,8 @@ fn quoted(bytes: &[u8]) -> Option<Quoted> {
     })
 }
 
-/// A frame's bytes without its TCP or UDP checksum: equal for one frame on both
-/// ports of a cable, even if something on the way filled the checksum in.
+/// A frame's bytes without its TCP or UDP checksum: equal on both ports of a cable,
+/// even if the checksum was filled in between them.
 pub(super) fn identity(bytes: &[u8]) -> Vec<u8> {
     let mut out = bytes.to_vec();
     let (l4, protocol) = match (bytes.get(12..14), bytes.get(14)) {

@@ -11,8 +11,9 @@ use netlink_packet_route::tc::TcHandle;
 use rtnetlink::{LinkUnspec, LinkVeth, new_connection};
 
 use super::capture::{Capture, Frame};
-use super::classify::{PortInfo, wire_record};
 use super::netstat::Sockets;
+use super::port::PortInfo;
+use super::wire_record::wire_record;
 use halfopen_lab::namespace::Namespace;
 use halfopen_outcome::record::{Packet, WireRecord};
 use halfopen_sys::clock::monotonic_ns;

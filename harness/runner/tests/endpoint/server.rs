@@ -31,9 +31,20 @@ fn fork_server_reaps_a_killed_child_and_goes_on() {
             exchange(),
         ]),
     );
-    server.hear_until("an echo", |said| {
-        said.iter()
-            .any(|r| matches!(r, Report::Start { call, .. } if call == "write"))
+    // The child has to have echoed, and the parent to have announced its second
+    // accept(): a child that ends earlier is reaped before that accept(), which is
+    // then not interrupted. From the announcement on EINTR is certain, even when
+    // SIGCHLD arrives before accept() blocks (see `interrupt_on_child_end`).
+    let parent = server.endpoint.pid;
+    server.hear_until("an echo, and the parent's return to accept()", |said| {
+        let starts = |wanted: &str, is_speaker: &dyn Fn(i32) -> bool| {
+            let is_wanted = |r: &&Report| {
+                matches!(r, Report::Start { pid, call, .. }
+                    if call == wanted && is_speaker(*pid))
+            };
+            said.iter().filter(is_wanted).count()
+        };
+        starts("read", &|pid| pid != parent) == 2 && starts("accept", &|pid| pid == parent) == 2
     });
     let victim = server.children()[0];
     server
