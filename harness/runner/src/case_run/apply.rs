@@ -1,61 +1,22 @@
 //! Applies one event to the testbed: signals to lanes, power of hosts, changes of
 //! the network. What follows from it later is returned as tasks.
 
+use std::time::Duration;
+
 use nix::sys::signal::Signal;
 
 use super::agenda::{Boot, Restart, Task, nanos};
+use super::applied::Applied;
 use super::restart;
 use super::testbed::Testbed;
-use crate::fault::EffectiveAt;
 use halfopen_lab::error::LabError;
 use halfopen_scenario::case::{Event, EventAction};
 use halfopen_sys::clock::monotonic_ns;
-use std::time::Duration;
 
 /// From the end of a host's last process until its network goes down. The FINs
 /// that the kernel sends for the processes have left by then, as on a machine
 /// whose network is stopped after its services.
 pub(super) const HOST_STOP_GRACE: Duration = Duration::from_millis(200);
-
-/// What applying an event did.
-pub(super) struct Applied {
-    pub at: EffectiveAt,
-    /// What does it, where that was for the lab to choose.
-    pub mechanism: Option<String>,
-    pub mark: MarkTime,
-    /// What is to be done later.
-    pub follow_up: Vec<(i64, Task)>,
-}
-
-/// When an event's mark is set.
-pub(super) enum MarkTime {
-    /// When the event took effect.
-    Effective,
-    /// At this moment.
-    At(i64),
-    /// By a task that follows.
-    Later,
-}
-
-impl Applied {
-    /// The whole event, done by now; it was asked for at `asked_ns`.
-    pub fn now(asked_ns: i64) -> Self {
-        Applied::at(EffectiveAt {
-            asked_ns,
-            effective_ns: monotonic_ns(),
-        })
-    }
-
-    /// The whole event, done then.
-    pub fn at(at: EffectiveAt) -> Self {
-        Applied {
-            at,
-            mechanism: None,
-            mark: MarkTime::Effective,
-            follow_up: Vec::new(),
-        }
-    }
-}
 
 /// Applies `event`, which was asked for at `asked_ns`.
 ///
@@ -110,7 +71,7 @@ pub(super) fn apply(
                 false => Vec::new(),
             };
             let at = testbed.crash(host)?;
-            power_on_later(
+            Applied::power_loss(
                 at,
                 Boot {
                     host: host.clone(),
@@ -150,21 +111,6 @@ pub(super) fn apply(
             }
         }
     })
-}
-
-/// The host, which lost power at `at`, is built again at once, while it is still
-/// silent, so that the cost of building does not add to the time it is down; its
-/// silence ends at its time.
-pub(super) fn power_on_later(at: EffectiveAt, boot: Boot) -> Applied {
-    let back_ns = boot.back_ns;
-    Applied {
-        mark: MarkTime::Later,
-        follow_up: vec![
-            (monotonic_ns(), Task::Boot(boot)),
-            (back_ns, Task::EndSilence),
-        ],
-        ..Applied::at(at)
-    }
 }
 
 fn signal_by_name(name: &str) -> Result<Signal, LabError> {

@@ -15,6 +15,7 @@
 //! themselves.
 
 mod agenda;
+mod applied;
 mod apply;
 mod collect;
 mod descriptors;

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::agenda::{Agenda, Boot, Restart, Task, nanos};
-use super::apply::{Applied, MarkTime, power_on_later};
+use super::applied::{Applied, MarkTime};
 use super::lanes::is_server;
 use super::testbed::Testbed;
 use halfopen_lab::error::LabError;
@@ -59,7 +59,7 @@ fn power_cycle(
         .planned_lane(lane)
         .ok_or_else(|| LabError::Plan(format!("no lane is called {lane}")))?;
     let at = testbed.crash(&planned.host)?;
-    Ok(power_on_later(
+    Ok(Applied::power_loss(
         at,
         Boot {
             host: planned.host.clone(),

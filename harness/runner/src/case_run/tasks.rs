@@ -2,7 +2,8 @@
 //! happened when, the marks it set, the sockets before and after.
 
 use super::agenda::{Restart, Task};
-use super::apply::{self, Applied, HOST_STOP_GRACE, MarkTime};
+use super::applied::{Applied, MarkTime};
+use super::apply::{self, HOST_STOP_GRACE};
 use super::restart;
 use super::state::CaseRun;
 use crate::fault;

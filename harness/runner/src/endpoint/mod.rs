@@ -8,6 +8,7 @@
 //! defines the plan and the reports that the two exchange.
 
 mod calls;
+mod connection_steps;
 mod detector;
 mod epoll_set;
 mod event_loop;
@@ -18,15 +19,18 @@ mod multiplex;
 mod process;
 pub mod protocol;
 mod report;
+mod report_codec;
 mod script;
 mod serve;
 mod shared_memory;
 mod socket_io;
 mod sockets;
 mod spawn;
+mod spec;
 mod template;
 
 pub use mark::Mark;
 pub use process::serve_if_asked;
 pub use shared_memory::share_memory;
-pub use spawn::{Endpoint, Spec, THIS_PROGRAM};
+pub use spawn::Endpoint;
+pub use spec::{Spec, THIS_PROGRAM};

@@ -1,21 +1,18 @@
-//! Writes the reports of an endpoint, call by call, and encodes and decodes them.
+//! Writes the reports of an endpoint, call by call.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{ErrorKind, Write};
 use std::os::fd::OwnedFd;
 
 use nix::errno::Errno;
 use nix::unistd::ForkResult;
 
 use super::protocol::Report;
+use super::report_codec::{MAX_REPORT, encode};
 use halfopen_outcome::record::{CallResult, ExitKind};
 use halfopen_sys::clock::monotonic_ns;
 use halfopen_sys::process::exit_now;
 use halfopen_sys::processes::fork_single_threaded;
-
-/// The longest report: a write() of up to PIPE_BUF bytes is atomic (pipe(7)), so
-/// forked children can share the pipe.
-const MAX_REPORT: usize = nix::libc::PIPE_BUF;
 
 /// Which connection and which step a call belongs to.
 #[derive(Debug, Clone, Copy)]
@@ -204,52 +201,13 @@ impl Reporter {
     fn send(&mut self, message: &[u8]) {
         loop {
             match self.pipe.write(message) {
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
                 Ok(_) => return,
                 // Nobody reads any more: the runner has ended.
                 Err(_) => exit_now(1),
             }
         }
     }
-}
-
-/// A report's length, before its bytes.
-type Head = [u8; 2];
-
-/// Encodes a report into `buffer`, and returns its length there.
-fn encode(report: &Report, buffer: &mut [u8]) -> io::Result<usize> {
-    let (head, body) = buffer.split_at_mut(size_of::<Head>());
-    let length = match postcard::to_slice(report, body) {
-        Ok(written) => written.len(),
-        Err(postcard::Error::SerializeBufferFull) => {
-            return Err(io::Error::other(
-                "a report is longer than PIPE_BUF: shorten the names of marks and connections",
-            ));
-        }
-        Err(e) => return Err(io::Error::other(format!("a report cannot be written: {e}"))),
-    };
-    let short = u16::try_from(length).map_err(io::Error::other)?;
-    head.copy_from_slice(&short.to_le_bytes());
-    Ok(head.len() + length)
-}
-
-/// Decodes the report that `bytes` begin with, and returns how many of them it is;
-/// None when it has not arrived in full.
-///
-/// # Errors
-/// InvalidData when it is no report.
-pub(super) fn decode(bytes: &[u8]) -> io::Result<Option<(Report, usize)>> {
-    let Some((head, rest)) = bytes.split_first_chunk::<{ size_of::<Head>() }>() else {
-        return Ok(None);
-    };
-    let Some(body) = rest.get(..usize::from(u16::from_le_bytes(*head))) else {
-        return Ok(None);
-    };
-    let report = postcard::from_bytes(body).map_err(|e| {
-        let why = format!("a report cannot be read: {e}");
-        io::Error::new(io::ErrorKind::InvalidData, why)
-    })?;
-    Ok(Some((report, head.len() + body.len())))
 }
 
 /// The result of a call that failed: the errno's name.
@@ -259,42 +217,4 @@ pub(super) fn errno_result(errno: Errno) -> CallResult {
 
 fn own_pid() -> i32 {
     nix::unistd::getpid().as_raw()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_report_is_decoded_as_it_was_encoded_and_only_in_full() {
-        let report = Report::End {
-            pid: 7,
-            began: -1,
-            at: i64::MAX,
-            result: CallResult::Ready(vec!["socket:IN|RDHUP".into()]),
-        };
-        let mut buffer = [0; MAX_REPORT];
-        let length = encode(&report, &mut buffer).expect("it is short");
-        assert_eq!(
-            decode(&buffer[..length]).expect("it is one"),
-            Some((report, length))
-        );
-        for part in 0..length {
-            assert_eq!(decode(&buffer[..part]).expect("a part of one"), None);
-        }
-        let stray = [2, 0, 0xff, 0xff];
-        let e = decode(&stray).expect_err("no report has this number");
-        assert_eq!(e.kind(), io::ErrorKind::InvalidData);
-    }
-
-    #[test]
-    fn a_report_that_is_too_long_is_an_error_with_the_cure() {
-        let report = Report::Mark {
-            pid: 7,
-            mark: "m".repeat(MAX_REPORT),
-            at: 0,
-        };
-        let e = encode(&report, &mut [0; MAX_REPORT]).expect_err("it does not fit");
-        assert!(e.to_string().contains("shorten"), "{e}");
-    }
 }

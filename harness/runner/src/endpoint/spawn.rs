@@ -1,12 +1,9 @@
 //! The runner's handle of an endpoint: starts the process, reads its reports,
 //! signals and ends it. `case_run` keeps one for each process of a lane.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::net::IpAddr;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
-use std::path::Path;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
@@ -16,41 +13,15 @@ use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::{Pid, getpgid, pipe2, setpgid};
 
 use super::protocol::{Plan, Report};
-use super::{report, shared_memory, template};
+use super::spec::Spec;
+use super::{report_codec, shared_memory, template};
 use halfopen_lab::error::LabError;
-use halfopen_lab::namespace::Namespace;
 use halfopen_outcome::record::ExitKind;
-use halfopen_scenario::case::{Action, Lane, Step};
 use halfopen_sys::processes::pidfd_open;
 use halfopen_sys::{descriptors, passing};
 
-/// The running program, even when its file was replaced. Endpoints are started from
-/// it, if its main() calls [`super::serve_if_asked`].
-pub const THIS_PROGRAM: &str = "/proc/self/exe";
-
 /// How much of a report pipe is read at once.
 const CHUNK: usize = 4096;
-
-/// What an endpoint is started with.
-#[derive(Debug, Clone, Copy)]
-pub struct Spec<'a> {
-    /// What it executes. One process, whatever the lane's `count`.
-    pub lane: &'a Lane,
-    /// Its network namespace; None: the calling thread's.
-    pub namespace: Option<&'a Namespace>,
-    /// The addresses of the hosts, in the case's family.
-    pub addresses: &'a BTreeMap<String, IpAddr>,
-    /// The host a `connect` without `to` means.
-    pub default_peer: Option<&'a str>,
-    /// What its listeners bind to.
-    pub own_address: IpAddr,
-    /// The reading end of each mark: of all that the lane waits for, and of `start`.
-    pub marks: &'a BTreeMap<String, BorrowedFd<'a>>,
-    /// The mark that starts its script once it is ready.
-    pub start: &'a str,
-    /// The program; [`THIS_PROGRAM`] unless this process is a test's.
-    pub program: &'a Path,
-}
 
 /// A running endpoint and its forked children. Dropping it kills them all and
 /// waits until their descriptors are closed.
@@ -81,7 +52,7 @@ impl Endpoint {
         let failed = |e: io::Error| {
             LabError::system(format!("start an endpoint for lane {}", spec.lane.name), e)
         };
-        let (marks, pipes) = needed_marks(spec)?;
+        let (marks, pipes) = spec.needed_marks()?;
         let (reports, reports_there) = pipe2(OFlag::O_CLOEXEC).map_err(|e| failed(e.into()))?;
         let (keyboard_there, keyboard) = pipe2(OFlag::O_CLOEXEC).map_err(|e| failed(e.into()))?;
         // Only the runner's ends: it never waits for an endpoint, which may be frozen.
@@ -122,7 +93,7 @@ impl Endpoint {
         }
         // The children of a lane that forks get copies of its memory, so it cannot
         // share that with the runner.
-        let alone = !forks(&spec.lane.steps);
+        let alone = !spec.forks();
         let shared = alone.then(|| shared_memory::start(&plan, &given)).flatten();
         let pid = shared
             .unwrap_or_else(|| template::copy(spec.program, &plan, &given))
@@ -178,7 +149,9 @@ impl Endpoint {
             };
             self.filled += bytes;
             let mut used = 0;
-            while let Some((report, length)) = report::decode(&self.partial[used..self.filled])? {
+            while let Some((report, length)) =
+                report_codec::decode(&self.partial[used..self.filled])?
+            {
                 out.push(report);
                 used += length;
             }
@@ -257,15 +230,6 @@ impl Drop for Endpoint {
     }
 }
 
-/// Whether any of these steps forks.
-fn forks(steps: &[Step]) -> bool {
-    steps.iter().any(|step| match &step.action {
-        Action::Serve { fork, each } => *fork || forks(each),
-        Action::Repeat { steps, .. } => forks(steps),
-        _ => false,
-    })
-}
-
 /// Kills a process group and reaps its leader, which must not have been reaped yet.
 fn end_group(pid: i32) {
     let pid = Pid::from_raw(pid);
@@ -275,41 +239,3 @@ fn end_group(pid: i32) {
 
 /// Descriptors that every endpoint is given: namespace, reports, keyboard.
 const FIXED: usize = 3;
-
-/// The pipes of `start` and of every mark that the lane waits for, each once, and
-/// the index of each mark's pipe. An endpoint gets no others: there can be hundreds
-/// of endpoints and of marks.
-fn needed_marks(spec: &Spec<'_>) -> Result<(BTreeMap<String, usize>, Vec<RawFd>), LabError> {
-    fn collect<'a>(steps: &'a [Step], into: &mut Vec<&'a str>) {
-        for step in steps {
-            match &step.action {
-                Action::WaitFor { mark } => into.push(mark),
-                Action::Repeat { steps, .. } | Action::Serve { each: steps, .. } => {
-                    collect(steps, into);
-                }
-                _ => {}
-            }
-        }
-    }
-    let mut names = vec![spec.start];
-    collect(&spec.lane.steps, &mut names);
-    let mut pipes: Vec<RawFd> = Vec::new();
-    let mut numbers = BTreeMap::new();
-    for name in names {
-        let Some(fd) = spec.marks.get(name) else {
-            return Err(LabError::Unknown {
-                kind: "mark",
-                name: name.to_owned(),
-                known: spec.marks.keys().cloned().collect(),
-            });
-        };
-        let fd = fd.as_raw_fd();
-        let known = pipes.iter().position(|pipe| *pipe == fd);
-        let number = known.unwrap_or_else(|| {
-            pipes.push(fd);
-            pipes.len() - 1
-        });
-        numbers.insert(name.to_owned(), number);
-    }
-    Ok((numbers, pipes))
-}

@@ -7,7 +7,8 @@ use std::net::SocketAddr;
 use rustc_hash::FxHashMap;
 
 use super::capture::Frame;
-use super::decode::{Decoded, Kind, TcpFlags, decode, identity};
+use super::decode::{decode, identity};
+use super::packet::{Decoded, Kind, TcpFlags};
 use super::port::PortInfo;
 
 /// The sender of packets that no node sent, such as the RST of a reject rule.

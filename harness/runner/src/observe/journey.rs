@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use rustc_hash::FxHashMap;
 
 use super::crossing::Crossing;
-use super::decode::{Decoded, Kind};
+use super::packet::{Decoded, Kind};
 use super::port::PortInfo;
 
 /// The way of one packet from the node that made it.

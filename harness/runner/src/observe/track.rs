@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use rustc_hash::FxHashMap;
 
-use super::decode::{Decoded, Kind, Tcp, TcpFlags};
+use super::packet::{Decoded, Kind, Tcp, TcpFlags};
 
 /// What a segment is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,8 +6,8 @@ use std::net::IpAddr;
 
 use super::capture::Frame;
 use super::crossing::{Crossing, crossings};
-use super::decode::{Decoded, Kind, Tcp, TcpFlags};
 use super::journey::{Journey, journeys};
+use super::packet::{Decoded, Kind, Tcp, TcpFlags};
 use super::port::PortInfo;
 use super::track::{Segment, Tracker};
 use halfopen_outcome::record::{Packet, WireCounts, WireRecord};

@@ -1,6 +1,6 @@
 //! Every packet once, on every topology.
 
-use crate::observe::crafted::{MS, Seg, Story, arp};
+use crate::observe::crafted::{MS, Seg, Traffic, arp};
 
 fn c(letters: &str, seq: u32, ack: u32) -> Seg {
     Seg::new("10.0.0.1:4000", "10.0.1.2:7", letters, 100 + seq, 900 + ack)
@@ -10,8 +10,8 @@ fn s(letters: &str, seq: u32, ack: u32) -> Seg {
     Seg::new("10.0.1.2:7", "10.0.0.1:4000", letters, 900 + seq, 100 + ack)
 }
 
-fn routed() -> Story {
-    Story::new(
+fn routed() -> Traffic {
+    Traffic::new(
         &[("client", "router"), ("router", "server")],
         &[
             ("10.0.0.1", "client"),
@@ -23,34 +23,34 @@ fn routed() -> Story {
 }
 
 /// Over both cables, a millisecond apart, the router taking one off the TTL.
-fn over_router(story: &mut Story, ms: i64, from: &str, to: &str, mut segment: Seg) {
-    story.passes(ms, from, "router", &segment.build());
+fn over_router(traffic: &mut Traffic, ms: i64, from: &str, to: &str, mut segment: Seg) {
+    traffic.passes(ms, from, "router", &segment.build());
     segment.ttl -= 1;
-    story.passes(ms + 1, "router", to, &segment.build());
+    traffic.passes(ms + 1, "router", to, &segment.build());
 }
 
 #[test]
 fn a_routed_packet_is_shown_twice_and_counted_once() {
-    let mut story = routed();
-    over_router(&mut story, 0, "client", "server", c("S", 0, 0));
-    over_router(&mut story, 10, "server", "client", s("SA", 0, 1));
-    over_router(&mut story, 20, "client", "server", c("A", 1, 1));
+    let mut traffic = routed();
+    over_router(&mut traffic, 0, "client", "server", c("S", 0, 0));
+    over_router(&mut traffic, 10, "server", "client", s("SA", 0, 1));
+    over_router(&mut traffic, 20, "client", "server", c("A", 1, 1));
     over_router(
-        &mut story,
+        &mut traffic,
         30,
         "client",
         "server",
         c("PA", 1, 1).len(9).id(1),
     );
     over_router(
-        &mut story,
+        &mut traffic,
         300,
         "client",
         "server",
         c("PA", 1, 1).len(9).id(2),
     );
     assert_eq!(
-        story.told(),
+        traffic.told(),
         [
             "client SYN 0,-",
             "router SYN 0,-",
@@ -64,10 +64,10 @@ fn a_routed_packet_is_shown_twice_and_counted_once() {
             "router data 1,1 len 9 *",
         ]
     );
-    let counts = story.record().counts;
+    let counts = traffic.record().counts;
     assert_eq!((counts.syn, counts.syn_ack, counts.pure_ack), (1, 1, 1));
     assert_eq!((counts.data, counts.retransmissions), (2, 1));
-    let cables: Vec<_> = story
+    let cables: Vec<_> = traffic
         .record()
         .packets
         .into_iter()
@@ -80,33 +80,33 @@ fn a_routed_packet_is_shown_twice_and_counted_once() {
 /// tells a retransmission from its original.
 #[test]
 fn a_routed_packet_is_recognized_by_its_way() {
-    let mut story = Story::new(&[("client", "router"), ("router", "server")], &[]);
-    over_router(&mut story, 0, "client", "server", c("PA", 1, 1).len(9));
-    over_router(&mut story, 300, "client", "server", c("PA", 1, 1).len(9));
-    let counts = story.record().counts;
+    let mut traffic = Traffic::new(&[("client", "router"), ("router", "server")], &[]);
+    over_router(&mut traffic, 0, "client", "server", c("PA", 1, 1).len(9));
+    over_router(&mut traffic, 300, "client", "server", c("PA", 1, 1).len(9));
+    let counts = traffic.record().counts;
     assert_eq!((counts.data, counts.retransmissions), (2, 1));
-    assert!(!story.told()[1].contains('*') && story.told()[3].contains('*'));
+    assert!(!traffic.told()[1].contains('*') && traffic.told()[3].contains('*'));
 }
 
 #[test]
 fn a_packet_lost_behind_the_router_did_not_arrive() {
-    let mut story = routed();
-    over_router(&mut story, 0, "client", "server", c("A", 1, 1));
-    over_router(&mut story, 1, "server", "client", s("A", 1, 1).window(0));
+    let mut traffic = routed();
+    over_router(&mut traffic, 0, "client", "server", c("A", 1, 1));
+    over_router(&mut traffic, 1, "server", "client", s("A", 1, 1).window(0));
     // The server's window opens; the router's cable to the client loses that.
     let open = s("A", 1, 1).window(500).id(5);
-    story.passes(10, "server", "router", &open.build());
-    story.enters(11, "router", "client", &Seg { ttl: 63, ..open }.build());
-    over_router(&mut story, 100, "client", "server", c("A", 0, 1).id(8));
-    assert_eq!(story.told()[4..6], ["server ack 0,0", "router ack 0,0 !"]);
-    assert_eq!(story.record().counts.window_probes, 1);
+    traffic.passes(10, "server", "router", &open.build());
+    traffic.enters(11, "router", "client", &Seg { ttl: 63, ..open }.build());
+    over_router(&mut traffic, 100, "client", "server", c("A", 0, 1).id(8));
+    assert_eq!(traffic.told()[4..6], ["server ack 0,0", "router ack 0,0 !"]);
+    assert_eq!(traffic.record().counts.window_probes, 1);
 }
 
 #[test]
 fn icmp_counts_where_it_was_made() {
-    let mut story = routed();
+    let mut traffic = routed();
     let segment = c("PA", 1, 1).len(9);
-    story.passes(0, "client", "router", &segment.build());
+    traffic.passes(0, "client", "router", &segment.build());
     let mut error = Vec::new();
     etherparse::PacketBuilder::ethernet2([2; 6], [3; 6])
         .ipv4([10, 0, 0, 254], [10, 0, 0, 1], 64)
@@ -115,8 +115,8 @@ fn icmp_counts_where_it_was_made() {
         ))
         .write(&mut error, &segment.build()[14..])
         .expect("memory takes it");
-    story.passes(1, "router", "client", &error);
-    let record = story.record();
+    traffic.passes(1, "router", "client", &error);
+    let record = traffic.record();
     assert_eq!(record.packets[1].kind, "icmp host-unreachable");
     assert_eq!(record.packets[1].src, "10.0.0.254");
     assert_eq!(record.packets[1].from, "router");
@@ -127,7 +127,7 @@ fn icmp_counts_where_it_was_made() {
 /// The router hides the client behind 10.0.1.254; the connection is one.
 #[test]
 fn nat_changes_the_ends_and_not_the_connection() {
-    let mut story = routed();
+    let mut traffic = routed();
     let outside = |segment: Seg| Seg {
         src: "10.0.1.254:61000".parse().expect("an address"),
         ..segment
@@ -136,20 +136,20 @@ fn nat_changes_the_ends_and_not_the_connection() {
         dst: "10.0.1.254:61000".parse().expect("an address"),
         ..segment
     };
-    let out = |story: &mut Story, ms, segment: Seg| {
-        story.passes(ms, "client", "router", &segment.build());
-        story.passes(ms + 1, "router", "server", &outside(segment).build());
+    let out = |traffic: &mut Traffic, ms, segment: Seg| {
+        traffic.passes(ms, "client", "router", &segment.build());
+        traffic.passes(ms + 1, "router", "server", &outside(segment).build());
     };
-    let back = |story: &mut Story, ms, segment: Seg| {
-        story.passes(ms, "server", "router", &to_outside(segment.clone()).build());
-        story.passes(ms + 1, "router", "client", &segment.build());
+    let back = |traffic: &mut Traffic, ms, segment: Seg| {
+        traffic.passes(ms, "server", "router", &to_outside(segment.clone()).build());
+        traffic.passes(ms + 1, "router", "client", &segment.build());
     };
-    out(&mut story, 0, c("S", 0, 0));
-    back(&mut story, 10, s("SA", 0, 1));
-    out(&mut story, 20, c("A", 1, 1));
-    out(&mut story, 1_000, c("A", 0, 1).id(4));
-    back(&mut story, 1_010, s("A", 1, 1).id(5));
-    let told = story.told();
+    out(&mut traffic, 0, c("S", 0, 0));
+    back(&mut traffic, 10, s("SA", 0, 1));
+    out(&mut traffic, 20, c("A", 1, 1));
+    out(&mut traffic, 1_000, c("A", 0, 1).id(4));
+    back(&mut traffic, 1_010, s("A", 1, 1).id(5));
+    let told = traffic.told();
     let origins: Vec<&String> = told.iter().step_by(2).collect();
     assert_eq!(
         origins,
@@ -161,7 +161,7 @@ fn nat_changes_the_ends_and_not_the_connection() {
             "server keepalive-ack 1,1",
         ]
     );
-    let counts = story.record().counts;
+    let counts = traffic.record().counts;
     assert_eq!((counts.syn, counts.syn_ack), (1, 1));
     assert_eq!((counts.keepalive_probes, counts.pure_ack), (1, 2));
     assert_eq!(counts.retransmissions, 0);
@@ -169,7 +169,7 @@ fn nat_changes_the_ends_and_not_the_connection() {
 
 #[test]
 fn a_switch_floods_a_broadcast_that_counts_once() {
-    let mut story = Story::new(
+    let mut traffic = Traffic::new(
         &[
             ("client", "switch"),
             ("switch", "server"),
@@ -180,11 +180,11 @@ fn a_switch_floods_a_broadcast_that_counts_once() {
     let request = arp(true, [10, 0, 0, 1], [10, 0, 0, 2]);
     for second in 0..3 {
         let ms = second * 1_000;
-        story.passes(ms, "client", "switch", &request);
-        story.passes(ms + 1, "switch", "server", &request);
-        story.passes(ms + 1, "switch", "other", &request);
+        traffic.passes(ms, "client", "switch", &request);
+        traffic.passes(ms + 1, "switch", "server", &request);
+        traffic.passes(ms + 1, "switch", "other", &request);
     }
-    let record = story.record();
+    let record = traffic.record();
     assert_eq!(record.packets.len(), 9);
     assert_eq!(record.counts.arp, 3);
     assert_eq!(record.packets[0].kind, "arp-request");
@@ -201,12 +201,12 @@ fn a_switch_floods_a_broadcast_that_counts_once() {
 /// that was delivered.
 #[test]
 fn the_lost_ones_among_equal_frames_stay_lost() {
-    let mut story = Story::direct();
+    let mut traffic = Traffic::direct();
     let request = arp(true, [10, 0, 0, 1], [10, 0, 0, 2]);
-    story.enters(0, "client", "server", &request);
-    story.enters(1_000, "client", "server", &request);
-    story.passes(2_000, "client", "server", &request);
-    let delivered: Vec<Option<i64>> = story
+    traffic.enters(0, "client", "server", &request);
+    traffic.enters(1_000, "client", "server", &request);
+    traffic.passes(2_000, "client", "server", &request);
+    let delivered: Vec<Option<i64>> = traffic
         .record()
         .packets
         .iter()
@@ -219,22 +219,22 @@ fn the_lost_ones_among_equal_frames_stay_lost() {
 /// the SYN came in by, sent by no node.
 #[test]
 fn what_no_node_sent_came_from_the_wire() {
-    let mut story = Story::direct();
-    story.enters(0, "client", "server", &c("S", 0, 0).build());
+    let mut traffic = Traffic::direct();
+    traffic.enters(0, "client", "server", &c("S", 0, 0).build());
     let reset = s("RA", 0, 1).build();
-    story.seen(20_000, 1, true, &reset);
-    assert_eq!(story.told(), ["client SYN 0,- !", "wire RST+ACK 0,1"]);
-    assert_eq!(story.record().counts.rst, 1);
+    traffic.seen(20_000, 1, true, &reset);
+    assert_eq!(traffic.told(), ["client SYN 0,- !", "wire RST+ACK 0,1"]);
+    assert_eq!(traffic.record().counts.rst, 1);
 }
 
 #[test]
 fn a_segment_cut_on_the_wire_is_delivered_with_its_last_piece() {
-    let mut story = Story::direct();
-    story.enters(0, "client", "server", &c("PA", 1, 1).len(3_000).build());
+    let mut traffic = Traffic::direct();
+    traffic.enters(0, "client", "server", &c("PA", 1, 1).len(3_000).build());
     for (us, seq, len) in [(100, 1, 1_448), (200, 1_449, 1_448), (300, 2_897, 104)] {
-        story.seen(us * 1_000, 2, true, &c("A", seq, 1).len(len).build());
+        traffic.seen(us * 1_000, 2, true, &c("A", seq, 1).len(len).build());
     }
-    let record = story.record();
+    let record = traffic.record();
     assert_eq!(record.packets.len(), 1);
     assert_eq!(record.packets[0].len, 3_000);
     assert_eq!(record.packets[0].delivered_ns, Some(300_000));
@@ -242,11 +242,11 @@ fn a_segment_cut_on_the_wire_is_delivered_with_its_last_piece() {
 
 #[test]
 fn a_duplicate_made_by_the_wire_is_shown_and_not_counted() {
-    let mut story = Story::direct();
+    let mut traffic = Traffic::direct();
     let segment = c("PA", 1, 1).len(5).build();
-    story.passes(0, "client", "server", &segment);
-    story.seen(50_000, 2, true, &segment);
-    let record = story.record();
+    traffic.passes(0, "client", "server", &segment);
+    traffic.seen(50_000, 2, true, &segment);
+    let record = traffic.record();
     let senders: Vec<&str> = record.packets.iter().map(|p| p.from.as_str()).collect();
     assert_eq!(senders, ["client", "wire"]);
     assert!(record.packets.iter().all(|p| !p.retransmission));
@@ -256,33 +256,33 @@ fn a_duplicate_made_by_the_wire_is_shown_and_not_counted() {
 /// Whoever gets it drops it: that is a loss, and no packet of the wire's own.
 #[test]
 fn a_flipped_bit_is_a_loss() {
-    let mut story = Story::direct();
+    let mut traffic = Traffic::direct();
     let mut segment = c("PA", 1, 1).len(5).build();
-    story.enters(0, "client", "server", &segment);
+    traffic.enters(0, "client", "server", &segment);
     segment[14 + 20 + 7] ^= 0x04;
-    story.seen(9_000, 2, true, &segment);
-    let record = story.record();
+    traffic.seen(9_000, 2, true, &segment);
+    let record = traffic.record();
     assert_eq!(record.packets.len(), 1);
     assert_eq!(record.packets[0].delivered_ns, None);
 }
 
 #[test]
 fn a_checksum_filled_in_on_the_way_changes_nothing() {
-    let mut story = Story::direct();
+    let mut traffic = Traffic::direct();
     let mut segment = c("PA", 1, 1).len(5).build();
-    story.enters(0, "client", "server", &segment);
+    traffic.enters(0, "client", "server", &segment);
     segment[14 + 20 + 16] ^= 0x55;
-    story.seen(9_000, 2, true, &segment);
-    assert_eq!(story.told(), ["client data 0,0 len 5"]);
+    traffic.seen(9_000, 2, true, &segment);
+    assert_eq!(traffic.told(), ["client data 0,0 len 5"]);
 }
 
 #[test]
 fn frames_of_unknown_ports_and_broken_frames_do_no_harm() {
-    let mut story = Story::direct();
-    story.seen(0, 99, false, &c("S", 0, 0).build());
-    story.seen(1, 1, false, &[1, 2, 3]);
-    story.seen(2, 1, false, &c("S", 0, 0).build()[..40]);
-    let record = story.record();
+    let mut traffic = Traffic::direct();
+    traffic.seen(0, 99, false, &c("S", 0, 0).build());
+    traffic.seen(1, 1, false, &[1, 2, 3]);
+    traffic.seen(2, 1, false, &c("S", 0, 0).build()[..40]);
+    let record = traffic.record();
     assert_eq!(record.counts, Default::default());
     assert!(record.packets.iter().all(|p| p.kind == "other"));
 }

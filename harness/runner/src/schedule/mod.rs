@@ -6,28 +6,26 @@
 
 mod descriptors;
 mod order;
+mod resources;
 mod slots;
 mod start_times;
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 
 use halfopen_lab::error::LabError;
-use halfopen_net::error::chain;
 use halfopen_outcome::compare_prediction;
 use halfopen_outcome::environment::Environment;
 use halfopen_outcome::record::{Outcome, Status};
 use halfopen_scenario::case::{Case, Clock};
-use halfopen_sys::clock::{monotonic_ns, sleep_until};
+use halfopen_sys::clock::monotonic_ns;
 
-use crate::case_run::{Grant, descriptors_needed, run_case};
 use crate::evaluate::evaluate;
 use crate::machine;
 use crate::options::Options;
 use crate::recorded::Ended;
 pub use order::{connections, expected_length, has_many_connections};
-use slots::{Slot, Slots};
-use start_times::{StartPosition, StartTimes};
+use resources::{Resources, Turn};
+use start_times::StartTimes;
 
 /// What happens during a run.
 #[derive(Debug)]
@@ -160,10 +158,7 @@ pub fn run_each<T: Send>(
                 .name(format!("case-{index}"))
                 .stack_size(512 * 1024)
                 .spawn_scoped(scope, move || {
-                    let _running = resources.running.take(number);
-                    let _descriptors = resources
-                        .descriptors
-                        .take_many(number, descriptors_needed(case));
+                    let _admitted = resources.admit(case, number);
                     // The receiver lives until every sender is gone.
                     let _ = send.send((index, Stage::Started));
                     let turn = Turn {
@@ -185,86 +180,6 @@ pub fn run_each<T: Send>(
     });
     Ok(Done {
         environment: machine::environment(options),
-        interrupted: resources.interrupted.load(Ordering::Relaxed),
+        interrupted: resources.was_interrupted(),
     })
-}
-
-/// When it is a case's turn.
-#[derive(Debug, Clone, Copy)]
-struct Turn {
-    /// Of the cases that wait for a slot, the one with the lowest number is next.
-    number: usize,
-    /// In virtual time: which start time is the case's.
-    start: Option<(StartTimes, StartPosition)>,
-}
-
-/// What the cases of a run share.
-struct Resources<'a> {
-    options: &'a Options,
-    /// Building a lab keeps a processor busy.
-    processors: Slots,
-    running: Slots,
-    descriptors: Slots,
-    /// Labs are left standing: a guest ends with its cases. Not with so many cases
-    /// that their labs do not fit into its memory together.
-    leave_labs: bool,
-    interrupted: AtomicBool,
-}
-
-impl<'a> Resources<'a> {
-    fn new(cases: &[Case], options: &'a Options) -> Result<Self, LabError> {
-        let descriptors = descriptors::budget_for(cases)?;
-        let processors = std::thread::available_parallelism().map_or(1, usize::from);
-        Ok(Resources {
-            options,
-            processors: Slots::new(processors),
-            running: Slots::new(options.jobs.unwrap_or(MOST_AT_ONCE)),
-            descriptors: Slots::new(descriptors),
-            leave_labs: options.virtual_time && cases.len() <= MOST_AT_ONCE,
-            interrupted: AtomicBool::new(false),
-        })
-    }
-
-    /// Waits for a processor, runs the case, and turns an error into a status.
-    fn run(&self, case: &Case, turn: Turn) -> Ended {
-        if self.options.is_interrupted() {
-            self.interrupted.store(true, Ordering::Relaxed);
-            return Ended::Not(Status::NotRun("interrupted".into()));
-        }
-        let (processor, start_at_ns) = self.take_processor(turn);
-        let grant = Grant {
-            processor,
-            start_at_ns,
-            leave_lab: self.leave_labs,
-        };
-        match run_case(case, self.options, grant) {
-            Ok(ended) => {
-                if matches!(ended, Ended::Not(Status::NotRun(_))) {
-                    self.interrupted.store(true, Ordering::Relaxed);
-                }
-                ended
-            }
-            // Nothing went wrong: another machine could run it.
-            Err(e @ LabError::Unsupported { .. }) => Ended::Not(Status::NotRun(chain(&e))),
-            Err(e) => Ended::Not(Status::Failed(chain(&e))),
-        }
-    }
-
-    /// Waits until the case may be built, and returns the processor for that and
-    /// when the case is to start.
-    fn take_processor(&self, turn: Turn) -> (Slot<'_>, Option<i64>) {
-        loop {
-            let start_at_ns = turn.start.map(|(times, position)| {
-                let at_ns = times.next(position, monotonic_ns());
-                sleep_until(StartTimes::build_at(at_ns));
-                at_ns
-            });
-            let processor = self.processors.take(turn.number);
-            match start_at_ns {
-                // A case that was late itself had the processor: the next lap.
-                Some(at_ns) if StartTimes::is_late(at_ns, monotonic_ns()) => drop(processor),
-                _ => return (processor, start_at_ns),
-            }
-        }
-    }
 }

@@ -11,10 +11,10 @@ use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::stage::*;
+use crate::fixture::*;
 
-fn ready(said: &[Report]) -> bool {
-    matches!(said, [Report::Ready { .. }, ..])
+fn ready(reports: &[Report]) -> bool {
+    matches!(reports, [Report::Ready { .. }, ..])
 }
 
 #[test]
@@ -22,10 +22,10 @@ fn an_endpoint_has_only_its_own_descriptors() {
     // A descriptor that some library forgot to make close-on-exec.
     let file = std::fs::File::open("/dev/zero").expect("every Linux has it");
     fcntl(&file, FcntlArg::F_SETFD(FdFlag::empty())).expect("it is open");
-    let stage = Stage::new(&["wanted", "unwanted"]);
-    let mut player = stage.spawn(&lane(vec![wait_for("wanted")]));
-    player.hear_until("ready", ready);
-    let fds = read_dir(format!("/proc/{}/fd", player.endpoint.pid)).expect("it lives");
+    let netns = TestNetns::new(&["wanted", "unwanted"]);
+    let mut endpoint = netns.spawn(&lane(vec![wait_for("wanted")]));
+    endpoint.wait_until("ready", ready);
+    let fds = read_dir(format!("/proc/{}/fd", endpoint.endpoint.pid)).expect("it lives");
     let fds: Vec<_> = fds
         .map(|fd| fd.expect("proc lists it").path())
         .filter(|fd| {
@@ -46,34 +46,35 @@ fn an_endpoint_has_only_its_own_descriptors() {
 
 #[test]
 fn an_endpoint_is_ready_soon() {
-    let stage = Stage::new(&[]);
+    let netns = TestNetns::new(&[]);
     let lane = lane(vec![]);
     let began = Instant::now();
-    let mut players: Vec<_> = (0..100).map(|_| stage.spawn(&lane)).collect();
-    for player in &mut players {
-        player.hear_until("ready", ready);
+    let mut endpoints: Vec<_> = (0..100).map(|_| netns.spawn(&lane)).collect();
+    for endpoint in &mut endpoints {
+        endpoint.wait_until("ready", ready);
     }
     let each = began.elapsed() / 100;
     println!("spawn to ready: {each:?} each of 100");
-    drop(players);
+    drop(endpoints);
     println!("with its end: {:?} each of 100", began.elapsed() / 100);
     assert!(each < Duration::from_millis(50), "{each:?}");
 }
 
 #[test]
 fn dropping_an_endpoint_ends_its_children() {
-    let mut stage = Stage::new(&["up"]);
+    let mut netns = TestNetns::new(&["up"]);
     let serve = Action::Serve {
         fork: true,
         each: vec![step(Action::Drain)],
     };
-    let mut server = stage.spawn(&lane(vec![listen(), step(serve)]));
-    let mut client = stage.spawn(&lane(vec![wait_for("up"), connect(), read()]));
-    stage.set("start");
-    server.hear_mark("listening");
-    stage.set("up");
-    server.hear_until("a child's read", |said| {
-        said.iter()
+    let mut server = netns.spawn(&lane(vec![listen(), step(serve)]));
+    let mut client = netns.spawn(&lane(vec![wait_for("up"), connect(), read()]));
+    netns.set("start");
+    server.wait_for_mark("listening");
+    netns.set("up");
+    server.wait_until("a child's read", |reports| {
+        reports
+            .iter()
             .any(|r| matches!(r, Report::Start { call, .. } if call == "read"))
     });
     let child = server.children()[0];
@@ -84,11 +85,11 @@ fn dropping_an_endpoint_ends_its_children() {
     assert!(lives(child));
     client
         .endpoint
-        .read_reports(&mut client.said)
+        .read_reports(&mut client.reports)
         .expect("only reports come");
-    assert!(matches!(client.said.last(), Some(Report::Start { call, .. }) if call == "read"));
+    assert!(matches!(client.reports.last(), Some(Report::Start { call, .. }) if call == "read"));
     drop(server);
-    client.hear_done();
+    client.wait_for_done();
 }
 
 /// Zombies do not live: init reaps orphans when it comes to it.
@@ -129,7 +130,7 @@ fn endpoints_do_not_outlive_a_killed_runner() {
         .args([
             "--exact",
             "--nocapture",
-            "life::endpoints_do_not_outlive_a_killed_runner",
+            "lifetime::endpoints_do_not_outlive_a_killed_runner",
         ])
         .env(CHILD, "1")
         .stdout(Stdio::piped())
@@ -147,7 +148,7 @@ fn endpoints_do_not_outlive_a_killed_runner() {
                     .collect(),
             )
         })
-        .expect("the runner says whom it started");
+        .expect("the runner prints the pids it started");
     assert_eq!(pids.len(), 3);
     let pids: Vec<i32> = pids.into_iter().map(seen_from_here).collect();
     assert!(pids.iter().all(|&pid| lives(pid)));
@@ -168,18 +169,19 @@ fn endpoints_do_not_outlive_a_killed_runner() {
 
 /// A runner with a frozen endpoint and a forked child, that never ends by itself.
 fn be_runner() {
-    let mut stage = Stage::new(&["up"]);
+    let mut netns = TestNetns::new(&["up"]);
     let serve = Action::Serve {
         fork: true,
         each: vec![step(Action::Drain)],
     };
-    let mut server = stage.spawn(&lane(vec![listen(), step(serve)]));
-    let client = stage.spawn(&lane(vec![wait_for("up"), connect(), read()]));
-    stage.set("start");
-    server.hear_mark("listening");
-    stage.set("up");
-    server.hear_until("a child's read", |said| {
-        said.iter()
+    let mut server = netns.spawn(&lane(vec![listen(), step(serve)]));
+    let client = netns.spawn(&lane(vec![wait_for("up"), connect(), read()]));
+    netns.set("start");
+    server.wait_for_mark("listening");
+    netns.set("up");
+    server.wait_until("a child's read", |reports| {
+        reports
+            .iter()
             .any(|r| matches!(r, Report::Start { call, .. } if call == "read"))
     });
     client.endpoint.signal(Signal::SIGSTOP).expect("it lives");

@@ -1,4 +1,4 @@
-//! A network namespace with a loopback, endpoints in it, and what they said.
+//! A network namespace with a loopback, endpoints in it, and their reports.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -15,12 +15,12 @@ use nix::poll::{PollFd, PollFlags, PollTimeout};
 /// Longer than anything here takes, even on a busy machine.
 const LIMIT: Duration = Duration::from_secs(10);
 
-pub struct Stage {
+pub struct TestNetns {
     pub namespace: Namespace,
     marks: BTreeMap<String, Mark>,
 }
 
-impl Stage {
+impl TestNetns {
     pub fn new(marks: &[&str]) -> Self {
         let namespace = Namespace::create("endpoint test").expect("the test's sandbox allows it");
         namespace
@@ -33,14 +33,14 @@ impl Stage {
                 Mark::new().expect("there are descriptors left"),
             )
         };
-        Stage {
+        TestNetns {
             namespace,
             marks: marks.map(mark).collect(),
         }
     }
 
     /// Starts an endpoint that waits for the mark `start`.
-    pub fn spawn(&self, lane: &Lane) -> Player {
+    pub fn spawn(&self, lane: &Lane) -> TestEndpoint {
         let here = IpAddr::from(Ipv4Addr::LOCALHOST);
         let addresses = BTreeMap::from([("here".to_owned(), here)]);
         let marks = self
@@ -59,9 +59,9 @@ impl Stage {
             program: Path::new(THIS_PROGRAM),
         })
         .expect("an endpoint starts");
-        Player {
+        TestEndpoint {
             endpoint,
-            said: Vec::new(),
+            reports: Vec::new(),
         }
     }
 
@@ -91,47 +91,48 @@ fn loopback_up() {
     });
 }
 
-/// An endpoint and what it said so far.
-pub struct Player {
+/// An endpoint and its reports so far.
+pub struct TestEndpoint {
     pub endpoint: Endpoint,
-    pub said: Vec<Report>,
+    pub reports: Vec<Report>,
 }
 
-impl Player {
-    /// Hears the endpoint until `enough`.
-    pub fn hear_until(&mut self, what: &str, enough: impl Fn(&[Report]) -> bool) {
+impl TestEndpoint {
+    /// Reads reports until `enough`.
+    pub fn wait_until(&mut self, what: &str, enough: impl Fn(&[Report]) -> bool) {
         let deadline = Instant::now() + LIMIT;
-        while !enough(&self.said) {
+        while !enough(&self.reports) {
             let left = deadline.saturating_duration_since(Instant::now());
             assert!(
                 !left.is_zero(),
-                "no {what} within {LIMIT:?}; heard {:#?}",
-                self.said
+                "no {what} within {LIMIT:?}; reports: {:#?}",
+                self.reports
             );
             let mut on = [PollFd::new(self.endpoint.reports(), PollFlags::POLLIN)];
             nix::poll::poll(&mut on, PollTimeout::from(100u16)).expect("poll on a pipe");
             let ended = self
                 .endpoint
-                .read_reports(&mut self.said)
+                .read_reports(&mut self.reports)
                 .expect("only reports come");
             assert!(
-                !ended || enough(&self.said),
-                "ended before {what}; heard {:#?}",
-                self.said
+                !ended || enough(&self.reports),
+                "ended before {what}; reports: {:#?}",
+                self.reports
             );
         }
     }
 
-    pub fn hear_mark(&mut self, name: &str) {
-        self.hear_until(name, |said| {
-            said.iter()
+    pub fn wait_for_mark(&mut self, name: &str) {
+        self.wait_until(name, |reports| {
+            reports
+                .iter()
                 .any(|r| matches!(r, Report::Mark { mark, .. } if mark == name))
         });
     }
 
-    pub fn hear_done(&mut self) {
-        self.hear_until("done", |said| {
-            said.iter().any(|r| matches!(r, Report::Done { .. }))
+    pub fn wait_for_done(&mut self) {
+        self.wait_until("done", |reports| {
+            reports.iter().any(|r| matches!(r, Report::Done { .. }))
         });
     }
 
@@ -141,7 +142,7 @@ impl Player {
             Report::Forked { child, .. } => Some(*child),
             _ => None,
         };
-        self.said.iter().filter_map(child).collect()
+        self.reports.iter().filter_map(child).collect()
     }
 
     /// How it ended.
@@ -156,20 +157,20 @@ impl Player {
         self.endpoint
             .try_wait()
             .expect("nobody else reaps it")
-            .expect("the pidfd said it ended")
+            .expect("the pidfd reports it ended")
     }
 
     /// Its own finished calls, one line each: `read = 5`, `connect backup = ECONNREFUSED`.
     pub fn calls(&self) -> Vec<String> {
-        calls(&self.said, self.endpoint.pid)
+        calls(&self.reports, self.endpoint.pid)
     }
 }
 
 /// The finished calls of one process.
-pub fn calls(said: &[Report], of: i32) -> Vec<String> {
+pub fn calls(reports: &[Report], of: i32) -> Vec<String> {
     let mut calls = Vec::new();
     let mut open = None;
-    for report in said {
+    for report in reports {
         match report {
             Report::Start {
                 pid,
@@ -188,17 +189,17 @@ pub fn calls(said: &[Report], of: i32) -> Vec<String> {
                 at,
                 result,
             } if *pid == of => {
-                let (call, said_at) = open.take().expect("an end has a start");
+                let (call, reported_at) = open.take().expect("an end has a start");
                 assert!(
-                    said_at <= *began && began <= at,
-                    "{call}: {said_at} {began} {at}"
+                    reported_at <= *began && began <= at,
+                    "{call}: {reported_at} {began} {at}"
                 );
                 let result = match result {
                     CallResult::Value(value) => value.to_string(),
                     CallResult::Errno(name) => name.clone(),
                     CallResult::Ready(events) => events.join(" "),
                     CallResult::TimedOut => "timed out".into(),
-                    CallResult::Blocked => panic!("an endpoint cannot say this"),
+                    CallResult::Blocked => panic!("an endpoint cannot report this"),
                 };
                 calls.push(format!("{call} = {result}"));
             }
@@ -208,28 +209,32 @@ pub fn calls(said: &[Report], of: i32) -> Vec<String> {
     calls
 }
 
-/// A server and a client on one stage, the client let go once the server listens.
-pub fn play(stage: &mut Stage, server: &Lane, client: &Lane) -> (Player, Player) {
+/// A server and a client in one namespace; the client is started once the server listens.
+pub fn start_pair(
+    netns: &mut TestNetns,
+    server: &Lane,
+    client: &Lane,
+) -> (TestEndpoint, TestEndpoint) {
     let client = Lane {
         steps: [&[wait_for("up")], &client.steps[..]].concat(),
         ..client.clone()
     };
-    let mut server = stage.spawn(server);
-    let client = stage.spawn(&client);
-    stage.set("start");
-    server.hear_mark("listening");
-    stage.set("up");
+    let mut server = netns.spawn(server);
+    let client = netns.spawn(&client);
+    netns.set("start");
+    server.wait_for_mark("listening");
+    netns.set("up");
     (server, client)
 }
 
-/// As [`play`], with the usual lanes.
-pub fn play_steps(server: Vec<Step>, client: Vec<Step>) -> (Player, Player) {
-    play(&mut Stage::new(&["up"]), &lane(server), &lane(client))
+/// As [`start_pair`], with the usual lanes.
+pub fn start_steps(server: Vec<Step>, client: Vec<Step>) -> (TestEndpoint, TestEndpoint) {
+    start_pair(&mut TestNetns::new(&["up"]), &lane(server), &lane(client))
 }
 
 pub fn lane(steps: Vec<Step>) -> Lane {
     Lane {
-        name: "player".into(),
+        name: "endpoint".into(),
         host: "here".into(),
         count: 1,
         detector: Detector::default(),
