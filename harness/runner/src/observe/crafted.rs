@@ -13,7 +13,7 @@ use halfopen_outcome::record::{Packet, WireRecord};
 
 pub(super) const MS: i64 = 1_000_000;
 
-/// A segment to be built.
+/// A segment to build.
 #[derive(Debug, Clone)]
 pub(super) struct Seg {
     pub(super) src: SocketAddr,

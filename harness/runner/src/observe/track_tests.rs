@@ -1,4 +1,4 @@
-//! Segments get the right names.
+//! Tests of the names of segments.
 
 use crate::observe::crafted::{Seg, Traffic};
 
@@ -130,7 +130,7 @@ fn window_probes_while_the_peers_window_is_closed() {
     traffic.server(4, s("A", 1, 101).window(0));
     traffic.client(200, c("A", 100, 1).id(1));
     traffic.server(201, s("A", 1, 101).window(0).id(1));
-    // It opens, but the client does not get to know.
+    // It opens, but the client does not receive that.
     traffic.enters(
         300,
         "server",
@@ -288,7 +288,7 @@ fn seen_from_the_middle() {
     );
 }
 
-/// Two CPUs put segments on the wire in the other order: nothing was resent.
+/// Two CPUs send segments in the other order: nothing was retransmitted.
 #[test]
 fn reordered_segments_are_no_retransmissions() {
     let mut traffic = connected();

@@ -1,4 +1,4 @@
-//! Every packet once, on every topology.
+//! Tests of the record of the wire: every packet is counted once, on every topology.
 
 use crate::observe::crafted::{MS, Seg, Traffic, arp};
 
@@ -22,7 +22,7 @@ fn routed() -> Traffic {
     )
 }
 
-/// Over both cables, a millisecond apart, the router taking one off the TTL.
+/// Over both cables, a millisecond apart; the router decrements the TTL.
 fn over_router(traffic: &mut Traffic, ms: i64, from: &str, to: &str, mut segment: Seg) {
     traffic.passes(ms, from, "router", &segment.build());
     segment.ttl -= 1;
@@ -76,8 +76,8 @@ fn a_routed_packet_is_shown_twice_and_counted_once() {
     assert_eq!(cables[..2], ["client-router", "router-server"]);
 }
 
-/// The same without knowing whose the addresses are, and without an IP id that
-/// tells a retransmission from its original.
+/// The same without a map from addresses to nodes, and without an IP id by which a
+/// retransmission differs from its original.
 #[test]
 fn a_routed_packet_is_recognized_by_its_way() {
     let mut traffic = Traffic::new(&[("client", "router"), ("router", "server")], &[]);
@@ -93,7 +93,8 @@ fn a_packet_lost_behind_the_router_did_not_arrive() {
     let mut traffic = routed();
     over_router(&mut traffic, 0, "client", "server", c("A", 1, 1));
     over_router(&mut traffic, 1, "server", "client", s("A", 1, 1).window(0));
-    // The server's window opens; the router's cable to the client loses that.
+    // The server's window opens; that segment is lost on the router's cable to the
+    // client.
     let open = s("A", 1, 1).window(500).id(5);
     traffic.passes(10, "server", "router", &open.build());
     traffic.enters(11, "router", "client", &Seg { ttl: 63, ..open }.build());
@@ -215,8 +216,8 @@ fn the_lost_ones_among_equal_frames_stay_lost() {
     assert_eq!(delivered, [None, None, Some(2_000 * MS + 10_000)]);
 }
 
-/// A reject rule on the wire answers the SYN itself: seen leaving by the port
-/// the SYN came in by, sent by no node.
+/// A reject rule on the wire answers the SYN: a frame that no node sent leaves by the
+/// port where the SYN arrived.
 #[test]
 fn what_no_node_sent_came_from_the_wire() {
     let mut traffic = Traffic::direct();
@@ -253,7 +254,7 @@ fn a_duplicate_made_by_the_wire_is_shown_and_not_counted() {
     assert_eq!((record.counts.data, record.counts.retransmissions), (1, 0));
 }
 
-/// Whoever gets it drops it: that is a loss, and no packet of the wire's own.
+/// Its receiver drops it: that is a loss, and no packet made by the wire.
 #[test]
 fn a_flipped_bit_is_a_loss() {
     let mut traffic = Traffic::direct();
