@@ -21,7 +21,7 @@ use halfopen_outcome::compare_prediction;
 use halfopen_outcome::environment::Environment;
 use halfopen_outcome::record::Outcome;
 use halfopen_runner::recorded::Ended;
-use halfopen_runner::{self, Stage, finish};
+use halfopen_runner::{self, Stage};
 use halfopen_scenario::case::{Case, Family};
 
 /// How cases are run in guests.
@@ -364,7 +364,7 @@ fn understand(said: &[u8], cases: &[&Case]) -> Result<Event, String> {
     match postcard::from_bytes(said).map_err(|e| e.to_string())? {
         Said::Started(number) => Ok(Event::Started(case(number)?.id.clone())),
         Said::Ended(number, ended) => {
-            let outcome = finish::outcome(case(number)?, ended);
+            let outcome = halfopen_runner::evaluate(case(number)?, ended);
             Ok(Event::Finished(Box::new(outcome)))
         }
         Said::Environment(text) => {
@@ -427,7 +427,7 @@ pub fn work(input: &[u8], say: &mut dyn FnMut(&[u8])) -> Result<(), String> {
         // Plain data; what cannot be said is missed by the host.
         let _ = postcard::to_stdvec(said).map(|message| say(&message));
     };
-    let done = halfopen_runner::each(
+    let done = halfopen_runner::run_each(
         &order.cases,
         &options,
         &|_, ended| ended,

@@ -26,9 +26,9 @@ mod timers;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use crate::prediction::Unpredictable;
 use crate::kernel::KernelFacts;
 use crate::moments::Moments;
+use crate::prediction::Unpredictable;
 use crate::retransmission::rtt::Rtt;
 use crate::rule::RuleId;
 use crate::span::{Span, Spans};
