@@ -316,7 +316,7 @@ pub(super) fn sysctl(text: &str) -> Result<Sysctl, String> {
         ));
     }
     // A value that the kernel refuses would make every case fail, one by one.
-    halfopen_scenario::sysctl::acceptable(key, value).map_err(|refused| {
+    halfopen_scenario::internal::acceptable_sysctl(key, value).map_err(|refused| {
         let help = refused.help.map(|h| format!("; {h}")).unwrap_or_default();
         format!("{key}: {}{help}", refused.message)
     })?;

@@ -9,7 +9,7 @@ use nix::time::{ClockId, clock_getres};
 
 use crate::options::Options;
 use crate::timer_wheel;
-use halfopen_lab::pinned;
+use halfopen_lab::internal::pinned;
 use halfopen_outcome::environment::Environment;
 
 /// Timer ticks a second (CONFIG_HZ): the resolution of the coarse clocks is

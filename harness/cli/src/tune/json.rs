@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::super::error::CliError;
 use super::super::output;
 use super::Report;
-use halfopen_tune::trial::{Question, Shown};
+use halfopen_tune::trials::{Question, Shown};
 use halfopen_tune::{Answer, Path, Promise, Promises, Reach, Settings, Tuned, While, Without};
 
 #[derive(Serialize)]

@@ -10,7 +10,7 @@ use clap::{Args, ValueEnum};
 
 use halfopen_net::error::chain;
 use halfopen_predict::{KernelFacts, Version, kernel};
-use halfopen_scenario::scalar;
+use halfopen_scenario::internal::scalar;
 use halfopen_tune::snippet::Target;
 use halfopen_tune::{Answer, Path, Promises, While};
 use halfopen_vm::Kernel;

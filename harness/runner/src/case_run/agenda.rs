@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use halfopen_lab::filter::Flow;
+use halfopen_lab::Flow;
 use halfopen_scenario::case::{Case, When};
 use halfopen_sys::clock::monotonic_ns;
 

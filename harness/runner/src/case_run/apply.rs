@@ -9,7 +9,7 @@ use super::agenda::{Boot, Restart, Task, nanos};
 use super::applied::Applied;
 use super::restart;
 use super::testbed::Testbed;
-use halfopen_lab::error::LabError;
+use halfopen_lab::LabError;
 use halfopen_scenario::case::{Event, EventAction};
 use halfopen_sys::clock::monotonic_ns;
 

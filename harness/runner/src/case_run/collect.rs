@@ -2,7 +2,7 @@
 
 use super::state::CaseRun;
 use crate::recorded::Recorded;
-use halfopen_lab::error::LabError;
+use halfopen_lab::LabError;
 
 /// Takes a last look at the sockets, the wire and the lanes, and puts together
 /// what was observed. The testbed is still there afterwards.
@@ -15,7 +15,7 @@ pub(super) fn collect(run: &mut CaseRun<'_>) -> Result<Recorded, LabError> {
     super::tasks::end_silence(run)?;
     let t0_ns = run.t0_ns();
     let captured = run.testbed.take_captured(t0_ns);
-    let mut surprises = run.testbed.impairment_troubles();
+    let mut surprises = run.testbed.impairment_errors();
     surprises.extend(run.testbed.lanes.failures());
     Ok(Recorded {
         endpoints: run.testbed.lanes.records(t0_ns),

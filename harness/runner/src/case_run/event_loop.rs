@@ -11,7 +11,7 @@ use nix::sys::time::TimeSpec;
 use super::agenda::{SETTLE_TIME, nanos};
 use super::state::CaseRun;
 use super::tasks::{do_task, end_silence};
-use halfopen_lab::error::LabError;
+use halfopen_lab::LabError;
 use halfopen_sys::clock::monotonic_ns;
 
 /// How long a case has the processor to itself in virtual time.

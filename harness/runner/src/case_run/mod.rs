@@ -30,7 +30,7 @@ mod sysctls;
 mod tasks;
 mod testbed;
 
-use halfopen_lab::error::LabError;
+use halfopen_lab::LabError;
 use halfopen_outcome::record::Status;
 use halfopen_scenario::case::Case;
 use halfopen_sys::schedule::{Prompt, wake_promptly};

@@ -7,7 +7,7 @@ use super::agenda::{Agenda, Boot, Restart, Task, nanos};
 use super::applied::{Applied, MarkTime};
 use super::lanes::is_server;
 use super::testbed::Testbed;
-use halfopen_lab::error::LabError;
+use halfopen_lab::LabError;
 use halfopen_sys::clock::monotonic_ns;
 
 /// How long a host without power is down. It is built again within some 20 ms

@@ -9,7 +9,7 @@ use super::lanes::LaneProcess;
 use super::marks::{LISTENERS, OTHERS};
 use super::state::CaseRun;
 use super::tasks::apply_event;
-use halfopen_lab::error::LabError;
+use halfopen_lab::LabError;
 use halfopen_sys::clock::{monotonic_ns, sleep_until};
 
 /// How long processes may take to report that they are ready, or listening.

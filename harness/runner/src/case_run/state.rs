@@ -7,7 +7,7 @@ use super::agenda::{Agenda, Task};
 use super::testbed::Testbed;
 use crate::fault::EffectiveAt;
 use crate::options::Options;
-use halfopen_lab::error::LabError;
+use halfopen_lab::LabError;
 use halfopen_outcome::record::FaultRecord;
 use halfopen_scenario::case::Case;
 use halfopen_sys::clock::monotonic_ns;

@@ -7,7 +7,7 @@ use super::apply::{self, HOST_STOP_GRACE};
 use super::restart;
 use super::state::CaseRun;
 use crate::fault;
-use halfopen_lab::error::LabError;
+use halfopen_lab::LabError;
 use halfopen_scenario::case::{Event, EventAction};
 use halfopen_sys::clock::monotonic_ns;
 use nix::sys::signal::Signal;

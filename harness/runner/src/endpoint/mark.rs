@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use nix::fcntl::OFlag;
 use nix::unistd::pipe2;
 
-use halfopen_lab::error::LabError;
+use halfopen_lab::LabError;
 
 /// An event that any number of processes can wait for: a pipe whose writing end is
 /// closed to set the mark, which its readers see as a hang-up, at once and from then

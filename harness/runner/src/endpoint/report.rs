@@ -12,7 +12,7 @@ use super::report_codec::{MAX_REPORT, encode};
 use halfopen_outcome::record::{CallResult, ExitKind};
 use halfopen_sys::clock::monotonic_ns;
 use halfopen_sys::process::exit_now;
-use halfopen_sys::processes::fork_single_threaded;
+use halfopen_sys::process::fork_single_threaded;
 
 /// Which connection and which step a call belongs to.
 #[derive(Debug, Clone, Copy)]

@@ -16,7 +16,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use super::{process, template};
-use halfopen_sys::{inherit, passing, sharing};
+use halfopen_sys::vfork::run_in_vfork_child;
+use halfopen_sys::{inherit, passing};
 
 /// The socket pair that plans are sent by. Its descriptors are low numbers, because
 /// an endpoint starts only with descriptors that are not above them.
@@ -61,12 +62,18 @@ impl PlanSocket {
             .name("endpoint".into())
             .stack_size(SLEEPER_STACK_BYTES)
             .spawn(move || {
-                let shared = sharing::live(&mut || {
+                let mut endpoint = || {
                     let ended = catch_unwind(AssertUnwindSafe(|| run_endpoint(theirs)));
                     if let Ok(Err(e)) = ended {
                         eprintln!("endpoint failed to start: {e}");
                     }
-                });
+                };
+                #[allow(unsafe_code)]
+                // SAFETY: `endpoint` does not unwind, starts no thread, and leaves by
+                // _exit(2) or returns; what it shares with other threads is the
+                // allocator and the standard streams, whose locks it does not hold
+                // when it leaves.
+                let shared = unsafe { run_in_vfork_child(&mut endpoint) };
                 if let Err(errno) = shared {
                     let _ = passing::receive(theirs);
                     let _ = (&mut &*theirs).write_all(&(-(errno as i32)).to_le_bytes());
@@ -80,7 +87,12 @@ const SLEEPER_STACK_BYTES: usize = 64 << 10;
 
 /// Receives the plan, answers with the process id, and becomes the endpoint.
 fn run_endpoint(socket: &UnixStream) -> io::Result<Infallible> {
-    inherit::unshare_others(&[socket.as_raw_fd()]);
+    #[allow(unsafe_code)]
+    // SAFETY: this process uses no descriptor of its parent's but the socket; the
+    // parent's values that own others are not dropped here.
+    unsafe {
+        inherit::unshare_others(&[socket.as_raw_fd()]);
+    }
     let (plan, given) = passing::receive(socket)?.ok_or(io::ErrorKind::UnexpectedEof)?;
     let own = std::process::id();
     (&mut &*socket).write_all(&own.to_le_bytes())?;

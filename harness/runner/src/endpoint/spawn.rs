@@ -15,9 +15,9 @@ use nix::unistd::{Pid, getpgid, pipe2, setpgid};
 use super::protocol::{Plan, Report};
 use super::spec::Spec;
 use super::{report_codec, shared_memory, template};
-use halfopen_lab::error::LabError;
+use halfopen_lab::LabError;
 use halfopen_outcome::record::ExitKind;
-use halfopen_sys::processes::pidfd_open;
+use halfopen_sys::process::pidfd_open;
 use halfopen_sys::{descriptors, passing};
 
 /// How much of a report pipe is read at once.

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::path::Path;
 
-use halfopen_lab::error::LabError;
-use halfopen_lab::namespace::Namespace;
+use halfopen_lab::LabError;
+use halfopen_lab::Namespace;
 use halfopen_scenario::case::{Action, Lane, Step};
 
 /// The running program, even when its file was replaced. Endpoints are started from

@@ -24,8 +24,8 @@ use serde::{Deserialize, Serialize};
 
 use super::stamp_clock::StampClock;
 use super::stamping::keep_stamping;
-use halfopen_lab::error::LabError;
-use halfopen_lab::namespace::Namespace;
+use halfopen_lab::LabError;
+use halfopen_lab::Namespace;
 use halfopen_sys::packet::statistics;
 
 /// Bytes kept of a frame: Ethernet, IP and TCP headers have at most 134, and the

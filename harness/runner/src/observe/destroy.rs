@@ -2,7 +2,7 @@
 //! capture use it.
 
 use super::netstat::Sockets;
-use halfopen_lab::error::LabError;
+use halfopen_lab::LabError;
 
 impl Sockets {
     /// Destroys every TCP socket of the namespace, orphans, too: a call on one returns

@@ -14,7 +14,7 @@ use super::capture::{Capture, Frame};
 use super::netstat::Sockets;
 use super::port::PortInfo;
 use super::wire_record::wire_record;
-use halfopen_lab::namespace::Namespace;
+use halfopen_lab::Namespace;
 use halfopen_outcome::record::{Packet, WireRecord};
 use halfopen_sys::clock::monotonic_ns;
 

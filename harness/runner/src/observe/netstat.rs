@@ -5,8 +5,8 @@
 //! was closed by an RST is no longer in the tables while its descriptor is still open.
 
 use super::diag::{Diag, Entry};
-use halfopen_lab::error::LabError;
-use halfopen_lab::namespace::Namespace;
+use halfopen_lab::LabError;
+use halfopen_lab::Namespace;
 use halfopen_outcome::record::SocketState;
 
 /// Lists the sockets of one namespace, as often as wanted.

@@ -28,8 +28,8 @@ use nix::sys::socket::{
     sockopt,
 };
 
-use halfopen_lab::error::LabError;
-use halfopen_lab::namespace::Namespace;
+use halfopen_lab::LabError;
+use halfopen_lab::Namespace;
 
 /// How long to wait for the work queue.
 const STAMPING_LIMIT: Duration = Duration::from_secs(5);

@@ -2,7 +2,7 @@
 //! run at once.
 
 use crate::case_run::descriptors_needed;
-use halfopen_lab::error::LabError;
+use halfopen_lab::LabError;
 use halfopen_scenario::case::{Case, Clock};
 use halfopen_sys::descriptors::raise_limit;
 

@@ -12,7 +12,7 @@ mod start_times;
 
 use std::sync::mpsc::channel;
 
-use halfopen_lab::error::LabError;
+use halfopen_lab::LabError;
 use halfopen_outcome::compare_prediction;
 use halfopen_outcome::environment::Environment;
 use halfopen_outcome::record::{Outcome, Status};

@@ -9,7 +9,7 @@ use super::start_times::{StartPosition, StartTimes};
 use crate::case_run::{Grant, descriptors_needed, run_case};
 use crate::options::Options;
 use crate::recorded::Ended;
-use halfopen_lab::error::LabError;
+use halfopen_lab::LabError;
 use halfopen_net::error::chain;
 use halfopen_outcome::record::Status;
 use halfopen_scenario::case::Case;

@@ -3,23 +3,23 @@
 use std::collections::BTreeMap;
 
 use super::Lanes;
-use halfopen_outcome::record::Held;
+use halfopen_outcome::record::FdCount;
 
 impl Lanes {
     /// Open descriptors of the processes that run, by host, counted in /proc; the
     /// processes are not involved.
-    pub fn fd_count_by_host(&self) -> Vec<Held> {
+    pub fn fd_count_by_host(&self) -> Vec<FdCount> {
         let mut hosts: BTreeMap<&str, u32> = BTreeMap::new();
         for p in self.processes.iter().filter(|p| !p.state().ended) {
             for pid in p.state().children.iter().chain([&p.endpoint.pid]) {
                 *hosts.entry(p.host()).or_default() += fd_count(*pid);
             }
         }
-        let held = |(host, descriptors): (&str, u32)| Held {
+        let count = |(host, descriptors): (&str, u32)| FdCount {
             host: host.to_owned(),
             descriptors,
         };
-        hosts.into_iter().map(held).collect()
+        hosts.into_iter().map(count).collect()
     }
 }
 

@@ -6,8 +6,8 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 
 use super::{LaneProcess, Lanes};
-use halfopen_lab::error::LabError;
-use halfopen_sys::processes::pidfd_open;
+use halfopen_lab::LabError;
+use halfopen_sys::process::pidfd_open;
 
 /// How long a killed process may take to be gone, in milliseconds. It takes well
 /// below one; the limit keeps a stuck process from stopping the whole case.

@@ -12,8 +12,8 @@ use super::marks::Marks;
 use super::sysctls;
 use crate::fault::{self, EffectiveAt, Undo};
 use crate::recorded::Captured;
-use halfopen_lab::error::LabError;
-use halfopen_lab::filter::Flow;
+use halfopen_lab::Flow;
+use halfopen_lab::LabError;
 use halfopen_lab::{Lab, LabBuilder};
 use halfopen_outcome::record::Netstat;
 use halfopen_scenario::case::{Case, EventAction, Lane};
@@ -143,7 +143,7 @@ impl<'a> Testbed<'a> {
             at_ns,
             moment: moment.to_owned(),
             sockets,
-            held: self.lanes.fd_count_by_host(),
+            fd_counts: self.lanes.fd_count_by_host(),
         });
         Ok(())
     }
@@ -166,8 +166,8 @@ impl<'a> Testbed<'a> {
     }
 
     /// What went wrong with impairments, as text.
-    pub fn impairment_troubles(&self) -> Vec<String> {
-        self.lab.impairment_troubles()
+    pub fn impairment_errors(&self) -> Vec<String> {
+        self.lab.impairment_errors()
     }
 
     /// Ends the lanes, then removes the lab, or leaves it standing.
@@ -176,7 +176,7 @@ impl<'a> Testbed<'a> {
         // The processes before their network.
         drop(lanes);
         if leave_lab {
-            lab.leave_standing();
+            lab.leak_namespaces();
         }
     }
 }

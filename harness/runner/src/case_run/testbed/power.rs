@@ -8,7 +8,7 @@ use super::Testbed;
 use crate::case_run::agenda::Boot;
 use crate::case_run::lanes::is_server;
 use crate::fault::EffectiveAt;
-use halfopen_lab::error::LabError;
+use halfopen_lab::LabError;
 use halfopen_sys::clock::monotonic_ns;
 
 /// Which hosts are booting, and how often each has booted.
@@ -44,7 +44,7 @@ impl Testbed<'_> {
     pub fn boot(&mut self, boot: Boot) -> Result<(), LabError> {
         self.lab.boot(&boot.host, boot.same_mac)?;
         if !boot.kept.is_empty() {
-            self.lab.know(&boot.host, &boot.kept)?;
+            self.lab.restore_flows(&boot.host, &boot.kept)?;
         }
         self.wire.note_ports(&self.lab);
         *self.power.boots.entry(boot.host.clone()).or_insert(0) += 1;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::observe::netstat::Sockets;
 use halfopen_lab::Lab;
-use halfopen_lab::error::LabError;
+use halfopen_lab::LabError;
 use halfopen_outcome::record::{Netstat, SocketState};
 
 /// The snapshots so far, and the netlink sockets they are read by, one for each

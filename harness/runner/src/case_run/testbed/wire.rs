@@ -8,7 +8,7 @@ use crate::observe::capture::{Capture, Frame};
 use crate::observe::port::PortInfo;
 use crate::recorded::Captured;
 use halfopen_lab::Lab;
-use halfopen_lab::error::LabError;
+use halfopen_lab::LabError;
 use halfopen_scenario::case::Case;
 
 /// An open capture and what it has shown so far.
