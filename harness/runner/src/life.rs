@@ -482,7 +482,7 @@ impl<'a> Life<'a> {
             at_ns,
             moment: moment.to_owned(),
             sockets,
-            held: held::by_hosts(&self.running),
+            fd_counts: held::by_hosts(&self.running),
         });
         Ok(())
     }

@@ -9,7 +9,7 @@ use halfopen_outcome::environment::Environment;
 use halfopen_outcome::record::{Outcome, Status};
 use halfopen_predict::Prediction;
 use halfopen_report::finished::Finished;
-use halfopen_report::grid::{Grid, elsewhere, json, markdown, table};
+use halfopen_report::grid::{Grid, json, kernel_differences, markdown, table};
 use halfopen_report::grid_plan::{Plan, Selection, State};
 use halfopen_report::notes;
 use halfopen_runner::Options;
@@ -95,7 +95,7 @@ fn plan(args: &GridArgs) -> Result<Plan, CliError> {
         limit: args
             .limit
             .unwrap_or(if hours { VIRTUAL_LIMIT } else { LIMIT }),
-        hours,
+        virtual_time: hours,
     })
     .map_err(|e| CliError::Usage(e.to_string()))
 }
@@ -177,12 +177,12 @@ fn report(args: &GridArgs, plan: &Plan, ran: &Ran) -> Result<Exit, CliError> {
             Form::Json => output::write_with(|out| json::write(&grids, ran.interrupted, out))?,
             Form::Markdown => {
                 let mut text = markdown::render(first, &command());
-                text.push_str(&elsewhere(first, others));
+                text.push_str(&kernel_differences(first, others));
                 output::say(&text)?;
             }
             Form::Table | Form::Yaml => {
                 let mut text = table::render(first, output::width());
-                text.push_str(&elsewhere(first, others));
+                text.push_str(&kernel_differences(first, others));
                 output::say(&text)?;
             }
         }
@@ -226,7 +226,7 @@ fn beyond_limit<'a>(plan: &'a Plan, on: &OnKernel) -> BTreeMap<&'a str, Predicti
         .iter()
         .filter(|case| unnoticed(&case.id))
         .filter_map(|case| {
-            let prediction = compare_prediction::beyond(case, HORIZON, &on.environment)?;
+            let prediction = compare_prediction::predict_until(case, HORIZON, &on.environment)?;
             Some((case.id.as_str(), prediction))
         })
         .collect()

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use halfopen_outcome::baseline::{self, Baseline};
 use halfopen_outcome::comparison::Comparison;
-use halfopen_report::{compared, compared_json, markdown};
+use halfopen_report::comparison::{json, markdown, text};
 use halfopen_scenario::load::{self, Kind};
 
 use crate::args::ReportFormat;
@@ -29,12 +29,12 @@ pub(crate) fn read(path: &Path) -> Result<Baseline, CliError> {
 pub(crate) fn show(
     comparisons: &[Comparison],
     format: ReportFormat,
-    evidence: compared::Evidence<'_>,
+    evidence: text::Evidence<'_>,
 ) -> Result<(), CliError> {
     match format {
-        ReportFormat::Json => output::write_with(|out| compared_json::write(comparisons, &[], out)),
-        ReportFormat::Markdown => output::say(&markdown::comparisons(comparisons)),
-        ReportFormat::Table => output::say(&compared::render(comparisons, evidence)),
+        ReportFormat::Json => output::write_with(|out| json::write(comparisons, &[], out)),
+        ReportFormat::Markdown => output::say(&markdown::render(comparisons)),
+        ReportFormat::Table => output::say(&text::render(comparisons, evidence)),
     }
 }
 

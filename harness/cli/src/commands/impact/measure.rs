@@ -43,7 +43,7 @@ pub(super) fn measured(
         .collect();
     let cases: Vec<Case> = cases
         .iter()
-        .map(|case| change.patient(case, &facts))
+        .map(|case| change.extend_give_up(case, &facts))
         .collect();
     let variants = change.variants(&cases);
     let options = Options {
@@ -89,7 +89,7 @@ fn confirm(
     cases: &[Case],
     options: &Options,
 ) -> Result<bool, CliError> {
-    let again = change.doubtful(comparison, cases);
+    let again = change.repetitions(comparison, cases);
     if again.is_empty() {
         return Ok(false);
     }

@@ -9,8 +9,7 @@ use std::collections::BTreeMap;
 use halfopen_lab::pinned;
 use halfopen_outcome::baseline::Setting;
 use halfopen_outcome::comparison::Comparison;
-use halfopen_report::compared_json::Ignored;
-use halfopen_report::{compared, compared_json, markdown};
+use halfopen_report::comparison::{IgnoredSysctl, json, markdown, text};
 use halfopen_scenario::case::{Case, NodeKind};
 
 use crate::args::{EVERY_HOST, ImpactArgs, ReportFormat};
@@ -24,7 +23,7 @@ struct Answer {
     /// One per kernel.
     comparisons: Vec<Comparison>,
     /// The sysctls that are left out of the change.
-    ignored: Vec<Ignored>,
+    ignored: Vec<IgnoredSysctl>,
     interrupted: bool,
 }
 
@@ -109,9 +108,9 @@ fn predicted(args: &ImpactArgs, wanted: &Wanted, cases: &[Case]) -> Result<Answe
         .map(|(facts, setting)| {
             let cases: Vec<Case> = cases
                 .iter()
-                .map(|case| change.patient(case, &[*facts]))
+                .map(|case| change.extend_give_up(case, &[*facts]))
                 .collect();
-            change.foretell(setting, &cases)
+            change.predict(setting, &cases)
         })
         .collect();
     Ok(Answer {
@@ -125,14 +124,14 @@ fn show(answer: &Answer, format: ReportFormat) -> Result<(), CliError> {
     let (comparisons, ignored) = (&answer.comparisons, &answer.ignored);
     match format {
         ReportFormat::Json => {
-            output::write_with(|out| compared_json::write(comparisons, ignored, out))
+            output::write_with(|out| json::write(comparisons, ignored, out))
         }
         ReportFormat::Markdown => {
-            let text = markdown::comparisons(comparisons) + &markdown::ignored(ignored);
+            let text = markdown::render(comparisons) + &markdown::ignored(ignored);
             output::say(&text)
         }
         ReportFormat::Table => {
-            let text = compared::ignored(ignored) + &compared::render(comparisons, &|_, _| None);
+            let text = text::ignored(ignored) + &text::render(comparisons, &|_, _| None);
             output::say(&text)
         }
     }

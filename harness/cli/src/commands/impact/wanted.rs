@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use halfopen_lab::pinned;
 use halfopen_outcome::impact::{Change, Sysctls, scope};
 use halfopen_predict::Version;
-use halfopen_report::compared_json::Ignored;
+use halfopen_report::comparison::IgnoredSysctl;
 use halfopen_scenario::sysctl_conf::{self, spaced};
 
 use crate::args::ImpactArgs;
@@ -59,7 +59,7 @@ impl Wanted {
     }
 
     /// The change, and what was left out of it, and why.
-    pub(super) fn change(&self, host: &str, oldest: Option<Version>) -> (Change, Vec<Ignored>) {
+    pub(super) fn change(&self, host: &str, oldest: Option<Version>) -> (Change, Vec<IgnoredSysctl>) {
         let mut ignored = BTreeMap::new();
         let mut side = |set: &BTreeMap<String, String>| -> Sysctls {
             let mut kept = BTreeMap::new();
@@ -79,7 +79,7 @@ impl Wanted {
         let (then, now) = (side(&self.then), side(&self.now));
         let ignored = ignored
             .into_iter()
-            .map(|(key, why)| Ignored { key, why })
+            .map(|(key, why)| IgnoredSysctl { key, why })
             .collect();
         (Change { then, now }, ignored)
     }

@@ -32,7 +32,7 @@ pub(crate) fn predict(args: &PredictArgs) -> Result<Exit, CliError> {
     let predicted: Vec<Predicted> = cases
         .iter()
         .map(|case| {
-            let case = halfopen_outcome::compare_prediction::overridden(case, &overrides);
+            let case = halfopen_outcome::overrides::with_overrides(case, &overrides);
             let prediction = predict_case(&case, &facts);
             (case, prediction)
         })
@@ -115,7 +115,7 @@ fn json(facts: &KernelFacts, predicted: &[Predicted]) -> Result<(), CliError> {
                 prediction: prediction
                     .as_ref()
                     .ok()
-                    .map(|p| PredictionView::of(p, None)),
+                    .map(PredictionView::of),
                 unpredictable: prediction.as_ref().err().map(|e| e.why.as_str()),
             })
             .collect(),

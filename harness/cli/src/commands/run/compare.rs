@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use halfopen_outcome::baseline::{Baseline, Kept, Setting};
+use halfopen_outcome::baseline::{Baseline, SavedRun, Setting};
 use halfopen_outcome::comparison::Comparison;
 use halfopen_outcome::record::Outcome;
 use halfopen_report::finished::Finished;
@@ -65,9 +65,9 @@ impl Plan {
         format: ReportFormat,
     ) -> Result<Option<Exit>, CliError> {
         let cases = picked.cases;
-        let kept: Vec<Kept> = runs
+        let kept: Vec<SavedRun> = runs
             .iter()
-            .map(|run| Kept::of(run.environment, cases, run.outcomes))
+            .map(|run| SavedRun::of(run.environment, cases, run.outcomes))
             .collect();
         let interrupted = runs.iter().any(|run| run.interrupted);
         let mut exit = None;
@@ -133,7 +133,7 @@ fn exit_of(comparisons: &[Comparison]) -> Exit {
 fn save(
     path: &Path,
     mut baseline: Baseline,
-    kept: Vec<Kept>,
+    kept: Vec<SavedRun>,
     picked: &Picked<'_>,
 ) -> Result<(), CliError> {
     for run in kept {
@@ -143,7 +143,7 @@ fn save(
         for id in updated.known {
             output::remark(&format!("kept, because it is known to differ: {id}"));
         }
-        for id in updated.mended {
+        for id in updated.resolved {
             output::remark(&format!("no longer differs, its `known` is removed: {id}"));
         }
     }
