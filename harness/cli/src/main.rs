@@ -7,9 +7,6 @@ mod shared;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
-use args::Cli;
 use halfopen_runner::endpoint;
 use shared::error::CliError;
 use shared::output;
@@ -19,8 +16,7 @@ fn main() -> ExitCode {
     // not return from here.
     endpoint::serve_if_asked();
     halfopen_vm::guest::serve_if_guest(halfopen_vm::cases::work);
-    // Exits by itself after --help and --version (0) and on wrong arguments (2).
-    let cli = Cli::parse();
+    let cli = args::parse();
     match commands::carry_out(&cli.command) {
         Ok(exit) => exit.into(),
         Err(e) => {

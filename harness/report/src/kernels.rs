@@ -5,6 +5,7 @@ use halfopen_outcome::record::{Outcome, Status, Verdict};
 use halfopen_scenario::case::SignKind;
 
 use super::finished::{Finished, verdict};
+use super::notes::cases::predicted;
 use super::text;
 use halfopen_net::span;
 
@@ -47,7 +48,29 @@ pub fn render(runs: &[Finished<'_>]) -> String {
         row.push(remark(&cases).to_owned());
         rows.push((false, row));
     }
-    aligned(&rows)
+    aligned(&rows) + &outside(runs)
+}
+
+/// The cases outside their prediction, kernel by kernel.
+fn outside(runs: &[Finished<'_>]) -> String {
+    let mut text = String::new();
+    for run in runs {
+        let known = |case: &&Outcome| verdict(case) == Verdict::Known;
+        let cases = run.outcomes.iter().filter(|case| !known(case));
+        for case in cases {
+            if case.outside.is_none() {
+                continue;
+            }
+            let kernel = short(&run.environment.kernel);
+            let observed = text::observed(case);
+            text.push_str(&format!(
+                "\n{} on {kernel} is outside its prediction\n    observed  {observed}\n",
+                case.id
+            ));
+            predicted(&mut text, case);
+        }
+    }
+    text
 }
 
 fn ids<'a>(runs: &'a [Finished<'_>]) -> Vec<&'a str> {

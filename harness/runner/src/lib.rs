@@ -177,7 +177,7 @@ pub fn each<T: Send>(
             let case = &cases[index];
             let not = |status| Stage::Ended(think(index, Ended::Not(status)));
             if case.clock == Clock::Virtual && !options.virtual_time {
-                let why = "its point is a time of hours: it needs virtual time".to_owned();
+                let why = "it takes hours, and needs --time virtual".to_owned();
                 watch(index, not(Status::NotRun(why)));
                 continue;
             }

@@ -8,7 +8,7 @@ pub(super) const HELP: &str = "\
 Nothing is built. Each mistake is shown with its line and what was expected.
 
 Example:
-  halfopen check my.yaml && sudo halfopen run my.yaml
+  halfopen check my.yaml && halfopen run my.yaml
 
 Exit codes: 0 nothing is wrong, 2 something is.";
 

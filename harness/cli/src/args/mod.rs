@@ -12,7 +12,8 @@ mod run;
 mod sysctl;
 mod tune;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::error::{ContextKind, ContextValue};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use halfopen_vm::settings::GuestTime;
 
@@ -51,6 +52,36 @@ Exit codes:
   2  the command line or a scenario file is wrong
   3  this machine cannot do it (the message says what is missing, and the cure)
   130  interrupted";
+
+/// Reads the command line. Exits by itself after --help and --version (0) and on
+/// wrong arguments (2).
+pub(crate) fn parse() -> Cli {
+    Cli::try_parse().unwrap_or_else(|e| with_suggestion(e).exit())
+}
+
+/// Names the command that was probably meant. clap compares by Jaro similarity,
+/// which finds nothing for words as short as `rnu`.
+fn with_suggestion(mut error: clap::Error) -> clap::Error {
+    const MOST_EDITS: usize = 2;
+    let Some(ContextValue::String(given)) = error.get(ContextKind::InvalidSubcommand) else {
+        return error;
+    };
+    if error.get(ContextKind::SuggestedSubcommand).is_some() {
+        return error;
+    }
+    let command = Cli::command();
+    let nearest = command
+        .get_subcommands()
+        .map(|known| known.get_name())
+        .map(|name| (strsim::damerau_levenshtein(given, name), name))
+        .filter(|(edits, name)| *edits <= MOST_EDITS && *edits < name.len())
+        .min();
+    if let Some((_, name)) = nearest {
+        let names = ContextValue::Strings(vec![name.to_owned()]);
+        error.insert(ContextKind::SuggestedSubcommand, names);
+    }
+    error
+}
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -158,12 +189,21 @@ impl Time {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
     fn arguments_are_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_misspelt_command_is_answered_with_the_nearest() {
+        let said = |word: &str| {
+            let error = Cli::try_parse_from(["halfopen", word]).expect_err("no such command");
+            with_suggestion(error).to_string()
+        };
+        assert!(said("rnu").contains("'run'"), "{}", said("rnu"));
+        assert!(said("prdict").contains("'predict'"), "{}", said("prdict"));
+        assert!(!said("frobnicate").contains("similar"));
     }
 }

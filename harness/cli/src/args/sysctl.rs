@@ -1,4 +1,8 @@
-//! `--sysctl`: one sysctl and its value, on one host or on every host.
+//! `--sysctl`: one sysctl and its value, on one host or on every host. A name that
+//! no kernel has, or a value that no kernel accepts, is refused here: each case
+//! would fail on it, or a prediction would ignore it.
+
+use halfopen_outcome::impact::scope;
 
 /// The host that stands for every host.
 pub(crate) const EVERY_HOST: &str = "all";
@@ -31,16 +35,43 @@ pub(crate) fn sysctl(text: &str) -> Result<Sysctl, String> {
             "`{key}` is no sysctl of a network namespace: they begin with net."
         ));
     }
-    // A value that the kernel refuses would make every case fail, one by one.
+    if let Some(version) = scope::gone_since(key) {
+        return Err(format!("no kernel has {key} since {version}"));
+    }
     halfopen_scenario::sysctl::acceptable(key, value).map_err(|refused| {
         let help = refused.help.map(|h| format!("; {h}")).unwrap_or_default();
         format!("{key}: {}{help}", refused.message)
     })?;
+    check_in_a_scenario(key, value)?;
     Ok(Sysctl {
         host: host.into(),
         key: key.into(),
         value: value.into(),
     })
+}
+
+/// Checks a sysctl as a file of scenarios does: the same names are misspelt there.
+fn check_in_a_scenario(key: &str, value: &str) -> Result<(), String> {
+    let value = value.replace('\\', r"\\").replace('"', r#"\""#);
+    let text = format!(
+        "version: 1
+scenarios:
+  checked:
+    about: A sysctl.
+    sysctls: {{ all: {{ {key}: \"{value}\" }} }}
+    server: [listen]
+    client: [connect]
+    give_up: 1s
+"
+    );
+    let Err(errors) = halfopen_scenario::parse("--sysctl", &text) else {
+        return Ok(());
+    };
+    let problems = errors.problems().iter().map(|problem| match &problem.help {
+        Some(help) => format!("{}; {help}", problem.message),
+        None => problem.message.clone(),
+    });
+    Err(problems.collect::<Vec<_>>().join("\n"))
 }
 
 /// `KEY=VALUE`: the host is an argument of its own.
@@ -81,5 +112,16 @@ mod tests {
         ] {
             assert!(sysctl(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_name_that_no_kernel_has_is_refused() {
+        let refused = |text: &str| sysctl(text).expect_err("no such sysctl");
+        let misspelt = refused("client:net.ipv4.tcp_retries=8");
+        assert!(misspelt.contains("did you mean"), "{misspelt}");
+        let gone = refused("client:net.ipv4.tcp_tw_recycle=0");
+        assert!(gone.contains("since 4.12"), "{gone}");
+        let quoted = sysctl(r#"client:net.ipv4.tcp_of_the_future="a\b""#);
+        assert_eq!(quoted.map(|s| s.value), Ok(r#""a\b""#.into()));
     }
 }

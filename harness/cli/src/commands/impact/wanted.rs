@@ -59,7 +59,11 @@ impl Wanted {
     }
 
     /// The change, and what was left out of it, and why.
-    pub(super) fn change(&self, host: &str, oldest: Option<Version>) -> (Change, Vec<IgnoredSysctl>) {
+    pub(super) fn change(
+        &self,
+        host: &str,
+        oldest: Option<Version>,
+    ) -> (Change, Vec<IgnoredSysctl>) {
         let mut ignored = BTreeMap::new();
         let mut side = |set: &BTreeMap<String, String>| -> Sysctls {
             let mut kept = BTreeMap::new();

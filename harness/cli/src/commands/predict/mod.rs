@@ -112,10 +112,7 @@ fn json(facts: &KernelFacts, predicted: &[Predicted]) -> Result<(), CliError> {
             .iter()
             .map(|(case, prediction)| Entry {
                 id: &case.id,
-                prediction: prediction
-                    .as_ref()
-                    .ok()
-                    .map(PredictionView::of),
+                prediction: prediction.as_ref().ok().map(PredictionView::of),
                 unpredictable: prediction.as_ref().err().map(|e| e.why.as_str()),
             })
             .collect(),
