@@ -198,4 +198,28 @@ mod tests {
         };
         insta::assert_snapshot!(render(&[run(&one, &a), run(&other, &b)]));
     }
+
+    #[test]
+    fn a_case_outside_its_prediction_is_named_with_its_kernel() {
+        let environment = testing::environment();
+        let mut case = testing::crash("none", "ETIMEDOUT", 3_000, Verdict::AsExpected);
+        case.outside = Some("ETIMEDOUT was predicted 2.000 to 2.004 s after the fault".into());
+        let outcomes = [case];
+        let one = Finished {
+            environment: &environment,
+            outcomes: &outcomes,
+            interrupted: false,
+            elapsed: Duration::from_secs(1),
+        };
+        let text = render(&[one, one]);
+        let lines = text.lines().filter(|line| line.contains("is outside"));
+        assert_eq!(lines.count(), 2, "{text}");
+        for part in [
+            "observed  ETIMEDOUT",
+            "predicted ",
+            "surprise  ETIMEDOUT was predicted",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+    }
 }

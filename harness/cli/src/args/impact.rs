@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::sysctl::{EVERY_HOST, assignment};
-use super::{ReportFormat, What};
+use super::{CaseArgs, ReportFormat};
 
 pub(super) const HELP: &str = "\
 Every case is run in virtual time, before and after the change, in one guest; it
@@ -31,7 +31,7 @@ cannot do it, 130 interrupted.";
     .args(["sysctl", "from", "to", "sysctl_from_host"]))]
 pub(crate) struct ImpactArgs {
     #[command(flatten)]
-    pub(crate) what: What,
+    pub(crate) what: CaseArgs,
     /// The change: this sysctl gets this value, over the scenarios' own; may be
     /// given several times
     #[arg(long, value_name = "KEY=VALUE", value_parser = assignment)]

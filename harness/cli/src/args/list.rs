@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{Format, What};
+use super::{CaseArgs, Format};
 
 pub(super) const HELP: &str = "\
 Examples:
@@ -13,7 +13,7 @@ Examples:
 #[derive(Debug, Args)]
 pub(crate) struct ListArgs {
     #[command(flatten)]
-    pub(crate) what: What,
+    pub(crate) what: CaseArgs,
     /// For people, or for programs
     #[arg(long, value_enum, default_value_t = Format::Table, value_name = "FORM")]
     pub(crate) format: Format,

@@ -141,7 +141,7 @@ Exit codes: 0 cases can be run here, 3 they cannot.";
 
 /// FILE and FILTERs; which is which is found out by `shared::select`.
 #[derive(Debug, Args)]
-pub(crate) struct What {
+pub(crate) struct CaseArgs {
     /// File of scenarios [default: ./scenarios.yaml, else the built-in catalogue]
     #[arg(value_name = "FILE")]
     pub(crate) file: Option<String>,

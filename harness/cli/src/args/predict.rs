@@ -3,7 +3,7 @@
 use clap::{Args, ValueEnum};
 
 use super::sysctl::{Sysctl, sysctl};
-use super::{Format, What};
+use super::{CaseArgs, Format};
 
 pub(super) const HELP: &str = "\
 Nothing is run and no privileges are needed. With any of --keepalive,
@@ -21,7 +21,7 @@ Exit codes: 0 answered, 2 wrong input.";
 #[derive(Debug, Args)]
 pub(crate) struct PredictArgs {
     #[command(flatten)]
-    pub(crate) what: What,
+    pub(crate) what: CaseArgs,
     /// Keepalive: idle time, interval and count, such as 60s,20s,3
     #[arg(long, value_name = "IDLE,INTERVAL,COUNT")]
     pub(crate) keepalive: Option<String>,

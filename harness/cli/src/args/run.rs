@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::sysctl::{Sysctl, sysctl};
-use super::{ReportFormat, Time, What};
+use super::{CaseArgs, ReportFormat, Time};
 
 pub(super) const HELP: &str = "\
 FILE is the first word if it ends in .yaml or .yml, or names a file; otherwise
@@ -36,7 +36,7 @@ prediction (with --against: nothing has changed, something has), 2 wrong input,
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
     #[command(flatten)]
-    pub(crate) what: What,
+    pub(crate) what: CaseArgs,
     /// How many cases run at the same time [default: by the machine]
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) jobs: Option<u16>,

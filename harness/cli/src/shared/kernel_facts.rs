@@ -5,7 +5,7 @@ use halfopen_runner::machine;
 
 use super::error::CliError;
 
-/// HZ of a kernel that is not this one, unless told: what Debian builds with.
+/// HZ of a kernel that is not this one, unless --hz says otherwise: what Debian builds with.
 pub(crate) const USUAL_HZ: u32 = 250;
 
 /// The kernel that was named, else this machine's.

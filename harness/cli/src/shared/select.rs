@@ -7,10 +7,10 @@ use halfopen_scenario::case::Case;
 
 use super::error::CliError;
 use super::wildcard;
-use crate::args::What;
+use crate::args::CaseArgs;
 
 /// The file, if the first argument is one, and the filters.
-pub(crate) fn file_and_filters(what: &What) -> (Option<PathBuf>, Vec<&str>) {
+pub(crate) fn file_and_filters(what: &CaseArgs) -> (Option<PathBuf>, Vec<&str>) {
     let first = what.file.as_deref();
     let file = first
         .filter(|argument| is_file(argument))
@@ -188,7 +188,7 @@ mod tests {
     #[test]
     fn first_argument_is_a_file_when_it_looks_like_one_or_is_one() {
         let split = |first: &str| {
-            let what = What {
+            let what = CaseArgs {
                 file: Some(first.into()),
                 filters: vec!["x".into()],
             };

@@ -35,8 +35,8 @@ pub(super) fn as_case(args: &PredictArgs) -> Result<Option<Case>, CliError> {
     Ok(catalogue.cases.into_iter().next())
 }
 
-/// Mistakes in the scenario, named by the flags that its lines are made of: nobody
-/// wrote the scenario.
+/// Mistakes in the scenario, named by the flags that its lines come from: the user has
+/// not written the scenario.
 fn in_terms_of_flags(args: &PredictArgs, text: &str, errors: &InputErrors) -> String {
     let retries2 = args.retries2.map(|n| n.to_string());
     let flags = [
