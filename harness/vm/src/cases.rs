@@ -15,7 +15,7 @@ use super::files::Shared;
 use super::kernels::Kernel;
 use super::machine::{Booted, GuestTime, Heard, Life, Settings, boot};
 use halfopen_lab::Lab;
-use halfopen_lab::error::LabError;
+use halfopen_lab::LabError;
 use halfopen_net::error::chain;
 use halfopen_outcome::compare_prediction;
 use halfopen_outcome::environment::Environment;
@@ -394,7 +394,7 @@ fn warm_up() -> Result<(), LabError> {
     let listener = lab.enter("server", || TcpListener::bind(server))?;
     let client = lab.enter("client", || TcpStream::connect(server))?;
     drop((client.map_err(failed)?, listener.map_err(failed)?));
-    lab.leave_standing();
+    lab.leak_namespaces();
     Ok(())
 }
 
@@ -408,7 +408,7 @@ pub fn work(input: &[u8], say: &mut dyn FnMut(&[u8])) -> Result<(), String> {
     // Those of its nodes and that of the wire. More cases than these take turns.
     let together = order.cases.iter().take(halfopen_runner::MOST_AT_ONCE);
     let namespaces = together.map(|case| case.network.nodes.len() + 1);
-    halfopen_lab::own_machine(namespaces.sum());
+    halfopen_lab::internal::prepare_dedicated_machine(namespaces.sum());
     if let Err(e) = warm_up() {
         // What is in the way of it is in the way of a case, which says so.
         eprintln!(

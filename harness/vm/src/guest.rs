@@ -18,7 +18,7 @@ use super::machine::Booted;
 use super::settings::{CHANNEL_DEVICE, CHANNEL_VENDOR, MARKER};
 use halfopen_sys::clock::monotonic_ns;
 use halfopen_sys::process::exit_now;
-use halfopen_sys::processes::fork_single_threaded;
+use halfopen_sys::process::fork_single_threaded;
 
 /// A guest's work: takes the input, says lines, fails with words.
 pub type Work = fn(input: &[u8], say: &mut dyn FnMut(&[u8])) -> Result<(), String>;

@@ -15,8 +15,8 @@ use super::error::VmError;
 use super::files::{Files, nameless};
 pub use super::settings::{GuestTime, Settings};
 use super::settings::{command_line, machine};
-use halfopen_sys::child::spawn_mortal;
-use halfopen_sys::processes::pidfd_open;
+use halfopen_sys::child::spawn_with_pdeathsig;
+use halfopen_sys::process::pidfd_open;
 
 /// How often the guest's memory is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -186,10 +186,11 @@ impl Running {
             // The terminal's Ctrl-C is this process's to act on.
             .process_group(0);
         let inherited = [image, &initrd, &console, &listener.file].map(|file| file.as_raw_fd());
-        let child = spawn_mortal(&mut command, inherited.to_vec()).map_err(|e| match e.kind() {
-            std::io::ErrorKind::NotFound => VmError::NoQemu,
-            _ => VmError::system("start qemu")(e),
-        })?;
+        let child =
+            spawn_with_pdeathsig(&mut command, inherited.to_vec()).map_err(|e| match e.kind() {
+                std::io::ErrorKind::NotFound => VmError::NoQemu,
+                _ => VmError::system("start qemu")(e),
+            })?;
         let pid = i32::try_from(child.id()).expect("Linux's process ids fit into an i32");
         match pidfd_open(pid) {
             Ok(pidfd) => Ok(Running {

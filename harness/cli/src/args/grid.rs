@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use halfopen_scenario::positive;
+use halfopen_net::duration::positive;
 
 use super::Time;
 use super::sysctl::{Sysctl, sysctl};

@@ -38,7 +38,7 @@ pub(crate) fn sysctl(text: &str) -> Result<Sysctl, String> {
     if let Some(version) = scope::gone_since(key) {
         return Err(format!("no kernel has {key} since {version}"));
     }
-    halfopen_scenario::sysctl::acceptable(key, value).map_err(|refused| {
+    halfopen_scenario::internal::acceptable_sysctl(key, value).map_err(|refused| {
         let help = refused.help.map(|h| format!("; {h}")).unwrap_or_default();
         format!("{key}: {}{help}", refused.message)
     })?;

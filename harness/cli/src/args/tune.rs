@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use halfopen_scenario::scalar;
+use halfopen_scenario::internal::scalar;
 use halfopen_tune::snippet::Target;
 
 use super::Format;

@@ -7,7 +7,7 @@ use std::path::Path;
 use halfopen_outcome::baseline::{self, Baseline};
 use halfopen_outcome::comparison::Comparison;
 use halfopen_report::comparison::{json, markdown, text};
-use halfopen_scenario::load::{self, Kind};
+use halfopen_scenario::internal::file::{self, Kind};
 
 use crate::args::ReportFormat;
 
@@ -21,7 +21,7 @@ const KIND: Kind = Kind {
 };
 
 pub(crate) fn read(path: &Path) -> Result<Baseline, CliError> {
-    load::text(path, &KIND)
+    file::text(path, &KIND)
         .and_then(|text| baseline::read(path, &text))
         .map_err(|e| CliError::Scenarios(e.to_string()))
 }

@@ -6,7 +6,7 @@ mod wanted;
 
 use std::collections::BTreeMap;
 
-use halfopen_lab::pinned;
+use halfopen_lab::internal::pinned;
 use halfopen_outcome::baseline::Setting;
 use halfopen_outcome::comparison::Comparison;
 use halfopen_report::comparison::{IgnoredSysctl, json, markdown, text};

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use halfopen_lab::pinned;
+use halfopen_lab::internal::pinned;
 use halfopen_outcome::impact::{Change, Sysctls, scope};
 use halfopen_predict::Version;
 use halfopen_report::comparison::IgnoredSysctl;

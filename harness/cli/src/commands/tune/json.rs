@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use halfopen_tune::trial::{Question, Shown};
+use halfopen_tune::trials::{Question, Shown};
 use halfopen_tune::{Answer, Path, Promise, Promises, Reach, Settings, Tuned, While, Without};
 
 use super::Report;

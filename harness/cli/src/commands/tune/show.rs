@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use halfopen_net::span::human;
-use halfopen_predict::words;
+use halfopen_predict::text;
 use halfopen_report::text::wrapped;
 use halfopen_tune::snippet::Target;
-use halfopen_tune::trial::{Question, Shown};
+use halfopen_tune::trials::{Question, Shown};
 use halfopen_tune::{Answer, Impossible, Path, Promise, Promises, Reach, Settings, Tuned, While};
 
 use super::Report;
@@ -121,7 +121,7 @@ fn table(text: &mut String, rows: &[(&str, &Tuned)], promises: &Promises) {
                 continue;
             };
             let mark = |kept: bool, time: Duration| {
-                format!("{}{}", words::time(time), if kept { "" } else { " (!)" })
+                format!("{}{}", text::time(time), if kept { "" } else { " (!)" })
             };
             let name = if name.is_empty() {
                 format!("while {state}")
@@ -157,7 +157,7 @@ fn remarks(text: &mut String, tuned: &Tuned) {
         let _ = writeln!(
             text,
             "  a peer that keeps its receive window shut for {} is given up too (Linux 5.11)",
-            words::time(limit)
+            text::time(limit)
         );
     }
 }
@@ -202,15 +202,15 @@ fn impossible(text: &mut String, none: &Impossible, promises: &Promises) {
         none.patient.as_ref().map(|patient| {
             format!(
                 "what rides out {} notices within {}",
-                words::time(promises.ride_out),
-                words::time(patient.worst.noticed())
+                text::time(promises.ride_out),
+                text::time(patient.worst.noticed())
             )
         }),
         none.quick.as_ref().map(|quick| {
             format!(
                 "what notices within {} rides out {}",
-                words::time(promises.notice_within),
-                words::time(quick.worst.ridden())
+                text::time(promises.notice_within),
+                text::time(quick.worst.ridden())
             )
         }),
     ];

@@ -3,7 +3,7 @@
 use halfopen_net::error::chain;
 use halfopen_outcome::record::Outcome;
 use halfopen_scenario::case::Case;
-use halfopen_tune::trial::{Question, Shown, Trial, trials};
+use halfopen_tune::trials::{Question, Shown, Trial, trials};
 use halfopen_tune::{Answer, Promises, Tuned};
 use halfopen_vm::cases::Options;
 use halfopen_vm::{Kernel, VmError};
@@ -148,7 +148,7 @@ pub(super) fn measure(
             .map(|(role, tuned, trial)| Row {
                 role: *role,
                 question: trial.question,
-                description: trial.story.clone(),
+                description: trial.description.clone(),
                 shown: shown(trial, &run.outcomes),
                 tuned: *tuned,
             })
