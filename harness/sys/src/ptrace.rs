@@ -7,15 +7,21 @@ use std::io;
 
 /// What PTRACE_GET_SYSCALL_INFO says about a stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum SyscallInfo {
+pub enum SyscallInfo {
     /// A stop that SECCOMP_RET_TRACE asked for.
     Seccomp {
+        /// The call's number.
         number: u64,
+        /// Its arguments.
         args: [u64; 6],
+        /// The thread's stack pointer: a handler's call has another one.
         stack_pointer: u64,
     },
-    /// The end of a call: what it returned, errors as negative numbers.
-    Exit { result: i64 },
+    /// The end of a call.
+    Exit {
+        /// What it returned, errors as negative numbers.
+        result: i64,
+    },
     /// Any other stop.
     None,
 }
@@ -39,38 +45,38 @@ const OP_SECCOMP: u8 = 3;
 
 /// A process's or thread's state as waitpid() gives it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct RawStatus(pub(crate) i32);
+pub struct RawStatus(pub i32);
 
 /// Attaches to `tid` with `options` without stopping it (PTRACE_SEIZE).
-pub(crate) fn seize(tid: i32, options: i32) -> io::Result<()> {
+pub fn seize(tid: i32, options: i32) -> io::Result<()> {
     request(libc::PTRACE_SEIZE, tid, 0, options as usize)
 }
 
 /// Lets `tid` run to its next stop and delivers `signal` (0: none).
-pub(crate) fn cont(tid: i32, signal: i32) -> io::Result<()> {
+pub fn cont(tid: i32, signal: i32) -> io::Result<()> {
     request(libc::PTRACE_CONT, tid, 0, signal as usize)
 }
 
 /// As [`cont`], but the end of the current call is a stop, too.
-pub(crate) fn syscall(tid: i32, signal: i32) -> io::Result<()> {
+pub fn syscall(tid: i32, signal: i32) -> io::Result<()> {
     request(libc::PTRACE_SYSCALL, tid, 0, signal as usize)
 }
 
 /// Leaves `tid` in its group stop, until SIGCONT (PTRACE_LISTEN).
-pub(crate) fn listen(tid: i32) -> io::Result<()> {
+pub fn listen(tid: i32) -> io::Result<()> {
     request(libc::PTRACE_LISTEN, tid, 0, 0)
 }
 
 /// The number that belongs to an event: a new child's, or the former thread id
 /// at exec (PTRACE_GETEVENTMSG).
-pub(crate) fn event_message(tid: i32) -> io::Result<u64> {
+pub fn event_message(tid: i32) -> io::Result<u64> {
     let mut message: libc::c_ulong = 0;
     request(libc::PTRACE_GETEVENTMSG, tid, 0, &raw mut message as usize)?;
     Ok(message)
 }
 
 /// Which process sent the signal that is about to be delivered; None: the kernel.
-pub(crate) fn signal_sender(tid: i32) -> Option<i32> {
+pub fn signal_sender(tid: i32) -> Option<i32> {
     // SAFETY: siginfo_t is plain data for which all zeroes is a value.
     let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
     request(libc::PTRACE_GETSIGINFO, tid, 0, &raw mut info as usize).ok()?;
@@ -83,7 +89,7 @@ pub(crate) fn signal_sender(tid: i32) -> Option<i32> {
 }
 
 /// The call that `tid` is stopped at.
-pub(crate) fn syscall_info(tid: i32) -> io::Result<SyscallInfo> {
+pub fn syscall_info(tid: i32) -> io::Result<SyscallInfo> {
     let mut raw = RawInfo::default();
     let size = size_of::<RawInfo>();
     request(
@@ -108,7 +114,7 @@ pub(crate) fn syscall_info(tid: i32) -> io::Result<SyscallInfo> {
 
 /// The next traced task, or child, that stopped or ended; None: nothing
 /// happened, or there is nobody left (`Err` with ECHILD).
-pub(crate) fn wait_any() -> io::Result<Option<(i32, RawStatus)>> {
+pub fn wait_any() -> io::Result<Option<(i32, RawStatus)>> {
     let mut status = 0;
     // SAFETY: the pointer is to a live int.
     let tid = unsafe { libc::waitpid(-1, &raw mut status, libc::__WALL | libc::WNOHANG) };

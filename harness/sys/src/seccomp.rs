@@ -7,7 +7,7 @@ use std::io;
 /// # Errors
 /// EACCES without CAP_SYS_ADMIN in the user namespace and without
 /// no_new_privs; EINVAL for a filter that the kernel refuses.
-pub(crate) fn install(filter: &mut [libc::sock_filter]) -> io::Result<()> {
+pub fn install(filter: &mut [libc::sock_filter]) -> io::Result<()> {
     let length =
         u16::try_from(filter.len()).map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))?;
     let program = libc::sock_fprog {
