@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use nix::fcntl::OFlag;
 use nix::unistd::pipe2;
-use tokio::signal::unix::{SignalKind, signal};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 
 use super::error::Exit;
 use super::output;
@@ -16,40 +17,21 @@ use super::output;
 ///
 /// Handlers instead of a blocked mask: endpoints are started from this process,
 /// and execve(2) preserves a mask but resets handlers.
+///
+/// None when no handler can be installed: Ctrl-C then ends the program at once, as
+/// it does by default.
 pub(crate) fn watch() -> Option<Arc<OwnedFd>> {
     let (read, write) = pipe2(OFlag::O_CLOEXEC).ok()?;
+    let signals = Signals::new([SIGINT, SIGTERM]).ok()?;
     let started = std::thread::Builder::new()
         .name("halfopen-signals".into())
-        .spawn(move || {
-            let Ok(runtime) = tokio::runtime::Builder::new_current_thread()
-                .enable_io()
-                .build()
-            else {
-                // No handler is installed then, so Ctrl-C ends the program at once,
-                // as it does by default. The pipe must stay open: closing it would
-                // interrupt the run.
-                std::mem::forget(write);
-                return;
-            };
-            runtime.block_on(listen(write));
-        });
+        .spawn(move || listen(signals, write));
     started.ok().map(|_| Arc::new(read))
 }
 
-async fn listen(write: OwnedFd) {
+fn listen(mut signals: Signals, write: OwnedFd) {
     let mut write = Some(write);
-    let (Ok(mut int), Ok(mut term)) = (
-        signal(SignalKind::interrupt()),
-        signal(SignalKind::terminate()),
-    ) else {
-        std::mem::forget(write);
-        return;
-    };
-    loop {
-        tokio::select! {
-            _ = int.recv() => {}
-            _ = term.recv() => {}
-        }
+    for _ in signals.forever() {
         if write.take().is_none() {
             std::process::exit(Exit::Interrupted.code().into());
         }
