@@ -47,9 +47,9 @@ impl Files {
         })
     }
 
-    /// The initramfs of a guest that is to work on `input`.
-    pub(super) fn initramfs(&self, input: &[u8]) -> Result<File, VmError> {
-        let archive = initramfs::build(&self.program, &self.modules, input)
+    /// The initramfs of its guests.
+    pub(super) fn initramfs(&self) -> Result<File, VmError> {
+        let archive = initramfs::build(&self.program, &self.modules)
             .map_err(VmError::system("pack the guest's files"))?;
         nameless("halfopen-initramfs", &archive)
     }
