@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use clap::{Args, ValueEnum};
 
 use halfopen_net::error::chain;
+use halfopen_outcome::compare_prediction;
 use halfopen_outcome::environment::Environment;
-use halfopen_outcome::foresight;
 use halfopen_outcome::record::{Outcome, Status};
 use halfopen_predict::Prediction;
 use halfopen_report::finished::Finished;
@@ -305,7 +305,7 @@ fn later<'a>(plan: &'a Plan, given: &Given) -> BTreeMap<&'a str, Prediction> {
         .iter()
         .filter(|case| quiet(&case.id))
         .filter_map(|case| {
-            let said = foresight::beyond(case, AHEAD, &given.environment)?;
+            let said = compare_prediction::beyond(case, AHEAD, &given.environment)?;
             Some((case.id.as_str(), said))
         })
         .collect()

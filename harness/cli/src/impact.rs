@@ -24,7 +24,7 @@ use super::args::{ReportFormat, What};
 use super::error::{CliError, Exit};
 use super::guests::kernels_of;
 use super::guests_meter::Meter;
-use super::{catalogue, foretell, interrupt, output, select};
+use super::{catalogue, interrupt, output, predict, select};
 
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("source").required(true).multiple(true)
@@ -243,7 +243,7 @@ fn measured(args: &ImpactArgs, wanted: &Wanted, cases: &[Case]) -> Result<Answer
     let facts: Vec<KernelFacts> = kernels
         .iter()
         .filter_map(|kernel| {
-            let hz = kernel.hz.unwrap_or(foretell::USUAL_HZ);
+            let hz = kernel.hz.unwrap_or(predict::USUAL_HZ);
             Some(KernelFacts::new(version(kernel)?, hz))
         })
         .collect();
@@ -335,7 +335,7 @@ fn predicted(args: &ImpactArgs, wanted: &Wanted, cases: &[Case]) -> Result<Answe
     }
     let mut settings = Vec::new();
     for name in named {
-        let facts = foretell::facts_of(name, None)?;
+        let facts = predict::facts_of(name, None)?;
         settings.push((
             facts,
             Setting {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use halfopen_report::words::counted;
+use halfopen_report::text::counted;
 use halfopen_scenario::case::{Case, Clock};
 
 use super::args::{CheckArgs, Format, ListArgs};

@@ -6,7 +6,6 @@ mod baseline;
 mod catalogue;
 mod doctor;
 mod error;
-mod foretell;
 mod grid;
 mod guests;
 mod guests_meter;
@@ -14,6 +13,7 @@ mod impact;
 mod interrupt;
 mod list;
 mod output;
+mod predict;
 mod progress;
 mod question;
 mod run;
@@ -39,7 +39,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(args),
         Command::Diff(args) => baseline::diff(args),
         Command::Impact(args) => impact::impact(args),
-        Command::Predict(args) => foretell::foretell(args),
+        Command::Predict(args) => predict::answer(args),
         Command::Grid(args) => grid::grid(args),
         Command::Tune(args) => tune::tune(args),
         Command::List(args) => list::list(args),

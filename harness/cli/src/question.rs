@@ -183,11 +183,11 @@ scenarios:
             Flying::Before => "after: lost, by: 1ms".to_owned(),
             _ => format!("at: {at}"),
         },
-        fault = happening(fault),
+        fault = event_action(fault),
     ))
 }
 
-fn happening(fault: FaultName) -> &'static str {
+fn event_action(fault: FaultName) -> &'static str {
     match fault {
         FaultName::Crash => "crash: server",
         FaultName::Silence => "drop: { from: client, to: server }",

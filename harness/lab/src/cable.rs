@@ -1,10 +1,10 @@
 //! Cutting cables, and mending them.
 
+use super::effective_at::EffectiveAt;
 use super::error::LabError;
 use super::live::Lab;
 use super::message;
 use super::netlink::Batch;
-use super::took::Took;
 use halfopen_net::{Carrier, Direction};
 
 impl Lab {
@@ -25,13 +25,13 @@ impl Lab {
         far: Option<&str>,
         direction: Direction,
         carrier: Carrier,
-    ) -> Result<Took, LabError> {
+    ) -> Result<EffectiveAt, LabError> {
         let (cable, side) = self.topology.cable(near, far)?;
         let lost = carrier == Carrier::Lost;
         let ports = &mut self.cables[cable].ports;
         ports[side].cut = lost || matches!(direction, Direction::Both | Direction::From);
         ports[1 - side].cut = lost || matches!(direction, Direction::Both | Direction::To);
-        Took::around(|| {
+        EffectiveAt::around(|| {
             self.apply_blocks(&[cable])?;
             self.set_carrier(cable, side, !lost)?;
             self.set_carrier(cable, 1 - side, true)
@@ -42,12 +42,12 @@ impl Lab {
     ///
     /// # Errors
     /// For nodes or a cable that the lab does not have.
-    pub fn mend(&mut self, near: &str, far: Option<&str>) -> Result<Took, LabError> {
+    pub fn mend(&mut self, near: &str, far: Option<&str>) -> Result<EffectiveAt, LabError> {
         let (cable, side) = self.topology.cable(near, far)?;
         for port in &mut self.cables[cable].ports {
             port.cut = false;
         }
-        Took::around(|| {
+        EffectiveAt::around(|| {
             self.set_carrier(cable, side, true)?;
             self.set_carrier(cable, 1 - side, true)?;
             self.apply_blocks(&[cable])

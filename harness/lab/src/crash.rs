@@ -1,10 +1,10 @@
 //! A machine that dies without a word, and comes back.
 
+use super::effective_at::EffectiveAt;
 use super::error::LabError;
 use super::live::Lab;
 use super::message;
 use super::netlink::Batch;
-use super::took::Took;
 
 impl Lab {
     /// From here on nothing passes any cable of the node, either way. Its
@@ -12,7 +12,7 @@ impl Lab {
     ///
     /// # Errors
     /// [`LabError::Unknown`] for a node that the lab does not have.
-    pub fn silence(&mut self, node: &str) -> Result<Took, LabError> {
+    pub fn silence(&mut self, node: &str) -> Result<EffectiveAt, LabError> {
         let node = self.topology.node(node)?;
         self.set_silence(node, true)
     }
@@ -21,19 +21,19 @@ impl Lab {
     ///
     /// # Errors
     /// [`LabError::Unknown`] for a node that the lab does not have.
-    pub fn end_silence(&mut self, node: &str) -> Result<Took, LabError> {
+    pub fn end_silence(&mut self, node: &str) -> Result<EffectiveAt, LabError> {
         let node = self.topology.node(node)?;
         self.set_silence(node, false)
     }
 
-    fn set_silence(&mut self, node: usize, silenced: bool) -> Result<Took, LabError> {
+    fn set_silence(&mut self, node: usize, silenced: bool) -> Result<EffectiveAt, LabError> {
         self.nodes[node].silenced = silenced;
         let cables: Vec<usize> = self.topology.nodes[node]
             .interfaces
             .iter()
             .map(|i| i.cable)
             .collect();
-        Took::around(|| self.apply_blocks(&cables))
+        EffectiveAt::around(|| self.apply_blocks(&cables))
     }
 
     /// The node loses power: silence first, then death. No FIN and no RST
@@ -47,7 +47,7 @@ impl Lab {
     ///
     /// # Errors
     /// For a node that the lab does not have or that is down already.
-    pub fn crash(&mut self, node: &str, kill: &mut dyn FnMut()) -> Result<Took, LabError> {
+    pub fn crash(&mut self, node: &str, kill: &mut dyn FnMut()) -> Result<EffectiveAt, LabError> {
         let index = self.topology.node(node)?;
         self.running(index)?;
         let took = self.set_silence(index, true)?;
@@ -92,7 +92,7 @@ impl Lab {
     ///
     /// # Errors
     /// For a node that the lab does not have or that is not down.
-    pub fn host_up(&mut self, node: &str, same_mac: bool) -> Result<Took, LabError> {
+    pub fn host_up(&mut self, node: &str, same_mac: bool) -> Result<EffectiveAt, LabError> {
         self.boot(node, same_mac)?;
         self.end_silence(node)
     }
@@ -104,7 +104,7 @@ impl Lab {
     ///
     /// # Errors
     /// For a node that the lab does not have or that is not down.
-    pub fn boot(&mut self, node: &str, same_mac: bool) -> Result<Took, LabError> {
+    pub fn boot(&mut self, node: &str, same_mac: bool) -> Result<EffectiveAt, LabError> {
         let index = self.topology.node(node)?;
         if self.nodes[index].running.is_some() {
             return Err(LabError::Plan(format!("{node} is up already")));
@@ -113,7 +113,7 @@ impl Lab {
             let generation = &mut self.nodes[index].generation;
             *generation = generation.wrapping_add(1);
         }
-        Took::around(|| {
+        EffectiveAt::around(|| {
             self.start(index)?;
             self.connect(&[index])?;
             self.configure(&[index])?;

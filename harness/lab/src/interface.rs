@@ -1,10 +1,10 @@
 //! Interfaces that go down or away, and come back.
 
+use super::effective_at::EffectiveAt;
 use super::error::LabError;
 use super::live::Lab;
 use super::message;
 use super::netlink::Batch;
-use super::took::Took;
 use halfopen_net::InterfaceChange;
 
 impl Lab {
@@ -13,10 +13,14 @@ impl Lab {
     ///
     /// # Errors
     /// For a node that the lab does not have, or that is down.
-    pub fn interface(&mut self, node: &str, change: InterfaceChange) -> Result<Took, LabError> {
+    pub fn interface(
+        &mut self,
+        node: &str,
+        change: InterfaceChange,
+    ) -> Result<EffectiveAt, LabError> {
         let index = self.topology.node(node)?;
         match change {
-            InterfaceChange::Deleted => Took::around(|| self.unplug(index)),
+            InterfaceChange::Deleted => EffectiveAt::around(|| self.unplug(index)),
             InterfaceChange::Down => {
                 let socket = &self.running(index)?.socket;
                 let mut batch = Batch::default();
@@ -25,7 +29,7 @@ impl Lab {
                     let message = message::set_link(interface.ifindex, false, None);
                     batch.push(socket, message, 0, what);
                 }
-                Took::around(|| self.netlink.run(batch))
+                EffectiveAt::around(|| self.netlink.run(batch))
             }
         }
     }
@@ -35,7 +39,7 @@ impl Lab {
     ///
     /// # Errors
     /// For a node that the lab does not have, or that is down.
-    pub fn restore_interface(&mut self, node: &str) -> Result<Took, LabError> {
+    pub fn restore_interface(&mut self, node: &str) -> Result<EffectiveAt, LabError> {
         let index = self.topology.node(node)?;
         self.running(index)?;
         let interfaces = &self.topology.nodes[index].interfaces;
@@ -43,7 +47,7 @@ impl Lab {
         let deleted = interfaces
             .iter()
             .any(|i| self.cables[i.cable].ports[i.side].ifindex.is_none());
-        Took::around(|| {
+        EffectiveAt::around(|| {
             if deleted {
                 self.connect(&[index])?;
             }

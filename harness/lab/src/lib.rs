@@ -41,10 +41,10 @@ pub mod builder;
 mod cable;
 mod construct;
 mod crash;
+pub mod effective_at;
 mod environment;
 pub mod error;
 pub mod filter;
-mod home;
 pub mod impair;
 mod interface;
 pub mod live;
@@ -58,22 +58,22 @@ mod netlink;
 mod orphans;
 pub mod pinned;
 mod planned;
+mod root_netns;
 mod route;
 pub mod sandbox;
 mod settle;
 mod sysctl;
-pub mod took;
 mod topology;
 
 #[cfg(test)]
 mod tests;
 
 pub use builder::LabBuilder;
+pub use effective_at::EffectiveAt;
 pub use error::LabError;
 pub use impair::BadLine;
 pub use live::{Lab, Port};
 pub use namespace::Namespace;
-pub use took::Took;
 pub use topology::WIRE;
 
 pub use halfopen_net::{Nat, OnForgotten};
@@ -83,8 +83,8 @@ pub use halfopen_net::{Nat, OnForgotten};
 #[doc(hidden)]
 pub fn own_machine(namespaces: usize) {
     sysctl::own_first_namespace();
-    home::live_alone();
-    home::stock(namespaces);
+    root_netns::live_alone();
+    root_netns::stock(namespaces);
 }
 
 // The unit tests build networks, as an ordinary user, too.

@@ -7,11 +7,11 @@ use netlink_packet_core::{NLM_F_CREATE, NLM_F_REPLACE};
 use netlink_packet_route::RouteNetlinkMessage as Message;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 
+use super::effective_at::EffectiveAt;
 use super::error::LabError;
 use super::live::{Lab, is_of};
 use super::message::{self, Mac};
 use super::netlink::Batch;
-use super::took::Took;
 use halfopen_net::Family;
 use halfopen_sys::packet::send_frame;
 
@@ -33,7 +33,7 @@ impl Lab {
         to: &str,
         family: Family,
         announced: bool,
-    ) -> Result<Took, LabError> {
+    ) -> Result<EffectiveAt, LabError> {
         let (old, new) = (self.topology.node(from)?, self.topology.node(to)?);
         let of_family = |(address, _): &(IpAddr, u8)| is_of(*address, family);
         let (gone, address) = self.topology.nodes[old]
@@ -58,7 +58,7 @@ impl Lab {
         batch.push(&self.running(new)?.socket, added, flags, what);
         let (ifindex, interface) = (taker.ifindex, taker.name.as_str());
         let frame = announced.then(|| announcement(address.0, self.mac(new, position)));
-        Took::around(|| {
+        EffectiveAt::around(|| {
             self.netlink.run(batch)?;
             if let IpAddr::V6(v6) = address.0 {
                 self.wait_joined(new, &[(interface, v6.octets())])?;

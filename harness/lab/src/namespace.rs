@@ -20,7 +20,7 @@ use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, setns, unshare};
 
 use super::error::LabError;
-use super::home::{self, Back};
+use super::root_netns::{self, Back};
 
 /// A network namespace. Clones are the same namespace; the kernel destroys it
 /// when the last clone is dropped, the last process in it has ended and the
@@ -74,10 +74,10 @@ impl Namespace {
     /// afterwards would be where its caller thinks it is.
     pub fn enter<R>(&self, f: impl FnOnce() -> R) -> Result<R, LabError> {
         let opened;
-        let own = match home::known() {
+        let own = match root_netns::known() {
             Some(home) => home,
             None => {
-                opened = home::this_thread()
+                opened = root_netns::this_thread()
                     .map_err(|e| LabError::system("open this thread's own network namespace", e))?;
                 &opened
             }
@@ -110,7 +110,7 @@ impl Coming {
     /// The keepers take turns by the number.
     fn ask(name: &str, number: usize) -> Result<Self, LabError> {
         let name = name.to_owned();
-        if let Some(home) = home::known() {
+        if let Some(home) = root_netns::known() {
             return Ok(Coming::ToMake { name, home });
         }
         let (answer, result) = channel();
@@ -129,7 +129,7 @@ impl Coming {
         let (name, file) = match self {
             Coming::Made { name, result } => (name, result.recv().map_err(|_| keeper_ended())??),
             Coming::ToMake { name, home } => {
-                let file = home::take_or_make(home)
+                let file = root_netns::take_or_make(home)
                     .map_err(|e| LabError::system(format!("create namespace {name}"), e))?;
                 (name, file)
             }

@@ -1,11 +1,11 @@
 //! Routers that keep state of connections: what they forget, and when.
 
+use super::effective_at::EffectiveAt;
 use super::error::LabError;
 use super::filter::{Flow, Tracking};
 use super::live::Lab;
 use super::pinned;
 use super::sysctl;
-use super::took::Took;
 use super::topology::NodePlan;
 use halfopen_net::{Nat, Network, OnForgotten};
 
@@ -131,9 +131,9 @@ impl Lab {
     /// # Errors
     /// For a node that the lab does not have, that is down, or that keeps no
     /// state ([`super::LabBuilder::nat`]).
-    pub fn forget(&mut self, router: &str) -> Result<Took, LabError> {
+    pub fn forget(&mut self, router: &str) -> Result<EffectiveAt, LabError> {
         let tracking = self.tracking(router)?;
-        Took::around(|| tracking.forget())
+        EffectiveAt::around(|| tracking.forget())
     }
 
     /// The TCP connections that the router knows, to be told to it again after

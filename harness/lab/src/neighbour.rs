@@ -6,11 +6,11 @@ use netlink_packet_core::{NLM_F_CREATE, NLM_F_REPLACE};
 use netlink_packet_route::RouteNetlinkMessage as Message;
 use netlink_packet_route::neighbour::{NeighbourAttribute, NeighbourMessage, NeighbourState};
 
+use super::effective_at::EffectiveAt;
 use super::error::LabError;
 use super::live::Lab;
 use super::message::{self, Mac};
 use super::netlink::Batch;
-use super::took::Took;
 use halfopen_net::NeighbourChange;
 
 impl Lab {
@@ -22,7 +22,11 @@ impl Lab {
     ///
     /// # Errors
     /// For a node that the lab does not have, or that is down.
-    pub fn neighbour(&mut self, node: &str, change: NeighbourChange) -> Result<Took, LabError> {
+    pub fn neighbour(
+        &mut self,
+        node: &str,
+        change: NeighbourChange,
+    ) -> Result<EffectiveAt, LabError> {
         let index = self.topology.node(node)?;
         match change {
             NeighbourChange::Flushed => self.flush_neighbours(index),
@@ -36,7 +40,7 @@ impl Lab {
                     let flags = NLM_F_CREATE | NLM_F_REPLACE;
                     batch.push(socket, Message::NewNeighbour(message), flags, what);
                 }
-                let took = Took::around(|| self.netlink.run(batch))?;
+                let took = EffectiveAt::around(|| self.netlink.run(batch))?;
                 self.nodes[index].neighbours = peers
                     .into_iter()
                     .map(|(ifindex, address, _)| (ifindex, address))
@@ -50,7 +54,7 @@ impl Lab {
     ///
     /// # Errors
     /// For a node that the lab does not have, or that is down.
-    pub fn restore_neighbours(&mut self, node: &str) -> Result<Took, LabError> {
+    pub fn restore_neighbours(&mut self, node: &str) -> Result<EffectiveAt, LabError> {
         let index = self.topology.node(node)?;
         let socket = &self.running(index)?.socket;
         let mut batch = Batch::default();
@@ -59,12 +63,12 @@ impl Lab {
             let what = format!("unpin the neighbour {address} on {node}");
             batch.push_tolerant(socket, Message::DelNeighbour(message), 0, what, &GONE);
         }
-        let took = Took::around(|| self.netlink.run(batch))?;
+        let took = EffectiveAt::around(|| self.netlink.run(batch))?;
         self.nodes[index].neighbours.clear();
         Ok(took)
     }
 
-    fn flush_neighbours(&mut self, node: usize) -> Result<Took, LabError> {
+    fn flush_neighbours(&mut self, node: usize) -> Result<EffectiveAt, LabError> {
         let name = &self.topology.nodes[node].name;
         let socket = &self.running(node)?.socket;
         let what = format!("list the neighbours of {name}");
@@ -84,7 +88,7 @@ impl Lab {
             let what = format!("flush a neighbour of {name}");
             batch.push_tolerant(socket, Message::DelNeighbour(entry), 0, what, &GONE);
         }
-        let took = Took::around(|| self.netlink.run(batch))?;
+        let took = EffectiveAt::around(|| self.netlink.run(batch))?;
         self.nodes[node].neighbours.clear();
         Ok(took)
     }

@@ -6,12 +6,12 @@ use netlink_packet_core::{NLM_F_CREATE, NLM_F_REPLACE};
 use netlink_packet_route::RouteNetlinkMessage as Message;
 use netlink_packet_route::route::RouteType;
 
+use super::effective_at::EffectiveAt;
 use super::error::LabError;
 use super::live::{Lab, is_of};
 use super::message::{self, Route};
 use super::netlink::Batch;
 use super::planned::covers;
-use super::took::Took;
 use halfopen_net::{Family, RouteChange};
 
 impl Lab {
@@ -30,7 +30,7 @@ impl Lab {
         change: RouteChange,
         to: Option<&str>,
         family: Family,
-    ) -> Result<Took, LabError> {
+    ) -> Result<EffectiveAt, LabError> {
         let index = self.topology.node(node)?;
         let targets: Option<Vec<IpAddr>> = match to {
             Some(to) => {
@@ -77,7 +77,7 @@ impl Lab {
                 }
             }
         }
-        let took = Took::around(|| self.netlink.run(batch))?;
+        let took = EffectiveAt::around(|| self.netlink.run(batch))?;
         self.nodes[index].refusals.extend(refusals);
         Ok(took)
     }
@@ -86,7 +86,7 @@ impl Lab {
     ///
     /// # Errors
     /// For a node that the lab does not have, or that is down.
-    pub fn restore_routes(&mut self, node: &str) -> Result<Took, LabError> {
+    pub fn restore_routes(&mut self, node: &str) -> Result<EffectiveAt, LabError> {
         let index = self.topology.node(node)?;
         self.running(index)?;
         let refusals = std::mem::take(&mut self.nodes[index].refusals);
@@ -100,7 +100,7 @@ impl Lab {
             let message = Message::DelRoute(refusal);
             batch.push_tolerant(socket, message, 0, what, &[libc::ESRCH]);
         }
-        Took::around(|| self.netlink.run(batch))
+        EffectiveAt::around(|| self.netlink.run(batch))
     }
 
     /// Removes the node's addresses of one family, and with them the routes
@@ -108,7 +108,11 @@ impl Lab {
     ///
     /// # Errors
     /// For a node that the lab does not have, or that is down.
-    pub fn remove_addresses(&mut self, node: &str, family: Family) -> Result<Took, LabError> {
+    pub fn remove_addresses(
+        &mut self,
+        node: &str,
+        family: Family,
+    ) -> Result<EffectiveAt, LabError> {
         let index = self.topology.node(node)?;
         let socket = &self.running(index)?.socket;
         let mut batch = Batch::default();
@@ -124,7 +128,7 @@ impl Lab {
                 batch.push_tolerant(socket, Message::DelAddress(message), 0, what, gone);
             }
         }
-        Took::around(|| self.netlink.run(batch))
+        EffectiveAt::around(|| self.netlink.run(batch))
     }
 
     /// Undoes [`Lab::remove_addresses`], and puts the planned routes back.
@@ -132,9 +136,9 @@ impl Lab {
     ///
     /// # Errors
     /// For a node that the lab does not have, or that is down.
-    pub fn restore_addresses(&mut self, node: &str) -> Result<Took, LabError> {
+    pub fn restore_addresses(&mut self, node: &str) -> Result<EffectiveAt, LabError> {
         let index = self.topology.node(node)?;
-        Took::around(|| {
+        EffectiveAt::around(|| {
             self.configure(&[index])?;
             self.settle(&[index])
         })

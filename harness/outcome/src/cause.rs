@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use super::baseline::{Entry, Ran, Setting};
 use super::compare::{Compared, Field, What};
+use super::compare_prediction::overridden;
 use super::factor::Factor;
-use super::foresight::overridden;
 use super::tolerance::{REAL_TIME, WAKING};
 use halfopen_predict::span::Span;
 use halfopen_predict::{KernelFacts, Prediction, Unpredictable, predict};

@@ -46,7 +46,7 @@ pub fn cost(outcome: &Outcome) -> Option<Cost> {
         && outcome.first_sign.as_ref()?.outcome == SignKind::Unnoticed
         && outcome.faults.iter().all(|fault| !fault.is_fault)
         // On a line that is bad from the beginning nothing is quiet.
-        && outcome.faults.iter().all(|fault| fault.took_ns >= 0)
+        && outcome.faults.iter().all(|fault| fault.effective_ns >= 0)
         && outcome.wire.lost_by_capture == 0;
     if !quiet {
         return None;

@@ -23,7 +23,7 @@ pub fn reference_ns(faults: &[FaultRecord]) -> i64 {
     faults
         .iter()
         .filter(|f| f.is_fault)
-        .map(|f| f.took_ns)
+        .map(|f| f.effective_ns)
         .min()
         .unwrap_or(0)
 }
@@ -224,7 +224,7 @@ mod tests {
             what: String::new(),
             is_fault: true,
             asked_ns: at - 50_000,
-            took_ns: at,
+            effective_ns: at,
         }
     }
 

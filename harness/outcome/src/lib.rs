@@ -3,12 +3,12 @@
 pub mod baseline;
 pub mod cause;
 pub mod compare;
+pub mod compare_prediction;
 pub mod comparison;
 pub mod cost;
 pub mod environment;
 mod factor;
 pub mod first_sign;
-pub mod foresight;
 pub mod impact;
 pub mod record;
 pub mod recovery;

@@ -122,7 +122,8 @@ pub struct FaultRecord {
     /// When the runner asked the kernel for it.
     pub asked_ns: i64,
     /// When the kernel had taken it: the answer to the request was there.
-    pub took_ns: i64,
+    #[serde(rename = "took_ns")]
+    pub effective_ns: i64,
 }
 
 /// One lane's run, from start to end. A rebooted lane has several.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::first_sign::asked_ns;
 use super::record::{CallResult, EndpointRecord, FaultRecord, Packet, WireRecord};
 use super::tolerance::Tolerance;
-use halfopen_scenario::case::{Case, Happening};
+use halfopen_scenario::case::{Case, EventAction};
 
 /// What became of the connections of a case after its last `heal`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,18 +38,18 @@ pub fn recovery(
 ) -> Option<Recovery> {
     let heals = |name: &str| {
         let event = case.events.iter().find(|e| e.name == name);
-        event.is_some_and(|e| matches!(e.happening, Happening::Heal { .. }))
+        event.is_some_and(|e| matches!(e.action, EventAction::Heal { .. }))
     };
     let healed = faults.iter().rfind(|f| heals(&f.name));
     let planned = case.events.iter().rfind(|e| heals(&e.name))?;
-    let since = |at: i64| healed.map(|f| (at - f.took_ns).max(0));
+    let since = |at: i64| healed.map(|f| (at - f.effective_ns).max(0));
     let asked = healed.map(|f| f.asked_ns);
     let packet = asked.and_then(|asked| first_byte(asked, faults, endpoints, wire));
     let byte = packet.and_then(|p| p.delivered_ns);
     let read = asked.and_then(|asked| first_read(asked, endpoints));
     Some(Recovery {
         heal: healed.map_or(&planned.name, |f| &f.name).clone(),
-        healed_ns: healed.map(|f| f.took_ns),
+        healed_ns: healed.map(|f| f.effective_ns),
         lived: packet
             .zip(asked)
             .is_some_and(|(p, asked)| !is_reset(p, asked, wire)),
@@ -161,7 +161,7 @@ mod tests {
             what: name.into(),
             is_fault,
             asked_ns: ms * 1_000_000,
-            took_ns: ms * 1_000_000,
+            effective_ns: ms * 1_000_000,
         }
     }
 

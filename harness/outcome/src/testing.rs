@@ -116,7 +116,7 @@ pub fn crash(detector: &str, errno: &str, after_ms: i64, verdict: Verdict) -> Ou
             what: "crash server".into(),
             is_fault: true,
             asked_ns: fault - 40_000,
-            took_ns: fault,
+            effective_ns: fault,
         }],
         endpoints: vec![
             EndpointRecord {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{KernelFacts, Prediction, RuleId, Version, predict};
-use halfopen_scenario::case::{Action, Case, Event, Happening, Impairment, Lane, SignKind};
+use halfopen_scenario::case::{Action, Case, Event, EventAction, Impairment, Lane, SignKind};
 
 const CATALOGUE: &str = include_str!("../../../scenarios.yaml");
 
@@ -30,9 +30,9 @@ fn beyond_the_rules(case: &Case) -> bool {
     let more = |action: &Action| matches!(action, Action::Connect { count, .. } if *count > 1);
     // How entries age under other sysctls nobody has told the rules, and much of a bad line is chance;
     // how long programs take to begin is the machine's.
-    let chance = |e: &Event| match &e.happening {
-        Happening::Restart { .. } => true,
-        Happening::Impair(impair) => {
+    let chance = |e: &Event| match &e.action {
+        EventAction::Restart { .. } => true,
+        EventAction::Impair(impair) => {
             let line = &impair.line;
             let only_longer = Impairment {
                 delay: line.delay,

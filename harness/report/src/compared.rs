@@ -11,7 +11,7 @@ use halfopen_outcome::comparison::Comparison;
 use halfopen_scenario::case::Sign;
 
 use super::compared_json::Ignored;
-use super::words::{self, counted, wrapped};
+use super::text::{self, counted, wrapped};
 
 /// The packets and calls of a case that changed, if there are any; each line
 /// is set off by the report.
@@ -131,7 +131,7 @@ fn changed(text: &mut String, case: &Compared) {
     let _ = writeln!(text, "\n  {}", case.id);
     differences(text, &case.differences, "    ");
     if let Some(known) = case.known.as_ref().filter(|_| case.what == What::Known) {
-        wrapped(text, &words::known(known), "    known: ", "      ");
+        wrapped(text, &text::known(known), "    known: ", "      ");
     } else if let Some(cause) = &case.cause {
         wrapped(text, cause, "    likely cause: ", "      ");
     }
@@ -201,7 +201,7 @@ fn sign(sign: &Sign) -> String {
         first_byte: None,
         ..sign.clone()
     };
-    let mut text = words::sign(&by);
+    let mut text = text::sign(&by);
     if let Some((earliest, latest)) = sign.after {
         let _ = write!(text, " after {}", interval(earliest, latest));
     }

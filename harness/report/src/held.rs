@@ -8,7 +8,7 @@ use halfopen_outcome::environment::Environment;
 use halfopen_outcome::first_sign::reference_ns;
 use halfopen_outcome::record::{CallResult, Netstat, Outcome, SocketState};
 
-use super::words::{counted, owner};
+use super::text::{counted, owner};
 use halfopen_net::span::human_ns;
 
 /// Fewer sockets on a host are no pile.

@@ -4,7 +4,7 @@ use halfopen_outcome::record::{Outcome, Status, Verdict};
 use halfopen_scenario::case::SignKind;
 
 use super::finished::{Finished, verdict};
-use super::words;
+use super::text;
 use halfopen_net::span;
 
 /// One row a case, one column a kernel; what is not the same on all of them is
@@ -40,7 +40,7 @@ pub fn render(runs: &[Finished<'_>]) -> String {
         } else {
             format!("  {}", axes.join(", "))
         };
-        let book = first.book.as_ref().map_or("-".to_owned(), words::sign);
+        let book = first.book.as_ref().map_or("-".to_owned(), text::sign);
         let mut row = vec![name, book];
         row.extend(cases.iter().map(|case| cell(*case)));
         row.push(remark(&cases).to_owned());
@@ -76,7 +76,7 @@ fn cell(case: Option<&Outcome>) -> String {
     };
     match (&case.status, &case.first_sign) {
         (Status::Ran, Some(first)) => {
-            let kind = words::kind(&first.outcome);
+            let kind = text::kind(&first.outcome);
             let time = first
                 .since_fault_ns
                 .map_or(String::new(), |ns| format!(" {}", span::human_ns(ns)));

@@ -3,7 +3,7 @@
 
 use halfopen_outcome::record::{EndpointRecord, ExitKind, Outcome, Packet};
 
-use super::words;
+use super::text;
 use halfopen_net::span::human_ns;
 
 /// What part of a case a ladder shows, and how wide it is drawn.
@@ -45,8 +45,8 @@ const CLOCK: usize = 13;
 /// Draws a case. Times are seconds since its first fault took effect, or since
 /// its start when there was none.
 pub fn render(outcome: &Outcome, view: &View) -> String {
-    let fault = words::fault(outcome);
-    let zero = fault.map_or(0, |fault| fault.took_ns);
+    let fault = text::fault(outcome);
+    let zero = fault.map_or(0, |fault| fault.effective_ns);
     let hosts = hosts(outcome);
     let mut rows = rows(outcome, &hosts);
     rows.sort_by_key(|row| row.at_ns);
@@ -59,7 +59,7 @@ pub fn render(outcome: &Outcome, view: &View) -> String {
         Some(fault) => format!(
             "times in seconds since the fault (`{}`, {} after the start)\n",
             fault.what,
-            human_ns(fault.took_ns)
+            human_ns(fault.effective_ns)
         ),
         None => "times in seconds since the start\n".to_owned(),
     };
@@ -81,7 +81,7 @@ pub fn render(outcome: &Outcome, view: &View) -> String {
         text.push_str(format!("{seconds:>+CLOCK$.6}  {line}").trim_end());
         text.push('\n');
     }
-    let counts = words::counts(&outcome.wire.counts);
+    let counts = text::counts(&outcome.wire.counts);
     if !counts.is_empty() {
         text.push_str(&format!("{:>CLOCK$}  {counts}\n", "sent:"));
     }
@@ -162,8 +162,8 @@ fn rows(outcome: &Outcome, hosts: &[String]) -> Vec<Row> {
     let mut rows = Vec::new();
     for fault in &outcome.faults {
         rows.push(Row {
-            until_ns: fault.took_ns,
-            at_ns: fault.took_ns,
+            until_ns: fault.effective_ns,
+            at_ns: fault.effective_ns,
             what: Mark::Across(fault.what.clone()),
         });
     }
@@ -171,7 +171,7 @@ fn rows(outcome: &Outcome, hosts: &[String]) -> Vec<Row> {
         let (Some(from), Some(to)) = (index(&packet.from), index(far_end(packet))) else {
             continue;
         };
-        let label = words::packet(packet);
+        let label = text::packet(packet);
         let lost = packet.delivered_ns.is_none();
         let (at_ns, what) = (
             packet.sent_ns,
@@ -217,12 +217,12 @@ fn calls(endpoint: &EndpointRecord) -> impl Iterator<Item = (i64, i64, String)> 
             let name = format!("{}()", call.call);
             match call.end_ns {
                 Some(end) if end - call.start_ns <= AT_ONCE_NS => {
-                    words.push((end, end, format!("{who}{}", words::call(call))));
+                    words.push((end, end, format!("{who}{}", text::call(call))));
                 }
                 Some(end) => {
                     words.push((call.start_ns, end, format!("{who}{name} ...")));
                     let took = human_ns(end - call.start_ns);
-                    words.push((end, end, format!("{who}{} ({took})", words::call(call))));
+                    words.push((end, end, format!("{who}{} ({took})", text::call(call))));
                 }
                 None => {
                     let text = format!("{who}{name} never returned");

@@ -16,4 +16,4 @@ pub mod notes;
 pub mod recovery;
 pub mod snapshot;
 pub mod table;
-pub mod words;
+pub mod text;

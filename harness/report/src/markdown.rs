@@ -10,7 +10,7 @@ use halfopen_outcome::record::{Outcome, Verdict};
 use super::compared::{showed, title, totals};
 use super::compared_json::Ignored;
 use super::finished::{Finished, verdict};
-use super::{notes, words};
+use super::{notes, text};
 
 /// Runs, each with its totals and tables.
 pub fn runs(runs: &[Finished<'_>]) -> String {
@@ -33,7 +33,7 @@ pub fn runs(runs: &[Finished<'_>]) -> String {
             cases(&mut text, &bad);
         }
         if !rest.is_empty() {
-            let n = words::counted(rest.len(), "other case", "other cases");
+            let n = text::counted(rest.len(), "other case", "other cases");
             let _ = writeln!(text, "<details><summary>{n}</summary>\n");
             cases(&mut text, &rest);
             text.push_str("</details>\n\n");
@@ -45,16 +45,16 @@ pub fn runs(runs: &[Finished<'_>]) -> String {
 fn cases(text: &mut String, outcomes: &[&Outcome]) {
     let rows = outcomes.iter().map(|case| {
         let predicted = match (&case.prediction, &case.unpredictable) {
-            (Some(told), _) => words::prediction(told),
+            (Some(told), _) => text::prediction(told),
             (None, Some(_)) => "?".to_owned(),
             (None, None) => "-".to_owned(),
         };
         vec![
             format!("`{}`", case.id),
-            case.expect.as_ref().map_or("-".to_owned(), words::sign),
-            words::observed(case),
+            case.expect.as_ref().map_or("-".to_owned(), text::sign),
+            text::observed(case),
             predicted,
-            words::verdict(verdict(case)).to_owned(),
+            text::verdict(verdict(case)).to_owned(),
         ]
     });
     table(
@@ -103,7 +103,7 @@ pub fn comparisons(comparisons: &[Comparison]) -> String {
         }
         let not_run: Vec<&Compared> = of(What::NotRun).collect();
         if !not_run.is_empty() {
-            let n = words::counted(not_run.len(), "case", "cases");
+            let n = text::counted(not_run.len(), "case", "cases");
             let _ = writeln!(text, "<details><summary>{n} not run</summary>\n");
             for case in not_run {
                 let _ = writeln!(text, "- `{}`", case.id);
@@ -120,7 +120,7 @@ pub fn ignored(all: &[Ignored]) -> String {
     if all.is_empty() {
         return text;
     }
-    let n = words::counted(all.len(), "sysctl", "sysctls");
+    let n = text::counted(all.len(), "sysctl", "sysctls");
     let _ = writeln!(text, "<details><summary>{n} ignored</summary>\n");
     let rows = all.iter();
     table(
@@ -143,7 +143,7 @@ fn change(case: &Compared) -> Vec<String> {
         parts.join("; ")
     };
     let known = case.known.as_ref().filter(|_| case.what == What::Known);
-    let why = known.map(words::known).or_else(|| case.cause.clone());
+    let why = known.map(text::known).or_else(|| case.cause.clone());
     vec![
         format!("`{}`", case.id),
         if known.is_some() { "known" } else { "changed" }.to_owned(),

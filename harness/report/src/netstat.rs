@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use halfopen_outcome::record::{Netstat, SocketState};
 
-use super::words;
+use super::text;
 use halfopen_net::span::{human, human_ns};
 
 /// The moments one after the other, their sockets aligned; empty without any.
@@ -57,7 +57,7 @@ fn row(socket: &SocketState) -> [String; 7] {
         format!("{received} {}", socket.recv_q),
         format!("{sent} {}", socket.send_q),
         timer,
-        words::owner(socket).to_owned(),
+        text::owner(socket).to_owned(),
     ]
 }
 

@@ -8,7 +8,7 @@ use indexmap::IndexMap;
 use halfopen_outcome::record::{Outcome, Status, Verdict};
 
 use super::finished::{Finished, Totals, by_scenario, verdict};
-use super::words::{self, counted};
+use super::text::{self, counted};
 use super::{cost, held, ladder, recovery};
 use halfopen_net::span::human;
 
@@ -98,11 +98,11 @@ fn differences(text: &mut String, outcomes: &[Outcome]) {
     for case in cases {
         let _ = writeln!(text, "\n  {}", case.id);
         if let Some(expect) = &case.expect {
-            let _ = writeln!(text, "    expected  {}", words::sign(expect));
+            let _ = writeln!(text, "    expected  {}", text::sign(expect));
         }
-        let _ = writeln!(text, "    observed  {}", words::observed(case));
+        let _ = writeln!(text, "    observed  {}", text::observed(case));
         if let Some(book) = &case.book {
-            let _ = writeln!(text, "    book      {}", words::sign(book));
+            let _ = writeln!(text, "    book      {}", text::sign(book));
         }
         for surprise in &case.surprises {
             let _ = writeln!(text, "    surprise  {surprise}");
@@ -132,7 +132,7 @@ fn unforeseen(text: &mut String, outcomes: &[Outcome]) {
     );
     for case in cases {
         let _ = writeln!(text, "\n  {}", case.id);
-        let _ = writeln!(text, "    observed  {}", words::observed(case));
+        let _ = writeln!(text, "    observed  {}", text::observed(case));
         predicted(text, case);
         evidence(text, case);
     }
@@ -142,7 +142,7 @@ fn predicted(text: &mut String, case: &Outcome) {
     let Some(prediction) = &case.prediction else {
         return;
     };
-    let _ = writeln!(text, "    predicted {}", words::prediction(prediction));
+    let _ = writeln!(text, "    predicted {}", text::prediction(prediction));
     let _ = writeln!(text, "    because   {}", prediction.because);
     if let Some(outside) = &case.outside {
         let _ = writeln!(text, "    surprise  {outside}");
@@ -178,11 +178,11 @@ fn known(text: &mut String, outcomes: &[Outcome]) {
     for case in cases {
         let _ = writeln!(text, "\n  {}", case.id);
         if let Some(expect) = &case.expect {
-            let _ = writeln!(text, "    expected  {}", words::sign(expect));
+            let _ = writeln!(text, "    expected  {}", text::sign(expect));
         }
-        let _ = writeln!(text, "    observed  {}", words::observed(case));
+        let _ = writeln!(text, "    observed  {}", text::observed(case));
         if let Some(known) = known(case) {
-            let _ = writeln!(text, "    known     {}", words::known(&known));
+            let _ = writeln!(text, "    known     {}", text::known(&known));
         }
     }
     let gone: Vec<_> = with_verdict(outcomes, Verdict::AsExpected)
@@ -236,9 +236,9 @@ fn beside_the_book(text: &mut String, outcomes: &[Outcome], width: usize) {
             else {
                 continue;
             };
-            if !words::agrees(book, seen, None) {
-                let did = words::kind(&seen.outcome);
-                *parted.entry((words::kind(&book.sign), did)).or_default() += 1;
+            if !text::agrees(book, seen, None) {
+                let did = text::kind(&seen.outcome);
+                *parted.entry((text::kind(&book.sign), did)).or_default() += 1;
             }
         }
         let notes: Vec<&str> = cases

@@ -7,7 +7,7 @@ use halfopen_outcome::record::Outcome;
 use halfopen_outcome::recovery::Recovery;
 use halfopen_scenario::case::SignKind;
 
-use super::words;
+use super::text;
 use halfopen_net::span::{human_interval, human_ns};
 
 /// A line for every case that was healed; empty without any.
@@ -43,7 +43,7 @@ fn became(outcome: &Outcome, recovery: &Recovery) -> String {
             Some(sign) if sign.outcome != SignKind::Unnoticed => {
                 format!(
                     "no byte got through any more ({})",
-                    words::kind(&sign.outcome)
+                    text::kind(&sign.outcome)
                 )
             }
             _ => "no byte was sent, or got through, before the case ended".into(),

@@ -8,7 +8,7 @@ use halfopen_outcome::tolerance::Tolerance;
 use halfopen_scenario::case::SignKind;
 
 use super::finished::by_scenario;
-use super::{recovery, words};
+use super::{recovery, text};
 use halfopen_net::span;
 
 /// Titles of the columns whose cells are measured times.
@@ -138,7 +138,7 @@ fn shown(case: &Outcome) -> [String; 5] {
         .filter(|word| !word.is_empty())
         .collect();
     [
-        words::kind(&first.outcome),
+        text::kind(&first.outcome),
         if by.is_empty() { dash() } else { by.join(" ") },
         first.since_fault_ns.map_or_else(dash, rounded),
         wire(case),

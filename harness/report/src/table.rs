@@ -8,7 +8,7 @@ use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, Wi
 use halfopen_outcome::record::{Outcome, Status};
 
 use super::finished::{by_scenario, verdict};
-use super::words;
+use super::text;
 use halfopen_net::span::human;
 use halfopen_scenario::case::SignKind;
 
@@ -95,7 +95,7 @@ fn row(outcome: &Outcome) -> Row {
                 .collect::<Vec<_>>()
                 .join(" ");
             (
-                words::kind(&first.outcome),
+                text::kind(&first.outcome),
                 if by.is_empty() { dash() } else { by },
                 first
                     .since_fault_ns
@@ -111,7 +111,7 @@ fn row(outcome: &Outcome) -> Row {
         by,
         after,
         predicted(outcome),
-        words::verdict(verdict(outcome)).to_owned(),
+        text::verdict(verdict(outcome)).to_owned(),
     ]
 }
 
@@ -126,20 +126,20 @@ fn predicted(outcome: &Outcome) -> String {
     let same = seen == Some(&prediction.sign);
     let comes = prediction.sign != SignKind::Unnoticed;
     match (same, comes) {
-        (true, true) => words::interval(prediction),
+        (true, true) => text::interval(prediction),
         (true, false) => "-".to_owned(),
         (false, true) => format!(
             "{}, {}",
-            words::kind(&prediction.sign),
-            words::interval(prediction)
+            text::kind(&prediction.sign),
+            text::interval(prediction)
         ),
-        (false, false) => words::kind(&prediction.sign),
+        (false, false) => text::kind(&prediction.sign),
     }
 }
 
 /// The book's sign, short: it names lanes and calls in the notes, not here.
 fn book(said: &halfopen_scenario::case::Sign) -> String {
-    let kind = words::kind(&said.sign);
+    let kind = text::kind(&said.sign);
     let after = |(a, b): (Duration, Duration)| {
         if a == b {
             human(a)

@@ -3,7 +3,7 @@
 
 use super::marks::names_in;
 use halfopen_lab::error::LabError;
-use halfopen_scenario::case::{Case, Clock, Happening, Lane};
+use halfopen_scenario::case::{Case, Clock, EventAction, Lane};
 use halfopen_sys::descriptors::raise_limit;
 
 /// What the program has open besides its cases: standard descriptors, the
@@ -41,8 +41,8 @@ pub fn for_all(cases: &[Case]) -> Result<usize, LabError> {
 /// How often a lane is started again: what it said before is kept, and so is
 /// the end it said it by.
 fn restarts(case: &Case, name: &str) -> usize {
-    let times = case.events.iter().map(|event| match &event.happening {
-        Happening::Restart { lane, times, .. } if lane == name => *times as usize,
+    let times = case.events.iter().map(|event| match &event.action {
+        EventAction::Restart { lane, times, .. } if lane == name => *times as usize,
         _ => 0,
     });
     times.sum()

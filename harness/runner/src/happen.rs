@@ -8,11 +8,11 @@ use nix::sys::signal::Signal;
 
 use super::life::{Booting, Later, Life, Running, base_name, listens, nanos};
 use super::restart::{self, Restarting};
-use crate::fault::{self, Took};
+use crate::fault::{self, EffectiveAt};
 use halfopen_lab::error::LabError;
 use halfopen_lab::filter::Flow;
 use halfopen_outcome::record::FaultRecord;
-use halfopen_scenario::case::{Event, Happening};
+use halfopen_scenario::case::{Event, EventAction};
 use halfopen_sys::clock::monotonic_ns;
 use halfopen_sys::processes::pidfd_open;
 
@@ -43,7 +43,7 @@ pub(super) fn begin(life: &mut Life<'_>) {
     life.t0_ns = monotonic_ns();
     for condition in &mut life.faults {
         condition.asked_ns -= life.t0_ns - built_ns;
-        condition.took_ns -= life.t0_ns - built_ns;
+        condition.effective_ns -= life.t0_ns - built_ns;
     }
 }
 
@@ -91,13 +91,13 @@ fn happen(life: &mut Life<'_>, event: &Event) -> Result<(), LabError> {
     }
     let asked_ns = monotonic_ns();
     let mut mark_now = true;
-    let mut what = fault::in_words(&event.happening);
-    let took = match &event.happening {
-        Happening::Netstat => {
+    let mut what = fault::in_words(&event.action);
+    let took = match &event.action {
+        EventAction::Netstat => {
             life.look(&event.name)?;
             now(asked_ns)
         }
-        Happening::Kill {
+        EventAction::Kill {
             lane,
             signal,
             child,
@@ -124,9 +124,9 @@ fn happen(life: &mut Life<'_>, event: &Event) -> Result<(), LabError> {
             }
             now(asked_ns)
         }
-        Happening::Freeze { lane } => signal_lane(life, lane, Signal::SIGSTOP, asked_ns)?,
-        Happening::Thaw { lane } => signal_lane(life, lane, Signal::SIGCONT, asked_ns)?,
-        Happening::Type { lane, text } => {
+        EventAction::Freeze { lane } => signal_lane(life, lane, Signal::SIGSTOP, asked_ns)?,
+        EventAction::Thaw { lane } => signal_lane(life, lane, Signal::SIGCONT, asked_ns)?,
+        EventAction::Type { lane, text } => {
             for r in lane_of(life, lane) {
                 r.endpoint
                     .type_text(text)
@@ -134,15 +134,15 @@ fn happen(life: &mut Life<'_>, event: &Event) -> Result<(), LabError> {
             }
             now(asked_ns)
         }
-        Happening::Shutdown { host, grace } => {
+        EventAction::Shutdown { host, grace } => {
             signal_host(life, host, Signal::SIGTERM);
             let took = now(asked_ns);
             let kill = Later::KillHost { host: host.clone() };
             life.schedule(*grace, kill);
             took
         }
-        Happening::Crash { host } => crash(life, host)?,
-        Happening::Reboot {
+        EventAction::Crash { host } => crash(life, host)?,
+        EventAction::Reboot {
             host,
             down_for,
             same_mac,
@@ -153,7 +153,7 @@ fn happen(life: &mut Life<'_>, event: &Event) -> Result<(), LabError> {
                 false => Vec::new(),
             };
             let took = crash(life, host)?;
-            let back_ns = took.took_ns + nanos(*down_for);
+            let back_ns = took.effective_ns + nanos(*down_for);
             let boot = Later::Boot {
                 host: host.clone(),
                 same_mac: *same_mac,
@@ -167,7 +167,7 @@ fn happen(life: &mut Life<'_>, event: &Event) -> Result<(), LabError> {
             mark_now = false;
             took
         }
-        Happening::Restart {
+        EventAction::Restart {
             lane,
             times,
             every,
@@ -185,7 +185,7 @@ fn happen(life: &mut Life<'_>, event: &Event) -> Result<(), LabError> {
             mark_now = false;
             restart::restart(life, what)?
         }
-        Happening::Heal { what } => {
+        EventAction::Heal { what } => {
             let mut healed = now(asked_ns);
             let (undo, kept) = std::mem::take(&mut life.undo)
                 .into_iter()
@@ -210,10 +210,10 @@ fn happen(life: &mut Life<'_>, event: &Event) -> Result<(), LabError> {
         what,
         is_fault: event.is_fault(),
         asked_ns: took.asked_ns - life.t0_ns,
-        took_ns: took.took_ns - life.t0_ns,
+        effective_ns: took.effective_ns - life.t0_ns,
     });
     if mark_now {
-        life.set_mark(&event.name, took.took_ns);
+        life.set_mark(&event.name, took.effective_ns);
     }
     if event.is_fault() {
         life.netstat_soon(format!("after {}", event.name));
@@ -234,7 +234,7 @@ pub(super) fn wait_for_the_end(dying: &[OwnedFd]) -> Result<(), LabError> {
 }
 
 /// Silence first, then death.
-pub(super) fn crash(life: &mut Life<'_>, host: &str) -> Result<Took, LabError> {
+pub(super) fn crash(life: &mut Life<'_>, host: &str) -> Result<EffectiveAt, LabError> {
     life.forget_sockets(host);
     let running = &mut life.running;
     life.lab.crash(host, &mut || {
@@ -282,7 +282,7 @@ fn signal_lane(
     lane: &str,
     signal: Signal,
     asked_ns: i64,
-) -> Result<Took, LabError> {
+) -> Result<EffectiveAt, LabError> {
     for r in lane_of(life, lane) {
         r.endpoint
             .signal_group(signal)
@@ -307,9 +307,9 @@ fn signal_named(name: &str) -> Result<Signal, LabError> {
         .map_err(|_| LabError::Plan(format!("no signal is called {name}")))
 }
 
-pub(super) fn now(asked_ns: i64) -> Took {
-    Took {
+pub(super) fn now(asked_ns: i64) -> EffectiveAt {
+    EffectiveAt {
         asked_ns,
-        took_ns: monotonic_ns(),
+        effective_ns: monotonic_ns(),
     }
 }

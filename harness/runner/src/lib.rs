@@ -27,8 +27,8 @@ use std::sync::mpsc::channel;
 
 use halfopen_lab::error::LabError;
 use halfopen_net::error::chain;
+use halfopen_outcome::compare_prediction;
 use halfopen_outcome::environment::Environment;
-use halfopen_outcome::foresight;
 use halfopen_outcome::record::{Outcome, Status};
 use halfopen_scenario::case::{Action, Case, Clock, Step};
 use halfopen_sys::clock::{monotonic_ns, sleep_until};
@@ -117,7 +117,7 @@ pub fn run(
         .enumerate()
         .map(|(index, outcome)| outcome.unwrap_or_else(|| think(index, panicked())))
         .collect();
-    foresight::foresee(cases, &mut outcomes, &done.environment);
+    compare_prediction::compare_all(cases, &mut outcomes, &done.environment);
     Ok(Results {
         environment: done.environment,
         outcomes,
@@ -160,7 +160,7 @@ pub fn each<T: Send>(
         interrupted: AtomicBool::new(false),
     };
     let moments = options.virtual_time.then(machine::moments).flatten();
-    let places = phase::places(cases, is_crowd);
+    let places = phase::places(cases, has_many_connections);
     let mut order: Vec<usize> = (0..cases.len()).collect();
     if let Some(moments) = moments {
         let now_ns = monotonic_ns();
@@ -281,7 +281,7 @@ impl Shared<'_> {
 }
 
 /// Whether a case opens connections by the hundred.
-pub fn is_crowd(case: &Case) -> bool {
+pub fn has_many_connections(case: &Case) -> bool {
     connections(case) >= 100
 }
 

@@ -141,7 +141,7 @@ impl<'a> Life<'a> {
         }
         let lab = builder.build()?;
         let mut capture = Capture::open(lab.wire())?;
-        if case.events.iter().any(|e| e.happening.corrupts()) {
+        if case.events.iter().any(|e| e.action.corrupts()) {
             capture.look_at_all();
         }
         let marks = Marks::of(case)?;
@@ -165,7 +165,7 @@ impl<'a> Life<'a> {
         };
         life.note_ports();
         for event in &case.events {
-            fault::prepare(&mut life.lab, &event.happening)?;
+            fault::prepare(&mut life.lab, &event.action)?;
         }
         Ok(life)
     }
@@ -402,7 +402,7 @@ impl<'a> Life<'a> {
                 self.start_again(lane)?;
             }
             if let Some(mark) = &booted.mark {
-                self.set_mark(mark, took.took_ns);
+                self.set_mark(mark, took.effective_ns);
             }
         }
         Ok(())

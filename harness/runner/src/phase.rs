@@ -81,7 +81,7 @@ impl Moments {
 /// The places of cases, in their order. A crowd comes after all others, with a
 /// lap of its own: it would keep the one processor from those whose faults
 /// strike meanwhile.
-pub fn places(cases: &[Case], is_crowd: impl Fn(&Case) -> bool) -> Vec<Place> {
+pub fn places(cases: &[Case], has_many_connections: impl Fn(&Case) -> bool) -> Vec<Place> {
     let mut taken = BTreeMap::new();
     let mut place = |case: &Case| {
         let number = number(&case.id);
@@ -94,7 +94,7 @@ pub fn places(cases: &[Case], is_crowd: impl Fn(&Case) -> bool) -> Vec<Place> {
     };
     let first: Vec<Option<Place>> = cases
         .iter()
-        .map(|case| (!is_crowd(case)).then(|| place(case)))
+        .map(|case| (!has_many_connections(case)).then(|| place(case)))
         .collect();
     let mut lap = taken.into_values().max().unwrap_or(0);
     let mut last = |case: &Case| {

@@ -7,7 +7,7 @@ use nix::sys::signal::Signal;
 
 use super::happen::{crash, lane_of, now, wait_for_the_end};
 use super::life::{Later, Life, base_name, listens, nanos};
-use crate::fault::Took;
+use crate::fault::EffectiveAt;
 use halfopen_lab::error::LabError;
 use halfopen_outcome::record::FaultRecord;
 use halfopen_sys::clock::monotonic_ns;
@@ -38,7 +38,7 @@ pub(super) struct Restarting {
 }
 
 /// One restart; the next one is scheduled. The last one sets the event's mark.
-pub(super) fn restart(life: &mut Life<'_>, what: Restarting) -> Result<Took, LabError> {
+pub(super) fn restart(life: &mut Life<'_>, what: Restarting) -> Result<EffectiveAt, LabError> {
     let last = what.number >= what.times;
     let mark = last.then(|| what.event.clone());
     let took = if what.fin {
@@ -52,7 +52,7 @@ pub(super) fn restart(life: &mut Life<'_>, what: Restarting) -> Result<Took, Lab
         power_cycle(life, &what.lane, mark)?
     };
     if !last {
-        let next = took.took_ns + nanos(what.every);
+        let next = took.effective_ns + nanos(what.every);
         let number = what.number + 1;
         life.schedule_at(next, Later::Restart(Restarting { number, ..what }));
     }
@@ -73,14 +73,14 @@ pub(super) fn once_more(life: &mut Life<'_>, what: Restarting) -> Result<(), Lab
         what: in_words,
         is_fault: true,
         asked_ns: took.asked_ns - life.t0_ns,
-        took_ns: took.took_ns - life.t0_ns,
+        effective_ns: took.effective_ns - life.t0_ns,
     });
     life.netstat_soon(format!("after {event}, number {number}"));
     Ok(())
 }
 
 /// SIGKILL; its sockets are closed, and the kernel has sent FIN, when this is over.
-fn kill(life: &mut Life<'_>, lane: &str) -> Result<Took, LabError> {
+fn kill(life: &mut Life<'_>, lane: &str) -> Result<EffectiveAt, LabError> {
     let asked_ns = monotonic_ns();
     let mut dying = Vec::new();
     for r in lane_of(life, lane) {
@@ -94,13 +94,17 @@ fn kill(life: &mut Life<'_>, lane: &str) -> Result<Took, LabError> {
 
 /// The lane's host loses power and comes back; the lane is started when the
 /// host can be heard again, so that no SYN is lost.
-fn power_cycle(life: &mut Life<'_>, lane: &str, mark: Option<String>) -> Result<Took, LabError> {
+fn power_cycle(
+    life: &mut Life<'_>,
+    lane: &str,
+    mark: Option<String>,
+) -> Result<EffectiveAt, LabError> {
     let case = life.case;
     let Some(planned) = case.lanes.iter().find(|l| l.name == lane) else {
         return Err(LabError::Plan(format!("no lane is called {lane}")));
     };
     let took = crash(life, &planned.host)?;
-    let back_ns = took.took_ns + nanos(DOWN_FOR);
+    let back_ns = took.effective_ns + nanos(DOWN_FOR);
     let boot = Later::Boot {
         host: planned.host.clone(),
         same_mac: true,

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use super::heartbeat::{BeatWhen, Beater, Heartbeat, OnSilence, Reconnect};
+pub use super::heartbeat::{BeatWhen, Heartbeat, HeartbeatSender, OnSilence, Reconnect};
 pub use super::target::{Impair, Mechanism, PacketRule, Place};
 pub use halfopen_net::{
     CableRef, Carrier, Direction, Family, ImpairBy, Impairment, InterfaceChange, Loss, Mtu, Nat,
@@ -335,7 +335,8 @@ pub struct Event {
     /// When it happens.
     pub when: When,
     /// What happens.
-    pub happening: Happening,
+    #[serde(rename = "happening")]
+    pub action: EventAction,
     /// Line in the file, 1-based.
     pub line: u32,
 }
@@ -343,13 +344,13 @@ pub struct Event {
 impl Event {
     /// Whether time counts from it.
     pub fn is_fault(&self) -> bool {
-        self.happening.is_fault() && !self.is_condition()
+        self.action.is_fault() && !self.is_condition()
     }
 
     /// Whether it is there before anything is sent, and so belongs to the
     /// network: a line that is bad from the beginning.
     pub fn is_condition(&self) -> bool {
-        self.when == When::At(Duration::ZERO) && matches!(self.happening, Happening::Impair(_))
+        self.when == When::At(Duration::ZERO) && matches!(self.action, EventAction::Impair(_))
     }
 }
 
@@ -371,7 +372,7 @@ pub enum When {
 /// What the runner does to a lab, or looks at.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Happening {
+pub enum EventAction {
     /// A signal to one process of a lane.
     Kill {
         /// The lane.
@@ -506,20 +507,20 @@ pub enum Happening {
     Netstat,
 }
 
-impl Happening {
+impl EventAction {
     /// Whether it changes bytes of packets.
     pub fn corrupts(&self) -> bool {
-        matches!(self, Happening::Impair(impair) if impair.line.corrupt.is_some())
+        matches!(self, EventAction::Impair(impair) if impair.line.corrupt.is_some())
     }
 
     /// Whether this does something to the lab, so that time counts from it.
     pub fn is_fault(&self) -> bool {
         !matches!(
             self,
-            Happening::Type { .. }
-                | Happening::Netstat
-                | Happening::Thaw { .. }
-                | Happening::Heal { .. }
+            EventAction::Type { .. }
+                | EventAction::Netstat
+                | EventAction::Thaw { .. }
+                | EventAction::Heal { .. }
         )
     }
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::case::{Event, When};
 use super::decode::Decoder;
 use super::error::{Problem, Span};
+use super::event_action::{Healing, event_action};
 use super::fields::Verb;
-use super::happening::{Healing, happening};
 use super::impair;
 use super::lane::Scene;
 use super::mark::{Setter, Timing, Waiter};
@@ -93,9 +93,8 @@ pub fn events<'a>(
                 by_default,
             });
         }
-        let happening = happening(dec, scene, &verb, &mut healings);
-        let (Some((when, span)), Some((name, ..)), Some(happening)) = (when, name, happening)
-        else {
+        let action = event_action(dec, scene, &verb, &mut healings);
+        let (Some((when, span)), Some((name, ..)), Some(action)) = (when, name, action) else {
             sound = false;
             continue;
         };
@@ -114,7 +113,7 @@ pub fn events<'a>(
         events.push(Event {
             name,
             when,
-            happening,
+            action,
             line: item.span.line,
         });
     }

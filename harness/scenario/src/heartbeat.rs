@@ -30,7 +30,7 @@ pub struct Heartbeat {
     /// Looks in a row that must find a miss before the peer counts as dead.
     pub misses: u32,
     /// Who sends beats.
-    pub from: Beater,
+    pub from: HeartbeatSender,
     /// The hearer answers each.
     pub answered: bool,
     /// When beats are sent.
@@ -45,7 +45,7 @@ pub struct Heartbeat {
 /// Who sends beats. The client is the end that connected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Beater {
+pub enum HeartbeatSender {
     /// The client.
     Client,
     /// The server.
@@ -116,14 +116,16 @@ pub fn heartbeat<'a>(dec: &Decoder<'a, '_>, node: &'a Node) -> Option<Heartbeat>
             scalar::whole(text, 1, 1000)
         })
     });
-    let from = fields.get("from").map_or(Some(Beater::Client), |node| {
-        let words = [
-            ("client", Beater::Client),
-            ("server", Beater::Server),
-            ("both", Beater::Both),
-        ];
-        dec.choose(node, "sender of beats", &words)
-    });
+    let from = fields
+        .get("from")
+        .map_or(Some(HeartbeatSender::Client), |node| {
+            let words = [
+                ("client", HeartbeatSender::Client),
+                ("server", HeartbeatSender::Server),
+                ("both", HeartbeatSender::Both),
+            ];
+            dec.choose(node, "sender of beats", &words)
+        });
     let answered = fields.get("answered").map_or(Some(false), |node| {
         dec.scalar(node, "`true` or `false`", scalar::truth)
     });
@@ -182,28 +184,27 @@ fn can_live(dec: &Decoder<'_, '_>, fields: &Fields<'_>, heart: &Heartbeat) -> Op
 /// Notes a lane that waits for beats which nobody sends; `at` is the place of
 /// what gives lanes their detectors.
 pub fn check_senders(dec: &Decoder<'_, '_>, at: Span, lanes: &[Lane]) -> Option<()> {
-    let beats = |beater: Beater| {
-        lanes.iter().any(|lane| {
-            lane.detector
-                .heartbeat
-                .as_ref()
-                .is_some_and(|heart| heart.from == Beater::Both || heart.from == beater)
-                && match beater {
-                    Beater::Client => does(&lane.steps, &connects),
-                    Beater::Server | Beater::Both => does(&lane.steps, &listens),
+    let beats =
+        |beater: HeartbeatSender| {
+            lanes.iter().any(|lane| {
+                lane.detector.heartbeat.as_ref().is_some_and(|heart| {
+                    heart.from == HeartbeatSender::Both || heart.from == beater
+                }) && match beater {
+                    HeartbeatSender::Client => does(&lane.steps, &connects),
+                    HeartbeatSender::Server | HeartbeatSender::Both => does(&lane.steps, &listens),
                 }
-        })
-    };
+            })
+        };
     let deaf = lanes.iter().find_map(|lane| {
         let heart = lane.detector.heartbeat.as_ref()?;
-        (heart.from != Beater::Both && !beats(heart.from)).then_some((lane, heart.from))
+        (heart.from != HeartbeatSender::Both && !beats(heart.from)).then_some((lane, heart.from))
     });
     let Some((lane, from)) = deaf else {
         return Some(());
     };
     let (end, does) = match from {
-        Beater::Client => ("client", "connects"),
-        Beater::Server | Beater::Both => ("server", "listens"),
+        HeartbeatSender::Client => ("client", "connects"),
+        HeartbeatSender::Server | HeartbeatSender::Both => ("server", "listens"),
     };
     dec.problem(
         Problem::new(

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::case::{CableRef, Direction, Event, Happening, Network, When};
+use super::case::{CableRef, Direction, Event, EventAction, Network, When};
 use super::case::{Impair, ImpairBy, Impairment, Loss, Mtu};
 use super::decode::Decoder;
 use super::error::{Problem, Span};
+use super::event_action;
 use super::fields::Fields;
-use super::happening;
 use super::lane::Scene;
 use super::scalar::{self, Refusal};
 use super::tree::{Node, Value};
@@ -38,11 +38,11 @@ pub fn impair<'a>(
     scene: &Scene,
     node: &'a Node,
     verb: Span,
-) -> Option<Happening> {
+) -> Option<EventAction> {
     let fields = dec.fields(node, "`impair`", &KEYS)?;
     let cable = dec
         .required(&fields, "`impair`", "cable", "client")
-        .and_then(|place| happening::cable(dec, scene, place));
+        .and_then(|place| event_action::cable(dec, scene, place));
     let directions = [
         ("both", Direction::Both),
         ("from", Direction::From),
@@ -93,7 +93,7 @@ pub fn impair<'a>(
         );
         return None;
     }
-    Some(Happening::Impair(Box::new(Impair {
+    Some(EventAction::Impair(Box::new(Impair {
         cable,
         direction,
         line,
@@ -366,11 +366,11 @@ pub fn check_overlaps(dec: &Decoder<'_, '_>, network: &Network, events: &[Event]
         events.sort_by_key(|(event, _)| at(event));
     }
     for (event, span) in events {
-        match &event.happening {
-            Happening::Heal { what } => {
+        match &event.action {
+            EventAction::Heal { what } => {
                 active.retain(|(name, _)| what.as_ref().is_some_and(|what| what != name));
             }
-            Happening::Impair(impair) => {
+            EventAction::Impair(impair) => {
                 let ways = ways(network, impair);
                 let other = active
                     .iter()

@@ -1,7 +1,7 @@
 //! Lanes: who runs which steps where.
 
 use super::case::{
-    Action, Case, Detector, Disposition, Family, Happening, Lane, Network, NodeKind, Step,
+    Action, Case, Detector, Disposition, EventAction, Family, Lane, Network, NodeKind, Step,
 };
 use super::decode::Decoder;
 use super::detector;
@@ -258,17 +258,17 @@ fn point_at(steps: &mut [Step], host: &str) {
 /// leaves it alone; else every lane the first fault leaves alone; else all.
 pub fn watch_by_default(case: &Case) -> Vec<String> {
     let first = case.events.iter().find(|event| event.is_fault());
-    let victim = |lane: &Lane| match first.map(|event| &event.happening) {
+    let victim = |lane: &Lane| match first.map(|event| &event.action) {
         Some(
-            Happening::Kill { lane: name, .. }
-            | Happening::Freeze { lane: name }
-            | Happening::Restart { lane: name, .. },
+            EventAction::Kill { lane: name, .. }
+            | EventAction::Freeze { lane: name }
+            | EventAction::Restart { lane: name, .. },
         ) => *name == lane.name,
         Some(
-            Happening::Shutdown { host, .. }
-            | Happening::Crash { host }
-            | Happening::Reboot { host, .. }
-            | Happening::Move { from: host, .. },
+            EventAction::Shutdown { host, .. }
+            | EventAction::Crash { host }
+            | EventAction::Reboot { host, .. }
+            | EventAction::Move { from: host, .. },
         ) => *host == lane.host,
         _ => false,
     };

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::case::{Case, Happening, Nat, Network, NodeKind, OnForgotten};
+use super::case::{Case, EventAction, Nat, Network, NodeKind, OnForgotten};
 use super::decode::Decoder;
 use super::error::Problem;
 use super::fields::Fields;
@@ -139,7 +139,7 @@ fn inside<'a>(
 }
 
 /// `forget: router`.
-pub fn forget<'a>(dec: &Decoder<'a, '_>, scene: &Scene, node: &'a Node) -> Option<Happening> {
+pub fn forget<'a>(dec: &Decoder<'a, '_>, scene: &Scene, node: &'a Node) -> Option<EventAction> {
     let nats = &scene.network.nats;
     if nats.is_empty() {
         dec.problem(
@@ -151,11 +151,11 @@ pub fn forget<'a>(dec: &Decoder<'a, '_>, scene: &Scene, node: &'a Node) -> Optio
     }
     let routers = nats.iter().map(|nat| nat.router.as_str());
     let router = dec.known(node, "router with NAT", routers)?;
-    Some(Happening::Forget { router })
+    Some(EventAction::Forget { router })
 }
 
 /// `move: { from: server, to: standby, announced: true }`.
-pub fn moved<'a>(dec: &Decoder<'a, '_>, scene: &Scene, node: &'a Node) -> Option<Happening> {
+pub fn moved<'a>(dec: &Decoder<'a, '_>, scene: &Scene, node: &'a Node) -> Option<EventAction> {
     let what = "`move`";
     let fields = dec.fields(node, what, &["from", "to", "announced"])?;
     let hosts = || scene.network.names(&[NodeKind::Host]);
@@ -189,7 +189,7 @@ pub fn moved<'a>(dec: &Decoder<'a, '_>, scene: &Scene, node: &'a Node) -> Option
         );
         return None;
     }
-    Some(Happening::Move {
+    Some(EventAction::Move {
         from,
         to,
         announced,
@@ -219,8 +219,8 @@ pub fn state<'a>(
 pub fn check_heal<'a>(dec: &Decoder<'a, '_>, case: &Case, place: Option<&'a Node>) -> Option<()> {
     let signs = [&case.book, &case.expect];
     let said = signs.into_iter().flatten().any(|s| s.first_byte.is_some());
-    let heals = |happening: &Happening| matches!(happening, Happening::Heal { .. });
-    if !said || case.events.iter().any(|e| heals(&e.happening)) {
+    let heals = |action: &EventAction| matches!(action, EventAction::Heal { .. });
+    if !said || case.events.iter().any(|e| heals(&e.action)) {
         return Some(());
     }
     if let Some(place) = place {

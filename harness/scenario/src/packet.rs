@@ -1,6 +1,6 @@
 //! `drop` and `reject`: which packets, where, by what.
 
-use super::case::{Family, Happening, Mechanism, NodeKind, PacketRule, Place, RejectWith};
+use super::case::{EventAction, Family, Mechanism, NodeKind, PacketRule, Place, RejectWith};
 use super::decode::Decoder;
 use super::error::{Problem, Span};
 use super::fields::Fields;
@@ -37,7 +37,7 @@ pub fn drop<'a>(
     scene: &Scene,
     node: Option<&'a Node>,
     verb: Span,
-) -> Option<Happening> {
+) -> Option<EventAction> {
     let fields = match node {
         None => Fields {
             entries: &[],
@@ -45,7 +45,7 @@ pub fn drop<'a>(
         },
         Some(node) => dec.fields(node, "`drop`", &KEYS)?,
     };
-    rule(dec, scene, &fields, verb).map(Happening::Drop)
+    rule(dec, scene, &fields, verb).map(EventAction::Drop)
 }
 
 /// `reject: { ..., with: host-unreachable }`
@@ -54,7 +54,7 @@ pub fn reject<'a>(
     scene: &Scene,
     node: &'a Node,
     verb: Span,
-) -> Option<Happening> {
+) -> Option<EventAction> {
     let keys: Vec<&str> = KEYS.into_iter().chain(["with"]).collect();
     let fields = dec.fields(node, "`reject`", &keys)?;
     let rule = rule(dec, scene, &fields, verb);
@@ -77,7 +77,7 @@ pub fn reject<'a>(
         );
         return None;
     }
-    Some(Happening::Reject { rule, with })
+    Some(EventAction::Reject { rule, with })
 }
 
 fn rule<'a>(

@@ -98,8 +98,8 @@ fn the_designs_example_works_word_for_word() {
         .expect("a server");
     assert_eq!(server.detector_name, "none");
     assert_eq!(
-        case.events[0].happening,
-        Happening::Crash {
+        case.events[0].action,
+        EventAction::Crash {
             host: "server".into()
         }
     );
@@ -138,7 +138,7 @@ faults:
     assert_eq!(last.id, "a/retries=5,finish=cut,size=70000");
     assert_eq!(last.sysctls["server"]["net.ipv4.tcp_retries2"], "5");
     assert!(
-        matches!(&last.events[0].happening, Happening::Cut { cable, .. } if cable.near == "server")
+        matches!(&last.events[0].action, EventAction::Cut { cable, .. } if cable.near == "server")
     );
     assert_eq!(
         last.lanes[2].steps[1].action,
@@ -147,8 +147,8 @@ faults:
         }
     );
     assert!(matches!(
-        cases[0].events[0].happening,
-        Happening::Crash { .. }
+        cases[0].events[0].action,
+        EventAction::Crash { .. }
     ));
 }
 
@@ -275,7 +275,7 @@ scenarios:
         .expect("pulse has one");
     assert_eq!(
         (heart.misses, heart.from, heart.when),
-        (2, Beater::Both, BeatWhen::Idle)
+        (2, HeartbeatSender::Both, BeatWhen::Idle)
     );
     let reconnect = heart.reconnect.as_ref().expect("it connects again");
     assert_eq!((reconnect.backoff, reconnect.limit), (1.5, Some(3)));

@@ -386,7 +386,7 @@ impl Trial {
             .map(|call| call.start_ns)
             .min();
         // Data that was under way already counts from its write.
-        written.unwrap_or_else(|| crash.map_or(fault, |f| f.took_ns))
+        written.unwrap_or_else(|| crash.map_or(fault, |f| f.effective_ns))
     }
 
     /// Whether the exchange after the fault came to its end, and the fault hit.

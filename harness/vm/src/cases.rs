@@ -17,8 +17,8 @@ use super::machine::{Booted, GuestTime, Heard, Life, Settings, boot};
 use halfopen_lab::Lab;
 use halfopen_lab::error::LabError;
 use halfopen_net::error::chain;
+use halfopen_outcome::compare_prediction;
 use halfopen_outcome::environment::Environment;
-use halfopen_outcome::foresight;
 use halfopen_outcome::record::Outcome;
 use halfopen_runner::recorded::Ended;
 use halfopen_runner::{self, Stage, finish};
@@ -188,7 +188,7 @@ pub fn run(
                 }
                 Event::Environment(e) => {
                     // Each guest has its own timer wheel.
-                    foresight::foresee(cases, &mut told[job], &e);
+                    compare_prediction::compare_all(cases, &mut told[job], &e);
                     // Of several guests that of the first, however fast it was.
                     if job == first[index] {
                         runs[index].environment = Some(*e);
@@ -266,7 +266,7 @@ fn batches<'a>(cases: &'a [Case], options: &Options) -> Vec<Vec<&'a Case>> {
     let mut order: Vec<usize> = (0..cases.len()).collect();
     order.sort_by_key(|&i| {
         (
-            !halfopen_runner::is_crowd(&cases[i]),
+            !halfopen_runner::has_many_connections(&cases[i]),
             halfopen_runner::expected_length(&cases[i]),
         )
     });

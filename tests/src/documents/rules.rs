@@ -30,7 +30,7 @@ pub fn text(cases: &[Case]) -> String {
         "# The rules\n\n\
          What predictions follow. Each rule names the kernel function that decides and since\n\
          which version it holds; `halfopen predict` names the rules of each answer. Made from\n\
-         `harness/src/predict/pages.rs` by `UPDATE_DOCS=1 cargo test --test documents`; the\n\
+         `harness/predict/src/pages.rs` by `UPDATE_DOCS=1 cargo test --test documents`; the\n\
          examples are the catalogue's, as predicted for Linux 6.12 at HZ=250. How well they\n\
          hold is in [oracle.md](oracle.md).\n",
     );

@@ -130,7 +130,7 @@ impl Plan {
 
     fn faults(&self) -> Vec<String> {
         let (us, them) = self.ends();
-        let happening = self.happening(us, them);
+        let action = self.event_action(us, them);
         let when = if self.flying == Flying::Before {
             "after: lost, by: 1ms".to_owned()
         } else {
@@ -150,7 +150,7 @@ impl Plan {
                 self.at
             ));
         }
-        all.push(format!("{when}, {happening}, name: fault"));
+        all.push(format!("{when}, {action}, name: fault"));
         if let Fault::CrashForgotten(ms) = self.fault {
             let asks = if self.network == "routed" {
                 "router"
@@ -185,7 +185,7 @@ impl Plan {
         )
     }
 
-    fn happening(&self, us: &str, them: &str) -> String {
+    fn event_action(&self, us: &str, them: &str) -> String {
         match self.fault {
             Fault::Crash | Fault::CrashForgotten(_) => format!("crash: {them}"),
             Fault::Silence { back, at, by } => {

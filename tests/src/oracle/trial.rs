@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use halfopen_outcome::compare_prediction;
 use halfopen_outcome::environment::Environment;
-use halfopen_outcome::foresight;
 use halfopen_outcome::record::{Outcome, Status};
 use halfopen_predict::Prediction;
 use halfopen_scenario::case::{Case, SignKind};
@@ -71,7 +71,7 @@ pub fn judge(case: &Case, outcome: &Outcome, environment: &Environment) -> Findi
     };
     let width = |p: &Prediction| p.intervals().map(|span| span.width()).sum();
     let before: Duration = width(prediction);
-    let after = match foresight::sharp(case, outcome, environment) {
+    let after = match compare_prediction::sharp(case, outcome, environment) {
         Some(Ok(sharp)) => width(&sharp),
         Some(Err(e)) => return Finding::Undecided(e.why),
         None => before,

@@ -165,7 +165,7 @@ fn b5_a_full_backlog_lets_one_more_in_and_drops_the_next_syn() {
 #[test]
 fn b6_a_frozen_program_s_kernel_goes_on_acknowledging_beats() {
     let seen = run("frozen-what-each-detector-sees/detector=one-way");
-    let frozen = seen.fault("freeze").took_ns;
+    let frozen = seen.fault("freeze").effective_ns;
     let beats = seen
         .kind("data")
         .filter(|p| p.from == "client" && p.sent_ns > frozen);

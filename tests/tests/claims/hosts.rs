@@ -37,7 +37,7 @@ fn h1_kernel_retransmits_ever_more_slowly() {
         "the write succeeds{seen}"
     );
 
-    let crashed = seen.fault("crash").took_ns;
+    let crashed = seen.fault("crash").effective_ns;
     let data: Vec<_> = seen.kind("data").filter(|p| p.sent_ns > crashed).collect();
     assert!(
         data.iter().all(|p| p.delivered_ns.is_none() && p.len == 5),
@@ -98,7 +98,7 @@ fn f2_sender_fills_its_buffer_and_blocks() {
 #[test]
 fn r1_rebooted_host_is_the_same_machine() {
     let seen = run("host-reboot-then-write/network=link,family=ipv4");
-    let crashed = seen.fault("reboot").took_ns;
+    let crashed = seen.fault("reboot").effective_ns;
     let since: Vec<_> = seen.packets().filter(|p| p.sent_ns > crashed).collect();
     // The client's neighbour entry is still good: its data arrives unasked.
     let data = since
@@ -131,7 +131,7 @@ fn r1_replaced_host_never_gets_what_is_sent() {
         .any(|e| e.lane == "server" && e.boot == 1);
     assert!(back, "the replacement listens{seen}");
     // It passes the last cable, to a MAC address that nobody has.
-    let crashed = seen.fault("reboot").took_ns;
+    let crashed = seen.fault("reboot").effective_ns;
     let data = seen
         .kind("data")
         .filter(|p| p.sent_ns > crashed && p.cable == "switch-server");
@@ -143,7 +143,10 @@ fn r1_replaced_host_never_gets_what_is_sent() {
 fn k0_idle_connection_carries_no_packet_at_all() {
     for id in ["network=link,carrier=kept", "network=routed,carrier=lost"] {
         let seen = run(&format!("idle-connection-outlives-the-cable/{id}"));
-        let (cut, healed) = (seen.fault("cut").took_ns, seen.fault("healed").asked_ns);
+        let (cut, healed) = (
+            seen.fault("cut").effective_ns,
+            seen.fault("healed").asked_ns,
+        );
         assert!(about(healed - cut, 1.7), "{seen}");
         let between = seen
             .packets()
@@ -160,7 +163,7 @@ fn k0_idle_connection_carries_no_packet_at_all() {
 #[test]
 fn frozen_process_has_a_kernel_that_answers() {
     let seen = run("process-frozen/detector=keepalive-1-1-2");
-    let frozen = seen.fault("freeze").took_ns;
+    let frozen = seen.fault("freeze").effective_ns;
     let answers = seen
         .kind("keepalive-ack")
         .filter(|p| p.sent_ns > frozen && p.from == "server");

@@ -52,7 +52,7 @@ fn k2_no_probe_is_on_the_wire_when_the_peer_does_not_resolve() {
         let seen = run(&format!(
             "keepalive-peer-crashed-unresolved/family={family}"
         ));
-        let crashed = seen.fault("crash").took_ns;
+        let crashed = seen.fault("crash").effective_ns;
         let since: Vec<_> = seen.packets().filter(|p| p.sent_ns > crashed).collect();
         let asked = since
             .iter()

@@ -7,7 +7,7 @@ use super::Report;
 use super::verify::{Role, Verified};
 use halfopen_net::span::human;
 use halfopen_predict::words;
-use halfopen_report::words::wrapped;
+use halfopen_report::text::wrapped;
 use halfopen_tune::snippet::Target;
 use halfopen_tune::trial::{Question, Shown};
 use halfopen_tune::{Answer, Impossible, Path, Promise, Promises, Reach, Settings, Tuned, While};

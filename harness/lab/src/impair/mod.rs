@@ -19,13 +19,13 @@ use std::net::{Ipv4Addr, UdpSocket};
 
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 
+use super::effective_at::EffectiveAt;
 use super::error::LabError;
 use super::filter::{Action, Clsact, Hook, Match, Qdiscs, RuleId, Side, TcRuleId};
 use super::live::Lab;
 use super::message::{self, Born};
 use super::netlink::Batch;
 use super::settle::settle_interfaces;
-use super::took::Took;
 use choose::{Means, choose};
 use halfopen_net::{Direction, ImpairBy, Impairment};
 use halfopen_sys::ethtool::offload;
@@ -122,7 +122,7 @@ impl Lab {
         direction: Direction,
         line: &Impairment,
         by: ImpairBy,
-    ) -> Result<(Took, BadLine), LabError> {
+    ) -> Result<(EffectiveAt, BadLine), LabError> {
         let (cable, side) = self.topology.cable(near, far)?;
         let mut ids = Vec::new();
         for side in sides(side, direction) {
@@ -146,7 +146,7 @@ impl Lab {
             ids = (before..self.impaired.next).collect();
         }
         let mut mechanism = String::new();
-        let took = Took::around(|| {
+        let took = EffectiveAt::around(|| {
             for id in &ids {
                 mechanism = self.activate(*id)?;
             }
@@ -160,8 +160,8 @@ impl Lab {
     ///
     /// # Errors
     /// When the kernel refuses.
-    pub fn heal_impairment(&mut self, bad: &BadLine) -> Result<Took, LabError> {
-        Took::around(|| bad.ids.iter().try_for_each(|id| self.deactivate(*id)))
+    pub fn heal_impairment(&mut self, bad: &BadLine) -> Result<EffectiveAt, LabError> {
+        EffectiveAt::around(|| bad.ids.iter().try_for_each(|id| self.deactivate(*id)))
     }
 
     /// What went wrong in relays: then lines did not do what they should.

@@ -4,7 +4,7 @@ use super::paths::Paths;
 use super::process::Wait;
 use super::{LAST_WORDS, Later, World, listens};
 use crate::span::Span;
-use halfopen_scenario::case::{Carrier, Disposition, Event, Happening};
+use halfopen_scenario::case::{Carrier, Disposition, Event, EventAction};
 
 /// What a process takes to die of a signal.
 const DYING: std::time::Duration = std::time::Duration::from_millis(5);
@@ -60,10 +60,10 @@ impl<'a> World<'a> {
             self.tries(sock, now.earliest)?;
         }
         self.before = Some(self.paths.clone());
-        if let Happening::Cut {
+        if let EventAction::Cut {
             carrier: Carrier::Lost,
             ..
-        } = event.happening
+        } = event.action
         {
             self.no_carrier = Some(now);
         }
@@ -71,33 +71,33 @@ impl<'a> World<'a> {
             self.fault.get_or_insert(now);
         }
         let mut mark_now = true;
-        match &event.happening {
-            Happening::Netstat => {}
-            Happening::Restart { .. } => {
+        match &event.action {
+            EventAction::Netstat => {}
+            EventAction::Restart { .. } => {
                 return Err(
                     "a lane that is restarted: how long that takes is the machine's".into(),
                 );
             }
-            Happening::Kill {
+            EventAction::Kill {
                 lane,
                 signal,
                 child,
             } => self.kill(lane, signal, *child)?,
-            Happening::Freeze { lane } => self.freeze(lane, true),
-            Happening::Thaw { lane } => self.freeze(lane, false),
-            Happening::Type { lane, .. } => {
+            EventAction::Freeze { lane } => self.freeze(lane, true),
+            EventAction::Thaw { lane } => self.freeze(lane, false),
+            EventAction::Type { lane, .. } => {
                 for p in self.processes.iter_mut().filter(|p| p.lane.name == *lane) {
                     p.typed.push_back(now);
                 }
             }
-            Happening::Shutdown { host, grace } => {
+            EventAction::Shutdown { host, grace } => {
                 // Nobody waits for the processes to end.
                 self.moment = Span::new(now.earliest, now.latest + DYING);
                 self.signal_host(host, false)?;
                 self.later.push((self.now + *grace, Later::KillHost(host)));
             }
-            Happening::Crash { host } => self.crash(host)?,
-            Happening::Reboot {
+            EventAction::Crash { host } => self.crash(host)?,
+            EventAction::Reboot {
                 host,
                 down_for,
                 same_mac,
@@ -112,22 +112,22 @@ impl<'a> World<'a> {
                 self.later.push((self.now + *down_for, boot));
                 mark_now = false;
             }
-            Happening::Heal { what } => {
+            EventAction::Heal { what } => {
                 self.no_fin_under_way()?;
                 self.path_changes()?;
                 self.paths.heal(what.as_deref());
                 self.healed = Some((now.latest, None));
                 self.network_changed(now)?;
             }
-            Happening::Forget { .. } => self.router_forgets()?,
-            Happening::Move {
+            EventAction::Forget { .. } => self.router_forgets()?,
+            EventAction::Move {
                 from, announced, ..
             } => {
                 self.can_follow_move(from, *announced)?;
                 if !announced {
                     self.anew.insert(from, now.earliest);
                 }
-                self.paths.add(&event.name, &event.happening);
+                self.paths.add(&event.name, &event.action);
                 self.network_changed(now)?;
             }
             network => {
@@ -148,24 +148,24 @@ impl<'a> World<'a> {
         match later {
             Later::Event(index) => {
                 let event = &self.case.events[*index];
-                match &event.happening {
-                    Happening::Crash { host } | Happening::Reboot { host, .. } => {
+                match &event.action {
+                    EventAction::Crash { host } | EventAction::Reboot { host, .. } => {
                         paths.power_off(host);
                     }
-                    Happening::Heal { what } => paths.heal(what.as_deref()),
-                    Happening::Forget { .. } => {
+                    EventAction::Heal { what } => paths.heal(what.as_deref()),
+                    EventAction::Forget { .. } => {
                         if let Some(memory) = &mut paths.memory {
                             memory.forgotten = true;
                         }
                     }
-                    Happening::Netstat
-                    | Happening::Restart { .. }
-                    | Happening::Kill { .. }
-                    | Happening::Freeze { .. }
-                    | Happening::Thaw { .. }
-                    | Happening::Type { .. }
-                    | Happening::Shutdown { .. } => return None,
-                    _ => paths.add(&event.name, &event.happening),
+                    EventAction::Netstat
+                    | EventAction::Restart { .. }
+                    | EventAction::Kill { .. }
+                    | EventAction::Freeze { .. }
+                    | EventAction::Thaw { .. }
+                    | EventAction::Type { .. }
+                    | EventAction::Shutdown { .. } => return None,
+                    _ => paths.add(&event.name, &event.action),
                 }
             }
             Later::PowerOff(host) => paths.power_off(host),

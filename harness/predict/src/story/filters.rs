@@ -4,7 +4,7 @@ use super::line::Kind;
 use super::paths::Paths;
 use crate::errno;
 use crate::facts::Fate;
-use halfopen_scenario::case::{Family, Happening, Mechanism, PacketRule, Place, RejectWith};
+use halfopen_scenario::case::{EventAction, Family, Mechanism, PacketRule, Place, RejectWith};
 
 impl Paths<'_> {
     pub fn filtered_on_the_wire(
@@ -32,7 +32,7 @@ impl Paths<'_> {
         kind: Kind,
     ) -> Result<Option<Fate>, String> {
         for a in &self.active {
-            if let Happening::Route {
+            if let EventAction::Route {
                 host,
                 change,
                 to: target,
@@ -73,8 +73,8 @@ impl Paths<'_> {
     ) -> Result<Option<Fate>, String> {
         for a in self.active.iter().filter(|a| a.left != Some(0)) {
             let (rule, with) = match a.what {
-                Happening::Drop(rule) => (rule, None),
-                Happening::Reject { rule, with } => (rule, Some(*with)),
+                EventAction::Drop(rule) => (rule, None),
+                EventAction::Reject { rule, with } => (rule, Some(*with)),
                 _ => continue,
             };
             if !here(rule) || !matches(rule, from, to, kind) {

@@ -10,7 +10,7 @@ use crate::rule::RuleId;
 use crate::span::{Span, Spans};
 use crate::wheel::Phase;
 use crate::words;
-use halfopen_scenario::case::{BeatWhen, Beater, Heartbeat, OnEof, OnSilence, SignKind};
+use halfopen_scenario::case::{BeatWhen, Heartbeat, HeartbeatSender, OnEof, OnSilence, SignKind};
 
 /// A program's own time from waking to a call: the order of things closer
 /// together than this is a race. In real time a case's start is less exact.
@@ -54,11 +54,11 @@ impl<'a> Heart<'a> {
     /// Of a connection made at `now`, by its client or its server.
     pub fn new(config: &'a Heartbeat, client: bool, now: Span) -> Self {
         let (own, other) = if client {
-            (Beater::Client, Beater::Server)
+            (HeartbeatSender::Client, HeartbeatSender::Server)
         } else {
-            (Beater::Server, Beater::Client)
+            (HeartbeatSender::Server, HeartbeatSender::Client)
         };
-        let is = |beater| config.from == Beater::Both || config.from == beater;
+        let is = |beater| config.from == HeartbeatSender::Both || config.from == beater;
         let (sends, hears) = (is(own), is(other));
         let checks = if config.answered { sends } else { hears };
         Heart {

@@ -34,7 +34,7 @@ use super::rule::RuleId;
 use super::span::{Span, Spans};
 use super::sysctls::{self, Sysctls};
 use far::Packet;
-use halfopen_scenario::case::{Action, Case, Event, Happening, Lane, SignKind, When};
+use halfopen_scenario::case::{Action, Case, Event, EventAction, Lane, SignKind, When};
 use paths::Paths;
 use process::{Process, Sock};
 
@@ -174,7 +174,7 @@ impl<'a> World<'a> {
         // What is bad from the beginning is so before anybody connects.
         for event in &case.events {
             if event.is_condition() {
-                self.paths.add(&event.name, &event.happening);
+                self.paths.add(&event.name, &event.action);
                 self.set_mark(&event.name, Span::at(Duration::ZERO));
             }
         }
@@ -427,7 +427,7 @@ impl<'a> World<'a> {
         if let Some(why) = self.memory_is_quiet() {
             return why;
         }
-        let heals = |e: &Event| matches!(e.happening, Happening::Heal { .. });
+        let heals = |e: &Event| matches!(e.action, EventAction::Heal { .. });
         if self.case.events.iter().any(heals) {
             return "the path was back before anything was given up".into();
         }
@@ -435,7 +435,7 @@ impl<'a> World<'a> {
             .case
             .events
             .iter()
-            .any(|e| e.is_fault() && !matches!(e.happening, Happening::Freeze { .. }));
+            .any(|e| e.is_fault() && !matches!(e.action, EventAction::Freeze { .. }));
         if faulty {
             "nothing that was sent stays unacknowledged, and no timer runs that would notice".into()
         } else {

@@ -10,7 +10,7 @@ use crate::facts::Fate;
 use crate::keepalive::ProbeFate;
 use crate::span::Span;
 use crate::sysctls::Sysctls;
-use halfopen_scenario::case::{Case, Family, Happening, Nat, OnForgotten};
+use halfopen_scenario::case::{Case, EventAction, Family, Nat, OnForgotten};
 
 /// What a router knows of connections.
 #[derive(Debug, Clone)]
@@ -141,8 +141,8 @@ impl World<'_> {
     pub(super) fn router_is_back(&mut self, host: &str, event: &str) -> Result<(), String> {
         let kept = self.case.events.iter().any(|e| {
             let keeps = matches!(
-                e.happening,
-                Happening::Reboot {
+                e.action,
+                EventAction::Reboot {
                     keeps_state: true,
                     ..
                 }

@@ -8,7 +8,7 @@ use super::nat::Memory;
 use crate::errno;
 use crate::facts::Fate;
 use halfopen_scenario::case::{
-    CableRef, Carrier, Case, Direction, Family, Happening, Impairment, NeighbourChange, NodeKind,
+    CableRef, Carrier, Case, Direction, EventAction, Family, Impairment, NeighbourChange, NodeKind,
     PacketRule, Place, RouteChange,
 };
 
@@ -16,7 +16,7 @@ use halfopen_scenario::case::{
 #[derive(Debug, Clone)]
 pub(super) struct Active<'a> {
     pub name: &'a str,
-    pub what: &'a Happening,
+    pub what: &'a EventAction,
     /// How many packets it still takes.
     pub left: Option<u32>,
 }
@@ -58,18 +58,18 @@ impl<'a> Paths<'a> {
     }
 
     /// A fault of the network takes effect.
-    pub fn add(&mut self, name: &'a str, what: &'a Happening) {
+    pub fn add(&mut self, name: &'a str, what: &'a EventAction) {
         let left = match what {
-            Happening::Drop(rule) | Happening::Reject { rule, .. } => rule.count,
+            EventAction::Drop(rule) | EventAction::Reject { rule, .. } => rule.count,
             _ => None,
         };
         match what {
-            Happening::Neighbour { host, change } => {
+            EventAction::Neighbour { host, change } => {
                 if *change == NeighbourChange::Flushed {
                     self.forgetful.insert(host);
                 }
             }
-            Happening::Move {
+            EventAction::Move {
                 from, announced, ..
             } => {
                 self.moved.insert(from, *announced);
@@ -122,7 +122,7 @@ impl<'a> Paths<'a> {
     /// Whether a filter in force takes only so many more of these packets.
     pub fn is_counted(&self, from: &str, to: &str, kind: Kind) -> bool {
         self.active.iter().any(|a| match a.what {
-            Happening::Drop(rule) => {
+            EventAction::Drop(rule) => {
                 a.left.is_some_and(|left| left > 0) && matches(rule, from, to, kind)
             }
             _ => false,
@@ -132,7 +132,7 @@ impl<'a> Paths<'a> {
     /// Counts a packet that met a filter which takes only so many.
     pub fn spend(&mut self, from: &str, to: &str, kind: Kind) {
         for a in &mut self.active {
-            if let (Happening::Drop(rule), Some(left)) = (a.what, a.left.as_mut())
+            if let (EventAction::Drop(rule), Some(left)) = (a.what, a.left.as_mut())
                 && matches(rule, from, to, kind)
             {
                 *left = left.saturating_sub(1);
@@ -168,7 +168,7 @@ impl<'a> Paths<'a> {
         self.case.family == Family::Ipv6
             && self.are_neighbours(from, to)
             && self.active.iter().any(|a| match a.what {
-                Happening::Drop(rule) => plain(rule) && matches(rule, from, to, Kind::Data),
+                EventAction::Drop(rule) => plain(rule) && matches(rule, from, to, Kind::Data),
                 _ => false,
             })
     }
@@ -176,7 +176,7 @@ impl<'a> Paths<'a> {
     /// Whether it has no address but a link-local one, and a router is next.
     pub fn calls_from_link_local(&self, host: &str, to: &str) -> bool {
         let lost =
-            |a: &Active<'_>| matches!(a.what, Happening::AddressRemoved { host: h } if h == host);
+            |a: &Active<'_>| matches!(a.what, EventAction::AddressRemoved { host: h } if h == host);
         self.is_ipv6() && !self.are_neighbours(host, to) && self.active.iter().any(lost)
     }
 
@@ -299,8 +299,8 @@ impl<'a> Paths<'a> {
     /// Whether nobody takes what comes out of a cable at this node.
     fn is_gone(&self, node: &str, to: &str) -> bool {
         let gone = |active: &Active<'_>| match active.what {
-            Happening::Interface { host, .. } => host == node,
-            Happening::AddressRemoved { host } => host == to && node == to,
+            EventAction::Interface { host, .. } => host == node,
+            EventAction::AddressRemoved { host } => host == to && node == to,
             _ => false,
         };
         self.down.contains(node) || self.active.iter().any(gone)
@@ -396,7 +396,7 @@ impl<'a> Paths<'a> {
                 }
             };
             match a.what {
-                Happening::Route {
+                EventAction::Route {
                     host: h,
                     change,
                     to: target,
@@ -405,13 +405,13 @@ impl<'a> Paths<'a> {
                 }
                 // The route goes with the address; but what leads to a router in
                 // IPv6 is the router's own.
-                Happening::AddressRemoved { host: h }
+                EventAction::AddressRemoved { host: h }
                     if h == host
                         && (self.case.family == Family::Ipv4 || self.are_neighbours(host, to)) =>
                 {
                     return Some(route(RouteChange::Removed));
                 }
-                Happening::Interface { host: h, .. } if h == host => {
+                EventAction::Interface { host: h, .. } if h == host => {
                     return Some(route(RouteChange::Removed));
                 }
                 _ => {}
@@ -426,7 +426,7 @@ impl<'a> Paths<'a> {
             return Some(Carrier::Kept);
         }
         self.active.iter().find_map(|active| match active.what {
-            Happening::Cut {
+            EventAction::Cut {
                 cable,
                 direction,
                 carrier,
@@ -441,8 +441,8 @@ impl<'a> Paths<'a> {
                 let seen = if from_near { *carrier } else { Carrier::Kept };
                 cut.then_some(seen)
             }
-            Happening::Interface { host, .. } if host == b => Some(Carrier::Kept),
-            Happening::AddressRemoved { host } if host == to && b == to => Some(Carrier::Kept),
+            EventAction::Interface { host, .. } if host == b => Some(Carrier::Kept),
+            EventAction::AddressRemoved { host } if host == to && b == to => Some(Carrier::Kept),
             _ => None,
         })
     }
@@ -461,7 +461,7 @@ impl<'a> Paths<'a> {
         self.active
             .iter()
             .filter_map(move |active| match active.what {
-                Happening::Impair(i) if of_hop(&i.cable, i.direction) => Some(&i.line),
+                EventAction::Impair(i) if of_hop(&i.cable, i.direction) => Some(&i.line),
                 _ => None,
             })
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::words;
+use crate::text;
 use halfopen_outcome::record::{Outcome, Status};
 use halfopen_predict::Prediction;
 use halfopen_scenario::case::SignKind;
@@ -73,10 +73,10 @@ impl<'a> Content<'a> {
                 sign,
                 after,
                 outside,
-            } => format!("{} {}{}", words::kind(sign), time(*after), mark(*outside)),
+            } => format!("{} {}{}", text::kind(sign), time(*after), mark(*outside)),
             Content::Unnoticed { outside } => format!("unnoticed{}", mark(*outside)),
             Content::Later { sign, earliest } => {
-                format!("({} {})", words::kind(sign), time(*earliest))
+                format!("({} {})", text::kind(sign), time(*earliest))
             }
             Content::NotRun => "not run".into(),
             Content::Failed => "FAILED".into(),

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::cell::code;
 use super::{Content, Grid};
-use crate::words;
+use crate::text;
 use halfopen_net::span::human;
 use halfopen_outcome::record::Status;
 
@@ -16,7 +16,7 @@ pub fn signs(grid: &Grid<'_>, letters: bool) -> String {
         let mut seen: Vec<String> = Vec::new();
         for (_, content) in grid.contents() {
             let Some(sign) = content.sign() else { continue };
-            let (letter, name) = (code(sign), words::kind(sign));
+            let (letter, name) = (code(sign), text::kind(sign));
             let word = match name.as_str() {
                 "EOF" => format!("{letter} end of file"),
                 _ => format!("{letter} {name}"),

@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::*;
-use halfopen_scenario::case::{Clock, Happening};
+use halfopen_scenario::case::{Clock, EventAction};
 
 fn selection<'a>(detectors: &'a [String], faults: &'a [String]) -> Selection<'a> {
     Selection {
@@ -30,7 +30,7 @@ fn every_detector_meets_every_fault_in_both_states() {
     assert_eq!(ids.len(), all, "each case once");
     for case in &plan.cases {
         assert_eq!(case.watch, ["client"], "{}", case.id);
-        let faults = || case.events.iter().filter(|e| e.happening.is_fault());
+        let faults = || case.events.iter().filter(|e| e.action.is_fault());
         assert!(faults().count() >= 1, "{}", case.id);
         assert_eq!(case.clock, Clock::Any, "{}", case.id);
         assert_eq!(case.give_up, Duration::from_secs(51), "{}", case.id);
@@ -62,8 +62,8 @@ fn a_sysctl_belongs_to_its_detector_alone() {
         .collect();
     assert_eq!(set, [false, true, false, true]);
     assert!(matches!(
-        plan.cases[0].events[0].happening,
-        Happening::Crash { .. }
+        plan.cases[0].events[0].action,
+        EventAction::Crash { .. }
     ));
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::fault::WITH_STANDBY;
 use super::{Detector, Ends, Fault};
-use halfopen_scenario::case::{self, BeatWhen, Beater, KeepaliveBy, OnSilence};
+use halfopen_scenario::case::{self, BeatWhen, HeartbeatSender, KeepaliveBy, OnSilence};
 use halfopen_scenario::words;
 
 /// When the fault strikes: so long after the connection's last segment, for
@@ -213,9 +213,9 @@ fn heartbeat(heart: &case::Heartbeat) -> Vec<String> {
         own.push(format!("misses: {}", heart.misses));
     }
     own.extend(match heart.from {
-        Beater::Client => None,
-        Beater::Server => Some("from: server".to_owned()),
-        Beater::Both => Some("from: both".to_owned()),
+        HeartbeatSender::Client => None,
+        HeartbeatSender::Server => Some("from: server".to_owned()),
+        HeartbeatSender::Both => Some("from: both".to_owned()),
     });
     if heart.answered {
         own.push("answered: true".to_owned());

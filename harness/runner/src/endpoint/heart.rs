@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use halfopen_scenario::case::{BeatWhen, Beater, Heartbeat};
+use halfopen_scenario::case::{BeatWhen, Heartbeat, HeartbeatSender};
 
 /// A beat on the wire: ASCII's ENQ, "are you there". It travels between the
 /// connection's data, which has none (a payload of text may not contain it).
@@ -47,10 +47,10 @@ impl Heart {
         let Some(config) = config else {
             return Heart::default();
         };
-        let is = |beater| config.from == Beater::Both || config.from == beater;
+        let is = |beater| config.from == HeartbeatSender::Both || config.from == beater;
         let (sends, hears) = match end {
-            End::Client => (is(Beater::Client), is(Beater::Server)),
-            End::Server => (is(Beater::Server), is(Beater::Client)),
+            End::Client => (is(HeartbeatSender::Client), is(HeartbeatSender::Server)),
+            End::Server => (is(HeartbeatSender::Server), is(HeartbeatSender::Client)),
         };
         let checks = if config.answered { sends } else { hears };
         let check_every = config.check_every.map(nanos);

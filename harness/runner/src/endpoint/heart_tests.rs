@@ -5,7 +5,7 @@ use halfopen_scenario::case::OnSilence;
 
 const MS: i64 = 1_000_000;
 
-fn config(from: Beater, answered: bool) -> Heartbeat {
+fn config(from: HeartbeatSender, answered: bool) -> Heartbeat {
     Heartbeat {
         every: Duration::from_millis(100),
         timeout: Duration::from_millis(250),
@@ -25,7 +25,7 @@ fn heart(config: &Heartbeat, end: End) -> Heart {
 
 #[test]
 fn one_way_the_client_beats_and_the_server_looks() {
-    let config = config(Beater::Client, false);
+    let config = config(HeartbeatSender::Client, false);
     let (mut client, mut server) = (heart(&config, End::Client), heart(&config, End::Server));
     assert_eq!(client.due(), Some(100 * MS));
     assert!(!client.beats(99 * MS) && client.beats(100 * MS));
@@ -39,7 +39,7 @@ fn one_way_the_client_beats_and_the_server_looks() {
 
 #[test]
 fn with_answers_the_sender_looks_from_its_first_unanswered_beat_on() {
-    let config = config(Beater::Client, true);
+    let config = config(HeartbeatSender::Client, true);
     let (mut client, mut server) = (heart(&config, End::Client), heart(&config, End::Server));
     assert!(client.beats(100 * MS));
     assert_eq!(server.hear(&[BEAT, BEAT], 101 * MS), 2);
@@ -52,12 +52,12 @@ fn with_answers_the_sender_looks_from_its_first_unanswered_beat_on() {
 
 #[test]
 fn a_peer_that_echoes_beats_answers_them() {
-    let mut client = heart(&config(Beater::Client, true), End::Client);
+    let mut client = heart(&config(HeartbeatSender::Client, true), End::Client);
     assert!(client.beats(100 * MS));
     client.hear(&[BEAT], 101 * MS);
     assert_eq!(client.looks(10_000 * MS), None);
     // Where both beat, the peer's own beat answers nothing.
-    let mut client = heart(&config(Beater::Both, true), End::Client);
+    let mut client = heart(&config(HeartbeatSender::Both, true), End::Client);
     assert!(client.beats(100 * MS));
     assert_eq!(client.hear(&[BEAT], 101 * MS), 1);
     assert_eq!(client.looks(350 * MS), Some(100 * MS));
@@ -65,7 +65,7 @@ fn a_peer_that_echoes_beats_answers_them() {
 
 #[test]
 fn a_checker_that_polls_is_late_and_counts_looks() {
-    let mut config = config(Beater::Client, false);
+    let mut config = config(HeartbeatSender::Client, false);
     config.check_every = Some(Duration::from_millis(200));
     config.misses = 2;
     let mut server = heart(&config, End::Server);
@@ -85,7 +85,7 @@ fn a_checker_that_polls_is_late_and_counts_looks() {
 
 #[test]
 fn misses_without_polling_come_one_beat_apart() {
-    let mut config = config(Beater::Client, false);
+    let mut config = config(HeartbeatSender::Client, false);
     config.misses = 3;
     let mut server = heart(&config, End::Server);
     assert_eq!(server.looks(250 * MS), None);
@@ -96,7 +96,7 @@ fn misses_without_polling_come_one_beat_apart() {
 
 #[test]
 fn an_idle_heart_takes_data_for_life_and_for_a_beat() {
-    let mut config = config(Beater::Client, false);
+    let mut config = config(HeartbeatSender::Client, false);
     config.when = BeatWhen::Idle;
     let (mut client, mut server) = (heart(&config, End::Client), heart(&config, End::Server));
     client.sent(60 * MS);
@@ -112,7 +112,7 @@ fn an_idle_heart_takes_data_for_life_and_for_a_beat() {
 
 #[test]
 fn data_and_beats_part() {
-    let mut server = heart(&config(Beater::Client, false), End::Server);
+    let mut server = heart(&config(HeartbeatSender::Client, false), End::Server);
     server.hear(&[b'a', BEAT, b'b'], MS);
     assert_eq!(server.take(1), b"a");
     assert_eq!(server.take(9), b"b");
@@ -125,7 +125,7 @@ fn data_and_beats_part() {
 
 #[test]
 fn after_a_pause_one_beat_stands_for_all() {
-    let mut client = heart(&config(Beater::Client, false), End::Client);
+    let mut client = heart(&config(HeartbeatSender::Client, false), End::Client);
     assert!(client.beats(1_000 * MS));
     assert!(!client.beats(1_050 * MS));
     assert_eq!(client.due(), Some(1_100 * MS));

@@ -6,12 +6,12 @@ mod rule;
 mod words;
 
 use halfopen_lab::BadLine;
-pub use halfopen_lab::Took;
+pub use halfopen_lab::EffectiveAt;
 pub use words::in_words;
 
 use halfopen_lab::Lab;
 use halfopen_lab::error::LabError;
-use halfopen_scenario::case::{CableRef, Family, Happening};
+use halfopen_scenario::case::{CableRef, EventAction, Family};
 use rule::Rules;
 
 /// How an event of the network is undone.
@@ -51,25 +51,25 @@ impl Undo {
 ///
 /// # Errors
 /// When the kernel lacks what it needs, or refuses.
-pub fn prepare(lab: &mut Lab, happening: &Happening) -> Result<(), LabError> {
-    let Happening::Impair(impair) = happening else {
+pub fn prepare(lab: &mut Lab, action: &EventAction) -> Result<(), LabError> {
+    let EventAction::Impair(impair) = action else {
         return Ok(());
     };
     let (near, far) = (&impair.cable.near, impair.cable.far.as_deref());
     lab.prepare_impairment(near, far, impair.direction, &impair.line, impair.by)
 }
 
-/// Does what `happening` says. Signals, typing and looking are not for here.
+/// Does what `action` says. Signals, typing and looking are not for here.
 ///
 /// # Errors
 /// When the kernel refuses, or for names that the lab does not have.
 pub fn apply(
     lab: &mut Lab,
     family: Family,
-    happening: &Happening,
-) -> Result<(Took, Undo), LabError> {
-    Ok(match happening {
-        Happening::Cut {
+    action: &EventAction,
+) -> Result<(EffectiveAt, Undo), LabError> {
+    Ok(match action {
+        EventAction::Cut {
             cable,
             direction,
             carrier,
@@ -77,36 +77,36 @@ pub fn apply(
             lab.cut(&cable.near, cable.far.as_deref(), *direction, *carrier)?,
             Undo::Cut(cable.clone()),
         ),
-        Happening::Impair(impair) => {
+        EventAction::Impair(impair) => {
             let (near, far) = (&impair.cable.near, impair.cable.far.as_deref());
             let (took, line) = lab.impair(near, far, impair.direction, &impair.line, impair.by)?;
             (took, Undo::Impair(line))
         }
-        Happening::Drop(packets) => {
+        EventAction::Drop(packets) => {
             let (took, rules) = Rules::add(lab, family, packets, None)?;
             (took, Undo::Rules(rules))
         }
-        Happening::Reject { rule, with } => {
+        EventAction::Reject { rule, with } => {
             let (took, rules) = Rules::add(lab, family, rule, Some(*with))?;
             (took, Undo::Rules(rules))
         }
-        Happening::Route { host, change, to } => (
+        EventAction::Route { host, change, to } => (
             lab.route(host, *change, to.as_deref(), family)?,
             Undo::Routes(host.clone()),
         ),
-        Happening::AddressRemoved { host } => (
+        EventAction::AddressRemoved { host } => (
             lab.remove_addresses(host, family)?,
             Undo::Addresses(host.clone()),
         ),
-        Happening::Interface { host, change } => {
+        EventAction::Interface { host, change } => {
             (lab.interface(host, *change)?, Undo::Interface(host.clone()))
         }
-        Happening::Neighbour { host, change } => (
+        EventAction::Neighbour { host, change } => (
             lab.neighbour(host, *change)?,
             Undo::Neighbours(host.clone()),
         ),
-        Happening::Forget { router } => (lab.forget(router)?, Undo::Nothing),
-        Happening::Move {
+        EventAction::Forget { router } => (lab.forget(router)?, Undo::Nothing),
+        EventAction::Move {
             from,
             to,
             announced,
@@ -127,7 +127,7 @@ pub fn apply(
 ///
 /// # Errors
 /// When the kernel refuses.
-pub fn heal(lab: &mut Lab, undo: Undo) -> Result<Took, LabError> {
+pub fn heal(lab: &mut Lab, undo: Undo) -> Result<EffectiveAt, LabError> {
     match undo {
         Undo::Cut(cable) => lab.mend(&cable.near, cable.far.as_deref()),
         Undo::Impair(line) => lab.heal_impairment(&line),
@@ -136,6 +136,6 @@ pub fn heal(lab: &mut Lab, undo: Undo) -> Result<Took, LabError> {
         Undo::Addresses(host) => lab.restore_addresses(&host),
         Undo::Interface(host) => lab.restore_interface(&host),
         Undo::Neighbours(host) => lab.restore_neighbours(&host),
-        Undo::Nothing => Took::around(|| Ok(())),
+        Undo::Nothing => EffectiveAt::around(|| Ok(())),
     }
 }

@@ -2,7 +2,7 @@
 
 use nix::net::if_::if_nametoindex;
 
-use super::Took;
+use super::EffectiveAt;
 use halfopen_lab::error::LabError;
 use halfopen_lab::filter::{Action, Clsact, Filter, Hook, Match, RuleId, Side, TcRuleId, tcp_flag};
 use halfopen_lab::{Lab, WIRE};
@@ -32,7 +32,7 @@ impl Rules {
         family: Family,
         packets: &PacketRule,
         with: Option<RejectWith>,
-    ) -> Result<(Took, Self), LabError> {
+    ) -> Result<(EffectiveAt, Self), LabError> {
         let rule = matching(lab, family, packets)?;
         let spot = spot(lab, packets)?;
         let mut rules = Rules {
@@ -74,7 +74,7 @@ impl Rules {
     }
 
     /// Removes them again.
-    pub fn remove(self, lab: &mut Lab) -> Result<Took, LabError> {
+    pub fn remove(self, lab: &mut Lab) -> Result<EffectiveAt, LabError> {
         let Rules { node, nft, tc } = self;
         let filter: Option<&mut Filter> = if nft.is_empty() {
             None
@@ -97,12 +97,12 @@ impl Rules {
     }
 }
 
-fn around(f: impl FnOnce() -> Result<(), LabError>) -> Result<Took, LabError> {
+fn around(f: impl FnOnce() -> Result<(), LabError>) -> Result<EffectiveAt, LabError> {
     let asked_ns = monotonic_ns();
     f()?;
-    Ok(Took {
+    Ok(EffectiveAt {
         asked_ns,
-        took_ns: monotonic_ns(),
+        effective_ns: monotonic_ns(),
     })
 }
 

@@ -1,30 +1,30 @@
 //! Events in words, for tables and evidence.
 
 use halfopen_scenario::case::{
-    Carrier, Direction, Happening, InterfaceChange, Mechanism, NeighbourChange, PacketRule, Place,
-    RejectWith, RouteChange,
+    Carrier, Direction, EventAction, InterfaceChange, Mechanism, NeighbourChange, PacketRule,
+    Place, RejectWith, RouteChange,
 };
 
 /// What happens, in the words of the scenario language.
-pub fn in_words(happening: &Happening) -> String {
-    match happening {
-        Happening::Kill {
+pub fn in_words(action: &EventAction) -> String {
+    match action {
+        EventAction::Kill {
             lane,
             signal,
             child: false,
         } => format!("kill {lane} (SIG{signal})"),
-        Happening::Kill {
+        EventAction::Kill {
             lane,
             signal,
             child: true,
         } => {
             format!("kill the child of {lane} (SIG{signal})")
         }
-        Happening::Freeze { lane } => format!("freeze {lane}"),
-        Happening::Thaw { lane } => format!("thaw {lane}"),
-        Happening::Shutdown { host, grace } => format!("shut {host} down, grace {grace:?}"),
-        Happening::Crash { host } => format!("crash {host}"),
-        Happening::Reboot {
+        EventAction::Freeze { lane } => format!("freeze {lane}"),
+        EventAction::Thaw { lane } => format!("thaw {lane}"),
+        EventAction::Shutdown { host, grace } => format!("shut {host} down, grace {grace:?}"),
+        EventAction::Crash { host } => format!("crash {host}"),
+        EventAction::Reboot {
             host,
             down_for,
             same_mac,
@@ -34,7 +34,7 @@ pub fn in_words(happening: &Happening) -> String {
             let state = if *keeps_state { ", its state kept" } else { "" };
             format!("reboot {host}, down for {down_for:?}{mac}{state}")
         }
-        Happening::Restart {
+        EventAction::Restart {
             lane,
             times,
             every,
@@ -46,7 +46,7 @@ pub fn in_words(happening: &Happening) -> String {
                 _ => format!("restart {lane} {times} times, every {every:?}, {how}"),
             }
         }
-        Happening::Cut {
+        EventAction::Cut {
             cable,
             direction,
             carrier,
@@ -67,7 +67,7 @@ pub fn in_words(happening: &Happening) -> String {
             };
             format!("cut the cable {}{far}{way}{carrier}", cable.near)
         }
-        Happening::Impair(impair) => {
+        EventAction::Impair(impair) => {
             let near = &impair.cable.near;
             let far = impair
                 .cable
@@ -83,15 +83,15 @@ pub fn in_words(happening: &Happening) -> String {
             let line = impair.line.in_words();
             format!("impair the cable {near}{far}{way}: {line}")
         }
-        Happening::Heal { what } => match what {
+        EventAction::Heal { what } => match what {
             Some(what) => format!("heal {what}"),
             None => "heal everything".into(),
         },
-        Happening::Drop(rule) => format!("drop {}", packets(rule)),
-        Happening::Reject { rule, with } => {
+        EventAction::Drop(rule) => format!("drop {}", packets(rule)),
+        EventAction::Reject { rule, with } => {
             format!("reject {} with {}", packets(rule), reject_with(*with))
         }
-        Happening::Route { host, change, to } => {
+        EventAction::Route { host, change, to } => {
             let to = to
                 .as_ref()
                 .map(|to| format!(" to {to}"))
@@ -104,23 +104,23 @@ pub fn in_words(happening: &Happening) -> String {
             };
             format!("{host}'s route{to} is {change}")
         }
-        Happening::AddressRemoved { host } => format!("{host}'s address is removed"),
-        Happening::Interface { host, change } => {
+        EventAction::AddressRemoved { host } => format!("{host}'s address is removed"),
+        EventAction::Interface { host, change } => {
             let change = match change {
                 InterfaceChange::Down => "goes down",
                 InterfaceChange::Deleted => "is deleted",
             };
             format!("{host}'s interface {change}")
         }
-        Happening::Neighbour { host, change } => {
+        EventAction::Neighbour { host, change } => {
             let change = match change {
                 NeighbourChange::Flushed => "flushed",
                 NeighbourChange::Pinned => "pinned",
             };
             format!("{host}'s neighbour entries are {change}")
         }
-        Happening::Forget { router } => format!("{router} forgets all connections"),
-        Happening::Move {
+        EventAction::Forget { router } => format!("{router} forgets all connections"),
+        EventAction::Move {
             from,
             to,
             announced,
@@ -132,8 +132,8 @@ pub fn in_words(happening: &Happening) -> String {
             };
             format!("{from}'s address moves to {to}, {said}")
         }
-        Happening::Type { lane, text } => format!("type `{text}` into {lane}"),
-        Happening::Netstat => "netstat".into(),
+        EventAction::Type { lane, text } => format!("type `{text}` into {lane}"),
+        EventAction::Netstat => "netstat".into(),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::case::{
-    CableRef, Carrier, Direction, Happening, InterfaceChange, NeighbourChange, NodeKind,
+    CableRef, Carrier, Direction, EventAction, InterfaceChange, NeighbourChange, NodeKind,
     RouteChange,
 };
 use super::decode::Decoder;
@@ -31,12 +31,12 @@ pub struct Healing {
 }
 
 /// What the verb of an event does; what it heals is added to `healings`.
-pub fn happening<'a>(
+pub fn event_action<'a>(
     dec: &Decoder<'a, '_>,
     scene: &Scene,
     verb: &Verb<'a>,
     healings: &mut Vec<Healing>,
-) -> Option<Happening> {
+) -> Option<EventAction> {
     let word = verb.verb.as_str();
     let needed = |expected: &str| -> Option<&'a Node> {
         if verb.value.is_none() {
@@ -51,7 +51,7 @@ pub fn happening<'a>(
         "kill" => {
             let node = needed("a lane, or `{ lane: server, signal: TERM }`")?;
             let Value::Map(_) = &node.value else {
-                return Some(Happening::Kill {
+                return Some(EventAction::Kill {
                     lane: lane(node)?,
                     signal: "KILL".to_owned(),
                     child: false,
@@ -67,16 +67,16 @@ pub fn happening<'a>(
             let child = fields.get("child").map_or(Some(false), |n| {
                 dec.scalar(n, "`true` or `false`", scalar::truth)
             });
-            Happening::Kill {
+            EventAction::Kill {
                 lane: target?,
                 signal: signal?,
                 child: child?,
             }
         }
-        "freeze" => Happening::Freeze {
+        "freeze" => EventAction::Freeze {
             lane: lane(needed("a lane")?)?,
         },
-        "thaw" => Happening::Thaw {
+        "thaw" => EventAction::Thaw {
             lane: lane(needed("a lane")?)?,
         },
         "shutdown" => {
@@ -87,9 +87,9 @@ pub fn happening<'a>(
             let grace = grace.map_or(Some(Duration::from_secs(5)), |n| {
                 dec.scalar(n, scalar::DURATION, scalar::duration)
             })?;
-            Happening::Shutdown { host, grace }
+            EventAction::Shutdown { host, grace }
         }
-        "crash" => Happening::Crash {
+        "crash" => EventAction::Crash {
             host: node(dec, scene, needed("a host")?, &MACHINES)?,
         },
         "reboot" => {
@@ -105,7 +105,7 @@ pub fn happening<'a>(
             });
             let state = fields.and_then(|fields| fields.get("state"));
             let keeps_state = middlebox::state(dec, scene, &host, state);
-            Happening::Reboot {
+            EventAction::Reboot {
                 host,
                 down_for: down_for?,
                 same_mac: same_mac?,
@@ -132,13 +132,13 @@ pub fn happening<'a>(
             let node = dec.resolve(needed("the name of an event, or `all`")?)?;
             let what = dec.text(node, "the name of an event, or `all`")?;
             if what == "all" {
-                return Some(Happening::Heal { what: None });
+                return Some(EventAction::Heal { what: None });
             }
             healings.push(Healing {
                 what: what.clone(),
                 span: node.span,
             });
-            Happening::Heal { what: Some(what) }
+            EventAction::Heal { what: Some(what) }
         }
         "drop" => packet::drop(dec, scene, verb.value, verb.span)?,
         "reject" => packet::reject(
@@ -167,13 +167,13 @@ pub fn happening<'a>(
                 None => None,
                 Some(n) => Some(node(dec, scene, n, &HOSTS)?),
             };
-            Happening::Route {
+            EventAction::Route {
                 host: host?,
                 change: change?,
                 to,
             }
         }
-        "address_removed" => Happening::AddressRemoved {
+        "address_removed" => EventAction::AddressRemoved {
             host: node(dec, scene, needed("a host")?, &HOSTS)?,
         },
         "interface" => {
@@ -188,7 +188,7 @@ pub fn happening<'a>(
                 ("deleted", InterfaceChange::Deleted),
             ];
             let change = change(dec, &fields, "`interface`", &words);
-            Happening::Interface {
+            EventAction::Interface {
                 host: node(dec, scene, place, &HOSTS)?,
                 change: change?,
             }
@@ -205,7 +205,7 @@ pub fn happening<'a>(
                 ("pinned", NeighbourChange::Pinned),
             ];
             let change = change(dec, &fields, "`neighbour`", &words);
-            Happening::Neighbour {
+            EventAction::Neighbour {
                 host: node(dec, scene, place, &MACHINES)?,
                 change: change?,
             }
@@ -227,7 +227,7 @@ pub fn happening<'a>(
                 .and_then(lane);
             let text = dec.required(&fields, "`type`", "text", "another line")?;
             let text = dec.scalar(text, "a line of text", |text| Ok(text.to_owned()));
-            Happening::Type {
+            EventAction::Type {
                 lane: target?,
                 text: text?,
             }
@@ -236,7 +236,7 @@ pub fn happening<'a>(
             if let Some(node) = verb.value {
                 dec.fields(node, "`netstat`", &[])?;
             }
-            Happening::Netstat
+            EventAction::Netstat
         }
         other => {
             dec.problem(Problem::new(
@@ -251,7 +251,7 @@ pub fn happening<'a>(
 /// How long a host is down that restarts its lane without a FIN: see `run`.
 const LEAST_EVERY: Duration = Duration::from_millis(200);
 
-fn restart<'a>(dec: &Decoder<'a, '_>, scene: &Scene, value: &'a Node) -> Option<Happening> {
+fn restart<'a>(dec: &Decoder<'a, '_>, scene: &Scene, value: &'a Node) -> Option<EventAction> {
     let fields = dec.fields(value, "`restart`", &["lane", "times", "every", "fin"])?;
     let lane = dec
         .required(&fields, "`restart`", "lane", "client")
@@ -275,7 +275,7 @@ fn restart<'a>(dec: &Decoder<'a, '_>, scene: &Scene, value: &'a Node) -> Option<
     let fin = dec
         .required(&fields, "`restart`", "fin", "true")
         .and_then(|node| dec.scalar(node, "`true` or `false`", scalar::truth));
-    Some(Happening::Restart {
+    Some(EventAction::Restart {
         lane: lane?,
         times: times?,
         every: every?,
@@ -353,10 +353,10 @@ fn change<'a, T: Clone>(
     )
 }
 
-fn cut<'a>(dec: &Decoder<'a, '_>, scene: &Scene, value: &'a Node) -> Option<Happening> {
+fn cut<'a>(dec: &Decoder<'a, '_>, scene: &Scene, value: &'a Node) -> Option<EventAction> {
     let Value::Map(_) = &value.value else {
         let cable = cable(dec, scene, value)?;
-        return Some(Happening::Cut {
+        return Some(EventAction::Cut {
             cable,
             direction: Direction::Both,
             carrier: Carrier::Kept,
@@ -388,7 +388,7 @@ fn cut<'a>(dec: &Decoder<'a, '_>, scene: &Scene, value: &'a Node) -> Option<Happ
         );
         return None;
     }
-    Some(Happening::Cut {
+    Some(EventAction::Cut {
         cable,
         direction,
         carrier,

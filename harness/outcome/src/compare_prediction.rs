@@ -15,7 +15,7 @@ use halfopen_scenario::case::{Case, SignKind, When};
 
 /// Predicts every case from what it says and where it ran, and holds the
 /// outcome against that. Nothing that was measured goes into a prediction.
-pub fn foresee(cases: &[Case], outcomes: &mut [Outcome], environment: &Environment) {
+pub fn compare_all(cases: &[Case], outcomes: &mut [Outcome], environment: &Environment) {
     let version = Version::parse(&environment.kernel);
     let by_id: BTreeMap<&str, &Case> = cases.iter().map(|c| (c.id.as_str(), c)).collect();
     for outcome in outcomes {
@@ -95,7 +95,7 @@ const AT_ONCE: Duration = Duration::from_millis(20);
 fn moments(outcome: &Outcome) -> Moments {
     let mut moments = Moments::default();
     for fault in &outcome.faults {
-        let (asked, took) = (since_start(fault.asked_ns), since_start(fault.took_ns));
+        let (asked, took) = (since_start(fault.asked_ns), since_start(fault.effective_ns));
         moments.event(&fault.name, Span::new(asked, took));
     }
     for lane in &outcome.endpoints {
@@ -164,7 +164,7 @@ fn fault_late(case: &Case, faults: &[FaultRecord]) -> Duration {
     let first = faults
         .iter()
         .filter(|f| f.is_fault)
-        .min_by_key(|f| f.took_ns);
+        .min_by_key(|f| f.effective_ns);
     let Some(first) = first else {
         return Duration::ZERO;
     };
@@ -173,7 +173,7 @@ fn fault_late(case: &Case, faults: &[FaultRecord]) -> Duration {
         Some(When::At(at)) => i64::try_from(at.as_nanos()).unwrap_or(i64::MAX),
         _ => first.asked_ns,
     };
-    Duration::from_nanos((first.took_ns - planned).max(0).unsigned_abs())
+    Duration::from_nanos((first.effective_ns - planned).max(0).unsigned_abs())
 }
 
 /// How the first byte after a heal came outside its prediction, in words.
@@ -205,7 +205,12 @@ fn heal_late(case: &Case, outcome: &Outcome) -> Duration {
         return Duration::ZERO;
     };
     let (faults, heal) = (&outcome.faults, recovery.heal.as_str());
-    let took = |name: &str| faults.iter().find(|f| f.name == name).map(|f| f.took_ns);
+    let took = |name: &str| {
+        faults
+            .iter()
+            .find(|f| f.name == name)
+            .map(|f| f.effective_ns)
+    };
     let event = case.events.iter().find(|e| e.name == heal);
     let planned = match event.map(|e| &e.when) {
         Some(When::At(at)) => i64::try_from(at.as_nanos()).ok(),

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use halfopen_predict::{KernelFacts, Prediction, RuleId, Unpredictable, Version, predict};
 use halfopen_report::json::PredictionView;
-use halfopen_report::words;
+use halfopen_report::text as phrase;
 use halfopen_runner::machine;
 use halfopen_scenario::case::Case;
 
@@ -21,7 +21,7 @@ use super::{catalogue, output, question, select};
 pub(super) const USUAL_HZ: u32 = 250;
 
 /// Predicts cases, or answers a quick question.
-pub(super) fn foretell(args: &PredictArgs) -> Result<Exit, CliError> {
+pub(super) fn answer(args: &PredictArgs) -> Result<Exit, CliError> {
     let facts = facts_of(args.kernel.as_deref(), args.hz)?;
     let cases = match question::as_case(args)? {
         Some(case) => vec![case],
@@ -35,14 +35,14 @@ pub(super) fn foretell(args: &PredictArgs) -> Result<Exit, CliError> {
     let told: Vec<_> = cases
         .iter()
         .map(|case| {
-            let case = halfopen_outcome::foresight::overridden(case, &overrides);
+            let case = halfopen_outcome::compare_prediction::overridden(case, &overrides);
             let said = predict(&case, &facts);
             (case, said)
         })
         .collect();
     match args.format {
         Format::Json => json(&facts, &told)?,
-        Format::Table => output::say(&text(&facts, &told))?,
+        Format::Table => output::say(&table(&facts, &told))?,
     }
     Ok(Exit::AsExpected)
 }
@@ -67,18 +67,18 @@ pub(super) fn facts_of(kernel: Option<&str>, hz: Option<u32>) -> Result<KernelFa
 
 type Said = (Case, Result<Prediction, Unpredictable>);
 
-fn text(facts: &KernelFacts, told: &[Said]) -> String {
+fn table(facts: &KernelFacts, told: &[Said]) -> String {
     let mut text = format!("Linux {}, HZ={}\n", facts.version, facts.hz);
     for (case, said) in told {
         let _ = writeln!(text, "\n{}", case.id);
         match said {
             Ok(prediction) => {
-                let _ = writeln!(text, "  {}", words::prediction(prediction));
-                words::wrapped(&mut text, &prediction.because, "  because ", "          ");
+                let _ = writeln!(text, "  {}", phrase::prediction(prediction));
+                phrase::wrapped(&mut text, &prediction.because, "  because ", "          ");
                 let by: Vec<_> = prediction.rules.iter().map(|r| rule(*r)).collect();
-                words::wrapped(&mut text, &by.join("; "), "  rules   ", "          ");
+                phrase::wrapped(&mut text, &by.join("; "), "  rules   ", "          ");
             }
-            Err(e) => words::wrapped(&mut text, &e.why, "  not predictable: ", "    "),
+            Err(e) => phrase::wrapped(&mut text, &e.why, "  not predictable: ", "    "),
         }
     }
     text
