@@ -10,9 +10,10 @@ use halfopen_report::finished::Finished;
 use halfopen_report::{json, kernels, markdown, notes};
 use halfopen_vm::cases::{self, KernelRun, Options};
 use halfopen_vm::kernels as found;
+use halfopen_vm::state::store;
 use halfopen_vm::{Kernel, VmError};
 
-use super::args::{ReportFormat, RunArgs};
+use super::args::{KernelsArgs, ReportFormat, RunArgs};
 use super::baseline::Plan;
 use super::error::{CliError, Exit};
 use super::guests_meter::Meter;
@@ -122,11 +123,12 @@ fn tell(
             busy => format!(", its processor busy for {:.2} s", busy.as_secs_f64()),
         };
         output::remark(&format!(
-            "{}: {}; {} of guest time{busy}; {:.1} s to boot",
+            "{}: {}; {} of guest time{busy}; {:.1} s to {}",
             kernel.release,
             notes::totals(&finished),
             halfopen_net::span::human(Duration::from_secs(life.guest.as_secs())),
             life.boot.as_secs_f64(),
+            if life.restored { "restore" } else { "boot" },
         ));
     }
     match plan.carry_out(&finished, picked, args.format)? {
@@ -186,9 +188,20 @@ pub(super) fn kernels_of(named: &[String]) -> Result<Vec<Kernel>, CliError> {
 }
 
 /// `halfopen kernels`.
-pub(super) fn list() -> Result<Exit, CliError> {
+pub(super) fn list(args: &KernelsArgs) -> Result<Exit, CliError> {
+    if args.clear_states {
+        let cleared = store::opened().and_then(|store| store.map(|s| s.clear()).transpose());
+        let cleared = cleared.map_err(|e| CliError::Vm(format!("failed to clear states: {e}")))?;
+        let cleared = cleared.unwrap_or_default();
+        output::remark(&format!("thrown away: {cleared}"));
+    }
     let found = found::find();
     output::say(&found::render(&found))?;
+    match store::opened().and_then(|store| store.map(|s| s.usage()).transpose()) {
+        Ok(None) => {}
+        Ok(Some(usage)) => output::say(&format!("\nSaved states of guests: {usage}\n"))?,
+        Err(e) => output::remark(&format!("saved states of guests: {e}")),
+    }
     Ok(if found.kernels.is_empty() {
         Exit::Machine
     } else {

@@ -78,6 +78,9 @@ impl Meter {
                     output::remark(&format!("{}: {refused}", guest.release));
                 }
             }
+            Progress::Notice(why) => {
+                output::remark(&format!("{}: is booted: {why}", guest.release));
+            }
             Progress::Clock(clock) => guest.clock = guest.clock.max(*clock),
             Progress::Started(_) => {}
             Progress::Finished(_) => guest.done += 1,
@@ -100,7 +103,7 @@ impl Meter {
                     "{} of guest time",
                     human(Duration::from_secs(guest.clock.as_secs()))
                 ),
-                false => "boots".to_owned(),
+                false => "starts".to_owned(),
             };
             format!("{}: {clock}", guest.release)
         };

@@ -45,7 +45,7 @@ fn main() -> ExitCode {
         Command::List(args) => list::list(args),
         Command::Check(args) => list::check(args),
         Command::Schema => schema(),
-        Command::Kernels => guests::list(),
+        Command::Kernels(args) => guests::list(&args),
         Command::Doctor => doctor::doctor(),
     };
     match done {

@@ -87,6 +87,12 @@ pub fn own_machine(namespaces: usize) {
     root_netns::stock(namespaces);
 }
 
+/// So many more namespaces will be needed, in a guest that called [`own_machine`].
+#[doc(hidden)]
+pub fn stock_namespaces(count: usize) {
+    root_netns::stock(count);
+}
+
 // The unit tests build networks, as an ordinary user, too.
 #[cfg(test)]
 crate::sandboxed!();

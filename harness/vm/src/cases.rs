@@ -13,7 +13,9 @@ use serde::{Deserialize, Serialize};
 use super::error::VmError;
 use super::files::Shared;
 use super::kernels::Kernel;
-use super::machine::{Booted, GuestTime, Heard, Life, Settings, boot};
+use super::machine::{Booted, GuestTime, Heard, Life, Settings};
+use super::settings::NAMESPACES;
+use super::state::restore_or_boot;
 use halfopen_lab::Lab;
 use halfopen_lab::error::LabError;
 use halfopen_net::error::chain;
@@ -42,6 +44,8 @@ pub struct Options {
     pub interrupt: Option<Arc<OwnedFd>>,
     /// As [`Settings::silence`].
     pub silence: Duration,
+    /// As [`Settings::restore`].
+    pub restore: bool,
     /// As [`Settings::append`].
     pub append: String,
 }
@@ -51,6 +55,7 @@ impl Default for Options {
         let Settings {
             time,
             silence,
+            restore,
             append,
             ..
         } = Settings::default();
@@ -62,6 +67,7 @@ impl Default for Options {
             sysctls: BTreeMap::new(),
             interrupt: None,
             silence,
+            restore,
             append,
         }
     }
@@ -72,6 +78,8 @@ impl Default for Options {
 pub enum Progress<'a> {
     /// The guest is up.
     Booted(&'a Booted),
+    /// It was booted where it should have been restored, and this is why.
+    Notice(&'a str),
     /// Its clock, since its boot.
     Clock(Duration),
     /// A case has started.
@@ -180,6 +188,7 @@ pub fn run(
             let index = jobs[job].kernel;
             match event {
                 Event::Booted(booted) => watch(index, Progress::Booted(&booted)),
+                Event::Notice(why) => watch(index, Progress::Notice(&why)),
                 Event::Clock(clock) => watch(index, Progress::Clock(clock)),
                 Event::Started(id) => watch(index, Progress::Started(&id)),
                 Event::Finished(outcome) => {
@@ -221,6 +230,10 @@ fn jobs<'a>(
     options: &Options,
 ) -> Result<Vec<Job<'a>>, VmError> {
     let batches = batches(cases, options);
+    let size = |cases: usize| {
+        let known = SIZES.iter().find(|size| cases <= size.cases);
+        known.unwrap_or(&SIZES[SIZES.len() - 1])
+    };
     let mut jobs = Vec::new();
     for kernel in 0..kernels.len() {
         for batch in &batches {
@@ -237,8 +250,10 @@ fn jobs<'a>(
                     .map_err(|e| VmError::system("send the cases")(std::io::Error::other(e)))?,
                 settings: Settings {
                     time: options.time,
-                    memory_mib: memory_mib(batch.len()),
+                    memory_mib: size(batch.len()).memory_mib,
+                    namespaces: size(batch.len()).namespaces,
                     silence: options.silence,
+                    restore: options.restore,
                     append: options.append.clone(),
                     ..Settings::default()
                 },
@@ -303,6 +318,7 @@ fn together(lives: Vec<Result<Life, VmError>>) -> Result<Life, VmError> {
             wall: (so_far.began + so_far.wall).max(life.began + life.wall)
                 - so_far.began.min(life.began),
             boot: so_far.boot.max(life.boot),
+            restored: so_far.restored && life.restored,
         }));
     }
     whole.ok_or(VmError::Interrupted)
@@ -311,6 +327,7 @@ fn together(lives: Vec<Result<Life, VmError>>) -> Result<Life, VmError> {
 /// What a worker tells.
 enum Event {
     Booted(Booted),
+    Notice(String),
     Clock(Duration),
     Started(String),
     Finished(Box<Outcome>),
@@ -340,10 +357,10 @@ fn one(
         },
     };
     let started = Instant::now();
-    let ended = files.get(kernel).and_then(|files| {
-        let (input, settings) = (&job.input, &job.settings);
-        boot(&files, input, settings, interrupt, &mut heard)
-    });
+    let (input, settings) = (&job.input, &job.settings);
+    let mut notice = |why: &VmError| tell(Event::Notice(chain(why)));
+    let of = (kernel, files);
+    let ended = restore_or_boot(of, input, settings, interrupt, &mut notice, &mut heard);
     let ended = ended.map(|life| life.since(started));
     let ended = match misunderstood {
         Some(why) if ended.is_ok() => Err(VmError::Guest {
@@ -374,12 +391,36 @@ fn understand(said: &[u8], cases: &[&Case]) -> Result<Event, String> {
     }
 }
 
-/// The guest's memory for so many cases: a case has up to ten namespaces and as
-/// many processes. From the cases alone, so that results do not depend on the host.
-fn memory_mib(cases: usize) -> u32 {
-    let cases = u32::try_from(cases).unwrap_or(u32::MAX);
-    cases.saturating_mul(8).saturating_add(384).min(3072)
+/// What a guest with up to so many cases gets.
+struct Size {
+    cases: usize,
+    memory_mib: u32,
+    /// What so many cases need in any case: each has two hosts and a wire.
+    namespaces: usize,
 }
+
+/// A case has up to ten namespaces and as many processes. From the cases alone, so that
+/// results do not depend on the host; and few, because each has a saved state of its own.
+const SIZES: [Size; 3] = [
+    Size {
+        cases: 16,
+        memory_mib: 512,
+        namespaces: 3,
+    },
+    Size {
+        cases: 64,
+        memory_mib: 1024,
+        namespaces: 3 * 17,
+    },
+    Size {
+        cases: usize::MAX,
+        memory_mib: 3072,
+        namespaces: 3 * 65,
+    },
+];
+
+/// Of [`warm_up`]: two hosts and the wire.
+const WARM_UP_NAMESPACES: usize = 3;
 
 /// Connects once, so that what the kernel does at its first connection is not done
 /// within a case: 6 ms for tables of random numbers (__inet_hash_connect()), for one.
@@ -398,17 +439,15 @@ fn warm_up() -> Result<(), LabError> {
     Ok(())
 }
 
-/// What a guest does: runs the cases it was given. For [`super::guest::serve_if_guest`].
-///
-/// # Errors
-/// When it was given something else, or cannot run anything at all.
-pub fn work(input: &[u8], say: &mut dyn FnMut(&[u8])) -> Result<(), String> {
-    let order: Order<Case> =
-        serde_json::from_slice(input).map_err(|e| format!("read the cases: {e}"))?;
-    // Those of its nodes and that of the wire. More cases than these take turns.
-    let together = order.cases.iter().take(halfopen_runner::MOST_AT_ONCE);
-    let namespaces = together.map(|case| case.network.nodes.len() + 1);
-    halfopen_lab::own_machine(namespaces.sum());
+/// What needs no case: namespaces, as many as the kernel's command line says, and a
+/// connection. Returns how many namespaces there are.
+fn prepare() -> usize {
+    let words = std::fs::read_to_string("/proc/cmdline").unwrap_or_default();
+    let number = words
+        .split_whitespace()
+        .find_map(|word| word.strip_prefix(NAMESPACES)?.parse().ok())
+        .unwrap_or(0);
+    halfopen_lab::own_machine(number + WARM_UP_NAMESPACES);
     if let Err(e) = warm_up() {
         // What is in the way of it is in the way of a case, which says so.
         eprintln!(
@@ -416,6 +455,25 @@ pub fn work(input: &[u8], say: &mut dyn FnMut(&[u8])) -> Result<(), String> {
             chain(&e)
         );
     }
+    number
+}
+
+/// What a guest does: runs the cases it was given. For [`super::guest::serve_if_guest`].
+///
+/// # Errors
+/// When it was given something else, or cannot run anything at all.
+pub fn work(
+    input: &mut dyn FnMut() -> Result<Vec<u8>, String>,
+    say: &mut dyn FnMut(&[u8]),
+) -> Result<(), String> {
+    let prepared = prepare();
+    let order: Order<Case> =
+        serde_json::from_slice(&input()?).map_err(|e| format!("read the cases: {e}"))?;
+    // Those of its nodes and that of the wire. More cases than these take turns.
+    let together = order.cases.iter().take(halfopen_runner::MOST_AT_ONCE);
+    let namespaces = together.map(|case| case.network.nodes.len() + 1);
+    let needed: usize = namespaces.sum();
+    halfopen_lab::stock_namespaces(needed.saturating_sub(prepared));
     let options = halfopen_runner::Options {
         jobs: order.jobs,
         sysctls: order.sysctls,

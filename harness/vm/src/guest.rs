@@ -1,7 +1,7 @@
 //! The other side: this program as the first process of a guest.
 
 use std::ffi::CStr;
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -13,9 +13,9 @@ use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid};
 
 use super::channel::{Kind, Speaker};
-use super::{initramfs, pci};
 use super::machine::Booted;
 use super::settings::MARKER;
+use super::{initramfs, pci};
 use halfopen_sys::clock::monotonic_ns;
 use halfopen_sys::process::exit_now;
 use halfopen_sys::processes::fork_single_threaded;

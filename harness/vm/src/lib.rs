@@ -3,9 +3,12 @@
 //! ```text
 //! kernels   finds kernels and says what each can do
 //! files     what one kernel is started with: image, modules, initramfs
-//! machine   QEMU: starts it, hears it, ends it
+//! machine   one guest, from its start to its end
+//! qemu      the process that it runs in
+//! state     guests that are restored instead of booted
 //! guest     the other side: this same program as PID 1 of the guest
-//! channel   the memory through which the guest speaks
+//! pci       the guest's devices
+//! channel   the memory through which host and guest speak
 //! cases     the cases of a run in one guest, or in several
 //! ```
 //!
@@ -25,7 +28,10 @@ mod initramfs;
 pub mod kernels;
 pub mod machine;
 mod module;
+mod pci;
+mod qemu;
 pub mod settings;
+pub mod state;
 
 pub use error::VmError;
 pub use kernels::Kernel;

@@ -30,6 +30,8 @@ pub struct Settings {
     /// How many network namespaces the guest makes before it asks for its input:
     /// they are part of a saved state, so derive it as coarsely as the memory.
     pub namespaces: usize,
+    /// In virtual time: go on from a saved state of the same guest.
+    pub restore: bool,
     /// More words for the kernel's command line.
     pub append: String,
 }
@@ -42,6 +44,7 @@ impl Default for Settings {
             shift: 0,
             silence: Duration::from_secs(120),
             namespaces: 0,
+            restore: true,
             append: String::new(),
         }
     }
