@@ -4,6 +4,7 @@ pub mod documents;
 pub mod line;
 pub mod oracle;
 pub mod page;
+pub mod prediction;
 pub mod program;
 pub mod row;
 

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use halfopen_outcome::record::{Status, Verdict};
 use halfopen_outcome::tolerance::REAL_TIME;
 use halfopen_scenario::case::{Case, Clock};
-use halfopen_tests::{catalogue, root, row};
+use halfopen_tests::{catalogue, prediction, root, row};
 use libtest_mimic::{Arguments, Failed, Trial};
 
 fn main() -> ExitCode {
@@ -68,6 +68,7 @@ fn check(case: &Case, order: &[String]) -> Result<(), Failed> {
         )
         .into());
     }
+    prediction::held(outcome)?;
     let folder = root().join("tests/tests/snapshots/catalogue");
     row::assert_row(&folder, outcome, order, REAL_TIME);
     Ok(())

@@ -3,6 +3,9 @@
 //!
 //! Needs QEMU and kernels (ci/setup, ci/kernels); no root. They take minutes,
 //! so they run when asked for: cargo test --test virtual_time -- --ignored
+//!
+//! `ci/test` leaves out those named `nightly_*`, which only widen what others
+//! check: more kernels, more cells. `ci/nightly` runs them.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,7 +15,7 @@ use std::time::Duration;
 use halfopen_outcome::record::{Outcome, Verdict};
 use halfopen_outcome::tolerance::{ANOTHER_PROGRAM, REAL_TIME};
 use halfopen_scenario::case::Case;
-use halfopen_tests::{catalogue, line, page, program, root, row};
+use halfopen_tests::{catalogue, line, page, prediction, program, root, row};
 use halfopen_vm::cases::{self, Options};
 use halfopen_vm::settings::GuestTime;
 use halfopen_vm::{Kernel, VmError, kernels};
@@ -30,9 +33,23 @@ fn main() -> ExitCode {
     args.test_threads.get_or_insert(2);
     let trials = vec![
         Trial::test("the_whole_catalogue_as_it_was", whole_catalogue).with_ignored_flag(true),
-        Trial::test("twice_the_same_to_the_nanosecond", twice_the_same).with_ignored_flag(true),
+        Trial::test("twice_the_same_to_the_nanosecond", || {
+            twice_the_same(vec![kernel()?])
+        })
+        .with_ignored_flag(true),
+        Trial::test("nightly_twice_the_same_on_every_kernel", || {
+            twice_the_same(every_kernel()?)
+        })
+        .with_ignored_flag(true),
         Trial::test("real_time_in_a_guest", real_time).with_ignored_flag(true),
-        Trial::test("bad_lines_are_what_they_say", bad_lines).with_ignored_flag(true),
+        Trial::test("bad_lines_are_what_they_say", || {
+            bad_lines(&[kernel()?])
+        })
+        .with_ignored_flag(true),
+        Trial::test("nightly_bad_lines_on_every_kernel", || {
+            bad_lines(&every_kernel()?)
+        })
+        .with_ignored_flag(true),
         Trial::test("impact_of_tcp_retries2", impact_of_retries2).with_ignored_flag(true),
         Trial::test("impact_of_tcp_keepalive_time", impact_of_keepalive_time)
             .with_ignored_flag(true),
@@ -42,7 +59,7 @@ fn main() -> ExitCode {
         Trial::test("a_guest_that_panics", panics).with_ignored_flag(true),
         Trial::test("the_readme_shows_what_grid_prints", || shows("README.md"))
             .with_ignored_flag(true),
-        Trial::test("the_grids_page_shows_what_grid_prints", || {
+        Trial::test("nightly_the_grids_page_shows_what_grid_prints", || {
             shows("docs/grid.md")
         })
         .with_ignored_flag(true),
@@ -59,8 +76,8 @@ fn kernel() -> Result<Kernel, Failed> {
         .ok_or_else(|| format!("there is no kernel {KERNEL}x here\n  cure: ci/kernels").into())
 }
 
-/// Not none.
-fn some(kernels: Vec<Kernel>) -> Result<Vec<Kernel>, Failed> {
+fn every_kernel() -> Result<Vec<Kernel>, Failed> {
+    let kernels = kernels::find().kernels;
     match kernels.is_empty() {
         true => Err("there is no kernel here\n  cure: ci/kernels".into()),
         false => Ok(kernels),
@@ -138,10 +155,17 @@ fn whole_catalogue() -> Result<(), Failed> {
     } else {
         REAL_TIME
     };
+    let mut wrong = Vec::new();
     for outcome in &outcomes {
         if outcome.verdict != Verdict::AsExpected {
-            return Err(format!("{}: {}", outcome.id, outcome.surprises.join("\n")).into());
+            wrong.push(format!("{}: {}", outcome.id, outcome.surprises.join("\n")));
         }
+        wrong.extend(prediction::held(outcome).err());
+    }
+    if !wrong.is_empty() {
+        return Err(wrong.join("\n").into());
+    }
+    for outcome in &outcomes {
         let left = LEFT_TO_CHANCE
             .iter()
             .any(|(what, _)| *what == outcome.scenario || *what == outcome.id);
@@ -159,10 +183,9 @@ fn whole_catalogue() -> Result<(), Failed> {
 }
 
 /// Less time for this one: the cases whose point is the default value, and some
-/// more. On every kernel there is, two guests at a time: what depends on how fast
-/// this machine is shows itself when it is busy.
-fn twice_the_same() -> Result<(), Failed> {
-    let kernels = some(kernels::find().kernels)?;
+/// more. Two guests at a time: what depends on how fast this machine is shows
+/// itself when it is busy.
+fn twice_the_same(kernels: Vec<Kernel>) -> Result<(), Failed> {
     let cases = cases(|case| {
         case.clock == halfopen_scenario::case::Clock::Virtual
             || case.scenario.starts_with("keepalive-peer")
@@ -216,9 +239,8 @@ fn real_time() -> Result<(), Failed> {
     Ok(())
 }
 
-/// On every kernel there is, by netem and by the relay.
-fn bad_lines() -> Result<(), Failed> {
-    let kernels = some(kernels::find().kernels)?;
+/// By netem and by the relay.
+fn bad_lines(kernels: &[Kernel]) -> Result<(), Failed> {
     // One at a time: a guest's processor is slow, and what others send would
     // make timers late.
     let options = Options {
@@ -231,9 +253,9 @@ fn bad_lines() -> Result<(), Failed> {
         // however long a burst and the back-off after it were.
         case.give_up = Duration::from_hours(2);
     }
-    let runs = cases::run(&cases, &kernels, &options, &mut |_, _| ())?;
+    let runs = cases::run(&cases, kernels, &options, &mut |_, _| ())?;
     let mut wrong = Vec::new();
-    for (run, kernel) in runs.into_iter().zip(&kernels) {
+    for (run, kernel) in runs.into_iter().zip(kernels) {
         run.ended?;
         println!("{}", kernel.release);
         for outcome in &run.outcomes {
