@@ -42,10 +42,8 @@ fn main() -> ExitCode {
         })
         .with_ignored_flag(true),
         Trial::test("real_time_in_a_guest", real_time).with_ignored_flag(true),
-        Trial::test("bad_lines_are_what_they_say", || {
-            bad_lines(&[kernel()?])
-        })
-        .with_ignored_flag(true),
+        Trial::test("bad_lines_are_what_they_say", || bad_lines(&[kernel()?]))
+            .with_ignored_flag(true),
         Trial::test("nightly_bad_lines_on_every_kernel", || {
             bad_lines(&every_kernel()?)
         })

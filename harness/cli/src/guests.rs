@@ -10,6 +10,7 @@ use halfopen_report::finished::Finished;
 use halfopen_report::{json, kernels, markdown, notes};
 use halfopen_vm::cases::{self, KernelRun, Options};
 use halfopen_vm::kernels as found;
+use halfopen_vm::machine::Origin;
 use halfopen_vm::state::store;
 use halfopen_vm::{Kernel, VmError};
 
@@ -128,7 +129,11 @@ fn tell(
             notes::totals(&finished),
             halfopen_net::span::human(Duration::from_secs(life.guest.as_secs())),
             life.boot.as_secs_f64(),
-            if life.restored { "restore" } else { "boot" },
+            match life.origin {
+                Origin::Restored => "restore",
+                Origin::SavedFirst => "boot, to save and to restore",
+                Origin::Booted => "boot",
+            },
         ));
     }
     match plan.carry_out(&finished, picked, args.format)? {

@@ -26,6 +26,7 @@ struct Guest {
     clock: Duration,
     done: usize,
     up: bool,
+    noticed: bool,
 }
 
 enum Display {
@@ -56,6 +57,7 @@ impl Meter {
             clock: Duration::ZERO,
             done: 0,
             up: false,
+            noticed: false,
         };
         Meter {
             guests: releases.iter().map(guest).collect(),
@@ -79,7 +81,9 @@ impl Meter {
                 }
             }
             Progress::Notice(why) => {
-                output::remark(&format!("{}: is booted: {why}", guest.release));
+                if !std::mem::replace(&mut guest.noticed, true) {
+                    output::remark(&format!("{}: is booted: {why}", guest.release));
+                }
             }
             Progress::Clock(clock) => guest.clock = guest.clock.max(*clock),
             Progress::Started(_) => {}

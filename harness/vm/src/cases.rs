@@ -1,7 +1,6 @@
 //! The cases of a run, in a guest on each of several kernels.
 
 use std::collections::BTreeMap;
-use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
@@ -14,17 +13,17 @@ use super::error::VmError;
 use super::files::Shared;
 use super::kernels::Kernel;
 use super::machine::{Booted, GuestTime, Heard, Life, Settings};
-use super::settings::NAMESPACES;
+use super::size;
 use super::state::restore_or_boot;
-use halfopen_lab::Lab;
-use halfopen_lab::error::LabError;
 use halfopen_net::error::chain;
 use halfopen_outcome::compare_prediction;
 use halfopen_outcome::environment::Environment;
 use halfopen_outcome::record::Outcome;
 use halfopen_runner::recorded::Ended;
-use halfopen_runner::{self, Stage, finish};
-use halfopen_scenario::case::{Case, Family};
+use halfopen_runner::{self, finish};
+use halfopen_scenario::case::Case;
+
+pub use super::work::work;
 
 /// How cases are run in guests.
 #[derive(Debug, Clone)]
@@ -113,16 +112,16 @@ const SHARED_FROM: usize = 32;
 
 /// What a guest is to do.
 #[derive(Debug, Serialize, Deserialize)]
-struct Order<C> {
-    cases: Vec<C>,
-    jobs: Option<usize>,
-    sysctls: BTreeMap<String, BTreeMap<String, String>>,
-    virtual_time: bool,
+pub(super) struct Order<C> {
+    pub(super) cases: Vec<C>,
+    pub(super) jobs: Option<usize>,
+    pub(super) sysctls: BTreeMap<String, BTreeMap<String, String>>,
+    pub(super) virtual_time: bool,
 }
 
 /// What a guest says of its cases.
 #[derive(Debug, Serialize, Deserialize)]
-enum Said {
+pub(super) enum Said {
     /// The case with this number of the order has started.
     Started(usize),
     /// It has ended.
@@ -230,13 +229,10 @@ fn jobs<'a>(
     options: &Options,
 ) -> Result<Vec<Job<'a>>, VmError> {
     let batches = batches(cases, options);
-    let size = |cases: usize| {
-        let known = SIZES.iter().find(|size| cases <= size.cases);
-        known.unwrap_or(&SIZES[SIZES.len() - 1])
-    };
     let mut jobs = Vec::new();
     for kernel in 0..kernels.len() {
         for batch in &batches {
+            let needed = size::needed_namespaces(batch.iter().copied());
             let order = Order {
                 cases: batch.clone(),
                 jobs: options.jobs,
@@ -250,8 +246,8 @@ fn jobs<'a>(
                     .map_err(|e| VmError::system("send the cases")(std::io::Error::other(e)))?,
                 settings: Settings {
                     time: options.time,
-                    memory_mib: size(batch.len()).memory_mib,
-                    namespaces: size(batch.len()).namespaces,
+                    memory_mib: size::memory_mib(batch.len()),
+                    namespaces: size::saved_namespaces(needed),
                     silence: options.silence,
                     restore: options.restore,
                     append: options.append.clone(),
@@ -318,7 +314,7 @@ fn together(lives: Vec<Result<Life, VmError>>) -> Result<Life, VmError> {
             wall: (so_far.began + so_far.wall).max(life.began + life.wall)
                 - so_far.began.min(life.began),
             boot: so_far.boot.max(life.boot),
-            restored: so_far.restored && life.restored,
+            origin: so_far.origin.max(life.origin),
         }));
     }
     whole.ok_or(VmError::Interrupted)
@@ -389,115 +385,4 @@ fn understand(said: &[u8], cases: &[&Case]) -> Result<Event, String> {
             Ok(Event::Environment(environment))
         }
     }
-}
-
-/// What a guest with up to so many cases gets.
-struct Size {
-    cases: usize,
-    memory_mib: u32,
-    /// What so many cases need in any case: each has two hosts and a wire.
-    namespaces: usize,
-}
-
-/// A case has up to ten namespaces and as many processes. From the cases alone, so that
-/// results do not depend on the host; and few, because each has a saved state of its own.
-const SIZES: [Size; 3] = [
-    Size {
-        cases: 16,
-        memory_mib: 512,
-        namespaces: 3,
-    },
-    Size {
-        cases: 64,
-        memory_mib: 1024,
-        namespaces: 3 * 17,
-    },
-    Size {
-        cases: usize::MAX,
-        memory_mib: 3072,
-        namespaces: 3 * 65,
-    },
-];
-
-/// Of [`warm_up`]: two hosts and the wire.
-const WARM_UP_NAMESPACES: usize = 3;
-
-/// Connects once, so that what the kernel does at its first connection is not done
-/// within a case: 6 ms for tables of random numbers (__inet_hash_connect()), for one.
-fn warm_up() -> Result<(), LabError> {
-    let builder = Lab::builder().host("client").host("server");
-    let lab = builder
-        .cable("client", "server")
-        .families(&[Family::Ipv4])
-        .build()?;
-    let server = (lab.address("server", Family::Ipv4)?, 7);
-    let failed = |e| LabError::system("connect", e);
-    let listener = lab.enter("server", || TcpListener::bind(server))?;
-    let client = lab.enter("client", || TcpStream::connect(server))?;
-    drop((client.map_err(failed)?, listener.map_err(failed)?));
-    lab.leave_standing();
-    Ok(())
-}
-
-/// What needs no case: namespaces, as many as the kernel's command line says, and a
-/// connection. Returns how many namespaces there are.
-fn prepare() -> usize {
-    let words = std::fs::read_to_string("/proc/cmdline").unwrap_or_default();
-    let number = words
-        .split_whitespace()
-        .find_map(|word| word.strip_prefix(NAMESPACES)?.parse().ok())
-        .unwrap_or(0);
-    halfopen_lab::own_machine(number + WARM_UP_NAMESPACES);
-    if let Err(e) = warm_up() {
-        // What is in the way of it is in the way of a case, which says so.
-        eprintln!(
-            "halfopen guest: no connection before the cases: {}",
-            chain(&e)
-        );
-    }
-    number
-}
-
-/// What a guest does: runs the cases it was given. For [`super::guest::serve_if_guest`].
-///
-/// # Errors
-/// When it was given something else, or cannot run anything at all.
-pub fn work(
-    input: &mut dyn FnMut() -> Result<Vec<u8>, String>,
-    say: &mut dyn FnMut(&[u8]),
-) -> Result<(), String> {
-    let prepared = prepare();
-    let order: Order<Case> =
-        serde_json::from_slice(&input()?).map_err(|e| format!("read the cases: {e}"))?;
-    // Those of its nodes and that of the wire. More cases than these take turns.
-    let together = order.cases.iter().take(halfopen_runner::MOST_AT_ONCE);
-    let namespaces = together.map(|case| case.network.nodes.len() + 1);
-    let needed: usize = namespaces.sum();
-    halfopen_lab::stock_namespaces(needed.saturating_sub(prepared));
-    let options = halfopen_runner::Options {
-        jobs: order.jobs,
-        sysctls: order.sysctls,
-        privileges: "root".into(),
-        interrupt: None,
-        virtual_time: order.virtual_time,
-    };
-    let mut tell = |said: &Said| {
-        // Plain data; what cannot be said is missed by the host.
-        let _ = postcard::to_stdvec(said).map(|message| say(&message));
-    };
-    let done = halfopen_runner::each(
-        &order.cases,
-        &options,
-        &|_, ended| ended,
-        &mut |index, stage| {
-            tell(&match stage {
-                Stage::Started => Said::Started(index),
-                Stage::Ended(ended) => Said::Ended(index, ended),
-            });
-        },
-    )
-    .map_err(|e| chain(&e))?;
-    let environment = serde_json::to_string(&done.environment);
-    tell(&Said::Environment(environment.map_err(|e| e.to_string())?));
-    Ok(())
 }

@@ -10,6 +10,8 @@
 //! pci       the guest's devices
 //! channel   the memory through which host and guest speak
 //! cases     the cases of a run in one guest, or in several
+//! size      what a guest gets for so many cases
+//! work      what a guest does with them
 //! ```
 //!
 //! QEMU translates (TCG) and counts instructions (icount): the guest's clocks
@@ -31,7 +33,9 @@ mod module;
 mod pci;
 mod qemu;
 pub mod settings;
+mod size;
 pub mod state;
+mod work;
 
 pub use error::VmError;
 pub use kernels::Kernel;

@@ -48,8 +48,19 @@ pub struct Life {
     pub wall: Duration,
     /// Real time of it until the guest was up.
     pub boot: Duration,
-    /// It was restored from a saved state instead of booted.
-    pub restored: bool,
+    /// From where it was started.
+    pub origin: Origin,
+}
+
+/// From where a guest was started; the quickest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Origin {
+    /// From a saved state.
+    Restored,
+    /// From a saved state, which had to be made first.
+    SavedFirst,
+    /// From nothing.
+    Booted,
 }
 
 impl Life {
@@ -183,7 +194,10 @@ fn run(
                     began: started,
                     wall: started.elapsed(),
                     boot: up.unwrap_or_default(),
-                    restored: matches!(start, Start::Restore { .. }),
+                    origin: match start {
+                        Start::Restore { .. } => Origin::Restored,
+                        Start::Boot(_) | Start::Save { .. } => Origin::Booted,
+                    },
                 });
         }
         if last_sign.elapsed() > settings.silence {

@@ -28,7 +28,7 @@ pub struct Settings {
     /// long, real time. Booting counts as silence.
     pub silence: Duration,
     /// How many network namespaces the guest makes before it asks for its input:
-    /// they are part of a saved state, so derive it as coarsely as the memory.
+    /// they are part of a saved state.
     pub namespaces: usize,
     /// In virtual time: go on from a saved state of the same guest.
     pub restore: bool,

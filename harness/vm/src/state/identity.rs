@@ -134,3 +134,44 @@ impl Identity {
         &self.expected.release
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// Of a guest whose kernel is the file at `vmlinuz`.
+    pub fn of(vmlinuz: &Path) -> (Expected, Identity) {
+        let stamp = Stamp::of(vmlinuz).expect("it is there");
+        let expected = Expected {
+            format: FORMAT,
+            release: "6.12/x".into(),
+            vmlinuz: vmlinuz.to_owned(),
+            modules: "/nowhere".into(),
+            program: vec![stamp.clone()],
+            qemu: stamp.clone(),
+            arguments: vec!["-m".into()],
+        };
+        let identity = Identity {
+            expected: expected.clone(),
+            kernel: vec![stamp],
+        };
+        (expected, identity)
+    }
+
+    #[test]
+    fn whatever_changes_makes_another_one() {
+        let folder = tempfile::tempdir().expect("a directory");
+        let file = folder.path().join("vmlinuz");
+        fs::write(&file, "one").expect("write");
+        let (expected, identity) = of(&file);
+        assert!(identity.fits(&expected));
+        let mut other = expected.clone();
+        other.arguments.push("-seed".into());
+        assert!(!identity.fits(&other) && other.name() != expected.name());
+        fs::write(&file, "two!").expect("write");
+        assert!(!identity.fits(&expected));
+        // The new state takes the old one's place.
+        assert_eq!(of(&file).0.name(), expected.name());
+        assert!(!expected.name().contains('/'), "{}", expected.name());
+    }
+}

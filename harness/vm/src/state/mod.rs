@@ -9,6 +9,7 @@
 //! file      a state as a file, and whether it is whole
 //! pages     which pages of a memory are kept, and their sum
 //! store     the directory of states
+//! lock      who makes one
 //! ```
 //!
 //! Restored guests are the same to the nanosecond. A booted one is some microseconds
@@ -17,10 +18,13 @@
 
 pub(crate) mod file;
 mod identity;
+mod lock;
 mod monitor;
 mod pages;
 mod save;
 pub mod store;
+#[cfg(test)]
+mod store_tests;
 
 use std::os::fd::BorrowedFd;
 
@@ -30,7 +34,7 @@ use self::store::Store;
 use crate::error::VmError;
 use crate::files::Shared;
 use crate::kernels::Kernel;
-use crate::machine::{Heard, Life, boot, restore};
+use crate::machine::{Heard, Life, Origin, boot, restore};
 use crate::settings::{GuestTime, Settings};
 
 /// Runs a guest on `kernel` from its saved state, which is made when there is none; or
@@ -46,21 +50,27 @@ pub fn restore_or_boot(
     notice: &mut dyn FnMut(&VmError),
     heard: &mut dyn FnMut(Heard<'_>),
 ) -> Result<Life, VmError> {
-    let restored = Kept::open(kernel, settings).and_then(|kept| {
-        let Some(kept) = kept else {
-            return Ok(None);
-        };
-        let state = kept.get_or_make((kernel, files), settings, interrupt)?;
-        let ended = restore(&state, input, settings, interrupt, heard);
-        if let Err(VmError::State { .. }) = ended {
-            // Without it the next guest makes a new one.
-            let _ = kept.store.remove(&kept.name);
+    let kept = Kept::open(kernel, settings);
+    let made = kept.and_then(|kept| match kept {
+        Some(kept) => {
+            let (state, origin) = kept.get_or_make((kernel, files), settings, interrupt)?;
+            Ok(Some((kept, state, origin)))
         }
-        ended.map(Some)
+        None => Ok(None),
     });
-    match restored {
-        Ok(Some(life)) => return Ok(life),
+    match made {
         Ok(None) => {}
+        Ok(Some((kept, state, origin))) => {
+            match restore(&state, input, settings, interrupt, heard) {
+                // Nothing was heard of it.
+                Err(why @ VmError::State { .. }) => {
+                    // Without it the next guest makes a new one.
+                    let _ = kept.store.remove(&kept.name);
+                    notice(&why);
+                }
+                ended => return ended.map(|life| Life { origin, ..life }),
+            }
+        }
         Err(why @ (VmError::State { .. } | VmError::System { .. })) => notice(&why),
         // A guest that is booted would end the same way.
         Err(e) => return Err(e),
@@ -96,19 +106,19 @@ impl Kept {
         (kernel, files): (&Kernel, &Shared),
         settings: &Settings,
         interrupt: Option<BorrowedFd<'_>>,
-    ) -> Result<State, VmError> {
+    ) -> Result<(State, Origin), VmError> {
         let find = || {
             self.store
                 .find(&self.name, &self.expected)
                 .map_err(state(kernel))
         };
         if let Some(state) = find()? {
-            return Ok(state);
+            return Ok((state, Origin::Restored));
         }
-        let _lock = self.store.lock(&self.name, interrupt)?;
+        let _lock = lock::lock(&self.store, &self.name, interrupt)?;
         // Somebody else may have made it meanwhile.
         if let Some(state) = find()? {
-            return Ok(state);
+            return Ok((state, Origin::Restored));
         }
         let files = files.get(kernel)?;
         let identity = Identity::of(self.expected.clone(), kernel, &files)?;
@@ -116,7 +126,8 @@ impl Kept {
         self.store
             .put(&self.name, identity, &memory, &devices)
             .map_err(state(kernel))?;
-        find()?.ok_or_else(|| state(kernel)(std::io::Error::other("it does not fit itself")))
+        let lost = || state(kernel)(std::io::Error::other("it is gone or changed"));
+        Ok((find()?.ok_or_else(lost)?, Origin::SavedFirst))
     }
 }
 

@@ -5,18 +5,16 @@
 use std::fmt;
 use std::fs::{self, DirBuilder, File};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::fcntl::OFlag;
 use nix::unistd::geteuid;
 
 use super::file::State;
 use super::identity::{Expected, Identity};
-use crate::error::VmError;
 
 /// States take no more of the disk than this.
 pub const LIMIT: u64 = 2 << 30;
@@ -24,8 +22,6 @@ pub const LIMIT: u64 = 2 << 30;
 const UNFINISHED: &str = ".new";
 /// What was not finished after this time never will be.
 const ABANDONED: Duration = Duration::from_mins(10);
-/// How often somebody else's lock is asked for.
-const ASK_EVERY: u8 = 20;
 
 /// The directory, open.
 #[derive(Debug)]
@@ -164,51 +160,6 @@ impl Store {
         }
     }
 
-    /// Waits until nobody else makes the state of this name, in any process. Held until
-    /// what is returned is dropped, or the process ends.
-    pub(super) fn lock(
-        &self,
-        name: &str,
-        interrupt: Option<BorrowedFd<'_>>,
-    ) -> Result<File, VmError> {
-        let failed = VmError::system("lock the saved states");
-        let file = File::options()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .custom_flags(OFlag::O_NOFOLLOW.bits())
-            .open(self.path(LOCK));
-        let file = match file {
-            Ok(file) => file,
-            Err(e) => return Err(failed(e)),
-        };
-        // One byte of the file a name: a hash of it, as the names have at their end.
-        let at = name.rsplit('-').next().unwrap_or_default();
-        let at = i64::from_str_radix(at, 16).unwrap_or(0) & i64::MAX >> 1;
-        let wanted = nix::libc::flock {
-            l_type: nix::libc::F_WRLCK as i16,
-            l_whence: nix::libc::SEEK_SET as i16,
-            l_start: at,
-            l_len: 1,
-            l_pid: 0,
-        };
-        loop {
-            match fcntl(file.as_fd(), FcntlArg::F_OFD_SETLK(&wanted)) {
-                Ok(_) => return Ok(file),
-                Err(nix::Error::EAGAIN | nix::Error::EACCES | nix::Error::EINTR) => {}
-                Err(e) => return Err(VmError::system("lock the saved states")(e)),
-            }
-            let mut fds: Vec<PollFd<'_>> = interrupt
-                .map(|fd| PollFd::new(fd, PollFlags::POLLIN))
-                .into_iter()
-                .collect();
-            if poll(&mut fds, PollTimeout::from(ASK_EVERY)).is_ok_and(|ready| ready > 0) {
-                return Err(VmError::Interrupted);
-            }
-        }
-    }
-
     /// How much there is.
     ///
     /// # Errors
@@ -236,7 +187,7 @@ impl Store {
 
     /// Throws away what was not used for the longest time, but `kept`, until all take
     /// no more than `limit`.
-    fn bound(&self, limit: u64, kept: &str) -> io::Result<()> {
+    pub(super) fn bound(&self, limit: u64, kept: &str) -> io::Result<()> {
         let mut files = self.files()?;
         files.sort_by_key(|(_, used, _)| *used);
         let mut total: u64 = files.iter().map(|(_, _, bytes)| bytes).sum();
@@ -272,12 +223,13 @@ impl Store {
     }
 
     /// By the open directory, so that nobody puts another one in its place.
-    fn path(&self, name: &str) -> PathBuf {
+    pub(super) fn path(&self, name: &str) -> PathBuf {
         PathBuf::from(format!("/proc/self/fd/{}", self.directory.as_raw_fd())).join(name)
     }
 }
 
-const LOCK: &str = "lock";
+/// See [`super::lock`].
+pub(super) const LOCK: &str = "lock";
 
 /// Whether it is this user's, and nobody else may look into it.
 fn own(found: &fs::Metadata) -> bool {
