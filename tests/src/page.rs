@@ -1,5 +1,5 @@
-//! Pages that show what a command prints: the block between two markers, the
-//! command that it names, and whether it is still so.
+//! Pages that show the output of a command: the block between two markers, the
+//! command that it names, and how a new output differs from it.
 
 use std::fs;
 use std::path::Path;
@@ -15,7 +15,7 @@ const END: &str = "<!-- grid:end -->";
 /// The block of a page, without its markers.
 ///
 /// # Errors
-/// When the page is not there, or has no such block.
+/// When the page does not exist, or has no such block.
 pub fn block(page: &Path) -> Result<String, String> {
     let text = fs::read_to_string(page).map_err(|e| format!("{}: {e}", page.display()))?;
     let (_, after) = text.split_once(BEGIN).ok_or("there is no grid:begin")?;
@@ -23,7 +23,7 @@ pub fn block(page: &Path) -> Result<String, String> {
     Ok(block.to_owned())
 }
 
-/// Puts another block into a page.
+/// Replaces the block of a page.
 ///
 /// # Errors
 /// As [`block`], and when the page cannot be written.
@@ -37,7 +37,7 @@ pub fn replace(page: &Path, with: &str) -> Result<(), String> {
     fs::write(page, text).map_err(|e| e.to_string())
 }
 
-/// The words of the `halfopen` command that a block says it was made by.
+/// The arguments of the `halfopen` command that a block names as its origin.
 ///
 /// # Errors
 /// When it names none.
@@ -45,12 +45,12 @@ pub fn command(block: &str) -> Result<Vec<String>, String> {
     let (_, after) = block
         .split_once("`halfopen ")
         .ok_or("the block names no command")?;
-    let (words, _) = after.split_once('`').ok_or("the command has no end")?;
-    Ok(words.split_whitespace().map(str::to_owned).collect())
+    let (arguments, _) = after.split_once('`').ok_or("the command has no end")?;
+    Ok(arguments.split_whitespace().map(str::to_owned).collect())
 }
 
-/// The lines of `printed` that are not what `page` says, with the page's own.
-/// Times may differ by the tolerance and by what they are rounded to.
+/// The lines of `printed` that differ from those of `page`, with the page's lines.
+/// Times may differ by the tolerance and by their rounding.
 pub fn differences(page: &str, printed: &str, tolerance: &Tolerance) -> Vec<String> {
     let (mut ours, mut theirs) = (page.trim().lines(), printed.trim().lines());
     let mut found = Vec::new();
@@ -86,7 +86,7 @@ fn same_cell(a: &str, b: &str, tolerance: &Tolerance) -> bool {
     sign == other && time.abs_diff(another) <= allowed
 }
 
-/// `ETIMEDOUT 15 m` as its sign and its time.
+/// Splits `ETIMEDOUT 15 m` into its sign and its time.
 fn timed(cell: &str) -> Option<(&str, Duration)> {
     cell.match_indices(' ')
         .find_map(|(at, _)| Some((&cell[..at], span::parse(&cell[at + 1..])?)))
@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_may_differ_a_little_and_words_not_at_all() {
+    fn times_may_differ_a_little_and_text_may_not() {
         let differ = |a: &str, b: &str| !differences(a, b, &ANOTHER_PROGRAM).is_empty();
         assert!(!differ("| x | ETIMEDOUT 29 s |", "| x | ETIMEDOUT 30 s |"));
         assert!(!differ(
@@ -117,9 +117,9 @@ mod tests {
 
     #[test]
     fn the_command_is_what_stands_in_backquotes() {
-        let words = command("Measured by `halfopen grid --time virtual`; more.");
+        let arguments = command("Measured by `halfopen grid --time virtual`; more.");
         assert_eq!(
-            words,
+            arguments,
             Ok(["grid", "--time", "virtual"].map(str::to_owned).to_vec())
         );
     }

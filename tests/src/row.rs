@@ -1,10 +1,10 @@
-//! Snapshots that are one table a scenario, checked one row a test.
+//! Snapshots with one table for each scenario, of which each test checks one row.
 //!
-//! Every case is a test of its own, so that a run can be spread over machines,
-//! but a reviewer wants the whole matrix in one table. So a case's test takes
-//! the table as it was reviewed, replaces its own row by what it measured, and
-//! hands the table to insta, whose Comparator holds times to the declared
-//! tolerance. `cargo insta review` works as ever.
+//! Every case is a test of its own, so that a run can be spread over machines, while
+//! a reviewer reads the whole matrix in one table. The test of a case takes the
+//! reviewed table, replaces its own row by the measured one, and passes the table to
+//! insta, whose Comparator compares times within the declared tolerance. `cargo insta
+//! review` works as usual.
 
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
@@ -16,14 +16,14 @@ use insta::comparator::Comparator;
 use insta::internals::SnapshotContents;
 use insta::{Settings, Snapshot};
 
-/// Asserts that `outcome` is what the scenario's snapshot below `folder` says
-/// in the outcome's row. `order` lists the ids of the scenario's cases.
+/// Asserts that `outcome` agrees with its row in the scenario's snapshot below
+/// `folder`. `order` lists the ids of the scenario's cases.
 ///
 /// # Panics
-/// When it is not, as insta does.
+/// When it does not, as insta does.
 pub fn assert_row(folder: &Path, outcome: &Outcome, order: &[String], tolerance: Tolerance) {
-    // Other cases of the scenario may want to change the same file right now,
-    // in this process or in another one.
+    // Other cases of the scenario may write the same file at the same time, in this
+    // process or in another one.
     let _lock = lock(folder, &outcome.scenario);
     let file = folder.join(format!("{}.snap", outcome.scenario));
     let base = contents(&file.with_extension("snap.new")).or_else(|| contents(&file));
@@ -66,7 +66,7 @@ impl Comparator for Within {
     }
 }
 
-/// What a snapshot file holds, without its header.
+/// The contents of a snapshot file, without its header.
 fn contents(file: &Path) -> Option<String> {
     let text = std::fs::read_to_string(file).ok()?;
     let body = text.strip_prefix("---\n")?.split_once("\n---\n")?.1;

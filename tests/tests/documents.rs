@@ -1,5 +1,5 @@
-//! The documents that are made of data are what the data says, and the data is
-//! what the rules say. `UPDATE_DOCS=1 cargo test --test documents` writes them.
+//! The documents that are generated from data are up to date, and the data agrees
+//! with the kernel's rules. `UPDATE_DOCS=1 cargo test --test documents` writes them.
 
 use halfopen_predict::{KernelFacts, Version, predict};
 use halfopen_scenario::case::Case;
@@ -49,8 +49,9 @@ fn what_was_published() {
     check("published.md", &published::text(&fixtures()));
 }
 
-/// Each figure against the rules, on every kernel of ci/kernels: the sign, and
-/// the interval within what is known of Linux. Where a book differs, it is said why.
+/// Compares each published figure with the rules on every kernel of ci/kernels: the
+/// sign, and the interval within what is known of Linux. A figure that differs from
+/// Linux has a note that says why.
 #[test]
 fn published_figures_and_the_rules() {
     for case in fixtures() {

@@ -1,20 +1,22 @@
 //! The library from one's own tests: a network, a client that knows nothing
 //! of halfopen, a peer that crashes. No YAML. As root and as an ordinary user.
 //!
-//! This file is meant to be copied from.
+//! It holds the examples of halfopen-lab's guide as tests, and is meant to be copied
+//! from.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-use halfopen_lab::filter::{Action, Hook, Match, tcp_flag};
-use halfopen_lab::{Lab, LabError, Nat, OnForgotten};
+use halfopen_lab::{
+    Action, Direction, Family, Hook, ImpairBy, Impairment, Lab, LabError, Loss, Match, Nat,
+    OnForgotten, WIRE, tcp_flag,
+};
 use halfopen_outcome::tolerance::REAL_TIME;
-use halfopen_scenario::case::Family;
 use socket2::{SockRef, TcpKeepalive};
 
 // Before main, because libtest has threads when a test begins.
-halfopen_runner::sandboxed!();
+halfopen_lab::sandboxed!();
 
 /// A client of two hosts' lab and its server's processes: what a crash kills.
 struct Connected {
@@ -63,6 +65,63 @@ fn crash_lets_write_succeed_and_read_wait() -> Tested {
     let read = it.client.read(&mut [0; 64]).map_err(|e| e.kind());
     assert_eq!(read, Err(ErrorKind::WouldBlock));
     within(asked.elapsed(), 1.0, 1.0);
+    Ok(())
+}
+
+/// The guide's first example.
+#[test]
+fn a_crashed_server_is_silent_and_a_booted_one_resets() -> Tested {
+    let mut lab = Lab::builder()
+        .host("client")
+        .host("server")
+        .cable("client", "server")
+        .build()?;
+    let address = SocketAddr::new(lab.address("server", Family::Ipv4)?, 7000);
+    let listener = lab.enter("server", || TcpListener::bind(address))??;
+    let mut client = lab.enter("client", || TcpStream::connect(address))??;
+    let (accepted, _) = listener.accept()?;
+
+    let mut server = Some((listener, accepted));
+    lab.crash("server", &mut || drop(server.take()))?;
+
+    client.set_read_timeout(Some(Duration::from_secs(1)))?;
+    client.write_all(b"anybody there?")?;
+    let read = client.read(&mut [0; 64]).map_err(|e| e.kind());
+    assert_eq!(read, Err(ErrorKind::WouldBlock));
+
+    lab.host_up("server", true)?;
+    client.write_all(b"remember me?")?;
+    let read = client.read(&mut [0; 64]).map_err(|e| e.kind());
+    assert_eq!(read, Err(ErrorKind::ConnectionReset));
+    Ok(())
+}
+
+/// The guide's line that loses and delays packets.
+#[test]
+fn a_round_trip_on_a_slow_line_takes_both_delays() -> Tested {
+    let mut it = Connected::new()?;
+    let line = Impairment {
+        loss: Some(Loss {
+            rate: 0.02,
+            burst: None,
+        }),
+        delay: Some(Duration::from_millis(40)),
+        ..Impairment::default()
+    };
+    let (_, bad) = it
+        .lab
+        .impair("client", None, Direction::Both, &line, ImpairBy::Auto)?;
+    let (_, server) = it.server.as_mut().ok_or("it has not crashed")?;
+    let began = Instant::now();
+    it.client.write_all(b"x")?;
+    server.read_exact(&mut [0])?;
+    server.write_all(b"y")?;
+    it.client.read_exact(&mut [0])?;
+    let round_trip = began.elapsed();
+    // Longer when one of the packets is lost.
+    assert!(round_trip >= Duration::from_millis(80), "{round_trip:?}");
+    it.lab.heal_impairment(&bad)?;
+    assert_eq!(it.lab.impairment_errors(), Vec::<String>::new());
     Ok(())
 }
 
@@ -143,7 +202,7 @@ fn packets_are_lost_on_the_wire_by_rule() -> Tested {
         .into_iter()
         .find(|p| p.node == "client")
         .ok_or("no port")?;
-    let wire = it.lab.filter_of("wire")?;
+    let wire = it.lab.filter_of(WIRE)?;
     // The data and its first retransmission; the second one passes.
     let data = Match {
         tcp_flags_set: tcp_flag("PSH").ok_or("no flag")?,
@@ -156,11 +215,14 @@ fn packets_are_lost_on_the_wire_by_rule() -> Tested {
     let sent = Instant::now();
     it.client.write_all(b"x")?;
     server.read_exact(&mut [0])?;
-    let took = sent.elapsed();
+    let arrived_after = sent.elapsed();
     // A tail loss probe after twice the round trip, but at least 200 ms
     // (tcp_schedule_loss_probe()), or the first timeout; then one that doubles.
-    assert!(took > Duration::from_millis(200), "{took:?}");
-    assert_eq!(it.lab.filter_of("wire")?.packets(rule)?, 2);
+    assert!(
+        arrived_after > Duration::from_millis(200),
+        "{arrived_after:?}"
+    );
+    assert_eq!(it.lab.filter_of(WIRE)?.packets(rule)?, 2);
     Ok(())
 }
 

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use halfopen_outcome::baseline::{self, Baseline, Kept, Setting};
+use halfopen_outcome::baseline::{self, Baseline, SavedRun, Setting};
 use halfopen_outcome::comparison::Comparison;
 use halfopen_outcome::record::Outcome;
 use halfopen_report::finished::Finished;
-use halfopen_report::{compared, compared_json, ladder, markdown};
+use halfopen_report::{comparison, ladder};
 use halfopen_scenario::case::Case;
 use halfopen_scenario::load::{self, Kind};
 
@@ -109,9 +109,9 @@ impl Plan {
         format: ReportFormat,
     ) -> Result<Option<Exit>, CliError> {
         let cases = picked.cases;
-        let kept: Vec<Kept> = runs
+        let kept: Vec<SavedRun> = runs
             .iter()
-            .map(|run| Kept::of(run.environment, cases, run.outcomes))
+            .map(|run| SavedRun::of(run.environment, cases, run.outcomes))
             .collect();
         let interrupted = runs.iter().any(|run| run.interrupted);
         let mut exit = None;
@@ -164,12 +164,14 @@ fn evidence(runs: &[Finished<'_>], setting: &Setting, id: &str) -> Option<String
 fn show(
     comparisons: &[Comparison],
     format: ReportFormat,
-    evidence: compared::Evidence<'_>,
+    evidence: comparison::text::Evidence<'_>,
 ) -> Result<(), CliError> {
     match format {
-        ReportFormat::Json => output::write_with(|out| compared_json::write(comparisons, &[], out)),
-        ReportFormat::Markdown => output::say(&markdown::comparisons(comparisons)),
-        ReportFormat::Table => output::say(&compared::render(comparisons, evidence)),
+        ReportFormat::Json => {
+            output::write_with(|out| comparison::json::write(comparisons, &[], out))
+        }
+        ReportFormat::Markdown => output::say(&comparison::markdown::render(comparisons)),
+        ReportFormat::Table => output::say(&comparison::text::render(comparisons, evidence)),
     }
 }
 
@@ -189,7 +191,7 @@ fn code(comparisons: &[Comparison]) -> Exit {
 fn save(
     path: &Path,
     mut baseline: Baseline,
-    kept: Vec<Kept>,
+    kept: Vec<SavedRun>,
     picked: &Picked<'_>,
 ) -> Result<(), CliError> {
     for run in kept {
@@ -199,7 +201,7 @@ fn save(
         for id in updated.known {
             output::remark(&format!("kept, because it is known to differ: {id}"));
         }
-        for id in updated.mended {
+        for id in updated.resolved {
             output::remark(&format!("no longer differs, its `known` is removed: {id}"));
         }
     }

@@ -12,7 +12,7 @@ use halfopen_outcome::environment::Environment;
 use halfopen_outcome::record::{Outcome, Status};
 use halfopen_predict::Prediction;
 use halfopen_report::finished::Finished;
-use halfopen_report::grid::{Grid, elsewhere, json, markdown, table};
+use halfopen_report::grid::{Grid, json, kernel_differences, markdown, table};
 use halfopen_report::grid_plan::{Plan, Selection, State};
 use halfopen_report::notes;
 use halfopen_runner::{self, Options};
@@ -168,7 +168,7 @@ fn plan(args: &GridArgs) -> Result<Plan, CliError> {
         limit: args
             .limit
             .unwrap_or(if hours { VIRTUAL_LIMIT } else { LIMIT }),
-        hours,
+        virtual_time: hours,
     })
     .map_err(|e| CliError::Usage(e.to_string()))
 }
@@ -257,12 +257,12 @@ fn report(args: &GridArgs, plan: &Plan, ran: &Ran) -> Result<Exit, CliError> {
             Form::Json => output::write_with(|out| json::write(&grids, ran.interrupted, out))?,
             Form::Markdown => {
                 let mut text = markdown::render(first, &command());
-                text.push_str(&elsewhere(first, others));
+                text.push_str(&kernel_differences(first, others));
                 output::say(&text)?;
             }
             Form::Table | Form::Yaml => {
                 let mut text = table::render(first, output::width());
-                text.push_str(&elsewhere(first, others));
+                text.push_str(&kernel_differences(first, others));
                 output::say(&text)?;
             }
         }
@@ -305,7 +305,7 @@ fn later<'a>(plan: &'a Plan, given: &Given) -> BTreeMap<&'a str, Prediction> {
         .iter()
         .filter(|case| quiet(&case.id))
         .filter_map(|case| {
-            let said = compare_prediction::beyond(case, AHEAD, &given.environment)?;
+            let said = compare_prediction::predict_until(case, AHEAD, &given.environment)?;
             Some((case.id.as_str(), said))
         })
         .collect()

@@ -6,14 +6,13 @@ use std::time::Instant;
 
 use clap::Args;
 
-use halfopen_lab::pinned;
+use halfopen_lab::internal::pinned;
 use halfopen_net::error::chain;
 use halfopen_outcome::baseline::Setting;
 use halfopen_outcome::comparison::Comparison;
 use halfopen_outcome::impact::{Change, Sysctls, scope};
 use halfopen_predict::{KernelFacts, Version};
-use halfopen_report::compared_json::Ignored;
-use halfopen_report::{compared, compared_json, markdown};
+use halfopen_report::comparison::{IgnoredSysctl, json, markdown, text};
 use halfopen_scenario::case::{Case, NodeKind};
 use halfopen_scenario::sysctl_conf::{self, spaced};
 use halfopen_vm::cases::{self, Options};
@@ -177,7 +176,7 @@ impl Wanted {
     }
 
     /// The change, and what was left out of it, and why.
-    fn change(&self, host: &str, oldest: Option<Version>) -> (Change, Vec<Ignored>) {
+    fn change(&self, host: &str, oldest: Option<Version>) -> (Change, Vec<IgnoredSysctl>) {
         let mut ignored = BTreeMap::new();
         let mut side = |set: &BTreeMap<String, String>| -> Sysctls {
             let mut kept = BTreeMap::new();
@@ -197,7 +196,7 @@ impl Wanted {
         let (then, now) = (side(&self.then), side(&self.now));
         let ignored = ignored
             .into_iter()
-            .map(|(key, why)| Ignored { key, why })
+            .map(|(key, why)| IgnoredSysctl { key, why })
             .collect();
         (Change { then, now }, ignored)
     }
@@ -231,7 +230,7 @@ fn of_this_machine(proc_sys: &Path) -> Result<BTreeMap<String, String>, CliError
     Ok(set)
 }
 
-type Answer = (Vec<Comparison>, Vec<Ignored>, bool);
+type Answer = (Vec<Comparison>, Vec<IgnoredSysctl>, bool);
 
 fn measured(args: &ImpactArgs, wanted: &Wanted, cases: &[Case]) -> Result<Answer, CliError> {
     let kernels = kernels_of(&args.kernel)?;
@@ -249,7 +248,7 @@ fn measured(args: &ImpactArgs, wanted: &Wanted, cases: &[Case]) -> Result<Answer
         .collect();
     let cases: Vec<Case> = cases
         .iter()
-        .map(|case| change.patient(case, &facts))
+        .map(|case| change.extend_give_up(case, &facts))
         .collect();
     let variants = change.variants(&cases);
     let options = Options {
@@ -297,7 +296,7 @@ fn confirm(
     cases: &[Case],
     options: &Options,
 ) -> Result<bool, CliError> {
-    let again = change.doubtful(comparison, cases);
+    let again = change.repetitions(comparison, cases);
     if again.is_empty() {
         return Ok(false);
     }
@@ -358,9 +357,9 @@ fn predicted(args: &ImpactArgs, wanted: &Wanted, cases: &[Case]) -> Result<Answe
         .map(|(facts, setting)| {
             let cases: Vec<Case> = cases
                 .iter()
-                .map(|case| change.patient(case, &[*facts]))
+                .map(|case| change.extend_give_up(case, &[*facts]))
                 .collect();
-            change.foretell(setting, &cases)
+            change.predict(setting, &cases)
         })
         .collect();
     Ok((comparisons, ignored, false))
@@ -379,19 +378,17 @@ fn nothing() -> Comparison {
 
 fn show(
     comparisons: &[Comparison],
-    ignored: &[Ignored],
+    ignored: &[IgnoredSysctl],
     format: ReportFormat,
 ) -> Result<(), CliError> {
     match format {
-        ReportFormat::Json => {
-            output::write_with(|out| compared_json::write(comparisons, ignored, out))
-        }
+        ReportFormat::Json => output::write_with(|out| json::write(comparisons, ignored, out)),
         ReportFormat::Markdown => {
-            let text = markdown::comparisons(comparisons) + &markdown::ignored(ignored);
+            let text = markdown::render(comparisons) + &markdown::ignored(ignored);
             output::say(&text)
         }
         ReportFormat::Table => {
-            let text = compared::ignored(ignored) + &compared::render(comparisons, &|_, _| None);
+            let text = text::ignored(ignored) + &text::render(comparisons, &|_, _| None);
             output::say(&text)
         }
     }

@@ -35,7 +35,7 @@ pub(super) fn answer(args: &PredictArgs) -> Result<Exit, CliError> {
     let told: Vec<_> = cases
         .iter()
         .map(|case| {
-            let case = halfopen_outcome::compare_prediction::overridden(case, &overrides);
+            let case = halfopen_outcome::overrides::with_overrides(case, &overrides);
             let said = predict(&case, &facts);
             (case, said)
         })
@@ -133,7 +133,7 @@ fn json(facts: &KernelFacts, told: &[Said]) -> Result<(), CliError> {
             .iter()
             .map(|(case, said)| Entry {
                 id: &case.id,
-                prediction: said.as_ref().ok().map(|p| PredictionView::of(p, None)),
+                prediction: said.as_ref().ok().map(PredictionView::of),
                 unpredictable: said.as_ref().err().map(|e| e.why.as_str()),
             })
             .collect(),

@@ -1,8 +1,9 @@
-//! What can go wrong in a lab.
+//! The errors of a lab.
 
 use std::io;
 
-/// An error of a lab, with the thing it happened to.
+/// An error of a lab. The text says what was attempted and on what; the kernel's
+/// answer is the [source](std::error::Error::source).
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LabError {
@@ -11,7 +12,7 @@ pub enum LabError {
     System {
         /// What was attempted, on what.
         what: String,
-        /// The kernel's answer.
+        /// The kernel's errno.
         #[source]
         source: io::Error,
     },
@@ -20,7 +21,7 @@ pub enum LabError {
     Netlink {
         /// What was attempted, on what.
         what: String,
-        /// The kernel's answer.
+        /// The kernel's errno, and its explanation where there is one.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
@@ -31,13 +32,14 @@ pub enum LabError {
         kind: &'static str,
         /// The name asked for.
         name: String,
-        /// The names there are.
+        /// The names that it has.
         known: Vec<String>,
     },
-    /// The plan of the network makes no sense.
+    /// The network cannot be built, or what was asked does not fit its state.
     #[error("the network cannot be built: {0}")]
     Plan(String),
-    /// A packet rule that can never match.
+    /// A packet rule that can never match, or an impairment that its mechanism cannot
+    /// do.
     #[error("the packet rule makes no sense: {0}")]
     Rule(String),
     /// This kernel or this user cannot do it.
@@ -45,25 +47,20 @@ pub enum LabError {
     Unsupported {
         /// What is missing.
         what: String,
-        /// What would cure it.
+        /// What to do about it.
         cure: String,
     },
-    /// The host has crashed and is not up again.
+    /// The node has crashed and has not been booted again.
     #[error("{node} is down: it crashed and has not been started again")]
     Down {
         /// The host, router or switch.
         node: String,
     },
-    /// A lab's functions block, which a tokio runtime does not allow.
-    #[error(
-        "a lab cannot be used on a thread of a tokio runtime, because its functions block; \
-         call it from a thread of its own (std::thread::spawn)"
-    )]
-    InsideRuntime,
 }
 
 impl LabError {
     /// A failed system call.
+    #[doc(hidden)]
     pub fn system(what: impl Into<String>, source: impl Into<io::Error>) -> Self {
         LabError::System {
             what: what.into(),
@@ -72,6 +69,7 @@ impl LabError {
     }
 
     /// A failed netlink request.
+    #[doc(hidden)]
     pub fn netlink(
         what: impl Into<String>,
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,

@@ -1,69 +1,144 @@
-//! Throwaway networks: hosts, links through the wire, switches, routers,
-//! faults. Knows no scenario.
+//! Throwaway Linux networks for tests: hosts, cables, switches and routers that exist
+//! for the length of a test, and faults that happen to them. As root or as an ordinary
+//! user, on one machine, with the kernel's own TCP.
 //!
-//! A test of one's own client, as root or as an ordinary user (more of them
-//! are in this repository's tests/tests/library.rs):
+//! # A guide
 //!
-//! ```no_run
-//! use std::io::{ErrorKind, Read};
+//! A test puts itself into a [sandbox], builds a [`Lab`], runs its client and its server
+//! inside the lab's hosts, and applies a fault:
+//!
+//! ```standalone_crate
+//! use std::io::{ErrorKind, Read, Write};
 //! use std::net::{SocketAddr, TcpListener, TcpStream};
 //! use std::time::Duration;
 //!
-//! use crate::Lab;
-//! use halfopen_net::Family;
+//! use halfopen_lab::{Family, Lab, sandbox};
 //!
-//! // Once a file of tests: see the macro.
-//! halfopen_lab::sandboxed!();
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     // Before the first thread. In a file of tests: halfopen_lab::sandboxed!();
+//!     sandbox::enter()?;
 //!
-//! # fn main() {}
-//! # mod tests { use super::*;
-//! #[test]
-//! fn crash_goes_unnoticed_by_a_client_that_waits() -> Result<(), Box<dyn std::error::Error>> {
-//!     let mut lab = Lab::builder().host("client").host("server").cable("client", "server").build()?;
+//!     let mut lab = Lab::builder()
+//!         .host("client")
+//!         .host("server")
+//!         .cable("client", "server")
+//!         .build()?;
 //!     let address = SocketAddr::new(lab.address("server", Family::Ipv4)?, 7000);
 //!     let listener = lab.enter("server", || TcpListener::bind(address))??;
 //!     let mut client = lab.enter("client", || TcpStream::connect(address))??;
 //!     let (accepted, _) = listener.accept()?;
 //!
-//!     // Silence, then death: neither FIN nor RST comes out.
-//!     let mut processes = Some((listener, accepted));
-//!     lab.crash("server", &mut || drop(processes.take()))?;
+//!     // The server's machine loses power: neither FIN nor RST comes out of it.
+//!     let mut server = Some((listener, accepted));
+//!     lab.crash("server", &mut || drop(server.take()))?;
 //!
+//!     // So a write succeeds, and a read waits for as long as it may.
 //!     client.set_read_timeout(Some(Duration::from_secs(1)))?;
+//!     client.write_all(b"anybody there?")?;
 //!     let read = client.read(&mut [0; 64]).map_err(|e| e.kind());
 //!     assert_eq!(read, Err(ErrorKind::WouldBlock));
+//!
+//!     // The machine boots again. It knows no connection and answers with an RST.
+//!     lab.host_up("server", true)?;
+//!     client.write_all(b"remember me?")?;
+//!     let read = client.read(&mut [0; 64]).map_err(|e| e.kind());
+//!     assert_eq!(read, Err(ErrorKind::ConnectionReset));
 //!     Ok(())
 //! }
+//! ```
+//!
+//! In a file of tests [`sandboxed!`] stands once at the top level instead of
+//! [`sandbox::enter`], and each `#[test]` builds a lab of its own; labs do not see each
+//! other, so tests may run at the same time. The repository's `tests/tests/library.rs`
+//! holds these examples as tests, and more.
+//!
+//! **A socket belongs to the host it was opened in**, a process to the host it was started
+//! in: [`Lab::enter`] runs a closure there. Afterwards sockets can be used from any thread.
+//! The program's own sockets are not killed by a crash, so [`Lab::crash`] takes a closure
+//! that closes them, or kills the processes.
+//!
+//! **Faults.** Each has a method that applies it and one that undoes it:
+//!
+//! | fault | applied by | undone by |
+//! |---|---|---|
+//! | a machine loses power | [`Lab::crash`] | [`Lab::host_up`] |
+//! | everything a machine sends or gets is lost | [`Lab::silence`] | [`Lab::end_silence`] |
+//! | a cable is cut, in one direction or both, with or without carrier | [`Lab::cut`] | [`Lab::mend`] |
+//! | a bad line: loss, delay, jitter, reordering, rate, MTU | [`Lab::impair`] | [`Lab::heal_impairment`] |
+//! | chosen packets are dropped or rejected | [`Filter::add`] | [`Filter::remove`] |
+//! | an interface is set down or deleted | [`Lab::interface`] | [`Lab::restore_interface`] |
+//! | a route is removed or refuses | [`Lab::route`] | [`Lab::restore_routes`] |
+//! | an address is removed | [`Lab::remove_addresses`] | [`Lab::restore_addresses`] |
+//! | an address moves to another host | [`Lab::move_address`] | [`Lab::move_address`] back |
+//! | neighbour entries are flushed or pinned | [`Lab::neighbour`] | [`Lab::restore_neighbours`] |
+//! | a NAT router forgets connections | [`Lab::forget_flows`] | [`Lab::restore_flows`] |
+//!
+//! A line that loses and delays packets:
+//!
+//! ```no_run
+//! # use std::time::Duration;
+//! # fn example(lab: &mut halfopen_lab::Lab) -> Result<(), halfopen_lab::LabError> {
+//! use halfopen_lab::{Direction, ImpairBy, Impairment, Loss};
+//!
+//! let line = Impairment {
+//!     loss: Some(Loss { rate: 0.02, burst: None }),
+//!     delay: Some(Duration::from_millis(40)),
+//!     ..Impairment::default()
+//! };
+//! let (_, bad) = lab.impair("client", None, Direction::Both, &line, ImpairBy::Auto)?;
+//! // ... a round trip takes 80 ms longer ...
+//! lab.heal_impairment(&bad)?;
+//! # Ok(())
 //! # }
 //! ```
+//!
+//! The first two data packets of a client, dropped in the middle of its cable:
+//!
+//! ```no_run
+//! # fn example(lab: &mut halfopen_lab::Lab) -> Result<(), Box<dyn std::error::Error>> {
+//! use halfopen_lab::{Action, Hook, Match, WIRE, tcp_flag};
+//!
+//! let port = lab.ports().into_iter().find(|port| port.node == "client").ok_or("no port")?;
+//! let data = Match {
+//!     tcp_flags_set: tcp_flag("PSH").ok_or("no flag")?,
+//!     count: Some(2),
+//!     ..Match::default()
+//! };
+//! let rule = lab.filter_of(WIRE)?.add(Hook::Port(port.name), &data, Action::Drop)?;
+//! // ...
+//! assert_eq!(lab.filter_of(WIRE)?.packets(rule)?, 2);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A gateway that forgets idle connections is a router with [`LabBuilder::nat`].
+//!
+//! # What a lab changes
+//!
+//! Nothing outside its own namespaces: no sysctl, no interface, no packet filter of the
+//! machine. Inside, every sysctl that can change what a socket returns is pinned
+//! ([`Lab::pinned`]), so that results depend on the kernel and not on the machine.
+//!
+//! # What it needs
+//!
+//! Linux, and root or user namespaces. Netlink does links, addresses, routes, tc and
+//! nftables; no external program is started. A kernel feature that is missing is
+//! [`LabError::Unsupported`], which says what to do.
+#![warn(missing_docs)]
 
-pub mod builder;
-mod cable;
-mod construct;
-mod crash;
-pub mod effective_at;
-mod environment;
-pub mod error;
-pub mod filter;
-pub mod impair;
-mod interface;
-pub mod live;
-mod message;
-mod moving;
-pub mod namespace;
-mod nat;
-mod neighbour;
-mod neighbour_table;
+mod builder;
+mod effective_at;
+mod error;
+mod filter;
+mod impair;
+#[doc(hidden)]
+pub mod internal;
+mod lab;
+mod namespace;
 mod netlink;
-mod orphans;
-pub mod pinned;
-mod planned;
-mod root_netns;
-mod route;
+mod plan;
 pub mod sandbox;
-mod settle;
 mod sysctl;
-mod topology;
 
 #[cfg(test)]
 mod tests;
@@ -71,28 +146,16 @@ mod tests;
 pub use builder::LabBuilder;
 pub use effective_at::EffectiveAt;
 pub use error::LabError;
-pub use impair::BadLine;
-pub use live::{Lab, Port};
+pub use filter::{Action, Filter, Flow, Hook, Match, RuleId, tcp_flag};
+pub use lab::{BadLine, Lab, Port};
 pub use namespace::Namespace;
-pub use topology::WIRE;
+pub use plan::WIRE;
 
-pub use halfopen_net::{Nat, OnForgotten};
+pub use halfopen_net::{
+    Carrier, Direction, Family, ImpairBy, Impairment, InterfaceChange, Loss, Mtu, Nat,
+    NeighbourChange, Network, Node, NodeKind, OnForgotten, RejectWith, RouteChange,
+};
 
-/// To be called in a guest, before the first lab: nobody else uses the machine. So many
-/// namespaces will be needed.
-#[doc(hidden)]
-pub fn own_machine(namespaces: usize) {
-    sysctl::own_first_namespace();
-    root_netns::live_alone();
-    root_netns::stock(namespaces);
-}
-
-/// So many more namespaces will be needed, in a guest that called [`own_machine`].
-#[doc(hidden)]
-pub fn stock_namespaces(count: usize) {
-    root_netns::stock(count);
-}
-
-// The unit tests build networks, as an ordinary user, too.
+// The unit tests build networks, also as an ordinary user.
 #[cfg(test)]
 crate::sandboxed!();

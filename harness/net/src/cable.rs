@@ -1,8 +1,8 @@
-//! Cables: which one, which direction of travel, what its ends see.
+//! Cables: which one, which direction, and what its ends see of a cut.
 
 use serde::{Deserialize, Serialize};
 
-/// A cable by the node at one end (its only cable), or by both.
+/// A cable, by the nodes at its ends; by one of them when that has a single cable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CableRef {
     /// A node at one end.
@@ -11,16 +11,16 @@ pub struct CableRef {
     pub far: Option<String>,
 }
 
-/// A direction of travel on a cable, seen from its `near` end.
+/// A direction of a cable, seen from its `near` end.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Direction {
-    /// Both ways.
+    /// Both directions.
     #[default]
     Both,
-    /// What comes from the near end.
+    /// Frames that come from the near end.
     From,
-    /// What goes to the near end.
+    /// Frames that go to the near end.
     To,
 }
 
@@ -28,7 +28,8 @@ pub enum Direction {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Carrier {
-    /// Link lights stay on: the cut is further away.
+    /// Both ends keep carrier: the cut is further away, behind a switch or a media
+    /// converter.
     #[default]
     Kept,
     /// The near end loses carrier.

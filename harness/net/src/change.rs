@@ -1,9 +1,9 @@
-//! Changes to a node of a lab: routes, interfaces, neighbour entries, and what a
-//! rejected packet is answered with.
+//! Changes to a node of a lab: its routes, interfaces and neighbour entries, and the
+//! error that a rejected packet is answered with.
 
 use serde::{Deserialize, Serialize};
 
-/// What a reject answers with.
+/// The error that a rejected packet is answered with (nft(8), reject statement).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RejectWith {
@@ -21,36 +21,39 @@ pub enum RejectWith {
     TcpReset,
 }
 
-/// What becomes of a route.
+/// A change of a route (ip-route(8)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RouteChange {
-    /// It is gone.
+    /// The route is deleted.
     Removed,
-    /// `unreachable`: EHOSTUNREACH.
+    /// A route of type `unreachable`: EHOSTUNREACH for the node's own sockets, ICMP host
+    /// unreachable for packets that it forwards.
     Unreachable,
-    /// `prohibit`: EACCES.
+    /// A route of type `prohibit`: EACCES for the node's own sockets, ICMP
+    /// administratively prohibited for packets that it forwards.
     Prohibit,
-    /// `blackhole`: EINVAL, silence for others.
+    /// A route of type `blackhole`: EINVAL for the node's own sockets; packets that it
+    /// forwards are dropped without an answer.
     Blackhole,
 }
 
-/// What becomes of an interface.
+/// A change of a node's interfaces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum InterfaceChange {
-    /// Set down.
+    /// They are set down.
     Down,
-    /// Removed.
+    /// They are deleted.
     Deleted,
 }
 
-/// What becomes of neighbour entries.
+/// A change of a node's neighbour entries (ip-neighbour(8)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum NeighbourChange {
-    /// Forgotten: the next packet must ask again.
+    /// They are deleted: the next packet waits for an address resolution.
     Flushed,
-    /// Permanent: never asked again.
+    /// They are permanent (NUD_PERMANENT): never resolved or probed again.
     Pinned,
 }

@@ -1,8 +1,8 @@
-//! Durations as they are written in files and on the command line: `1m30s`.
+//! Durations as they are written in scenario files and on the command line: `1m30s`.
 
 use std::time::Duration;
 
-/// Why a scalar is refused, and what to write instead.
+/// Why a text is refused, and what to write instead.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
     /// What is wrong.
@@ -12,7 +12,7 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// A refusal without advice.
+    /// A refusal without `help`.
     pub fn new(message: impl Into<String>) -> Self {
         Refusal {
             message: message.into(),
@@ -20,7 +20,7 @@ impl Refusal {
         }
     }
 
-    /// A refusal with advice.
+    /// A refusal that says what to write instead.
     pub fn with(message: impl Into<String>, help: impl Into<String>) -> Self {
         Refusal {
             message: message.into(),
@@ -142,7 +142,7 @@ fn nanoseconds(number: &str, unit: u128) -> Option<u128> {
     Some(nanos)
 }
 
-/// A duration as it would be written in a file.
+/// A duration in the form that [`parse`] reads.
 pub fn text(duration: Duration) -> String {
     let mut left = duration.as_nanos();
     let mut text = String::new();
@@ -159,7 +159,7 @@ pub fn text(duration: Duration) -> String {
     }
 }
 
-/// A duration more than 0.
+/// [`parse`], for a duration that must be more than 0.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! What a bad line does to the packets that pass it.
+//! Impairments: what a bad line does to the packets that pass it.
 
 use std::time::Duration;
 
@@ -6,74 +6,82 @@ use serde::{Deserialize, Serialize};
 
 use crate::duration;
 
-/// What one direction of a line does to each packet. Everything that is `None`
-/// it does not do.
+/// What one direction of a line does to each packet. A field that is `None` does
+/// nothing.
+///
+/// Packets are duplicated, then lost, then corrupted, then delayed and queued, in netem's
+/// order (netem_enqueue()). Shares are 0 to 1.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Impairment {
-    /// Packets vanish by chance.
+    /// Packets are lost at random.
     pub loss: Option<Loss>,
-    /// Every packet is under way for so much longer.
+    /// Every packet is delivered so much later.
     pub delay: Option<Duration>,
-    /// The delay is anything from `delay - jitter` to `delay + jitter`, evenly
-    /// spread, each packet by its own throw: so packets may overtake others.
+    /// The delay of each packet is uniformly distributed from `delay - jitter` to
+    /// `delay + jitter`, independently, so that packets may overtake others.
     pub jitter: Option<Duration>,
-    /// This share of the packets is not delayed, and overtakes those that are.
+    /// This share of the packets is not delayed, and overtakes the others.
     pub reorder: Option<f64>,
-    /// This share of the packets comes twice.
+    /// This share of the packets is delivered twice.
     pub duplicate: Option<f64>,
     /// In this share of the packets one bit is flipped.
     pub corrupt: Option<f64>,
-    /// Bits a second, Ethernet's header included.
+    /// Bits per second, Ethernet headers included.
     pub rate: Option<u64>,
-    /// With a rate: packets that may be under way or waiting; more are dropped.
+    /// With a rate: how many packets may wait or be under way; further ones are dropped.
+    /// [`QUEUE`] unless set.
     pub queue: Option<u32>,
-    /// Larger packets do not pass.
+    /// Packets larger than this are dropped.
     pub mtu: Option<Mtu>,
-    /// Where the relay's and netem's random numbers begin.
+    /// The seed of the relay's and netem's random numbers; with the same seed the same
+    /// packets are lost.
     pub seed: Option<u64>,
 }
 
-/// Packets that vanish by chance.
+/// Random loss of packets.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Loss {
-    /// This share of all packets, 0 to 1.
+    /// The share of all packets that is lost, 0 to 1.
     pub rate: f64,
-    /// So many in a row on average; None: each by its own throw.
+    /// The mean number of packets lost in a row (the Gilbert model); None: each packet is
+    /// lost independently.
     pub burst: Option<f64>,
 }
 
-/// A black hole for large packets.
+/// A limit of packet size in the middle of a path: a PMTU black hole (RFC 2923) unless
+/// `icmp` is set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mtu {
-    /// The largest IP packet that passes, bytes.
+    /// The largest IP packet that passes, in bytes.
     pub size: u32,
-    /// The sender is told: ICMP fragmentation needed, ICMPv6 packet too big.
+    /// Whether the sender gets ICMP fragmentation needed, or ICMPv6 packet too big.
     pub icmp: bool,
 }
 
-/// What makes a line bad.
+/// The mechanism that impairs a line.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ImpairBy {
-    /// Whatever the kernel has: netem; else nft and tbf where they suffice, and
-    /// the relay where they do not.
+    /// netem where the kernel has it; else nft and tbf where they suffice, and the relay
+    /// where they do not.
     #[default]
     Auto,
-    /// The kernel's network emulator, a queueing discipline.
+    /// The kernel's network emulator, a queueing discipline (tc-netem(8)).
     Netem,
-    /// A thread of this program in the middle of the cable.
+    /// A thread of this process that forwards the cable's frames.
     Relay,
-    /// Packet rules.
+    /// nftables rules.
     Nft,
-    /// A classic BPF filter and a token bucket.
+    /// A classic BPF filter and a token bucket (tc-bpf(8), tc-tbf(8)).
     Tc,
 }
 
-/// Packets that may wait for a rate unless told otherwise: netem's own default.
+/// How many packets may wait for a rate unless [`Impairment::queue`] is set: netem's own
+/// default.
 pub const QUEUE: u32 = 1000;
 
 impl Impairment {
-    /// The first thing asked of it that this mechanism cannot do: its key, and why.
+    /// The first field that this mechanism cannot do: its key in a scenario file, and why.
     pub fn beyond(&self, by: ImpairBy) -> Option<(&'static str, &'static str)> {
         let bursts = self.loss.is_some_and(|loss| loss.burst.is_some());
         let icmp = self.mtu.is_some_and(|mtu| mtu.icmp);
@@ -102,7 +110,7 @@ impl Impairment {
         }
     }
 
-    /// The same in words: `loss 5 %, delay 80ms ± 20ms`.
+    /// As text: `loss 5 %, delay 80ms ± 20ms`.
     pub fn in_words(&self) -> String {
         let percent = |share: f64| format!("{} %", round(share * 100.0));
         let mut all = Vec::new();
@@ -140,12 +148,12 @@ impl Impairment {
     }
 }
 
-/// Without the dust of binary fractions.
+/// Rounded to six decimals, so that 0.07 * 100 reads 7.
 fn round(number: f64) -> f64 {
     (number * 1e6).round() / 1e6
 }
 
-/// A rate as it would be written.
+/// A rate as a scenario file has it: `1500kbit`.
 fn bits(rate: u64) -> String {
     let units = [
         (1_000_000_000, "gbit"),

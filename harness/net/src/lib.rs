@@ -1,5 +1,7 @@
-//! Plain data that every layer of halfopen shares: networks, cables, NAT, bad
-//! lines, and durations as text. No I/O.
+//! Plain data that all crates of halfopen share: networks and their nodes, cables and
+//! directions, NAT, impairments, changes to a node, and durations as text. No I/O.
+//!
+//! Users of the library find what they need re-exported by `halfopen-lab`.
 
 pub mod duration;
 pub mod error;

@@ -1,4 +1,4 @@
-//! Routers that keep state of the connections they let through.
+//! Routers with connection tracking.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -7,36 +7,37 @@ use serde::{Deserialize, Serialize};
 
 use crate::Network;
 
-/// A router that knows every TCP connection that was opened through it from
-/// the inside, and lets nothing else through.
+/// A router that tracks the TCP connections that are opened through it from the inside,
+/// and lets no other TCP through.
 ///
-/// Over IPv4 it translates: the outside sees the router's own address. Over
-/// IPv6 it is a stateful firewall, as home routers are there (RFC 6092).
+/// Over IPv4 it translates source addresses: the outside sees the router's own. Over
+/// IPv6 it is a stateful firewall, as home routers are (RFC 6092).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Nat {
-    /// The router.
+    /// The router's name.
     pub router: String,
-    /// Hosts on its inside. Whoever is behind the same cable is inside, too.
+    /// Hosts on its inside. All nodes behind the same cable of the router are inside.
     pub inside: Vec<String>,
-    /// How long it remembers a connection that carries no packet.
+    /// After how long without a packet it forgets a connection; whole seconds, at least
+    /// one (nf_conntrack_tcp_timeout_established).
     pub idle: Duration,
     /// What it does with packets of a connection that it does not know.
     pub on_forgotten: OnForgotten,
 }
 
-/// What becomes of a packet in the middle of a connection that the router does
-/// not know (any more).
+/// What the router does with a packet of a connection that it does not know any more, a
+/// packet without SYN.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OnForgotten {
-    /// It vanishes.
+    /// It drops the packet.
     #[default]
     Silence,
-    /// It is answered with an RST.
+    /// It drops the packet and answers with an RST.
     Reset,
-    /// From the inside it is let through and the connection is known again
-    /// (nf_conntrack_tcp_loose, Linux's default); what comes from the outside
-    /// for the router's own address is answered by its own TCP, with an RST.
+    /// It forwards a packet from the inside and tracks the connection again
+    /// (nf_conntrack_tcp_loose, Linux's default). A packet from the outside is addressed
+    /// to the router itself, whose own TCP answers with an RST.
     Resume,
 }
 
@@ -63,7 +64,7 @@ impl Nat {
     }
 }
 
-/// Whatever `start` reaches without passing `router`.
+/// The nodes that `start` reaches without passing `router`.
 fn behind<'n>(network: &'n Network, router: &str, start: &'n str) -> BTreeSet<&'n str> {
     let mut reached = BTreeSet::from([start]);
     let mut next = vec![start];

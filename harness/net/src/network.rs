@@ -1,4 +1,4 @@
-//! What a lab builds: hosts, routers and switches, and the cables between them.
+//! A network: hosts, routers and switches, and the cables between them.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Nat;
 
-/// The address family.
+/// An address family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Family {
@@ -16,16 +16,16 @@ pub enum Family {
     Ipv6,
 }
 
-/// The plan of a network: what `lab` builds.
+/// A network that a lab can build.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Network {
-    /// `link`, `lan`, `routed`, or the name the file gave it.
+    /// `link`, `lan`, `routed`, or the name in the scenario file.
     pub name: String,
     /// Hosts, routers and switches.
     pub nodes: Vec<Node>,
-    /// Cables by the names of the nodes at their two ends. Every cable passes the wire.
+    /// Cables, by the names of the nodes at their two ends.
     pub cables: Vec<(String, String)>,
-    /// Routers that keep state, and of what.
+    /// Which of the routers track connections, and how.
     #[serde(default)]
     pub nats: Vec<Nat>,
 }
@@ -35,15 +35,15 @@ pub struct Network {
 pub struct Node {
     /// Its name, unique in the network.
     pub name: String,
-    /// What it is.
+    /// Its kind.
     pub kind: NodeKind,
 }
 
-/// What a node is.
+/// The kind of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum NodeKind {
-    /// Runs endpoints.
+    /// Runs programs.
     Host,
     /// Forwards IP between its cables.
     Router,
@@ -85,7 +85,7 @@ impl Network {
         ]
     }
 
-    /// Names of the nodes of some kinds.
+    /// The names of the nodes of these kinds.
     pub fn names<'n>(&'n self, kinds: &'n [NodeKind]) -> impl Iterator<Item = &'n str> + Clone {
         self.nodes
             .iter()
@@ -93,7 +93,7 @@ impl Network {
             .map(|node| node.name.as_str())
     }
 
-    /// The far ends of a node's cables.
+    /// The nodes at the far ends of a node's cables.
     pub fn neighbours(&self, node: &str) -> Vec<&str> {
         let mut far = Vec::new();
         for (a, b) in &self.cables {

@@ -1,9 +1,10 @@
-//! Times as people read them: `204 ms`, `3.05 s`, `2 h 11 m 15 s`.
+//! Measured times as text: `204 ms`, `3.05 s`, `2 h 11 m 15 s`. Reports use it;
+//! [`crate::duration`] has the form of scenario files.
 
 use std::time::Duration;
 
-/// A length of time in words. Keeps three significant digits below ten
-/// seconds, tenths below a minute, whole seconds above.
+/// A length of time as text: three significant digits below ten seconds, tenths below a
+/// minute, whole seconds above.
 ///
 /// ```
 /// use std::time::Duration;
@@ -57,8 +58,8 @@ pub fn human_ns(ns: i64) -> String {
     if ns < 0 { format!("-{span}") } else { span }
 }
 
-/// An interval: `3.05 s`, or `2.8 s to 3.6 s`. Where both ends would read the
-/// same, with as many digits as it takes to see how far they are apart.
+/// An interval: `3.05 s`, or `2.8 s to 3.6 s`. Where both ends would read the same, with
+/// as many digits as show the width of the interval.
 ///
 /// ```
 /// use std::time::Duration;
@@ -74,7 +75,7 @@ pub fn human_interval(earliest: Duration, latest: Duration) -> String {
     if words.0 != words.1 {
         return format!("{} to {}", words.0, words.1);
     }
-    // So many that one of the last place is no more than the width.
+    // So many decimals that one unit of the last place is no more than the width.
     let width = latest.abs_diff(earliest).as_nanos();
     let unit: u128 = if latest < Duration::from_secs(1) {
         1_000_000

@@ -1,26 +1,27 @@
-//! Two files of runs, or a file and a run, compared and explained.
+//! Compares two baselines, or a baseline and a run, and names causes: what
+//! `halfopen diff`, `run --against` and `impact` report.
 
 use super::baseline::{Baseline, Setting};
 use super::cause::name_causes;
-use super::compare::{self, Compared, Difference, Totals};
+use super::compare::{self, ComparedCase, Difference, Totals};
 use halfopen_scenario::case::Case;
 
-/// A run and its counterpart.
+/// A run and its counterpart, compared.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Comparison {
-    /// Where it ran then; None: there was no such run.
+    /// The earlier environment; None: there was no such run.
     pub then: Option<Setting>,
-    /// Where it ran now; None: there is no such run.
+    /// The later environment; None: there is no such run.
     pub now: Option<Setting>,
-    /// What differs between the two.
+    /// The differences between the two.
     pub environment: Vec<Difference>,
     /// Every case, by id.
-    pub cases: Vec<Compared>,
+    pub cases: Vec<ComparedCase>,
 }
 
 impl Comparison {
-    /// Every run of two baselines. `cases` are the cases as they are now, as
-    /// far as they are known: causes are named by their rules.
+    /// Compares every run of two baselines. `cases` are the current cases, as
+    /// far as they are known: causes follow from the predictions for them.
     pub fn all(old: &Baseline, new: &Baseline, cases: &[Case]) -> Vec<Comparison> {
         compare::pairs(old, new)
             .into_iter()
@@ -38,7 +39,7 @@ impl Comparison {
                     name_causes(&mut comparison.cases, cases, &then.setting, &now.setting);
                     return comparison;
                 }
-                // A run without counterpart: all of it is new, or gone.
+                // In a run without counterpart every case is new, or gone.
                 for run in [then, now].into_iter().flatten() {
                     let is_old = then.is_some();
                     comparison.cases = run
@@ -59,12 +60,12 @@ impl Comparison {
             .collect()
     }
 
-    /// How many cases became what.
+    /// How many cases changed, and how.
     pub fn totals(&self) -> Totals {
         Totals::of(&self.cases)
     }
 
-    /// Whether something changed that nobody knows of.
+    /// Whether something changed that is not declared as known.
     pub fn any_change(&self) -> bool {
         self.totals().any_change()
     }

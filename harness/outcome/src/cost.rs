@@ -1,5 +1,6 @@
 //! What a detector costs while nothing happens: packets and bytes an hour,
-//! measured on the wire (RFC 1122 4.2.3.6's second and third objection).
+//! measured on the wire. These are the second and third objection of RFC 1122
+//! 4.2.3.6 to keepalive. Reports show it for cases without a fault.
 
 use std::ops::Range;
 
@@ -8,11 +9,11 @@ use serde::{Deserialize, Serialize};
 use super::record::{Outcome, Packet, Status};
 use halfopen_scenario::case::SignKind;
 
-/// After the last handshake: what the lanes have to say to each other, and the
-/// delayed acknowledgment of it (40 ms, TCP_DELACK_MIN), is over by then.
+/// How long after the last handshake the measurement starts: the lanes' first
+/// exchange and its delayed acknowledgment (40 ms, TCP_DELACK_MIN) are over by then.
 const QUIET_AFTER_NS: i64 = 150_000_000;
-/// A shorter watch says nothing of an hour.
-const SHORTEST_NS: i64 = 1_000_000_000;
+/// A shorter measurement is not extrapolated to an hour.
+const MIN_WINDOW_NS: i64 = 1_000_000_000;
 const HOUR_NS: f64 = 3600.0 * 1e9;
 
 /// Packets and bytes, both ways, on one cable.
@@ -22,8 +23,8 @@ pub struct Cost {
     pub packets: u32,
     /// Bytes of their Ethernet frames.
     pub bytes: u64,
-    /// In this time: whole periods of whatever repeats, so that it is exact
-    /// for any hour; or, when there was nothing, all of the quiet time.
+    /// The time they were counted in: whole periods of what repeats, so that the
+    /// hourly rate is exact; or all of the quiet time, when there was nothing.
     pub window_ns: i64,
 }
 
@@ -39,13 +40,13 @@ impl Cost {
     }
 }
 
-/// The cost of keeping up the connections of a case to which nothing happened;
-/// None when something did, or when it was too short to tell.
+/// The cost of keeping the connections of a case without a fault; None when there
+/// was a fault, or when the case was too short.
 pub fn cost(outcome: &Outcome) -> Option<Cost> {
     let quiet = outcome.status == Status::Ran
         && outcome.first_sign.as_ref()?.outcome == SignKind::Unnoticed
         && outcome.faults.iter().all(|fault| !fault.is_fault)
-        // On a line that is bad from the beginning nothing is quiet.
+        // A line that is impaired from the start is not quiet either.
         && outcome.faults.iter().all(|fault| fault.effective_ns >= 0)
         && outcome.wire.lost_by_capture == 0;
     if !quiet {
@@ -64,9 +65,9 @@ pub fn cost(outcome: &Outcome) -> Option<Cost> {
         .filter(|p| p.cable == *cable && !p.flags.is_empty() && p.sent_ns >= from)
         .collect();
     let end = outcome.netstat.last()?.at_ns;
-    let Some(first) = later.iter().find(|p| begins(p)) else {
+    let Some(first) = later.iter().find(|p| is_request(p)) else {
         let window_ns = end - from;
-        return (window_ns >= SHORTEST_NS && later.is_empty()).then_some(Cost {
+        return (window_ns >= MIN_WINDOW_NS && later.is_empty()).then_some(Cost {
             packets: 0,
             bytes: 0,
             window_ns,
@@ -74,15 +75,15 @@ pub fn cost(outcome: &Outcome) -> Option<Cost> {
     };
     let last = later
         .iter()
-        .rfind(|p| begins(p) && p.from == first.from && p.kind == first.kind)?;
+        .rfind(|p| is_request(p) && p.from == first.from && p.kind == first.kind)?;
     let mut window = first.sent_ns..last.sent_ns;
     let alone = |p: &&Packet| p.from == first.from && p.kind == first.kind;
-    if !later.iter().filter(|p| begins(p)).all(alone) {
+    if !later.iter().filter(|p| is_request(p)).all(alone) {
         let periods = later.iter().filter(|p| alone(p)).count() - 1;
-        window = between(&later, window, periods, from);
+        window = whole_periods(&later, window, periods, from);
     }
     let window_ns = window.end - window.start;
-    if window_ns < SHORTEST_NS {
+    if window_ns < MIN_WINDOW_NS {
         return None;
     }
     let inside = || later.iter().filter(|p| window.contains(&p.sent_ns));
@@ -93,10 +94,10 @@ pub fn cost(outcome: &Outcome) -> Option<Cost> {
     })
 }
 
-/// Whole periods that begin and end where it is quiet. When both ends start
-/// something at about the same time, which comes first differs from one period
-/// to the next, and a window from one to the other's would hold one too many.
-fn between(packets: &[&Packet], window: Range<i64>, periods: usize, from: i64) -> Range<i64> {
+/// A window of whole periods whose ends lie in the longest gap between packets.
+/// When both ends send at about the same time, their order differs from period to
+/// period, and a window that starts at a packet would hold one packet too many.
+fn whole_periods(packets: &[&Packet], window: Range<i64>, periods: usize, from: i64) -> Range<i64> {
     let period = (window.end - window.start) / i64::try_from(periods.max(1)).unwrap_or(1);
     if period == 0 {
         return window;
@@ -122,8 +123,8 @@ fn between(packets: &[&Packet], window: Range<i64>, periods: usize, from: i64) -
     }
 }
 
-/// Whether a packet is what a detector starts by, not an answer.
-fn begins(packet: &Packet) -> bool {
+/// Whether the packet starts a detector's exchange, and is not an answer.
+fn is_request(packet: &Packet) -> bool {
     packet.kind == "keepalive-probe" || packet.kind == "data"
 }
 
@@ -159,7 +160,7 @@ mod tests {
             at_ns: 5_000 * MS,
             moment: "end".into(),
             sockets: vec![],
-            held: vec![],
+            fd_counts: vec![],
         }];
         outcome
     }

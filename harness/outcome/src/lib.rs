@@ -1,4 +1,17 @@
-//! What a case showed, and how two of them compare. Pure.
+//! What a case of halfopen showed, and how results compare.
+//!
+//! The crate takes values and returns values; it does no I/O. From bottom to top:
+//!
+//! - [`record`] and [`environment`]: plain data, filled by the runner.
+//! - [`first_sign`], [`recovery`], [`states`], [`cost`]: what a record shows.
+//! - [`tolerance`]: how far times may differ, declared in this one place.
+//! - [`verdict`]: the observation against the scenario's expectation.
+//! - [`compare_prediction`]: the observation against the kernel's rules.
+//! - [`baseline`], [`compare`], [`cause`], [`comparison`], [`update_baseline`]:
+//!   saved results, how two runs differ, and why.
+//! - [`impact`]: what a change of sysctls changes.
+//!
+//! `halfopen-runner` and `halfopen-vm` make outcomes, `halfopen-report` shows them.
 
 pub mod baseline;
 pub mod cause;
@@ -7,13 +20,14 @@ pub mod compare_prediction;
 pub mod comparison;
 pub mod cost;
 pub mod environment;
-mod factor;
 pub mod first_sign;
 pub mod impact;
+pub mod overrides;
 pub mod record;
 pub mod recovery;
 pub mod states;
 #[doc(hidden)]
 pub mod testing;
 pub mod tolerance;
+pub mod update_baseline;
 pub mod verdict;

@@ -1,33 +1,17 @@
-//! After a passing outage: whether the connection lived, and how long after
-//! the heal the first byte got through. Back-off makes that long: a sender
-//! whose next try is due in a minute does not know that the path is back.
+//! Computes what became of the connections after an outage: whether one
+//! survived, and how long after the heal the first byte got through. That takes
+//! long because of exponential back-off: a sender whose next retransmission is due
+//! in a minute does not learn that the path is back. The runner records it;
+//! the verdict holds it against the expectation.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
-use super::first_sign::asked_ns;
-use super::record::{CallResult, EndpointRecord, FaultRecord, Packet, WireRecord};
+use super::record::{
+    CallResult, EndpointRecord, FaultRecord, Packet, Recovery, WireRecord, asked_ns,
+};
 use super::tolerance::Tolerance;
 use halfopen_scenario::case::{Case, EventAction};
-
-/// What became of the connections of a case after its last `heal`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Recovery {
-    /// The event that healed, by name.
-    pub heal: String,
-    /// When the kernel had taken it; None: the case was over before.
-    pub healed_ns: Option<i64>,
-    /// A connection that was there before the outage carried data after it, and
-    /// no RST ended it.
-    pub lived: bool,
-    /// From the heal until the first byte of such a connection was delivered
-    /// to its host, by the wire.
-    pub since_heal_ns: Option<i64>,
-    /// From the heal until the first read() returned data, by the calls.
-    pub read_since_heal_ns: Option<i64>,
-}
 
 /// The recovery of a case that has a `heal`.
 pub fn recovery(
@@ -58,7 +42,7 @@ pub fn recovery(
     })
 }
 
-/// How the first byte came otherwise than expected, in words.
+/// How the first byte differs from the expectation, as text; None: it does not.
 pub fn differs(
     (earliest, latest): (Duration, Duration),
     recovery: Option<&Recovery>,
@@ -73,8 +57,8 @@ pub fn differs(
         .then(|| format!("{expected}, it came after {measured:?}"))
 }
 
-/// The first data that was sent after `asked`, by a connection older than the
-/// first fault, and delivered to the host it is for.
+/// The first data sent after `asked` on a connection older than the first fault
+/// and delivered to its destination host.
 fn first_byte<'w>(
     asked: i64,
     faults: &[FaultRecord],
@@ -96,14 +80,14 @@ fn first_byte<'w>(
         .min_by_key(|p| p.delivered_ns)
 }
 
-/// Cable and ends, either way; by cable, because NAT gives a connection other
-/// ends on another one.
+/// A connection's key: the cable and both addresses, in either direction. The
+/// cable belongs to it because NAT rewrites addresses from one to the next.
 fn connection(packet: &Packet) -> (&str, &str, &str) {
     let (a, b) = (packet.src.as_str(), packet.dst.as_str());
     (&packet.cable, a.min(b), a.max(b))
 }
 
-/// Whether an RST of its connection was on its cable after the heal.
+/// Whether an RST of the packet's connection was on its cable after the heal.
 fn is_reset(packet: &Packet, asked: i64, wire: &WireRecord) -> bool {
     wire.packets
         .iter()
@@ -111,7 +95,7 @@ fn is_reset(packet: &Packet, asked: i64, wire: &WireRecord) -> bool {
         .any(|p| connection(p) == connection(packet))
 }
 
-/// Whether the packet is on its last cable: what a router got is not there yet.
+/// Whether the packet is on its last cable, and not still on the way to a router.
 fn ends_at_a_host(packet: &Packet, endpoints: &[EndpointRecord]) -> bool {
     let from = &packet.from;
     endpoints.iter().any(|e| {

@@ -1,4 +1,5 @@
-//! How exact a measured time is held to be: declared here and nowhere else.
+//! How far measured times may differ: the only place where tolerances are
+//! declared. Verdicts, comparisons, snapshots and tests use them.
 
 use std::time::Duration;
 
@@ -12,63 +13,67 @@ pub struct Tolerance {
 }
 
 /// Real time on an unknown machine. The fixed part covers one granule of the
-/// timer wheel for timers below 16 s at HZ=250 (256 ms) and a busy scheduler;
-/// the share covers the next levels (2.05 s in 16 s; kernel/time/timer.c).
+/// timer wheel for timers below 16 s at HZ=250 (256 ms) and scheduling delay on a
+/// busy machine; the share covers the granules of the wheel's next levels (2.05 s
+/// in 16 s; kernel/time/timer.c).
 pub const REAL_TIME: Tolerance = Tolerance {
     fixed: Duration::from_millis(350),
     share: 0.13,
 };
 
-/// Virtual time on the same kernel build: equal.
+/// Virtual time on the same kernel build: times are equal.
 pub const VIRTUAL_TIME: Tolerance = Tolerance {
     fixed: Duration::ZERO,
     share: 0.0,
 };
 
-/// How far a first sign may be from a prediction, which itself allows for
-/// everything the kernel leaves open and for nothing else.
+/// How far a first sign may lie outside a predicted interval. The interval covers
+/// all that the kernel's rules leave open, and nothing else; this covers the
+/// machine's part.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Waking {
-    /// How much sooner: the fault's own moment is known to a few milliseconds.
+pub struct PredictionTolerance {
+    /// How much sooner: the moment of the fault is known to a few milliseconds.
     pub early: Duration,
-    /// How much later: a busy machine starts and wakes processes late.
+    /// How much later: a busy machine starts and wakes processes with a delay.
     pub late: Duration,
 }
 
-impl Waking {
+impl PredictionTolerance {
     /// Whether a measured time lies in a predicted interval.
     pub fn allows(&self, measured: Duration, earliest: Duration, latest: Duration) -> bool {
         measured + self.early >= earliest && measured <= latest + self.late
     }
 }
 
-/// Real time on a machine that runs a whole catalogue at once.
-pub const WAKING: Waking = Waking {
+/// For predictions in real time, on a machine that runs a whole catalogue at once.
+pub const PREDICTED_REAL_TIME: PredictionTolerance = PredictionTolerance {
     early: Duration::from_millis(10),
     late: Duration::from_millis(150),
 };
 
-/// Virtual time, against a prediction that knows when programs acted and where
-/// the timer wheel stood: timers are never early, and what wakes up on the same
-/// tick takes the one processor in turns.
-pub const WAKING_IN_TURNS: Waking = Waking {
+/// For predictions in virtual time that are computed from the moments at which
+/// programs acted and from the phase of the timer wheel: timers never fire early,
+/// and processes that wake on the same tick run one after the other on the guest's
+/// one processor.
+pub const PREDICTED_VIRTUAL_TIME: PredictionTolerance = PredictionTolerance {
     early: Duration::ZERO,
     late: Duration::from_millis(4),
 };
 
-/// Virtual time on the same kernel build by another build of this program, or
-/// beside other cases. A case begins at a phase of the timer wheel that is its
-/// own (`run::phase`), so timers are the same; the program's instructions, which
-/// are the guest's time, are not. Unoptimized against optimized, 195 of 198
-/// times differed by less than 0.3 ms, half of them by less than 15 us.
+/// Virtual time on the same kernel build, with another build of this program or
+/// beside other cases. Each case starts at a phase of the timer wheel of its own
+/// (`halfopen_runner::phase`), so timers fire alike; but the guest's clock counts
+/// instructions, and those of the program differ. Between an unoptimized and an
+/// optimized build, 195 of 198 times differed by less than 0.3 ms, half of them by
+/// less than 15 us.
 pub const ANOTHER_PROGRAM: Tolerance = Tolerance {
     fixed: Duration::from_millis(50),
     share: 0.0,
 };
 
 /// For the times of two runs of the same cases. Virtual time repeats to the
-/// nanosecond only for the same cases under the same build; whoever compares
-/// with a file may have another of either.
+/// nanosecond only for the same cases under the same build; a file that is compared
+/// with may come from other cases or another build.
 pub fn between(both_virtual: bool, same_kernel: bool) -> Tolerance {
     if both_virtual && same_kernel {
         ANOTHER_PROGRAM
@@ -88,9 +93,9 @@ impl Tolerance {
         a.abs_diff(b) <= self.around(a.max(b))
     }
 
-    /// Whether a measured time lies in an expected interval. Timers are never
-    /// early (kernel/time/timer.c), but a fault's moment is known only to the
-    /// fixed part, so both ends have it.
+    /// Whether a measured time lies in an expected interval. Timers never fire
+    /// early (kernel/time/timer.c), but the moment of a fault is known only to the
+    /// fixed part, so it applies at both ends.
     pub fn within(&self, measured: Duration, earliest: Duration, latest: Duration) -> bool {
         measured + self.fixed >= earliest && measured <= latest + self.around(latest)
     }

@@ -1,13 +1,14 @@
-//! Outcomes against expectations.
+//! Judges an observation by the scenario's expectation. It needs the first sign,
+//! the recovery and a tolerance; the runner calls it when a case has ended.
 
 use std::time::Duration;
 
-use super::record::{FirstSign, Verdict};
-use super::recovery::{self, Recovery};
+use super::record::{FirstSign, Recovery, Verdict};
+use super::recovery;
 use super::tolerance::Tolerance;
 use halfopen_scenario::case::{Known, Sign, SignKind};
 
-/// How `observed` compares with `expected`; the differences in words.
+/// How `observed` compares with `expected`, and the differences as text.
 pub fn judge(
     expected: Option<&Sign>,
     observed: &FirstSign,
@@ -42,9 +43,9 @@ pub fn covers(known: &Known, observed: &FirstSign, tolerance: &Tolerance) -> boo
         .is_none_or(|sign| differences(sign, observed, tolerance).is_empty())
 }
 
-/// Whether a book that says `said` is right about `observed`: the sign itself
-/// and the time, within tolerance. The call and the lane are not held against it
-/// when it names none.
+/// Whether `observed` agrees with a book that says `said`: the sign and, within
+/// the tolerance, the time. The call and the lane are compared only where the
+/// book names them.
 pub fn book_agrees(said: &Sign, observed: &FirstSign, tolerance: &Tolerance) -> bool {
     differences(said, observed, tolerance).is_empty()
 }
@@ -54,8 +55,8 @@ fn differences(expected: &Sign, observed: &FirstSign, tolerance: &Tolerance) -> 
     if expected.sign != observed.outcome {
         found.push(format!(
             "expected {}, saw {}",
-            in_words(&expected.sign),
-            in_words(&observed.outcome)
+            sign_text(&expected.sign),
+            sign_text(&observed.outcome)
         ));
         return found;
     }
@@ -82,8 +83,8 @@ fn differences(expected: &Sign, observed: &FirstSign, tolerance: &Tolerance) -> 
     found
 }
 
-/// A sign as people say it.
-pub fn in_words(sign: &SignKind) -> String {
+/// A kind of sign as text.
+pub fn sign_text(sign: &SignKind) -> String {
     match sign {
         SignKind::Errno(name) => name.clone(),
         SignKind::Eof => "end of file".into(),

@@ -1,42 +1,45 @@
-//! A run that is over, as the reports take it.
+//! A finished run as the reports take it, with its totals.
 
 use std::time::Duration;
 
 use halfopen_outcome::environment::Environment;
 use halfopen_outcome::record::{Outcome, Status, Verdict};
 
-/// A run that is over.
+/// A finished run.
 #[derive(Debug, Clone, Copy)]
 pub struct Finished<'a> {
     /// Where it ran.
     pub environment: &'a Environment,
     /// Its outcomes, in the file's order.
     pub outcomes: &'a [Outcome],
-    /// Whether it was ended by Ctrl-C or SIGTERM.
+    /// Whether Ctrl-C or SIGTERM ended it.
     pub interrupted: bool,
-    /// How long it took, on the clock on the wall.
+    /// How long it took, in wall clock time.
     pub elapsed: Duration,
 }
 
-/// How many cases ended how.
+/// How many cases ended with which verdict.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Totals {
     /// All of them.
     pub cases: usize,
     /// As expected.
     pub as_expected: usize,
-    /// Nothing was expected of them.
+    /// Without an expectation.
     pub observed: usize,
     /// Not as expected.
     pub differ: usize,
-    /// Not as expected, and known to be so.
+    /// Not as expected, and declared as known.
     pub known: usize,
     /// The harness failed.
     pub failed: usize,
     /// Not run.
     pub not_run: usize,
-    /// Outside their prediction, whatever their verdict.
+    /// Outside their prediction, with any verdict but a known difference.
     pub outside: usize,
+    /// Compared with the wider prediction although they ran in virtual time.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub fallback: usize,
 }
 
 impl Totals {
@@ -48,9 +51,10 @@ impl Totals {
         };
         for outcome in outcomes {
             let verdict = verdict(outcome);
-            // What is known to be otherwise need not be predicted.
+            // A known difference need not be predicted.
             let outside = outcome.outside.is_some() && verdict != Verdict::Known;
             totals.outside += usize::from(outside);
+            totals.fallback += usize::from(outcome.fallback().is_some());
             *match verdict {
                 Verdict::AsExpected => &mut totals.as_expected,
                 Verdict::Observed => &mut totals.observed,
@@ -63,20 +67,24 @@ impl Totals {
         totals
     }
 
-    /// Whether every case that ran did as expected and as predicted.
+    /// Whether every case that ran went as expected and as predicted.
     pub fn all_as_expected(&self) -> bool {
         self.differ == 0 && self.failed == 0 && self.outside == 0
     }
 }
 
-/// A case's verdict, where its status rules: a case that did not run to its
-/// end must never count as one that did as expected.
+/// A case's verdict. The status has priority: a case that did not run to its end
+/// never counts as one that went as expected.
 pub fn verdict(outcome: &Outcome) -> Verdict {
     match outcome.status {
         Status::Ran => outcome.verdict,
         Status::NotRun(_) => Verdict::NotRun,
         Status::Failed(_) => Verdict::Failed,
     }
+}
+
+fn is_zero(n: &usize) -> bool {
+    *n == 0
 }
 
 /// Outcomes by scenario, in the order of each scenario's first case.

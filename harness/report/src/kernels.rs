@@ -1,4 +1,5 @@
-//! The same cases on several kernels, side by side.
+//! The same cases on several kernels, side by side: the table of `run --kernel`
+//! with more than one kernel.
 
 use halfopen_outcome::record::{Outcome, Status, Verdict};
 use halfopen_scenario::case::SignKind;
@@ -7,8 +8,8 @@ use super::finished::{Finished, verdict};
 use super::text;
 use halfopen_net::span;
 
-/// One row a case, one column a kernel; what is not the same on all of them is
-/// marked.
+/// One row for each case and one column for each kernel; rows in which kernels
+/// differ are marked.
 pub fn render(runs: &[Finished<'_>]) -> String {
     let mut header = vec!["case".to_owned(), "the book says".to_owned()];
     header.extend(runs.iter().map(|run| short(&run.environment.kernel)));
@@ -51,7 +52,7 @@ pub fn render(runs: &[Finished<'_>]) -> String {
 
 fn ids<'a>(runs: &'a [Finished<'_>]) -> Vec<&'a str> {
     let mut ids: Vec<&str> = Vec::new();
-    // The first run that has all of them has them in the file's order.
+    // A run that has all cases has them in the file's order.
     let mut by_length: Vec<&Finished<'_>> = runs.iter().collect();
     by_length.sort_by_key(|run| std::cmp::Reverse(run.outcomes.len()));
     for outcome in by_length.iter().flat_map(|run| run.outcomes) {
@@ -99,8 +100,8 @@ fn cell(case: Option<&Outcome>) -> String {
     }
 }
 
-/// What is not the same everywhere. Times that differ by less than a tenth are
-/// the same for people; the JSON has them to the nanosecond.
+/// The mark of a row in which kernels differ. Times that differ by less than a
+/// tenth count as the same; the JSON has them to the nanosecond.
 fn remark(cases: &[Option<&Outcome>]) -> &'static str {
     let signs: Vec<_> = cases
         .iter()
@@ -114,7 +115,7 @@ fn remark(cases: &[Option<&Outcome>]) -> &'static str {
     let (Some(least), Some(most)) = (times.iter().min(), times.iter().max()) else {
         return "";
     };
-    // 10 ms: below it lies what the harness itself takes.
+    // Differences below 10 ms are the harness's own.
     if most - least > (most / 10).max(10_000_000) {
         "<- another time"
     } else {

@@ -1,19 +1,26 @@
-//! Outcomes for people and machines. Pure: takes outcomes, gives text.
+//! Reports of halfopen: outcomes, comparisons and grids as text, JSON and Markdown.
+//!
+//! The crate takes values and returns text; it does no I/O but writing to the
+//! writer that it is given.
+//!
+//! - A run: [`table`] and [`notes`], [`json`], [`markdown`], [`ladder`] with
+//!   [`netstat`], and [`kernels`] for several kernels; [`finished`] is what they take.
+//! - A comparison of runs: [`comparison`].
+//! - A grid of detectors and faults: [`grid_plan`] makes its cases, [`grid`] shows
+//!   their outcomes.
+//! - Tables for snapshot tests: [`snapshot`].
+//! - [`text`]: signs, predictions, calls and packets, worded alike in all of them.
 
-pub mod compared;
-pub mod compared_json;
-pub mod cost;
+pub mod comparison;
 pub mod finished;
 pub mod grid;
 pub mod grid_plan;
-pub mod held;
 pub mod json;
 pub mod kernels;
 pub mod ladder;
 pub mod markdown;
 pub mod netstat;
 pub mod notes;
-pub mod recovery;
 pub mod snapshot;
 pub mod table;
 pub mod text;

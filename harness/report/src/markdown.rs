@@ -1,14 +1,10 @@
-//! Reports for a pull request's comment. What needs a look is on top; the rest
-//! is folded.
+//! Runs as Markdown, for the comment of a pull request: what needs attention is on
+//! top, and the rest is folded.
 
 use std::fmt::Write as _;
 
-use halfopen_outcome::compare::{Compared, What};
-use halfopen_outcome::comparison::Comparison;
 use halfopen_outcome::record::{Outcome, Verdict};
 
-use super::compared::{showed, title, totals};
-use super::compared_json::Ignored;
 use super::finished::{Finished, verdict};
 use super::{notes, text};
 
@@ -24,11 +20,12 @@ pub fn runs(runs: &[Finished<'_>]) -> String {
             environment.time,
             notes::totals(run)
         );
-        let look = |case: &&Outcome| {
+        let needs_attention = |case: &&Outcome| {
             let fine = matches!(verdict(case), Verdict::AsExpected | Verdict::Observed);
             !fine && verdict(case) != Verdict::NotRun || case.outside.is_some()
         };
-        let (bad, rest): (Vec<&Outcome>, Vec<&Outcome>) = run.outcomes.iter().partition(look);
+        let (bad, rest): (Vec<&Outcome>, Vec<&Outcome>) =
+            run.outcomes.iter().partition(needs_attention);
         if !bad.is_empty() {
             cases(&mut text, &bad);
         }
@@ -45,7 +42,7 @@ pub fn runs(runs: &[Finished<'_>]) -> String {
 fn cases(text: &mut String, outcomes: &[&Outcome]) {
     let rows = outcomes.iter().map(|case| {
         let predicted = match (&case.prediction, &case.unpredictable) {
-            (Some(told), _) => text::prediction(told),
+            (Some(prediction), _) => text::prediction(prediction),
             (None, Some(_)) => "?".to_owned(),
             (None, None) => "-".to_owned(),
         };
@@ -64,114 +61,8 @@ fn cases(text: &mut String, outcomes: &[&Outcome]) {
     );
 }
 
-/// Comparisons.
-pub fn comparisons(comparisons: &[Comparison]) -> String {
-    let mut text = String::new();
-    for comparison in comparisons {
-        let _ = writeln!(
-            text,
-            "### halfopen, {}\n\n{}\n",
-            title(comparison),
-            totals(&comparison.totals())
-        );
-        if !comparison.environment.is_empty() {
-            let rows = comparison.environment.iter();
-            table(
-                &mut text,
-                &["environment", "before", "now"],
-                rows.map(|d| vec![d.what.clone(), d.old.clone(), d.new.clone()]),
-            );
-        }
-        let of = |what: What| comparison.cases.iter().filter(move |c| c.what == what);
-        let changes: Vec<&Compared> = of(What::Changed).chain(of(What::Known)).collect();
-        if !changes.is_empty() {
-            let header = ["case", "", "before", "now", "why"];
-            table(&mut text, &header, changes.into_iter().map(change));
-        }
-        let others: Vec<&Compared> = of(What::New).chain(of(What::Gone)).collect();
-        if !others.is_empty() {
-            let header = ["case", "", "before", "now"];
-            table(&mut text, &header, others.into_iter().map(other));
-        }
-        let mended: Vec<&Compared> = comparison.cases.iter().filter(|c| c.is_mended()).collect();
-        if !mended.is_empty() {
-            text.push_str("No longer differs: remove `known` from the baseline.\n\n");
-            for case in mended {
-                let _ = writeln!(text, "- `{}`", case.id);
-            }
-            text.push('\n');
-        }
-        let not_run: Vec<&Compared> = of(What::NotRun).collect();
-        if !not_run.is_empty() {
-            let n = text::counted(not_run.len(), "case", "cases");
-            let _ = writeln!(text, "<details><summary>{n} not run</summary>\n");
-            for case in not_run {
-                let _ = writeln!(text, "- `{}`", case.id);
-            }
-            text.push_str("\n</details>\n\n");
-        }
-    }
-    text
-}
-
-/// Sysctls that take no part, folded; nothing without any.
-pub fn ignored(all: &[Ignored]) -> String {
-    let mut text = String::new();
-    if all.is_empty() {
-        return text;
-    }
-    let n = text::counted(all.len(), "sysctl", "sysctls");
-    let _ = writeln!(text, "<details><summary>{n} ignored</summary>\n");
-    let rows = all.iter();
-    table(
-        &mut text,
-        &["sysctl", "why"],
-        rows.map(|i| vec![format!("`{}`", i.key), i.why.clone()]),
-    );
-    text.push_str("</details>\n");
-    text
-}
-
-/// What differs of a case is in one cell; packets by kind as they are counted.
-fn change(case: &Compared) -> Vec<String> {
-    let side = |pick: fn(&halfopen_outcome::compare::Difference) -> &String| {
-        let parts: Vec<String> = case
-            .differences
-            .iter()
-            .map(|d| format!("{} {}", d.what, pick(d)))
-            .collect();
-        parts.join("; ")
-    };
-    let known = case.known.as_ref().filter(|_| case.what == What::Known);
-    let why = known.map(text::known).or_else(|| case.cause.clone());
-    vec![
-        format!("`{}`", case.id),
-        if known.is_some() { "known" } else { "changed" }.to_owned(),
-        side(|d| &d.old),
-        side(|d| &d.new),
-        why.unwrap_or_default(),
-    ]
-}
-
-fn other(case: &Compared) -> Vec<String> {
-    let side = |entry: &Option<halfopen_outcome::baseline::Entry>| {
-        entry.as_ref().map_or("-".to_owned(), |e| showed(&e.showed))
-    };
-    vec![
-        format!("`{}`", case.id),
-        if case.what == What::New {
-            "new"
-        } else {
-            "gone"
-        }
-        .to_owned(),
-        side(&case.old),
-        side(&case.new),
-    ]
-}
-
-/// A table; what Markdown would take for its own is escaped.
-pub(super) fn table(text: &mut String, header: &[&str], rows: impl Iterator<Item = Vec<String>>) {
+/// A table. Characters with a meaning in Markdown are escaped.
+pub(crate) fn table(text: &mut String, header: &[&str], rows: impl Iterator<Item = Vec<String>>) {
     let _ = writeln!(text, "| {} |", header.join(" | "));
     let _ = writeln!(text, "|{}", "---|".repeat(header.len()));
     for row in rows {

@@ -1,4 +1,4 @@
-//! What netstat showed at each moment of a case, as text.
+//! The sockets at each recorded moment of a case, as text: part of `run --ladder`.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use halfopen_outcome::record::{Netstat, SocketState};
 use super::text;
 use halfopen_net::span::{human, human_ns};
 
-/// The moments one after the other, their sockets aligned; empty without any.
+/// The moments in order, with aligned sockets; empty without any.
 pub fn render(moments: &[Netstat]) -> String {
     let mut text = String::new();
     for moment in moments {
@@ -38,7 +38,7 @@ pub fn render(moments: &[Netstat]) -> String {
 }
 
 fn row(socket: &SocketState) -> [String; 7] {
-    // Both queues mean something else on a listener (tcp_diag_get_info()).
+    // On a listener the two queues have another meaning (tcp_diag_get_info()).
     let (received, sent) = match socket.state.as_str() {
         "LISTEN" => ("waiting", "backlog"),
         _ => ("recv-q", "send-q"),
@@ -89,7 +89,7 @@ mod tests {
             at_ns: 500_000_000,
             moment: "after kill".into(),
             sockets,
-            held: vec![],
+            fd_counts: vec![],
         };
         insta::assert_snapshot!(render(&[moment]));
         assert_eq!(render(&[]), "");

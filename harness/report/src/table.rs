@@ -1,4 +1,4 @@
-//! The table for people: one row a case, grouped by scenario.
+//! The table of a run: one row for each case, grouped by scenario.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::text;
 use halfopen_net::span::human;
 use halfopen_scenario::case::SignKind;
 
-/// The width that suits a CI log and a review.
+/// A width that fits CI logs and reviews.
 pub const LOG_WIDTH: u16 = 100;
 
 const HEADER: [&str; COLUMNS] = [
@@ -26,17 +26,18 @@ const HEADER: [&str; COLUMNS] = [
 ];
 const COLUMNS: usize = 7;
 const AFTER: usize = 4;
-/// Columns that may be wrapped, most willing first: text for people. Signs,
-/// times and verdicts are never broken.
+/// Columns that may be wrapped, in order of preference. Signs, times and verdicts
+/// are never wrapped.
 const WRAPPED: [usize; 4] = [0, 1, 3, 5];
-/// Spaces that set the cases of a scenario off from its heading.
+/// Spaces before a case below its scenario's heading.
 const INDENT: usize = 2;
 /// Spaces between columns.
 const GAP: usize = 2;
 
 type Row = [String; COLUMNS];
 
-/// The table, plain, at most `width` columns wide as long as its words allow it.
+/// The table as plain text, at most `width` columns wide unless a single word is
+/// wider.
 pub fn render(outcomes: &[Outcome], width: u16) -> String {
     let groups: Vec<_> = by_scenario(outcomes)
         .into_values()
@@ -60,8 +61,8 @@ pub fn render(outcomes: &[Outcome], width: u16) -> String {
     text
 }
 
-/// `host-crash-while-writing: detector, network  (H1, UNP 5.14)`. The axes'
-/// names stand here once, so that rows need only their values.
+/// `host-crash-while-writing: detector, network  (H1, UNP 5.14)`. The names of
+/// the axes are here, so that rows need only their values.
 fn heading(cases: &[&Outcome]) -> String {
     let Some(first) = cases.first() else {
         return String::new();
@@ -91,7 +92,7 @@ fn row(outcome: &Outcome) -> Row {
             let by = [first.endpoint.as_str(), first.call.as_str()];
             let by = by
                 .into_iter()
-                .filter(|word| !word.is_empty())
+                .filter(|part| !part.is_empty())
                 .collect::<Vec<_>>()
                 .join(" ");
             (
@@ -115,8 +116,8 @@ fn row(outcome: &Outcome) -> Row {
     ]
 }
 
-/// When the sign was predicted to come, and which, if it is not the one that
-/// came; `?` when the rules do not decide.
+/// The predicted time, with the predicted sign if another one was observed; `?`
+/// when the rules do not decide.
 fn predicted(outcome: &Outcome) -> String {
     let Some(prediction) = &outcome.prediction else {
         let open = outcome.unpredictable.is_some();
@@ -124,8 +125,8 @@ fn predicted(outcome: &Outcome) -> String {
     };
     let seen = outcome.first_sign.as_ref().map(|first| &first.outcome);
     let same = seen == Some(&prediction.sign);
-    let comes = prediction.sign != SignKind::Unnoticed;
-    match (same, comes) {
+    let noticed = prediction.sign != SignKind::Unnoticed;
+    match (same, noticed) {
         (true, true) => text::interval(prediction),
         (true, false) => "-".to_owned(),
         (false, true) => format!(
@@ -137,7 +138,7 @@ fn predicted(outcome: &Outcome) -> String {
     }
 }
 
-/// The book's sign, short: it names lanes and calls in the notes, not here.
+/// The book's sign without lane and call, which the notes have.
 fn book(said: &halfopen_scenario::case::Sign) -> String {
     let kind = text::kind(&said.sign);
     let after = |(a, b): (Duration, Duration)| {
@@ -151,9 +152,9 @@ fn book(said: &halfopen_scenario::case::Sign) -> String {
         .map_or_else(|| kind.clone(), |times| format!("{kind}, {}", after(times)))
 }
 
-/// The width of each column: that of its widest cell, until the table would
-/// be wider than allowed; then the widest column of words gives way, down to
-/// its longest word.
+/// The width of each column: that of its widest cell, as long as the table fits.
+/// Otherwise the widest of the wrapped columns is narrowed, down to its longest
+/// word.
 fn widths<'a>(rows: impl Iterator<Item = &'a Row>, allowed: usize) -> [usize; COLUMNS] {
     let mut widths = [0; COLUMNS];
     let mut longest_words = [0; COLUMNS];
@@ -181,8 +182,8 @@ fn widths<'a>(rows: impl Iterator<Item = &'a Row>, allowed: usize) -> [usize; CO
 
 fn lines(rows: &[Row], widths: &[usize; COLUMNS]) -> String {
     let mut table = Table::new();
-    // Columns that wrap break at spaces; set_width() is not called because
-    // every column's width is fixed already.
+    // Wrapped columns break at spaces. set_width() is not called because the
+    // width of every column is fixed below.
     table
         .load_style(NOTHING)
         .set_content_arrangement(ContentArrangement::Dynamic);

@@ -1,4 +1,4 @@
-//! Signs and verdicts in words, the same in every report.
+//! Signs, predictions, calls and packets as text, alike in every report.
 
 use std::time::Duration;
 
@@ -26,46 +26,46 @@ pub fn kind(kind: &SignKind) -> String {
 
 /// A sign that a book or a scenario names: `ETIMEDOUT after 9 m`.
 pub fn sign(sign: &Sign) -> String {
-    let mut words = kind(&sign.sign);
+    let mut text = kind(&sign.sign);
     if let Some(by) = by(sign.lane.as_deref(), sign.call.as_deref()) {
-        words = format!("{words} by {by}");
+        text = format!("{text} by {by}");
     }
     if let Some((earliest, latest)) = sign.after {
-        words = format!("{words} after {}", human_interval(earliest, latest));
+        text = format!("{text} after {}", human_interval(earliest, latest));
     }
     if let Some((earliest, latest)) = sign.first_byte {
         let time = human_interval(earliest, latest);
-        words = format!("{words}, first byte {time} after the heal");
+        text = format!("{text}, first byte {time} after the heal");
     }
-    words
+    text
 }
 
-/// A first sign that was seen: `ETIMEDOUT by client's read after 3.05 s`.
+/// An observed first sign: `ETIMEDOUT by client's read after 3.05 s`.
 pub fn first_sign(first: &FirstSign) -> String {
-    let mut words = kind(&first.outcome);
+    let mut text = kind(&first.outcome);
     if let Some(by) = by(given(&first.endpoint), given(&first.call)) {
-        words = format!("{words} by {by}");
+        text = format!("{text} by {by}");
     }
     if let Some(ns) = first.since_fault_ns {
-        words = format!("{words} after {}", human_ns(ns));
+        text = format!("{text} after {}", human_ns(ns));
     }
-    words
+    text
 }
 
 /// A prediction: `ETIMEDOUT by client's read after 3.27 s to 3.35 s`.
 pub fn prediction(p: &Prediction) -> String {
-    let mut words = kind(&p.sign);
+    let mut text = kind(&p.sign);
     if let Some(by) = by(p.lane.as_deref(), p.call.as_deref()) {
-        words = format!("{words} by {by} after {}", interval(p));
+        text = format!("{text} by {by} after {}", interval(p));
     }
     if let Some(byte) = p.first_byte {
         let time = human_interval(byte.earliest, byte.latest);
-        words = format!("{words}, first byte {time} after the heal");
+        text = format!("{text}, first byte {time} after the heal");
     }
-    words
+    text
 }
 
-/// When a predicted sign comes: `3.27 s to 3.35 s`, with `or` between branches.
+/// The time of a predicted sign: `3.27 s to 3.35 s`, with `or` between branches.
 pub fn interval(p: &Prediction) -> String {
     let spans: Vec<_> = p
         .intervals()
@@ -74,7 +74,7 @@ pub fn interval(p: &Prediction) -> String {
     spans.join(" or ")
 }
 
-/// What a case showed, or why it showed nothing.
+/// What a case showed, or why it did not run.
 pub fn observed(outcome: &Outcome) -> String {
     match (&outcome.status, &outcome.first_sign) {
         (Status::NotRun(why), _) => format!("not run: {why}"),
@@ -84,8 +84,8 @@ pub fn observed(outcome: &Outcome) -> String {
     }
 }
 
-/// A verdict in words. Those a reader must not overlook are in capitals,
-/// because a log has no colours.
+/// A verdict as text. Those that a reader must not overlook are in capitals,
+/// because logs have no colours.
 pub fn verdict(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::AsExpected => "as expected",
@@ -97,7 +97,7 @@ pub fn verdict(verdict: Verdict) -> &'static str {
     }
 }
 
-/// Why a difference is put up with: `the book is too old (bug 12)`.
+/// The declared reason for a known difference: `the book is too old (bug 12)`.
 pub fn known(known: &Known) -> String {
     match &known.bug {
         Some(bug) => format!("{} ({bug})", known.reason),
@@ -128,17 +128,17 @@ pub fn result(result: &CallResult) -> String {
 
 /// A packet: `data 5 bytes again, lost`.
 pub fn packet(packet: &Packet) -> String {
-    let mut words = packet.kind.clone();
+    let mut text = packet.kind.clone();
     if packet.len > 0 {
-        words.push_str(&format!(" {} bytes", packet.len));
+        text.push_str(&format!(" {} bytes", packet.len));
     }
     if packet.retransmission {
-        words.push_str(" again");
+        text.push_str(" again");
     }
     if packet.delivered_ns.is_none() {
-        words.push_str(", lost");
+        text.push_str(", lost");
     }
-    words
+    text
 }
 
 /// What was sent, by kind: `1 SYN, 2 data, 1 again`. Empty when nothing was.
@@ -167,13 +167,14 @@ pub fn counts(counts: &WireCounts) -> String {
     seen.chain(icmp).collect::<Vec<_>>().join(", ")
 }
 
-/// The fault that time counts from: the first that was one.
+/// The fault that times count from: the first one.
 pub fn fault(outcome: &Outcome) -> Option<&FaultRecord> {
     outcome.faults.iter().find(|fault| fault.is_fault)
 }
 
-/// Whether what was seen is what a book or a scenario said, as far as it said
-/// anything: the kind, the call, the lane and, with a tolerance, the time.
+/// Whether an observation agrees with what a book or a scenario says: the kind,
+/// the call and the lane where they are named, and the time if there is a
+/// tolerance.
 pub fn agrees(said: &Sign, seen: &FirstSign, tolerance: Option<&Tolerance>) -> bool {
     let named = |said: &Option<String>, seen: &str| said.as_deref().is_none_or(|name| name == seen);
     let in_time = match (tolerance, said.after, seen.since_fault_ns) {
@@ -195,7 +196,7 @@ pub fn counted(n: usize, one: &str, many: &str) -> String {
     format!("{n} {}", if n == 1 { one } else { many })
 }
 
-/// `client's read`, from whatever of it is known.
+/// `client's read`, or the one of the two that is known.
 fn by(lane: Option<&str>, call: Option<&str>) -> Option<String> {
     match (lane, call) {
         (Some(lane), Some(call)) => Some(format!("{lane}'s {call}")),
@@ -208,8 +209,8 @@ fn given(text: &str) -> Option<&str> {
     (!text.is_empty()).then_some(text)
 }
 
-/// Writes a paragraph for a terminal: its first line after `first`, the others
-/// after `rest`.
+/// Writes a paragraph of at most 96 columns: its first line is indented by
+/// `first`, the others by `rest`.
 pub fn wrapped(text: &mut String, paragraph: &str, first: &str, rest: &str) {
     const WIDTH: usize = 96;
     let mut line = first.to_owned();

@@ -2,7 +2,7 @@
 //! are under way at once.
 
 use super::marks::names_in;
-use halfopen_lab::error::LabError;
+use halfopen_lab::LabError;
 use halfopen_scenario::case::{Case, Clock, EventAction, Lane};
 use halfopen_sys::descriptors::raise_limit;
 

@@ -84,6 +84,7 @@ fn blank(case: &Case) -> Outcome {
         prediction: None,
         unpredictable: None,
         outside: None,
+        compared_with: None,
         recovery: None,
     }
 }

@@ -9,12 +9,12 @@ use nix::sys::signal::Signal;
 use super::life::{Booting, Later, Life, Running, base_name, listens, nanos};
 use super::restart::{self, Restarting};
 use crate::fault::{self, EffectiveAt};
-use halfopen_lab::error::LabError;
-use halfopen_lab::filter::Flow;
+use halfopen_lab::Flow;
+use halfopen_lab::LabError;
 use halfopen_outcome::record::FaultRecord;
 use halfopen_scenario::case::{Event, EventAction};
 use halfopen_sys::clock::monotonic_ns;
-use halfopen_sys::processes::pidfd_open;
+use halfopen_sys::process::pidfd_open;
 
 /// Between the end of a host's last process and the host being off: what the
 /// kernel still says (FIN) has left by then, as on a machine whose network
@@ -256,7 +256,7 @@ fn boot(
     let host = booting.host.clone();
     life.lab.boot(&host, same_mac)?;
     if !kept.is_empty() {
-        life.lab.know(&host, kept)?;
+        life.lab.restore_flows(&host, kept)?;
     }
     life.note_ports();
     let boot = life.boots.entry(host.clone()).or_insert(0);

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::life::Running;
-use halfopen_outcome::record::Held;
+use halfopen_outcome::record::FdCount;
 
 /// Open descriptors of the processes that run, by host. /proc counts them; the
 /// processes are not asked.
-pub(super) fn by_hosts(running: &[Running]) -> Vec<Held> {
+pub(super) fn by_hosts(running: &[Running]) -> Vec<FdCount> {
     let mut hosts: BTreeMap<&str, u32> = BTreeMap::new();
     for r in running.iter().filter(|r| !r.collector.state.ended) {
         let children = &r.collector.state.children;
@@ -15,7 +15,7 @@ pub(super) fn by_hosts(running: &[Running]) -> Vec<Held> {
             *hosts.entry(&r.lane.host).or_default() += descriptors(*pid);
         }
     }
-    let held = |(host, descriptors): (&str, u32)| Held {
+    let held = |(host, descriptors): (&str, u32)| FdCount {
         host: host.to_owned(),
         descriptors,
     };

@@ -25,7 +25,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 
-use halfopen_lab::error::LabError;
+use halfopen_lab::LabError;
 use halfopen_net::error::chain;
 use halfopen_outcome::compare_prediction;
 use halfopen_outcome::environment::Environment;

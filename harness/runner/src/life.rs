@@ -19,8 +19,8 @@ use crate::fault::{self, Undo};
 use crate::observe::capture::{Capture, Frame};
 use crate::observe::classify::PortInfo;
 use crate::observe::netstat::Sockets;
-use halfopen_lab::error::LabError;
-use halfopen_lab::filter::Flow;
+use halfopen_lab::Flow;
+use halfopen_lab::LabError;
 use halfopen_lab::{Lab, LabBuilder};
 use halfopen_outcome::record::{FaultRecord, Netstat, Status};
 use halfopen_scenario::case::{Action, Case, Lane, When};
@@ -482,7 +482,7 @@ impl<'a> Life<'a> {
             at_ns,
             moment: moment.to_owned(),
             sockets,
-            held: held::by_hosts(&self.running),
+            fd_counts: held::by_hosts(&self.running),
         });
         Ok(())
     }
@@ -524,7 +524,7 @@ impl<'a> Life<'a> {
             node_of,
             t0_ns: self.t0_ns,
         };
-        let mut surprises = self.lab.impairment_troubles();
+        let mut surprises = self.lab.impairment_errors();
         for r in &self.running {
             if let Some(why) = &r.collector.state.broken {
                 surprises.push(format!("lane {}: {why}", r.lane.name));
@@ -538,7 +538,7 @@ impl<'a> Life<'a> {
         // Before their network.
         drop(self.running);
         if leave_lab {
-            self.lab.leave_standing();
+            self.lab.leak_namespaces();
         }
         Ok(Recorded {
             faults: self.faults,

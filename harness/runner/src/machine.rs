@@ -8,7 +8,7 @@ use nix::time::{ClockId, clock_getres};
 
 use super::phase::Moments;
 use super::{Options, wheel};
-use halfopen_lab::pinned;
+use halfopen_lab::internal::pinned;
 use halfopen_outcome::environment::Environment;
 use halfopen_sys::clock::monotonic_ns;
 

@@ -8,10 +8,10 @@ use nix::sys::signal::Signal;
 use super::happen::{crash, lane_of, now, wait_for_the_end};
 use super::life::{Later, Life, base_name, listens, nanos};
 use crate::fault::EffectiveAt;
-use halfopen_lab::error::LabError;
+use halfopen_lab::LabError;
 use halfopen_outcome::record::FaultRecord;
 use halfopen_sys::clock::monotonic_ns;
-use halfopen_sys::processes::pidfd_open;
+use halfopen_sys::process::pidfd_open;
 
 /// How long a host without power is down. It is built again within some 20 ms
 /// on an idle machine; the rest is for a busy one.

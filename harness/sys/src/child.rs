@@ -1,4 +1,6 @@
-//! Child processes that end when this one does.
+//! Child processes that the kernel kills when their parent ends.
+//!
+//! The vm layer starts QEMU so.
 
 use std::io;
 use std::os::fd::{BorrowedFd, RawFd};
@@ -16,11 +18,11 @@ use nix::unistd::getppid;
 ///
 /// # Errors
 /// Of fork() and exec(), and when a number is not an open descriptor.
-pub fn spawn_mortal(command: &mut Command, inherited: Vec<RawFd>) -> io::Result<Child> {
+pub fn spawn_with_pdeathsig(command: &mut Command, inherited: Vec<RawFd>) -> io::Result<Child> {
     let parent = nix::unistd::getpid();
     let prepare = move || {
         nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
-        // It may have died before the kernel was asked to tell.
+        // The parent may have died before PR_SET_PDEATHSIG was set.
         if getppid() != parent {
             return Err(io::ErrorKind::BrokenPipe.into());
         }

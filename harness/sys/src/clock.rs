@@ -1,4 +1,4 @@
-//! Clocks.
+//! The clocks that all timestamps come from.
 
 use nix::sys::time::TimeSpec;
 use nix::time::{ClockId, ClockNanosleepFlags, clock_gettime, clock_nanosleep};
@@ -17,7 +17,7 @@ pub fn realtime_ns() -> i64 {
 pub fn sleep_until(at_ns: i64) {
     let at = TimeSpec::new(at_ns / 1_000_000_000, at_ns % 1_000_000_000);
     while monotonic_ns() < at_ns {
-        // Interrupted by a signal: once more.
+        // A signal may interrupt it (EINTR).
         let _ = clock_nanosleep(
             ClockId::CLOCK_MONOTONIC,
             ClockNanosleepFlags::TIMER_ABSTIME,

@@ -1,18 +1,19 @@
-//! How many descriptors this process may have open (RLIMIT_NOFILE).
+//! How many descriptors this process may have open (RLIMIT_NOFILE). The runner
+//! raises the limit; endpoints start with the original one.
 
 use std::sync::OnceLock;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-/// Soft and hard limit.
+/// Soft and hard limit, in this order.
 pub type Limit = (u64, u64);
 
 static ORIGINAL: OnceLock<Limit> = OnceLock::new();
 
-/// Raises the soft limit to the hard one, and gives that.
+/// Raises the soft limit to the hard one, and returns the hard one.
 ///
-/// The soft limit is 1024 by custom, for select()'s sake, and a hundred labs
-/// need more; the hard one is what the administrator means.
+/// The soft limit is 1024 by convention, because of select(2), and a hundred labs
+/// need more; the hard limit is the administrator's.
 ///
 /// # Errors
 /// None on Linux.
@@ -26,13 +27,13 @@ pub fn raise_limit() -> nix::Result<u64> {
 }
 
 /// The limits before [`raise_limit`], which programs that are started should
-/// have; None: they are as they were.
+/// have; None: the limits have not been raised.
 pub fn original_limit() -> Option<Limit> {
     ORIGINAL.get().copied()
 }
 
-/// Sets both limits. One system call and nothing else: good between fork()
-/// and exec().
+/// Sets both limits. One system call and nothing else, so it may run between
+/// fork() and exec().
 ///
 /// # Errors
 /// EPERM above the hard limit.

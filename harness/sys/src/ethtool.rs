@@ -1,4 +1,5 @@
-//! ethtool's ioctl: whether an interface has carrier, and what is left to it.
+//! ethtool's ioctl: whether an interface has carrier, and its checksum offload.
+//! Labs use it to wait for a settled carrier and to make senders cut super-packets.
 
 use std::io;
 use std::net::UdpSocket;
@@ -20,42 +21,42 @@ const SIOCETHTOOL: libc::c_ulong = 0x8946;
 /// Before it answers, the kernel carries out what is still queued for the
 /// interface after a change of carrier (ethtool_op_get_link() calls
 /// linkwatch_sync_dev()): queueing disciplines, the operational state, a
-/// bridge port's state, eviction of neighbours. By itself that happens
-/// later, up to a second for a carrier that goes (linkwatch_schedule_work()).
+/// bridge port's state, eviction of neighbours. Without being asked it does
+/// that later, up to a second when carrier is lost (linkwatch_schedule_work()).
 ///
 /// # Errors
 /// ENODEV when there is no such interface.
 pub fn settled_carrier(socket: &UdpSocket, interface: &str) -> io::Result<bool> {
-    ask(socket, interface, ETHTOOL_GLINK, 0).map(|answer| answer != 0)
+    request(socket, interface, ETHTOOL_GLINK, 0).map(|answer| answer != 0)
 }
 
-/// Whether checksums, and with them the cutting of TCP's super-packets, are
-/// left to `interface` of the socket's namespace: off, what leaves by it is
-/// what a real line carries (netdev_fix_features() takes TSO away with
-/// checksums; validate_xmit_skb() does both in software).
+/// Turns transmit checksum offload of `interface` of the socket's namespace on or
+/// off, and with it TCP segmentation offload (netdev_fix_features() clears TSO
+/// without checksums). Off, the stack does both in software
+/// (validate_xmit_skb()), and the packets that leave are those of a real line.
 ///
 /// # Errors
 /// ENODEV when there is no such interface.
 pub fn offload(socket: &UdpSocket, interface: &str, on: bool) -> io::Result<()> {
-    ask(socket, interface, ETHTOOL_STXCSUM, u32::from(on)).map(drop)
+    request(socket, interface, ETHTOOL_STXCSUM, u32::from(on)).map(drop)
 }
 
-fn ask(socket: &UdpSocket, interface: &str, cmd: u32, data: u32) -> io::Result<u32> {
+fn request(socket: &UdpSocket, interface: &str, cmd: u32, data: u32) -> io::Result<u32> {
     if interface.len() >= libc::IFNAMSIZ {
         return Err(io::Error::from_raw_os_error(libc::ENODEV));
     }
     let mut value = EthtoolValue { cmd, data };
     // SAFETY: all bytes zero is a valid ifreq: arrays of integers and a union
     // of integers and pointers.
-    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
-    for (to, from) in request.ifr_name.iter_mut().zip(interface.bytes()) {
+    let mut ifreq: libc::ifreq = unsafe { std::mem::zeroed() };
+    for (to, from) in ifreq.ifr_name.iter_mut().zip(interface.bytes()) {
         *to = from as libc::c_char;
     }
-    request.ifr_ifru.ifru_data = (&raw mut value).cast();
-    // SAFETY: `request` is a valid ifreq whose name ends with a zero byte,
+    ifreq.ifr_ifru.ifru_data = (&raw mut value).cast();
+    // SAFETY: `ifreq` is a valid ifreq whose name ends with a zero byte,
     // and whose data points to an ethtool_value that outlives the call, which
     // is what SIOCETHTOOL with either command reads and writes.
-    let result = unsafe { libc::ioctl(socket.as_raw_fd(), SIOCETHTOOL as _, &mut request) };
+    let result = unsafe { libc::ioctl(socket.as_raw_fd(), SIOCETHTOOL as _, &mut ifreq) };
     if result < 0 {
         Err(io::Error::last_os_error())
     } else {

@@ -1,4 +1,7 @@
 //! Descriptors that pass an exec: given to exactly one child, taken over by it.
+//!
+//! The runner starts the endpoints' template so, and the template takes over its
+//! descriptors by number.
 
 use std::ffi::CString;
 use std::io;
@@ -21,8 +24,8 @@ use nix::unistd::Pid;
 /// starts at the same moment never gets them.
 ///
 /// By posix_spawn(3), which shares the memory until the exec: a runner with
-/// hundreds of threads has thousands of pages and mappings, and copying them
-/// only to throw the copy away took a quarter of all work of a run.
+/// hundreds of threads has thousands of pages and mappings, and copying them for
+/// a process that execs at once was measured as a quarter of a run's work.
 ///
 /// # Errors
 /// Of fork() and exec(), and when a number is not an open descriptor.
@@ -65,39 +68,56 @@ pub fn spawn_inheriting(
     )?)
 }
 
-/// Closes every descriptor but the standard ones and `keep`: what a library
-/// opened in the parent without O_CLOEXEC must not pin a socket or a pipe here.
-/// For a process that has just been started and owns no others yet. Kernels
-/// before 5.9 have no close_range(); then close-on-exec at the place of opening
-/// has to do.
-pub fn close_others(keep: &[RawFd]) {
+/// Closes every descriptor but the standard ones and `keep`, so that one that a
+/// library opened in the parent without O_CLOEXEC does not keep a socket or a
+/// pipe open here. Does nothing before Linux 5.9, which has no close_range(2);
+/// there only O_CLOEXEC at the place of opening helps.
+///
+/// # Safety
+/// Nothing in this process may own or later use one of the descriptors that are
+/// closed: its number may soon name another file. Holds in a process that has
+/// just been started and has opened nothing yet.
+pub unsafe fn close_others(keep: &[RawFd]) {
     let keep = sorted(keep);
     for (i, fd) in keep.iter().enumerate() {
         let (first, last) = (fd + 1, keep.get(i + 1).map_or(u32::MAX, |next| next - 1));
         if first <= last {
-            close_range(first, last, 0);
+            // SAFETY: the caller's promise.
+            unsafe { close_range(first, last, 0) };
         }
     }
 }
 
-/// As [`close_others`], for a process that has its descriptors in common with
-/// another one until now: those above `keep` are not even copied
-/// (dup_fd() in fs/file.c).
-pub fn unshare_others(keep: &[RawFd]) {
+/// As [`close_others`], for a process that has shared its descriptor table with
+/// another one until now (CLONE_FILES): it gets a table of its own, into which
+/// those above `keep` are not even copied (dup_fd() in fs/file.c). The other
+/// process keeps its descriptors.
+///
+/// # Safety
+/// As [`close_others`], for what runs in this process from now on: values that
+/// own descriptors of the shared table must not be used or dropped here.
+pub unsafe fn unshare_others(keep: &[RawFd]) {
     let above = sorted(keep).last().map_or(0, |last| last + 1);
-    close_range(above, u32::MAX, libc::CLOSE_RANGE_UNSHARE);
-    close_others(keep);
+    // SAFETY: the caller's promise.
+    unsafe {
+        close_range(above, u32::MAX, libc::CLOSE_RANGE_UNSHARE);
+        close_others(keep);
+    }
 }
 
 /// Whether this kernel closes ranges of descriptors.
 pub fn can_close_others() -> bool {
-    // An empty range, at the end of all.
-    close_range(u32::MAX, u32::MAX, 0)
+    // SAFETY: no descriptor has this number, so nothing is closed.
+    unsafe { close_range(u32::MAX, u32::MAX, 0) }
 }
 
-fn close_range(first: u32, last: u32, flags: libc::c_uint) -> bool {
-    // SAFETY: takes three integers; by the contract of the public functions
-    // nobody owns one of the descriptors that become invalid.
+/// close_range(2); whether it succeeded.
+///
+/// # Safety
+/// Nothing may own a descriptor of the range.
+unsafe fn close_range(first: u32, last: u32, flags: libc::c_uint) -> bool {
+    // SAFETY: takes three integers; that nothing owns the descriptors is the
+    // caller's promise.
     let result = unsafe { libc::syscall(libc::SYS_close_range, first, last, flags) };
     result == 0
 }
@@ -121,17 +141,21 @@ fn sorted(keep: &[RawFd]) -> Vec<u32> {
 /// EBADF when it is not open; EBUSY when it is close-on-exec already, so taken
 /// over before or opened by this process; EINVAL when it is a standard
 /// descriptor, which Rust's own library uses.
-pub fn take_inherited(fd: RawFd) -> io::Result<OwnedFd> {
+///
+/// # Safety
+/// Nothing else in this process may own `fd`. The checks above catch what Rust
+/// opened, which is always close-on-exec, but not what a C library opened
+/// without O_CLOEXEC.
+pub unsafe fn take_inherited(fd: RawFd) -> io::Result<OwnedFd> {
     if fd <= libc::STDERR_FILENO {
         return Err(io::Error::from_raw_os_error(libc::EINVAL));
     }
-    // SAFETY: only looked up; a number that is not open gives EBADF.
+    // SAFETY: the number is only looked up; one that is not open gives EBADF.
     let looked_up = unsafe { BorrowedFd::borrow_raw(fd) };
     if fcntl(looked_up, FcntlArg::F_GETFD)? & libc::FD_CLOEXEC != 0 {
         return Err(io::Error::from_raw_os_error(libc::EBUSY));
     }
     fcntl(looked_up, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
-    // SAFETY: it is open, and it has no owner yet: everything that Rust opens
-    // is close-on-exec, and so is what was taken over here before.
+    // SAFETY: it is open; that it has no other owner is the caller's promise.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }

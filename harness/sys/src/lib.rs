@@ -1,5 +1,9 @@
-//! The only room with unsafe code: thin wrappers of system calls that no
-//! crate in use offers safely.
+//! Thin wrappers of system calls that no crate in use offers safely, for
+//! halfopen's own crates: not a public interface, it may change at any time.
+//!
+//! All unsafe code of halfopen is here, but for calls of the `unsafe fn`s below:
+//! their callers hold what no type can say (which descriptors nobody owns, which
+//! memory two processes share).
 #![allow(unsafe_code)]
 
 pub mod child;
@@ -7,14 +11,14 @@ pub mod clock;
 pub mod descriptors;
 pub mod ethtool;
 pub mod inherit;
+pub mod lifeline;
 pub mod packet;
 pub mod passing;
 pub mod poll;
 pub mod process;
-pub mod processes;
 pub mod schedule;
 pub mod shared;
-pub mod sharing;
 pub mod signals;
 pub mod socket;
 pub mod terminal;
+pub mod vfork;

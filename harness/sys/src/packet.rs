@@ -1,13 +1,14 @@
-//! Packet sockets, packet(7): what nix has no wrapper for.
+//! Packet sockets, packet(7): what nix has no wrapper for. The relay, the capture
+//! and announcements of moved addresses use them.
 
 use std::io;
 use std::mem::size_of;
 use std::os::fd::{AsFd, AsRawFd};
 
-/// What a packet socket counted since it was last asked: reading resets both.
+/// What a packet socket counted since it was last read: reading resets both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Statistics {
-    /// Frames that came by, lost ones included.
+    /// Frames that passed the socket, lost ones included.
     pub packets: u32,
     /// Frames lost because the receive buffer was full.
     pub drops: u32,
@@ -44,8 +45,9 @@ pub fn statistics(socket: impl AsFd) -> io::Result<Statistics> {
     })
 }
 
-/// bind() to one device: packet_bind() in net/packet/af_packet.c. Protocol 0
-/// receives nothing.
+/// bind() to the device with index `ifindex`: packet_bind() in
+/// net/packet/af_packet.c. `protocol` is an EtherType (ETH_P_ALL: all); with 0
+/// the socket receives nothing.
 ///
 /// # Errors
 /// ENODEV when there is no such device.
@@ -71,8 +73,8 @@ pub fn bind(socket: impl AsFd, ifindex: u32, protocol: u16) -> io::Result<()> {
     Ok(())
 }
 
-/// sendto() of a whole frame, Ethernet header included, by one interface of the
-/// socket's namespace.
+/// sendto() of a whole frame, Ethernet header included, on the interface with
+/// index `ifindex` of the socket's namespace.
 ///
 /// # Errors
 /// Of sendto(2) and packet(7): ENETDOWN when the interface is down.

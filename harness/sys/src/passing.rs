@@ -1,4 +1,5 @@
 //! Messages between processes that carry descriptors (SCM_RIGHTS, unix(7)).
+//! The runner sends each endpoint its plan and its descriptors so.
 
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
@@ -6,16 +7,18 @@ use std::os::unix::net::UnixStream;
 
 use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
 
-/// Most descriptors of one message: SCM_MAX_FD of include/net/scm.h.
+/// The most descriptors that one message can carry: SCM_MAX_FD of
+/// include/net/scm.h.
 pub const MOST: usize = 253;
 
-/// A message's length, before its bytes.
+/// A message's length in bytes, little-endian, in front of its content.
 type Head = [u8; 4];
 
 /// Sends `content` with copies of `descriptors`.
 ///
 /// # Errors
-/// InvalidInput above 4 GiB or [`MOST`] descriptors; EPIPE when nobody hears.
+/// InvalidInput above 4 GiB or [`MOST`] descriptors; EPIPE when the other
+/// end is closed.
 pub fn send(socket: &UnixStream, content: &[u8], descriptors: &[RawFd]) -> io::Result<()> {
     let too_much = || io::Error::from(io::ErrorKind::InvalidInput);
     let head = u32::try_from(content.len())
@@ -27,7 +30,7 @@ pub fn send(socket: &UnixStream, content: &[u8], descriptors: &[RawFd]) -> io::R
     let parts = [IoSlice::new(&head), IoSlice::new(content)];
     let rights = [ControlMessage::ScmRights(descriptors)];
     let sent = loop {
-        // Without SIGPIPE: the program around decides what that does.
+        // Without SIGPIPE, whose disposition belongs to the program.
         match sendmsg::<()>(
             socket.as_raw_fd(),
             &parts,
@@ -50,7 +53,7 @@ pub fn send(socket: &UnixStream, content: &[u8], descriptors: &[RawFd]) -> io::R
 }
 
 /// Waits for a message of [`send`]: its content and its descriptors, which are
-/// close-on-exec. None: the other side is gone.
+/// close-on-exec. None: the other end was closed.
 ///
 /// # Errors
 /// Of recvmsg(2); UnexpectedEof within a message; EMFILE when the descriptors

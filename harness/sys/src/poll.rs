@@ -1,4 +1,6 @@
 //! poll(2) with the events that nix does not know (POLLRDHUP).
+//!
+//! Endpoints use it for what a scenario's `poll` steps ask for and report.
 
 use std::marker::PhantomData;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -19,7 +21,7 @@ pub struct Entry<'fd> {
 }
 
 impl<'fd> Entry<'fd> {
-    /// Asks for `events`; ERR, HUP and NVAL come unasked.
+    /// Asks for `events`; the kernel reports ERR, HUP and NVAL in any case.
     pub fn new(fd: BorrowedFd<'fd>, events: i16) -> Self {
         let raw = libc::pollfd {
             fd: fd.as_raw_fd(),
@@ -32,12 +34,12 @@ impl<'fd> Entry<'fd> {
         }
     }
 
-    /// Whether there are any events.
+    /// Whether [`poll`] found any events.
     pub fn is_ready(&self) -> bool {
         self.raw.revents != 0
     }
 
-    /// The events there are, in poll(2)'s words without their prefix: `IN|RDHUP`.
+    /// The events there are, by poll(2)'s names without their prefix: `IN|RDHUP`.
     /// Empty when there are none.
     pub fn words(&self) -> String {
         const WORDS: [(i16, &str); 7] = [
@@ -56,7 +58,8 @@ impl<'fd> Entry<'fd> {
     }
 }
 
-/// poll(): how many entries have events. `millis` -1: without limit.
+/// poll(2): how many entries have events. `millis` is the timeout; -1 waits
+/// without limit.
 ///
 /// # Errors
 /// Of poll(2); EINTR after SIGSTOP and SIGCONT, too (signal(7)).

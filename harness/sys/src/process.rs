@@ -1,77 +1,95 @@
-//! fork(), waiting for signals, leaving at once.
+//! fork(), leaving a process, and descriptors that name a process.
+//!
+//! Needs the caller's word on threads and locks where nothing else can know
+//! them. The sandbox, the endpoints' template and the guest's first process use
+//! it.
 
 use std::io;
+use std::os::fd::{FromRawFd, OwnedFd};
 
-use nix::sys::signal::{SigSet, Signal};
-use nix::unistd::{ForkResult, Pid, fork};
+use nix::unistd::ForkResult;
 
-/// Which side of a fork the caller is on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Side {
-    /// In the parent.
-    Parent {
-        /// The child.
-        child: Pid,
-    },
-    /// In the child.
-    Child,
-}
-
-/// fork(2), for a process that has a single thread.
+/// How many threads this process has.
 ///
 /// # Errors
-/// `ErrorKind::Unsupported` when the process has several threads: a child
-/// forked from one of them may find the allocator's lock taken for ever.
-pub fn fork_single_threaded() -> io::Result<Side> {
-    let threads = std::fs::read_dir("/proc/self/task")?.count();
-    if threads != 1 {
-        return Err(io::Error::new(
-            io::ErrorKind::Unsupported,
-            format!("this process has {threads} threads"),
-        ));
+/// When /proc is not mounted.
+pub fn thread_count() -> nix::Result<u64> {
+    // Two links are those of the directory itself, one more belongs to each
+    // thread (proc_task_getattr()). Cheaper than to list them: a forking server
+    // does this for each connection.
+    let links = nix::sys::stat::stat("/proc/self/task")?.st_nlink;
+    Ok((links as u64).saturating_sub(2))
+}
+
+fn refuse_threads() -> nix::Result<()> {
+    match thread_count()? {
+        0 | 1 => Ok(()),
+        _ => Err(nix::Error::EDEADLK),
     }
-    // SAFETY: the process has one thread, so no lock can be held by another
-    // one and the child may do whatever the parent may.
-    match unsafe { fork() }? {
-        ForkResult::Parent { child } => Ok(Side::Parent { child }),
-        ForkResult::Child => Ok(Side::Child),
+}
+
+/// fork(2), for a process of one thread.
+///
+/// # Errors
+/// EAGAIN and ENOMEM of fork(2); EDEADLK when this process has several threads:
+/// the child would inherit locks, the allocator's for one, that no thread is
+/// left to release.
+pub fn fork_single_threaded() -> nix::Result<ForkResult> {
+    refuse_threads()?;
+    // SAFETY: the process has one thread, so no lock can be held by another one
+    // and the child may do whatever its parent may.
+    unsafe { nix::unistd::fork() }
+}
+
+/// fork(2), for a process of one thread, of a child whose parent is the
+/// caller's *parent* (CLONE_PARENT): the process that asked the caller for a
+/// copy waits for the copy as for any child. Returns the child's process ID,
+/// and `None` in the child.
+///
+/// Makes the bare system call, because the C library has no function for it.
+///
+/// # Errors
+/// As [`fork_single_threaded`].
+///
+/// # Safety
+/// The C library does not learn of this fork: it runs no pthread_atfork()
+/// handlers and goes on showing the child its parent's thread ID. The child must
+/// not use what depends on either (raise(3), robust or error-checking mutexes),
+/// and nothing in the process may have registered handlers that the child needs.
+pub unsafe fn fork_for_parent() -> nix::Result<Option<i32>> {
+    refuse_threads()?;
+    let flags = (libc::CLONE_PARENT | libc::SIGCHLD) as libc::c_ulong;
+    // SAFETY: a clone() that shares nothing, on a copy of the stack (0), of a
+    // process with one thread; the other three pointers go with flags that are
+    // not set, so that their order, which differs by architecture, is no matter.
+    // What the C library does not learn is the caller's promise.
+    let child = unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) };
+    match nix::errno::Errno::result(child)? {
+        0 => Ok(None),
+        child => Ok(Some(i32::try_from(child).unwrap_or(i32::MAX))),
     }
 }
 
 /// Leaves the process without running destructors or exit handlers, which
-/// belong to the process that it was forked from.
+/// belong to the process that it was forked from: _exit(2).
 pub fn exit_now(status: i32) -> ! {
     // SAFETY: _exit(2) takes any status and does not return.
     unsafe { libc::_exit(status) }
 }
 
-/// Who sent a signal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sender {
-    /// The kernel: the terminal's Ctrl-C, which every process of the
-    /// foreground group gets, or the end of a child.
-    Kernel,
-    /// A process, by kill().
-    Process,
-}
-
-/// Waits for one of the signals in `set`, which must be blocked (sigwaitinfo(2)).
+/// A descriptor of the process `pid`, readable once it has ended:
+/// pidfd_open(2), Linux 5.3.
 ///
 /// # Errors
-/// EINTR, and nothing else.
-pub fn wait_signal(set: &SigSet) -> io::Result<(Signal, Sender)> {
-    // SAFETY: siginfo_t is plain data for which all zeroes is a value.
-    let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
-    // SAFETY: both pointers are to live objects of the right type.
-    let number = unsafe { libc::sigwaitinfo(set.as_ref(), &mut info) };
-    if number < 0 {
+/// ESRCH when there is no such process.
+pub fn pidfd_open(pid: i32) -> io::Result<OwnedFd> {
+    // SAFETY: takes two integers, returns a descriptor or -1.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+    let fd = i32::try_from(fd).map_err(io::Error::other)?;
+    if fd < 0 {
         return Err(io::Error::last_os_error());
     }
-    let signal = Signal::try_from(number)?;
-    let sender = if info.si_code == libc::SI_USER || info.si_code == libc::SI_QUEUE {
-        Sender::Process
-    } else {
-        Sender::Kernel
-    };
-    Ok((signal, sender))
+    // SAFETY: a new descriptor that has no other owner; the kernel makes it
+    // close-on-exec.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }

@@ -1,4 +1,5 @@
-//! How soon a thread runs once it is woken.
+//! How soon a thread runs once it is woken. Threads whose calls are timestamped
+//! ask for it.
 
 /// `struct sched_attr` of linux/sched/types.h, in its first version
 /// (SCHED_ATTR_SIZE_VER0), which every kernel with the call takes.
@@ -18,22 +19,22 @@ struct SchedAttr {
 /// The shortest slice the kernel takes (__setparam_fair() clamps to 100 us).
 const SLICE_NS: u64 = 100_000;
 
-/// Who is to run as soon as it is woken.
+/// Which thread is to run as soon as it is woken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Prompt {
-    /// Whose calls are stamped.
+    /// An endpoint, whose calls are timestamped.
     Endpoint,
-    /// Who makes faults happen; after the endpoints.
+    /// A thread of the runner, which applies faults; after the endpoints.
     Runner,
 }
 
 /// Asks that the calling thread, and what it forks from now on, runs at once
 /// when it is woken, ahead of threads that compute.
 ///
-/// What a socket shows is stamped by the thread that called: the time from the
+/// The calling thread timestamps what its socket returned: the time from the
 /// kernel's wake-up to the thread's next instruction is an error of
 /// measurement, 10 ms and more on a busy machine. And a slow echo is a long
-/// round trip, and so another retransmission timeout (tcp_rtt_estimator()).
+/// round trip, which changes the retransmission timeout (tcp_rtt_estimator()).
 ///
 /// With CAP_SYS_NICE the thread gets the lowest real-time priorities: its work
 /// is microseconds a case, and the kernel keeps a share of each processor for
@@ -42,7 +43,7 @@ pub enum Prompt {
 /// (EEVDF's PREEMPT_SHORT, kernel/sched/fair.c, since 6.12), but only while
 /// its group has not used up its own share; older kernels ignore it.
 ///
-/// It is only ever a wish: without it results are the same, less exact.
+/// A failure is ignored: results are then the same, less exact.
 pub fn wake_promptly(who: Prompt) {
     let real_time = SchedAttr {
         policy: libc::SCHED_FIFO as u32,

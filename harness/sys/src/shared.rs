@@ -1,4 +1,5 @@
-//! Memory that is shared with somebody else: a device's, or the host's.
+//! Memory that is shared with a device or with the host of a guest: the guest's
+//! channel to the host.
 
 use std::fs::File;
 use std::io;
@@ -62,7 +63,8 @@ impl SharedMemory {
         self.length
     }
 
-    /// Whether it has no bytes; never.
+    /// Whether it has no bytes; always false, because [`SharedMemory::map`] refuses
+    /// an empty file.
     pub fn is_empty(&self) -> bool {
         self.length == 0
     }

@@ -1,4 +1,4 @@
-//! Socket calls whose safe wrappers give a bare number.
+//! accept4(2), whose wrapper in nix returns a bare number.
 
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
@@ -10,6 +10,6 @@ use nix::sys::socket::{SockFlag, accept4};
 /// Of accept(2); EINTR when a signal handler ran.
 pub fn accept(listener: BorrowedFd<'_>) -> nix::Result<OwnedFd> {
     let fd = accept4(listener.as_raw_fd(), SockFlag::SOCK_CLOEXEC)?;
-    // SAFETY: a new descriptor that nobody else knows.
+    // SAFETY: a new descriptor that has no other owner.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }

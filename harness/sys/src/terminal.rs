@@ -1,9 +1,9 @@
-//! The terminal's size.
+//! The terminal's size, for tables and progress bars.
 
 use std::os::fd::{AsFd, AsRawFd};
 
-/// How many columns the terminal behind `fd` has; None when it is none, or
-/// does not know (ioctl_tty(2), TIOCGWINSZ).
+/// How many columns the terminal behind `fd` has; None when `fd` is not a
+/// terminal or the terminal does not know (ioctl_tty(2), TIOCGWINSZ).
 pub fn columns(fd: impl AsFd) -> Option<u16> {
     let mut size = libc::winsize {
         ws_row: 0,

@@ -9,8 +9,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::{Path, Promises, Settings, Tuned};
-use halfopen_outcome::first_sign::reference_ns;
-use halfopen_outcome::record::{CallResult, Outcome, Status};
+use halfopen_outcome::record::{CallResult, Outcome, Status, reference_ns};
 use halfopen_scenario::case::{Case, SignKind};
 use halfopen_scenario::{self, InputErrors};
 

@@ -4,9 +4,10 @@
 
 use std::time::{Duration, Instant};
 
-use halfopen_lab::error::LabError;
-use halfopen_lab::filter::{Action, Clsact, Filter, Hook, Match, PortRef, Side};
-use halfopen_lab::namespace::Namespace;
+use halfopen_lab::LabError;
+use halfopen_lab::Namespace;
+use halfopen_lab::internal::{Clsact, PortRef, Side};
+use halfopen_lab::{Action, Filter, Hook, Match};
 
 const ROUNDS: usize = 50;
 

@@ -18,7 +18,7 @@ use super::settings::MARKER;
 use super::{initramfs, pci};
 use halfopen_sys::clock::monotonic_ns;
 use halfopen_sys::process::exit_now;
-use halfopen_sys::processes::fork_single_threaded;
+use halfopen_sys::process::fork_single_threaded;
 
 /// A guest's work: prepares what does not depend on its input, asks for that once,
 /// says lines, fails with words. What is done before it asks is part of a saved

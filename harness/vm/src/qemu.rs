@@ -14,8 +14,8 @@ use super::channel::{self, Listener};
 use super::error::VmError;
 use super::files::{Files, nameless};
 use super::settings::{Record, Settings, command_line, machine};
-use halfopen_sys::child::spawn_mortal;
-use halfopen_sys::processes::pidfd_open;
+use halfopen_sys::child::spawn_with_pdeathsig;
+use halfopen_sys::process::pidfd_open;
 
 /// The program, which is looked for in $PATH.
 const PROGRAM: &str = "qemu-system-x86_64";
@@ -204,7 +204,7 @@ impl Running {
             .process_group(0);
         let mut inherited = arguments.inherited;
         inherited.extend([console.as_raw_fd(), listener.file.as_raw_fd()]);
-        let child = spawn_mortal(&mut command, inherited).map_err(|e| match e.kind() {
+        let child = spawn_with_pdeathsig(&mut command, inherited).map_err(|e| match e.kind() {
             std::io::ErrorKind::NotFound => VmError::NoQemu,
             _ => VmError::system("start qemu")(e),
         })?;

@@ -6,7 +6,7 @@ use super::cases::{Order, Said};
 use super::settings::NAMESPACES;
 use super::size::needed_namespaces;
 use halfopen_lab::Lab;
-use halfopen_lab::error::LabError;
+use halfopen_lab::LabError;
 use halfopen_net::error::chain;
 use halfopen_runner::{self, Stage};
 use halfopen_scenario::case::{Case, Family};
@@ -27,7 +27,7 @@ fn warm_up() -> Result<(), LabError> {
     let listener = lab.enter("server", || TcpListener::bind(server))?;
     let client = lab.enter("client", || TcpStream::connect(server))?;
     drop((client.map_err(failed)?, listener.map_err(failed)?));
-    lab.leave_standing();
+    lab.leak_namespaces();
     Ok(())
 }
 
@@ -39,7 +39,7 @@ fn prepare() -> usize {
         .split_whitespace()
         .find_map(|word| word.strip_prefix(NAMESPACES)?.parse().ok())
         .unwrap_or(0);
-    halfopen_lab::own_machine(number + WARM_UP_NAMESPACES);
+    halfopen_lab::internal::prepare_dedicated_machine(number + WARM_UP_NAMESPACES);
     if let Err(e) = warm_up() {
         // What is in the way of it is in the way of a case, which says so.
         eprintln!(
@@ -62,7 +62,7 @@ pub fn work(
     let order: Order<Case> =
         serde_json::from_slice(&input()?).map_err(|e| format!("read the cases: {e}"))?;
     let needed = needed_namespaces(&order.cases);
-    halfopen_lab::stock_namespaces(needed.saturating_sub(prepared));
+    halfopen_lab::internal::fill_pool(needed.saturating_sub(prepared));
     let options = halfopen_runner::Options {
         jobs: order.jobs,
         sysctls: order.sysctls,

@@ -71,7 +71,7 @@ pub fn judge(case: &Case, outcome: &Outcome, environment: &Environment) -> Findi
     };
     let width = |p: &Prediction| p.intervals().map(|span| span.width()).sum();
     let before: Duration = width(prediction);
-    let after = match compare_prediction::sharp(case, outcome, environment) {
+    let after = match compare_prediction::refine(case, outcome, environment) {
         Some(Ok(sharp)) => width(&sharp),
         Some(Err(e)) => return Finding::Undecided(e.why),
         None => before,

@@ -222,7 +222,7 @@ fn k10_a_thousand_half_open_connections_and_what_frees_them() {
         ))
     };
     let held = |look: &Netstat| {
-        let held = look.held.iter().find(|h| h.host == "server");
+        let held = look.fd_counts.iter().find(|h| h.host == "server");
         held.map_or(0, |h| h.descriptors)
     };
     for (detector, left, descriptors) in [

@@ -10,8 +10,9 @@ use std::path::Path;
 use halfopen_tests::root;
 
 /// The crates from the lowest to the highest. Each may depend on those before it.
-const ORDER: [&str; 11] = [
-    "sys", "net", "lab", "scenario", "predict", "outcome", "runner", "vm", "tune", "report", "cli",
+const ORDER: [&str; 12] = [
+    "sys", "net", "trace", "lab", "scenario", "predict", "outcome", "runner", "vm", "tune",
+    "report", "cli",
 ];
 
 /// Crates whose modules may still import each other in a circle, and why.

@@ -4,7 +4,7 @@ use std::io;
 
 use nix::errno::Errno;
 
-use halfopen_lab::namespace::Namespace;
+use halfopen_lab::Namespace;
 use halfopen_lab::sandbox;
 use halfopen_net::error::chain;
 

@@ -1,8 +1,8 @@
 //! A packet rule as a classic BPF program for a clsact filter (bpf(4),
 //! Documentation/networking/filter.rst).
 //!
-//! The program sees a frame from its Ethernet header on. It is pure data here;
-//! `tc.rs` gives it to the kernel.
+//! The program reads a frame from its Ethernet header on. Pure; `tc.rs` gives the
+//! program to the kernel.
 
 use std::net::IpAddr;
 
@@ -12,8 +12,8 @@ use halfopen_net::Family;
 
 /// struct sock_filter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Instruction {
-    /// What is done.
+pub(super) struct Instruction {
+    /// The operation.
     pub code: u16,
     /// Instructions to skip if a comparison is true.
     pub jump_true: u8,
@@ -25,13 +25,13 @@ pub struct Instruction {
 
 /// A classic BPF program.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Program(pub Vec<Instruction>);
+pub(super) struct Program(pub Vec<Instruction>);
 
-/// TC_ACT_UNSPEC: the next filter decides, and at last the frame passes.
-pub const PASS: u32 = u32::MAX;
-/// TC_ACT_SHOT: the frame is dropped; at egress its sender is told so
+/// TC_ACT_UNSPEC: the next filter decides; after the last one the frame passes.
+const PASS: u32 = u32::MAX;
+/// TC_ACT_SHOT: the frame is dropped; at egress the sending stack learns of it
 /// (NET_XMIT_DROP).
-pub const SHOT: u32 = 2;
+const SHOT: u32 = 2;
 
 const LD_WORD: u16 = 0x20;
 const LD_HALF: u16 = 0x28;
@@ -57,7 +57,7 @@ const ETHERTYPE: u32 = 12;
 const NETWORK: u32 = 14;
 /// Length of the IPv6 header.
 const IPV6_HEADER: u32 = 40;
-/// SKF_AD_OFF + SKF_AD_RANDOM: where a load gives a random word.
+/// SKF_AD_OFF + SKF_AD_RANDOM: loading from this offset returns a random word.
 const RANDOM: u32 = (-0x1000i32 + 56) as u32;
 
 /// Where a condition leads when it fails.
@@ -65,13 +65,13 @@ const RANDOM: u32 = (-0x1000i32 + 56) as u32;
 enum Target {
     /// To the program's `PASS`.
     Pass,
-    /// To the part that throws the dice and drops.
-    Caught,
+    /// To the part that checks size and probability, and drops.
+    Matched,
     /// To the part for IPv6.
     Ipv6,
 }
 
-/// An instruction whose jumps still have names; no name: the next one.
+/// An instruction whose jump targets are still names; None: the next instruction.
 struct Draft {
     code: u16,
     operand: u32,
@@ -84,15 +84,15 @@ struct Builder {
     labels: Vec<(Target, usize)>,
 }
 
-/// The program that drops what matches and passes the rest.
+/// The program that drops the frames that match and passes the others.
 ///
-/// An IPv6 packet counts as TCP only when TCP follows the fixed header: no
-/// extension headers.
+/// An IPv6 packet is TCP only when TCP follows the fixed header: a packet with
+/// extension headers does not match.
 ///
 /// # Errors
 /// [`LabError::Unsupported`] for `count`: a program has no memory.
 /// [`LabError::Rule`] when nothing can ever match.
-pub fn drop_program(rule: &Match) -> Result<Program, LabError> {
+pub(super) fn drop_program(rule: &Match) -> Result<Program, LabError> {
     if rule.count.is_some() {
         return Err(LabError::Unsupported {
             what: "count packets with tc".into(),
@@ -112,15 +112,15 @@ pub fn drop_program(rule: &Match) -> Result<Program, LabError> {
             None => {
                 b.ipv4(rule, Target::Ipv6);
                 b.label(Target::Ipv6);
-                // What was loaded before the part for IPv4 is still there:
-                // that part was left at its first comparison.
+                // A still holds the EtherType: the part for IPv4 was left at its
+                // first comparison.
                 b.ipv6(rule);
             }
         }
     }
-    b.label(Target::Caught);
+    b.label(Target::Matched);
     if let Some(size) = rule.longer_than {
-        // cls_bpf shows the frame from its Ethernet header on, at ingress, too.
+        // With cls_bpf the length includes the Ethernet header, also at ingress.
         b.load(LD_LENGTH, 0);
         b.check(
             JUMP_GREATER,
@@ -180,9 +180,9 @@ impl Builder {
             self.load(LDX_HEADER_LENGTH, NETWORK);
             self.tcp(rule);
         }
-        // Jumps over the part for the other family: always true or false,
-        // the same way.
-        self.check(JUMP_EQUAL, 0, Some(Target::Caught), Some(Target::Caught));
+        // Jumps over the part for the other family: both outcomes lead to the same
+        // place.
+        self.check(JUMP_EQUAL, 0, Some(Target::Matched), Some(Target::Matched));
     }
 
     /// A holds the EtherType.

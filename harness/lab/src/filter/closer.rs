@@ -1,19 +1,20 @@
-//! Closes netfilter sockets without letting anybody wait.
+//! Closes netfilter sockets on a thread of their own.
 //!
-//! When a netfilter socket is closed the kernel first frees what its namespace's
-//! transactions removed, and so waits for RCU: 16 ms, after every cut
-//! (nft_rcv_nl_event(), nf_tables_trans_destroy_flush_work()). A thread does
-//! that, and a little later, when nothing is left to wait for, so that many labs
-//! do not queue up. The namespace lives on until the socket is closed.
+//! close() of a netfilter socket first frees what its namespace's transactions
+//! removed, and waits for an RCU grace period to do so: 16 ms, after every cut
+//! (nft_rcv_nl_event(), nf_tables_trans_destroy_flush_work()). A thread closes the
+//! sockets, and only after a grace period has usually passed, so that the sockets of
+//! many labs do not wait one after the other. A namespace exists until its socket is
+//! closed.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::OnceLock;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
-use super::socket::NetlinkSocket;
+use crate::netlink::socket::NetlinkSocket;
 
-/// Longer than an RCU grace period usually takes. When it is not, closing waits.
+/// Longer than an RCU grace period usually takes; close() waits for the rest.
 const GRACE: Duration = Duration::from_millis(25);
 
 /// A socket that is closed in the background.
@@ -41,7 +42,7 @@ impl DerefMut for LateClosed {
 
 impl Drop for LateClosed {
     fn drop(&mut self) {
-        // A socket that cannot be sent is closed here and now.
+        // A socket that cannot be sent to the thread is closed here.
         if let (Some(closer), Some(socket)) = (closer(), self.0.take()) {
             drop(closer.send(socket));
         }

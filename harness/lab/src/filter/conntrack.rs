@@ -1,25 +1,26 @@
-//! A router's connection tracking: which connections it lets through, and what
-//! becomes of packets of those that it does not know
+//! A NAT router's connection tracking: which connections it lets through, and what
+//! happens to packets of connections that it does not know
 //! (include/uapi/linux/netfilter/nfnetlink_conntrack.h).
 //!
-//! The kernel's own conntrack, told to forget soon: its timeouts are sysctls
-//! of the namespace. Hooks are there only where a rule asks for the state of a
-//! connection (nf_ct_netns_get()), so no other host pays for it.
+//! It is the kernel's conntrack with short timeouts, which are sysctls of the
+//! namespace. Conntrack's hooks exist only in namespaces with a rule that asks for the
+//! state of a connection (nf_ct_netns_get()), so other nodes do not run it.
 
 use netlink_sys::protocols::NETLINK_NETFILTER;
 
 use super::closer::LateClosed;
 use super::expression::{Compare, Expressions, RejectKind};
-use super::message::Purpose;
 use super::nft::{BaseHook, TableFamily, Transaction};
-use super::socket::NetlinkSocket;
 use crate::error::LabError;
 use crate::namespace::Namespace;
+use crate::netlink::message::Purpose;
+use crate::netlink::socket::NetlinkSocket;
 use halfopen_net::OnForgotten;
 
-/// The table of the rules: not [`super::Filter`]'s, which writes its own anew.
+/// The table of the rules: another one than [`super::Filter`]'s, which rewrites its
+/// own.
 const TABLE: &str = "halfopen-nat";
-/// What the rules need of the kernel.
+/// The kernel options that the rules need.
 const NEEDS: &str = "CONFIG_NF_CONNTRACK, CONFIG_NFT_CT and CONFIG_NFT_MASQ";
 
 const ESTABLISHED: u32 = 1 << 1;
@@ -42,8 +43,8 @@ pub(crate) struct Tracking {
 }
 
 impl Tracking {
-    /// Lets connections through that are opened by what comes in from the
-    /// `inside` interfaces, and translates them (IPv4).
+    /// Lets through the connections that are opened from the `inside` interfaces, and
+    /// translates their source addresses over IPv4.
     ///
     /// # Errors
     /// When the kernel has no connection tracking or no NAT.
@@ -82,8 +83,8 @@ impl Tracking {
         change.base_chain(inet, "forward", BaseHook::Inet(libc::NF_INET_FORWARD));
         change.rule(inet, "forward", NEEDS, known);
         for ifindex in inside {
-            // Without nf_conntrack_tcp_loose only a SYN is new; the rest of a
-            // connection that nobody knows is invalid (tcp_new()).
+            // Without nf_conntrack_tcp_loose only a SYN is new; other packets of an
+            // unknown connection are invalid (tcp_new()).
             change.rule(inet, "forward", NEEDS, |e| {
                 e.meta(libc::NFT_META_IIF, Compare::Equal, &ifindex.to_ne_bytes());
                 e.connection_state(NEW);
@@ -91,8 +92,8 @@ impl Tracking {
             });
         }
         change.rule(inet, "forward", NEEDS, unknown);
-        // What comes for a translation that is gone is for the router itself.
-        // Without a rule its own TCP answers, with an RST.
+        // A packet for a translation that was forgotten is addressed to the router
+        // itself. Without a rule the router's own TCP answers it, with an RST.
         if on_forgotten != OnForgotten::Resume {
             change.base_chain(inet, "input", BaseHook::Inet(libc::NF_INET_LOCAL_IN));
             change.rule(inet, "input", NEEDS, known);
@@ -128,7 +129,7 @@ impl Tracking {
             what: "flush the connection table".into(),
             needs: "CONFIG_NF_CT_NETLINK",
         };
-        // Without a tuple: all of them (ctnetlink_flush_conntrack()).
+        // A request without a tuple deletes all (ctnetlink_flush_conntrack()).
         messages.push(DELETE, 0, &[0; 4], purpose, |_| ());
         messages.acknowledge_newest();
         self.socket.execute(&messages)

@@ -1,7 +1,7 @@
 //! nftables expressions: what a rule consists of
 //! (include/uapi/linux/netfilter/nf_tables.h).
 
-use super::message::Attributes;
+use crate::netlink::message::Attributes;
 
 /// NFTA_LIST_ELEM.
 const LIST_ELEMENT: u16 = 1;
@@ -27,7 +27,7 @@ const DATA_VALUE: u16 = 1;
 pub(super) enum Header {
     /// IPv4 or IPv6.
     Network = libc::NFT_PAYLOAD_NETWORK_HEADER as isize,
-    /// TCP. Not there in later fragments: the rule does not match.
+    /// TCP. Later fragments have none, and the rule does not match them.
     Transport = libc::NFT_PAYLOAD_TRANSPORT_HEADER as isize,
 }
 
@@ -38,9 +38,9 @@ pub(super) enum Compare {
     Equal = 0,
     /// NFT_CMP_NEQ.
     NotEqual = 1,
-    /// NFT_CMP_LT: as memcmp() does, so numbers must be in network order.
+    /// NFT_CMP_LT, by memcmp(): numbers must be in network order.
     Less = 2,
-    /// NFT_CMP_GT: the same.
+    /// NFT_CMP_GT, by memcmp().
     Greater = 4,
 }
 
@@ -54,7 +54,7 @@ pub(super) enum Numbers {
 }
 
 impl<'a, 'b> Expressions<'a, 'b> {
-    /// The expressions go into this list.
+    /// Adds expressions to this list.
     pub fn new(list: &'a mut Attributes<'b>) -> Self {
         Expressions { list }
     }
@@ -66,7 +66,7 @@ impl<'a, 'b> Expressions<'a, 'b> {
         });
     }
 
-    /// Matches if a fact about the packet (NFT_META_*) compares so.
+    /// Matches if the packet's metadata `key` (NFT_META_*) compares so with `value`.
     pub fn meta(&mut self, key: i32, compare: Compare, value: &[u8]) {
         self.push("meta", |a| {
             a.be32(1, REGISTER);
@@ -105,7 +105,7 @@ impl<'a, 'b> Expressions<'a, 'b> {
     }
 
     /// Matches packets of more bytes than this, from the IP header on: at a
-    /// device's ingress the Ethernet header is off already (eth_type_trans()).
+    /// device's ingress the Ethernet header is removed already (eth_type_trans()).
     pub fn longer_than(&mut self, size: u32) {
         self.push("meta", |a| {
             a.be32(1, REGISTER);
@@ -114,7 +114,8 @@ impl<'a, 'b> Expressions<'a, 'b> {
         self.number(Compare::Greater, size);
     }
 
-    /// Compares a number in this machine's order; memcmp() needs network order.
+    /// Converts the register from this machine's byte order and compares it: the kernel
+    /// compares with memcmp(), which needs network order.
     fn number(&mut self, compare: Compare, limit: u32) {
         self.push("byteorder", |a| {
             a.be32(1, REGISTER);
@@ -135,7 +136,7 @@ impl<'a, 'b> Expressions<'a, 'b> {
             a.be32(1, REGISTER);
             a.be32(2, STATE);
         });
-        // The kernel puts it there in this machine's byte order.
+        // The kernel loads it in this machine's byte order.
         self.push("bitwise", |a| {
             a.be32(1, REGISTER);
             a.be32(2, REGISTER);
@@ -146,17 +147,17 @@ impl<'a, 'b> Expressions<'a, 'b> {
         self.compare(Compare::NotEqual, &0u32.to_ne_bytes());
     }
 
-    /// The source becomes the address of the device that the packet leaves by.
+    /// Translates the source address to that of the device that the packet leaves by.
     pub fn masquerade(&mut self) {
         self.push("masq", |_| ());
     }
 
-    /// Counts the packets that come so far.
+    /// Counts the packets that reach this expression.
     pub fn counter(&mut self) {
         self.push("counter", |_| ());
     }
 
-    /// The packet leaves by this device, as it is, and no later rule sees it.
+    /// Sends the packet out by this device, unchanged; no later rule sees it.
     pub fn forward(&mut self, ifindex: u32) {
         self.push("immediate", |a| {
             a.be32(1, REGISTER);
@@ -165,28 +166,28 @@ impl<'a, 'b> Expressions<'a, 'b> {
         self.push("fwd", |a| a.be32(1, REGISTER));
     }
 
-    /// Goes on in another chain, and comes back from its end.
+    /// Continues in another chain, and returns at its end.
     pub fn jump(&mut self, chain: &str) {
         self.verdict(libc::NFT_JUMP, Some(chain));
     }
 
-    /// Goes on in another chain, for good.
+    /// Continues in another chain, and does not return.
     pub fn goto(&mut self, chain: &str) {
         self.verdict(libc::NFT_GOTO, Some(chain));
     }
 
-    /// The packet goes on; no later rule of this hook sees it.
+    /// Accepts the packet; no later rule of this hook sees it.
     pub fn accept(&mut self) {
         self.verdict(libc::NF_ACCEPT, None);
     }
 
-    /// The packet vanishes.
+    /// Drops the packet.
     pub fn drop(&mut self) {
         self.verdict(libc::NF_DROP, None);
     }
 
-    /// The packet is answered with an error and vanishes. `code` is of ICMP,
-    /// or NFT_REJECT_ICMPX_* (a code for either family).
+    /// Drops the packet and sends an error to its sender. `code` is one of ICMP, or of
+    /// NFT_REJECT_ICMPX_* (for either family).
     pub fn reject(&mut self, kind: RejectKind, code: u8) {
         self.push("reject", |a| {
             a.be32(1, kind as u32);

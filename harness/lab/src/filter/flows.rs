@@ -1,11 +1,11 @@
-//! The connections that conntrack knows, read out and put back, as routers do
-//! that hand their state to a partner (conntrackd).
+//! The connections that conntrack knows, read and restored, as routers do that hand
+//! their state to a partner (conntrackd(8)).
 
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL};
 
 use super::conntrack::{GET, NEW_ENTRY, Tracking};
-use super::message::{Attributes, Purpose, attribute};
 use crate::error::LabError;
+use crate::netlink::message::{Attributes, Purpose, attribute};
 
 // Attributes of an entry.
 const ORIGINAL: u16 = 1;
@@ -25,26 +25,27 @@ const PORTS: [u16; 2] = [2, 3];
 const TCP: u16 = 1;
 const TCP_STATE: u16 = 1;
 
-/// IPS_SEEN_REPLY, IPS_ASSURED and IPS_CONFIRMED: an established connection's.
-/// The last one is not for others to change, so it must be there
+/// IPS_SEEN_REPLY, IPS_ASSURED and IPS_CONFIRMED, as an established connection has.
+/// The last one must be set, because the kernel refuses to change it
 /// (ctnetlink_change_status()).
 const ESTABLISHED: u32 = (1 << 1) | (1 << 2) | (1 << 3);
 
-/// A TCP connection that a router knows.
+/// A TCP connection that a NAT router knows: [`Lab::flows`](crate::Lab::flows) returns
+/// it, [`Lab::restore_flows`](crate::Lab::restore_flows) takes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Flow {
     family: u8,
-    /// Who opened it, and to whom, seen from the inside.
+    /// The end that opened the connection and the other one, as the inside sees them.
     ends: [End; 2],
-    /// Where the answers go: the translated source.
+    /// The translated source: where the other end sends to.
     answered_to: End,
     /// TCP_CONNTRACK_*.
     state: u8,
-    /// Seconds until it is forgotten.
+    /// Seconds until it times out.
     left_s: u32,
 }
 
-/// Address and port, as they are in a packet.
+/// Address and port, in the bytes of a packet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct End {
     address: Vec<u8>,
@@ -69,11 +70,11 @@ impl Tracking {
         Ok(flows)
     }
 
-    /// Puts connections back that were read out before.
+    /// Adds connections that were read before.
     ///
     /// # Errors
     /// When the kernel refuses one.
-    pub fn know(&mut self, flows: &[Flow]) -> Result<(), LabError> {
+    pub fn restore(&mut self, flows: &[Flow]) -> Result<(), LabError> {
         for flow in flows {
             let mut messages = self.socket.start();
             let purpose = Purpose {
@@ -94,8 +95,8 @@ impl Flow {
     fn write(&self, a: &mut Attributes) {
         let [opener, target] = &self.ends;
         a.nest(ORIGINAL, |a| tuple(a, opener, target));
-        // As if nothing were translated: the kernel makes the translation of
-        // it that SOURCE_NAT asks for (nf_nat_setup_info()).
+        // The untranslated tuple: the kernel translates it as SOURCE_NAT asks
+        // (nf_nat_setup_info()).
         a.nest(REPLY, |a| tuple(a, target, opener));
         a.be32(STATUS, ESTABLISHED);
         a.be32(TIMEOUT, self.left_s);
@@ -129,7 +130,7 @@ fn tuple(a: &mut Attributes, from: &End, to: &End) {
     });
 }
 
-/// The entry of a dump, if it is one of TCP.
+/// The flow in an entry of a dump; None when it is not TCP.
 fn flow(entry: &[u8]) -> Option<Flow> {
     let family = *entry.first()?;
     let attributes = entry.get(4..)?;
@@ -165,7 +166,7 @@ fn both_ends(tuple: &[u8]) -> Option<[End; 2]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::filter::message::{Messages, answers};
+    use crate::netlink::message::{Messages, answers};
 
     #[test]
     fn what_is_put_back_is_what_was_read() {

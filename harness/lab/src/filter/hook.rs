@@ -1,4 +1,4 @@
-//! Where a rule sees packets, what becomes of them, and both as expressions.
+//! Where a rule is applied and what it does, and a rule as expressions.
 
 use super::expression::{Compare, Expressions, Header, Numbers, RejectKind};
 use super::nft::{TableFamily, Transaction};
@@ -6,25 +6,29 @@ use super::rule::{Match, octets};
 use crate::error::LabError;
 use halfopen_net::{Family, RejectWith};
 
-/// Where a rule sees packets.
+/// Where a packet rule is applied.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Hook {
-    /// What enters this joined port, before it leaves by the other one.
+    /// Frames that enter this port of the wire ([`Port::name`](crate::Port::name)),
+    /// before they leave by the cable's other port. Not seen by the nodes.
     Port(String),
-    /// What is for this host itself.
+    /// Packets for this host itself (NF_INET_LOCAL_IN).
     Input,
-    /// What this router passes on.
+    /// Packets that this router forwards (NF_INET_FORWARD).
     Forward,
-    /// What this host sends. A drop here is told to the sender: EPERM.
+    /// Packets that this host sends (NF_INET_LOCAL_OUT). A drop here returns EPERM to
+    /// the sending protocol (nf_hook_slow()).
     Output,
 }
 
-/// What becomes of the packets that match.
+/// What a rule does with the packets that match.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Action {
-    /// They vanish.
+    /// Drops them.
     Drop,
-    /// They vanish and their sender gets an error.
+    /// Drops them and sends their sender this error.
     Reject(RejectWith),
 }
 
@@ -84,7 +88,7 @@ pub(super) fn write_rule(
             return;
         };
         if table == TableFamily::Netdev && family.is_none() && !tcp {
-            // reject drops what it has no answer to; ARP is not meant.
+            // `reject` drops what it cannot answer, such as ARP, which must pass.
             let arp = (libc::ETH_P_ARP as u16).to_be_bytes();
             e.meta(libc::NFT_META_PROTOCOL, Compare::NotEqual, &arp);
         }
@@ -152,16 +156,15 @@ fn match_packet(
     }
 }
 
-/// `probability` and `count`: which of the packets that match are caught.
+/// Matches the share and the number of packets that `probability` and `count` ask for.
 fn choose(e: &mut Expressions, rule: &Match) {
     const WHOLE: u32 = 1 << 30;
     if let Some(limit) = rule.threshold(WHOLE) {
         e.number_below(Numbers::Random, WHOLE, limit);
     }
     if let Some(count) = rule.count {
-        // Exact, and no clock in it: `limit rate` would let a packet more
-        // through once its bucket has filled up again. It begins again after
-        // 2^32 - 1 packets.
+        // Exact and independent of time, unlike `limit rate`, whose bucket fills up
+        // again. The counter starts over after 2^32 - 1 packets.
         e.number_below(Numbers::Counting, u32::MAX, count);
     }
 }

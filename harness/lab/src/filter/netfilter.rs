@@ -1,13 +1,13 @@
 //! A namespace's nftables: ports joined into cables, and rules.
 //!
-//! In table `netdev halfopen` every port has a base chain `in-PORT`, which only
-//! goes to `port-PORT`: the rules, then `fwd` to the other port. The base chain
-//! dies with its device (kernels before 6.16); `port-PORT` stays, so a cable
-//! whose end has crashed can still be cut, healed and given rules.
+//! In table `netdev halfopen` every port has a base chain `in-PORT`, which only goes
+//! to `port-PORT`: the rules, then `fwd` to the other port. The kernel deletes the base
+//! chain with its device (before 6.16); `port-PORT` stays, so a cable whose end has
+//! crashed can still be cut, mended and given rules.
 //!
-//! A rule lives in a chain of its own, `rule-N`, and the chains that lead there
-//! hold nothing but jumps. So they can be written anew at every change, without
-//! handles, while the counters of the rules go on.
+//! Each rule is in a chain of its own, `rule-N`, and the chains that lead there hold
+//! nothing but jumps. So they can be rewritten at every change, without handles, while
+//! the rules keep their counters.
 
 use std::collections::BTreeMap;
 
@@ -17,9 +17,9 @@ use super::closer::LateClosed;
 use super::hook::{Action, Hook, write_rule};
 use super::nft::{BaseHook, TableFamily, Transaction, packets, probe};
 use super::rule::Match;
-use super::socket::NetlinkSocket;
 use crate::error::LabError;
 use crate::namespace::Namespace;
+use crate::netlink::socket::NetlinkSocket;
 
 /// A port of a cable: a device in the wire's namespace.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,19 +30,20 @@ pub struct PortRef {
     pub ifindex: u32,
 }
 
-/// A rule, by the [`Filter`] that made it.
+/// A rule of the [`Filter`] that added it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RuleId(u64);
 
-/// The packet filter of one namespace. There may be only one per namespace: a
-/// second one would write over the first one's chains.
+/// The packet filter (nftables) of one namespace; [`Lab::filter_of`](crate::Lab::filter_of)
+/// returns it. A namespace must have only one: a second one would overwrite the chains
+/// of the first.
 pub struct Filter {
     socket: LateClosed,
     layout: Layout,
     next_rule: u64,
 }
 
-/// What there is in the kernel, but for the rules themselves.
+/// What is in the kernel, except for the rules' contents.
 #[derive(Debug, Clone, Default)]
 struct Layout {
     ports: BTreeMap<String, Port>,
@@ -53,7 +54,7 @@ struct Layout {
 struct Port {
     /// Index of the port that frames leave by.
     other: u32,
-    /// Index of a device that takes them instead.
+    /// Index of a device that they leave by instead.
     detour: Option<u32>,
     blocked: bool,
 }
@@ -82,11 +83,11 @@ impl Filter {
         })
     }
 
-    /// Joins ports pair by pair: what enters one leaves by the other. All pairs
-    /// in one transaction; from then on frames pass.
+    /// Joins ports pair by pair: frames that enter one leave by the other. All pairs are
+    /// joined in one transaction.
     ///
-    /// A port of the same name as before takes its place, with its rules and
-    /// its blockade: the device was made anew.
+    /// A port with the name of an earlier one replaces it, when its device was created
+    /// anew, and keeps its rules and whether it is blocked.
     ///
     /// # Errors
     /// When there is no such device, or the kernel has no `fwd`.
@@ -118,8 +119,8 @@ impl Filter {
         Ok(())
     }
 
-    /// Everything that enters these ports vanishes (true), before any rule, or
-    /// passes again (false). One transaction: no packet sees half of it.
+    /// Drops everything that enters these ports, before any rule (true), or lets it pass
+    /// again (false). In one transaction: no packet sees a part of the change.
     ///
     /// # Errors
     /// [`LabError::Unknown`] for a port that was never joined.
@@ -141,8 +142,8 @@ impl Filter {
         Ok(())
     }
 
-    /// What enters this port leaves by another device than its cable's other
-    /// port; None: by that one again. Rules and blockades come before.
+    /// Makes frames that enter this port leave by another device than the cable's other
+    /// port; with None by that port again. Rules and blocking come before.
     ///
     /// # Errors
     /// [`LabError::Unknown`] for a port that was never joined.
@@ -159,7 +160,8 @@ impl Filter {
         Ok(())
     }
 
-    /// Adds a rule behind the others of its hook.
+    /// Adds a rule behind the others of its hook. It takes effect before this returns,
+    /// for all packets that come later.
     ///
     /// # Errors
     /// [`LabError::Rule`] when it cannot match anything, [`LabError::Unknown`]
@@ -193,7 +195,7 @@ impl Filter {
     /// Removes a rule. The others keep their counters.
     ///
     /// # Errors
-    /// [`LabError::Unknown`] for a rule that is not there (any more).
+    /// [`LabError::Unknown`] for a rule that is not there any more.
     pub fn remove(&mut self, id: RuleId) -> Result<(), LabError> {
         let hook = self.layout.hook_of(id)?.clone();
         let mut layout = self.layout.clone();
@@ -210,10 +212,10 @@ impl Filter {
         Ok(())
     }
 
-    /// How many packets a rule has caught.
+    /// How many packets a rule has dropped or rejected, by its counter.
     ///
     /// # Errors
-    /// [`LabError::Unknown`] for a rule that is not there (any more).
+    /// [`LabError::Unknown`] for a rule that is not there any more.
     pub fn packets(&mut self, id: RuleId) -> Result<u64, LabError> {
         let table = self.layout.hook_of(id)?.table();
         packets(&mut self.socket, table, &rule_chain(id))
@@ -221,7 +223,7 @@ impl Filter {
 }
 
 impl Layout {
-    /// Writes anew what leads from a hook to its rules.
+    /// Rewrites the chain that leads from a hook to its rules.
     fn write(&self, hook: &Hook, change: &mut Transaction) {
         let table = hook.table();
         let (chain, port) = match hook {

@@ -4,9 +4,9 @@
 use netlink_packet_core::{NLM_F_APPEND, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL};
 
 use super::expression::{EXPRESSION_DATA, EXPRESSION_NAME, Expressions};
-use super::message::{Attributes, Messages, Purpose, attribute, attributes};
-use super::socket::NetlinkSocket;
 use crate::error::LabError;
+use crate::netlink::message::{Attributes, Messages, Purpose, attribute, attributes};
+use crate::netlink::socket::NetlinkSocket;
 
 const NEWTABLE: u16 = message(libc::NFT_MSG_NEWTABLE);
 const NEWCHAIN: u16 = message(libc::NFT_MSG_NEWCHAIN);
@@ -36,7 +36,7 @@ const RULE_CHAIN: u16 = 2;
 const RULE_EXPRESSIONS: u16 = 4;
 const COUNTER_PACKETS: u16 = 2;
 
-/// The name of every table of ours.
+/// The name of this filter's tables.
 const TABLE: &str = "halfopen";
 
 /// A table's family.
@@ -68,34 +68,34 @@ impl TableFamily {
 /// Where the packets of a base chain come from.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum BaseHook<'a> {
-    /// What enters this device. After tc ingress.
+    /// Frames that enter this device, after tc ingress.
     Ingress(&'a str),
     /// A hook of IP: NF_INET_LOCAL_IN, NF_INET_FORWARD, NF_INET_LOCAL_OUT.
     Inet(i32),
-    /// Where the source of what leaves is translated.
+    /// Where source addresses are translated: NF_INET_POST_ROUTING.
     SourceNat,
 }
 
-/// Changes that happen all at once or not at all.
+/// Changes that the kernel makes all at once or not at all.
 pub(super) struct Transaction {
     messages: Messages,
     table: &'static str,
 }
 
 impl Transaction {
-    /// An empty one.
+    /// An empty transaction for the table `halfopen`.
     pub fn new(socket: &NetlinkSocket) -> Self {
         Transaction::in_table(socket, TABLE)
     }
 
-    /// An empty one for a table of another name.
+    /// An empty transaction for a table of another name.
     pub fn in_table(socket: &NetlinkSocket, table: &'static str) -> Self {
         let mut messages = socket.start();
         batch_limit(&mut messages, libc::NFNL_MSG_BATCH_BEGIN);
         Transaction { messages, table }
     }
 
-    /// Makes the table; nothing happens if it is there.
+    /// Creates the table, unless it exists.
     pub fn table(&mut self, family: TableFamily) {
         let table = self.table;
         let purpose = Purpose {
@@ -107,7 +107,7 @@ impl Transaction {
         });
     }
 
-    /// Makes a chain that others jump to; nothing happens if it is there.
+    /// Creates a chain that others jump to, unless it exists.
     pub fn chain(&mut self, family: TableFamily, name: &str) {
         let table = self.table;
         let purpose = Purpose {
@@ -120,7 +120,7 @@ impl Transaction {
         });
     }
 
-    /// Makes a chain that others jump to and that is not there yet.
+    /// Creates a chain that others jump to and that must not exist yet.
     pub fn new_chain(&mut self, family: TableFamily, name: &str) {
         let table = self.table;
         let purpose = Purpose {
@@ -133,8 +133,7 @@ impl Transaction {
         });
     }
 
-    /// Makes a chain that packets enter from a hook; nothing happens if it is
-    /// there with this hook.
+    /// Creates a chain that packets enter from a hook, unless it exists with this hook.
     pub fn base_chain(&mut self, family: TableFamily, name: &str, hook: BaseHook) {
         let table = self.table;
         let purpose = Purpose {
@@ -217,7 +216,7 @@ impl Transaction {
         });
     }
 
-    /// Does it.
+    /// Sends the transaction and waits until the kernel has committed it.
     pub fn commit(mut self, socket: &mut NetlinkSocket) -> Result<(), LabError> {
         // Before 6.10 the end of a batch is not acknowledged; the last change
         // is, after the commit (nfnetlink_rcv_batch()).
@@ -260,7 +259,8 @@ fn batch_limit(messages: &mut Messages, kind: i32) {
     );
 }
 
-/// Asks nftables for its generation: the cheapest way to see that it is there.
+/// Asks nftables for its generation, the cheapest way to find out whether the kernel
+/// has nftables.
 pub(super) fn probe(socket: &mut NetlinkSocket) -> Result<(), LabError> {
     let mut messages = socket.start();
     let purpose = Purpose {
@@ -272,7 +272,7 @@ pub(super) fn probe(socket: &mut NetlinkSocket) -> Result<(), LabError> {
     socket.execute(&messages)
 }
 
-/// The packets that the counters in a chain's rules have seen.
+/// The sum of the packet counters in a chain's rules.
 pub(super) fn packets(
     socket: &mut NetlinkSocket,
     family: TableFamily,

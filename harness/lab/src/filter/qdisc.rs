@@ -1,32 +1,32 @@
-//! Queueing disciplines that make a port slow or unreliable: netem and tbf
+//! Queueing disciplines that impair what leaves by a port: netem and tbf
 //! (tc-netem(8), tc-tbf(8); include/uapi/linux/pkt_sched.h).
 //!
-//! They sit at the wire's port towards the receiver. What they drop there is
-//! not told to the sender, as it would be on the sender's own device.
+//! They are attached to the wire's port towards the receiver, so that the sender does
+//! not learn of a drop, as it would on its own device (NET_XMIT_DROP).
 
 use std::collections::BTreeMap;
 
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_REPLACE};
 use netlink_sys::protocols::NETLINK_ROUTE;
 
-use super::message::{Attributes, Purpose};
-use super::socket::NetlinkSocket;
 use super::tc::tcmsg;
 use crate::error::LabError;
 use crate::namespace::Namespace;
+use crate::netlink::message::{Attributes, Purpose};
+use crate::netlink::socket::NetlinkSocket;
 use halfopen_net::{Impairment, QUEUE};
 
 /// TC_H_ROOT.
 const ROOT: u32 = 0xffff_ffff;
-/// 1:0, so that a change finds the discipline again.
+/// 1:0, by which a change addresses the discipline.
 const HANDLE: u32 = 0x0001_0000;
 const TCA_OPTIONS: u16 = 2;
 
 /// The largest frame on a cable: Ethernet's header and 1500 bytes.
 const FRAME: u32 = 1514;
-/// What netem may hold when it only delays: more than any window here.
+/// Packets that netem may hold when it only delays: more than any window in a lab.
 const NO_QUEUE: u32 = 100_000;
-/// Bytes a second that no veth reaches: a token bucket that is healed.
+/// Bytes per second that no veth reaches: a token bucket that limits nothing.
 const UNLIMITED: u64 = 100_000_000_000;
 
 /// Which discipline a device has.
@@ -38,7 +38,7 @@ enum Kind {
 
 /// The queueing disciplines of one namespace.
 #[derive(Debug)]
-pub struct Qdiscs {
+pub(crate) struct Qdiscs {
     socket: NetlinkSocket,
     at: BTreeMap<u32, Kind>,
 }
@@ -60,9 +60,9 @@ impl Qdiscs {
         })
     }
 
-    /// Gives a device a netem that does nothing, if it has none.
+    /// Attaches a netem that does nothing to a device that has none.
     ///
-    /// Better done before anything is sent: meanwhile the device has no queue
+    /// To be done before anything is sent: meanwhile the device has no queue
     /// (qdisc_graft(), dev_deactivate()), and what is sent is lost.
     ///
     /// # Errors
@@ -74,7 +74,7 @@ impl Qdiscs {
         Ok(())
     }
 
-    /// Gives a device a token bucket that limits nothing, if it has none.
+    /// Attaches a token bucket that limits nothing to a device that has none.
     ///
     /// # Errors
     /// [`LabError::Unsupported`] when the kernel has no tbf.
@@ -85,8 +85,8 @@ impl Qdiscs {
         Ok(())
     }
 
-    /// What leaves by the device is treated so from now on. What is under way
-    /// already arrives at the time it was given.
+    /// Impairs what leaves by the device as `line` asks. Packets that are already queued
+    /// keep the time at which they are to be delivered.
     ///
     /// # Errors
     /// [`LabError::Unsupported`] when the kernel has no netem.
@@ -94,8 +94,8 @@ impl Qdiscs {
         self.set(ifindex, Kind::Netem, |a| netem_options(a, line))
     }
 
-    /// What leaves by the device leaves at the line's rate from now on; without
-    /// a line, or a rate, as fast as it comes.
+    /// Limits what leaves by the device to the line's rate; without a line, or a rate,
+    /// to nothing.
     ///
     /// # Errors
     /// [`LabError::Unsupported`] when the kernel has no tbf.
@@ -131,8 +131,8 @@ impl Qdiscs {
     }
 }
 
-/// struct tc_netem_qopt, and behind it attributes: the only options of tc that
-/// are laid out so (netem_change(), parse_attr()).
+/// struct tc_netem_qopt with attributes behind it, a layout that only netem has
+/// (netem_change(), parse_attr()).
 fn netem_options(a: &mut Attributes, line: &Impairment) {
     const CORRELATION: u16 = 1;
     const REORDER: u16 = 3;
@@ -171,11 +171,11 @@ fn netem_options(a: &mut Attributes, line: &Impairment) {
     if let Some((loss, burst)) = line.loss.and_then(|loss| Some((loss, loss.burst?))) {
         let (begins, ends) = loss_chain(loss.rate, burst);
         a.nest(LOSS, |a| {
-            // p, r, and what passes in the bad state and is lost in the good one.
+            // p, r, 1-h (passes in the bad state) and 1-k (is lost in the good one).
             a.bytes(GILBERT_ELLIOTT, &words(&[share(begins), share(ends), 0, 0]));
         });
     }
-    // Always: what is left out keeps the value it had.
+    // Always present: an attribute that is left out keeps its old value.
     let rate = line.rate.unwrap_or(0) / 8;
     let short = u32::try_from(rate).unwrap_or(u32::MAX);
     a.bytes(RATE, &words(&[short, 0, 0, 0]));
@@ -187,9 +187,9 @@ fn netem_options(a: &mut Attributes, line: &Impairment) {
     }
 }
 
-/// Gilbert's chain for a share lost in bursts of a mean length: the
-/// probabilities that a burst begins, and that it ends, at each packet.
-pub fn loss_chain(rate: f64, burst: f64) -> (f64, f64) {
+/// The Gilbert model of a loss rate with a mean burst length: the probabilities that a
+/// burst begins, and that it ends, at each packet.
+pub(crate) fn loss_chain(rate: f64, burst: f64) -> (f64, f64) {
     let ends = 1.0 / burst;
     ((ends * rate / (1.0 - rate)).min(1.0), ends)
 }
@@ -204,8 +204,8 @@ fn tbf_options(a: &mut Attributes, line: Option<&Impairment>) {
     let limited = line.and_then(|line| Some((line, line.rate?)));
     let rate = limited.map_or(UNLIMITED, |(_, rate)| (rate / 8).max(1));
     let queue = limited.map_or(NO_QUEUE, |(line, _)| line.queue.unwrap_or(QUEUE));
-    // A frame at a time, or what passes within 20 ms: a timer that is late on a
-    // busy machine finds no more tokens than that, and what it missed is lost.
+    // At least a frame, and what passes within 20 ms: when a busy machine runs the
+    // timer late, tokens beyond the burst are lost, and with them some of the rate.
     let burst = u32::try_from(rate / 50).unwrap_or(u32::MAX).max(FRAME + 86);
     let spec = |rate: u64| {
         let mut spec = [0; 12];
@@ -226,7 +226,7 @@ fn tbf_options(a: &mut Attributes, line: Option<&Impairment>) {
     }
 }
 
-/// A probability as netem counts it: u32::MAX is 1.
+/// A probability in netem's unit: u32::MAX is 1.
 fn share(share: f64) -> u32 {
     (share * f64::from(u32::MAX)).round() as u32
 }

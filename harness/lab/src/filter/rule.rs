@@ -1,16 +1,29 @@
-//! Which packets a rule is about.
+//! Which packets a rule matches.
 
 use std::net::IpAddr;
 
 use crate::error::LabError;
 use halfopen_net::Family;
 
-/// Which packets. Everything that is `None`, 0 or false does not matter; the
-/// default is every frame, ARP included.
+/// Which packets a rule matches. A field that is `None`, 0 or false matches all; the
+/// default matches every frame, ARP included.
 ///
-/// A TCP flag or a port means TCP, an address its family. With `probability`
-/// and `count` both, `count` is of packets that probability chose. A packet is
-/// what the stack hands on: with segmentation offload one super-packet.
+/// A TCP flag or a port implies TCP, an address implies its family. With both
+/// `probability` and `count`, `count` counts the packets that `probability` chose. A
+/// packet is what the kernel hands on at once: with segmentation offload, which veth
+/// has, one packet can hold several segments.
+///
+/// ```
+/// use halfopen_lab::{Match, tcp_flag};
+/// // The first three segments to port 7000 that carry data.
+/// let data = Match {
+///     dport: Some(7000),
+///     tcp_flags_set: tcp_flag("PSH").unwrap_or(0),
+///     count: Some(3),
+///     ..Match::default()
+/// };
+/// # let _ = data;
+/// ```
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Match {
     /// Only this family.
@@ -30,15 +43,16 @@ pub struct Match {
     pub dport: Option<u16>,
     /// Only TCP.
     pub tcp: bool,
-    /// Only IP packets of more bytes than this, IP header included.
+    /// Only IP packets longer than this, in bytes, IP header included.
     pub longer_than: Option<u32>,
-    /// Only the first so many packets.
+    /// Only the first `count` packets.
     pub count: Option<u32>,
-    /// Only this share of the packets, 0 to 1, each by its own throw.
+    /// Only this share of the packets, 0 to 1, each chosen independently.
     pub probability: Option<f64>,
 }
 
-/// The bit of a TCP flag by name: `FIN`, `SYN`, `RST`, `PSH`, `ACK`, `URG`.
+/// The bit of a TCP flag in byte 13 of the header (RFC 9293), by its name: `FIN`, `SYN`,
+/// `RST`, `PSH`, `ACK`, `URG`. None for other names.
 pub fn tcp_flag(name: &str) -> Option<u8> {
     ["FIN", "SYN", "RST", "PSH", "ACK", "URG"]
         .iter()
@@ -57,10 +71,10 @@ impl Match {
         self.tcp_flags_set | self.tcp_flags_clear
     }
 
-    /// The only family that can match.
+    /// The only family that can match; None: both.
     ///
     /// # Errors
-    /// When nothing can ever match, or the probability is none.
+    /// When nothing can ever match, or the probability is not in 0 to 1.
     pub(super) fn checked_family(&self) -> Result<Option<Family>, LabError> {
         let nonsense = |why: String| Err(LabError::Rule(why));
         let both = self.tcp_flags_set & self.tcp_flags_clear;
@@ -97,7 +111,7 @@ impl Match {
     }
 }
 
-/// An address as it stands in a packet.
+/// An address in the bytes of a packet.
 pub(super) fn octets(address: IpAddr) -> Vec<u8> {
     match address {
         IpAddr::V4(a) => a.octets().to_vec(),

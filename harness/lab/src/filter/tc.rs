@@ -1,8 +1,8 @@
 //! Drops by tc: a clsact qdisc and a classic BPF filter per rule (tc-bpf(8)).
 //!
-//! At a sender's egress the drop is a local one: the stack sees NET_XMIT_DROP
-//! and TCP tries again every 500 ms without backing off. That is why a rule's
-//! mechanism can be an axis.
+//! At a sender's egress the drop is local: the stack sees NET_XMIT_DROP and TCP retries
+//! every 500 ms without backing off (TCP_RESOURCE_PROBE_INTERVAL). So a rule's mechanism
+//! changes the result, and a scenario can vary it.
 
 use std::collections::BTreeSet;
 
@@ -10,11 +10,11 @@ use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use netlink_sys::protocols::NETLINK_ROUTE;
 
 use super::bpf::drop_program;
-use super::message::Purpose;
 use super::rule::Match;
-use super::socket::NetlinkSocket;
 use crate::error::LabError;
 use crate::namespace::Namespace;
+use crate::netlink::message::Purpose;
+use crate::netlink::socket::{NetlinkSocket, Refusal};
 
 /// TC_H_CLSACT.
 const CLSACT: u32 = 0xffff_fff1;
@@ -24,10 +24,10 @@ const TCA_OPTIONS: u16 = 2;
 const BPF_LENGTH: u16 = 4;
 const BPF_PROGRAM: u16 = 5;
 const BPF_FLAGS: u16 = 8;
-/// TCA_BPF_FLAG_ACT_DIRECT: what the program returns is what is done.
+/// TCA_BPF_FLAG_ACT_DIRECT: the program's return value is the action.
 const DIRECT_ACTION: u32 = 1;
 
-/// Which way a frame passes a device.
+/// In which direction a frame passes a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Side {
     /// Into the namespace.
@@ -36,7 +36,7 @@ pub enum Side {
     Egress,
 }
 
-/// A rule, by the [`Clsact`] that made it.
+/// A rule of the [`Clsact`] that added it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TcRuleId {
     ifindex: u32,
@@ -70,12 +70,11 @@ impl Clsact {
         })
     }
 
-    /// Gives a device its clsact qdisc, if it has none; [`Clsact::add_drop`]
-    /// does it, too.
+    /// Adds a clsact qdisc to a device that has none; [`Clsact::add_drop`] does so, too.
     ///
-    /// Better done before the device is up: afterwards the kernel takes its
-    /// queues away for some milliseconds (qdisc_graft(), dev_deactivate()),
-    /// and what is sent meanwhile is lost.
+    /// To be done before the device is up: afterwards the kernel detaches its queues for
+    /// some milliseconds (qdisc_graft(), dev_deactivate()), and what is sent meanwhile
+    /// is lost.
     ///
     /// # Errors
     /// [`LabError::Unsupported`] when the kernel has no clsact.
@@ -85,7 +84,7 @@ impl Clsact {
             what: format!("add a clsact qdisc to interface {ifindex}"),
             needs: "CONFIG_NET_SCH_INGRESS",
         };
-        // If it is there nothing happens (qdisc_change() without options).
+        // Does nothing when it exists (qdisc_change() without options).
         let header = tcmsg(ifindex, CLSACT_HANDLE, CLSACT, 0);
         messages.push(libc::RTM_NEWQDISC, NLM_F_CREATE, &header, purpose, |a| {
             a.string(libc::TCA_KIND, "clsact");
@@ -94,7 +93,7 @@ impl Clsact {
         self.socket.execute(&messages)
     }
 
-    /// Drops the frames that match, behind the rules that are there.
+    /// Adds a rule that drops the frames that match, behind the existing rules.
     ///
     /// # Errors
     /// [`LabError::Unsupported`] for `count` and when the kernel has no clsact
@@ -141,10 +140,10 @@ impl Clsact {
         Ok(id)
     }
 
-    /// Removes a rule. A rule whose device is gone is gone with it.
+    /// Removes a rule. Succeeds when the rule was deleted with its device.
     ///
     /// # Errors
-    /// [`LabError::Unknown`] for a rule that is not there (any more).
+    /// [`LabError::Unknown`] for a rule that is not there any more.
     pub fn remove(&mut self, id: TcRuleId) -> Result<(), LabError> {
         if !self.rules.contains(&id) {
             return Err(LabError::Unknown {
@@ -180,12 +179,12 @@ impl Clsact {
 
 fn no_device(refusal: &(dyn std::error::Error + 'static)) -> bool {
     refusal
-        .downcast_ref::<super::Refusal>()
+        .downcast_ref::<Refusal>()
         .is_some_and(|refusal| refusal.errno.raw_os_error() == Some(libc::ENODEV))
 }
 
 impl TcRuleId {
-    /// Every rule has a priority of its own: deleting it deletes the rule.
+    /// Every rule has a priority of its own, by which it is deleted.
     fn header(&self) -> [u8; 20] {
         // TC_H_MIN_INGRESS, TC_H_MIN_EGRESS.
         let parent = match self.side {

@@ -1,16 +1,16 @@
-//! Which mechanism makes a line bad. Pure.
+//! Which mechanisms impair a line. Pure.
 
 use std::fmt;
 
 use crate::error::LabError;
 use halfopen_net::{ImpairBy, Impairment};
 
-/// What has to be put in place for a line.
+/// The mechanisms that a line needs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Means {
+pub(crate) struct Means {
     /// netem does everything but `mtu`.
     pub netem: bool,
-    /// The relay does everything.
+    /// The relay does everything that a line can have.
     pub relay: bool,
     /// nft does loss and `mtu`.
     pub nft: bool,
@@ -20,11 +20,11 @@ pub(super) struct Means {
     pub tbf: bool,
 }
 
-/// The means for `line`; `netem`: whether the kernel has it.
+/// Chooses the mechanisms for `line`; `netem`: whether the kernel has it.
 ///
 /// # Errors
-/// When the mechanism that was asked for cannot do it.
-pub(super) fn choose(line: &Impairment, by: ImpairBy, netem: bool) -> Result<Means, LabError> {
+/// [`LabError::Rule`] when the mechanism that `by` names cannot do it.
+pub(crate) fn choose(line: &Impairment, by: ImpairBy, netem: bool) -> Result<Means, LabError> {
     if let Some((key, why)) = line.beyond(by) {
         return Err(LabError::Rule(format!("{key} by {by:?}: {why}")));
     }
@@ -50,8 +50,8 @@ pub(super) fn choose(line: &Impairment, by: ImpairBy, netem: bool) -> Result<Mea
             netem: true,
             ..Means::default()
         },
-        // A seed is kept by the relay on every kernel; and only it knows how
-        // to tell a sender the size that would pass.
+        // The relay repeats a seed's numbers on every kernel, netem from 6.7 on; and
+        // only the relay answers with ICMP.
         ImpairBy::Auto if line.seed.is_some() || line.mtu.is_some_and(|mtu| mtu.icmp) => only_relay,
         ImpairBy::Auto if netem => {
             let rest = Impairment {
@@ -69,7 +69,7 @@ pub(super) fn choose(line: &Impairment, by: ImpairBy, netem: bool) -> Result<Mea
                 queue: None,
                 ..line.clone()
             };
-            // With a token bucket nft has the rest.
+            // The token bucket does the rate, nft has to do the rest.
             let by_nft = Impairment {
                 rate: None,
                 ..filterable

@@ -1,37 +1,35 @@
-//! What a bad line does to each frame. Pure: time and frames come in, what is
-//! to be delivered when comes out.
+//! The model of a bad line. Pure: it takes a frame and the time, and returns when
+//! each copy of the frame is to be delivered.
 //!
 //! The order is netem's (netem_enqueue()): duplicated, then lost, then
-//! corrupted, then queued; so one model serves both mechanisms.
+//! corrupted, then queued; so one model describes both mechanisms.
 
 use std::time::Duration;
 
+use super::frame::{ETHERNET, is_ip};
 use super::random::Random;
 use super::too_big;
-use crate::filter::qdisc::loss_chain;
+use crate::filter::loss_chain;
 use halfopen_net::{Impairment, QUEUE};
 
-/// Length of an Ethernet header.
-pub(super) const ETHERNET: usize = 14;
-
 /// One direction of a line.
-pub(super) struct Line {
+pub(crate) struct Line {
     what: Impairment,
     random: Random,
-    /// In a burst of losses.
-    bad: bool,
+    /// Whether the loss model is in its bad state: in a burst.
+    in_burst: bool,
     /// When the last frame has been sent, with a rate.
     free_ns: i64,
     /// When the latest frame is delivered, with a rate: it keeps them in order.
     latest_ns: i64,
 }
 
-/// What becomes of a frame.
+/// What the line does to a frame.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Taken {
-    /// When each copy of it is delivered.
+pub(super) struct Fate {
+    /// The copies that are delivered; none: the frame is lost.
     pub copies: Vec<Copy>,
-    /// What its sender is told.
+    /// The frame that tells its sender that it is too large.
     pub answer: Option<Vec<u8>>,
 }
 
@@ -45,32 +43,37 @@ pub(super) struct Copy {
 }
 
 impl Line {
-    /// `seed` starts the random numbers: the same line does the same to the
-    /// same frames.
+    /// `seed` starts the random numbers: with the same seed the same frames have the
+    /// same fates.
     pub fn new(what: Impairment, seed: u64) -> Line {
         Line {
             what,
             random: Random::new(seed),
-            bad: false,
+            in_burst: false,
             free_ns: i64::MIN,
             latest_ns: i64::MIN,
         }
     }
 
-    /// A frame came in at `at_ns` while so many are under way.
-    pub fn take(&mut self, at_ns: i64, frame: &[u8], under_way: usize) -> Taken {
-        let mut taken = Taken::default();
+    /// The fate of a frame that came in at `at_ns` (CLOCK_MONOTONIC) while
+    /// `under_way` frames were waiting for their delivery.
+    pub(super) fn fate(&mut self, at_ns: i64, frame: &[u8], under_way: usize) -> Fate {
+        let mut fate = Fate::default();
         if let Some(mtu) = self.what.mtu
             && is_ip(frame)
             && frame.len() - ETHERNET > mtu.size as usize
         {
             if mtu.icmp {
-                taken.answer = too_big::answer(frame, mtu.size);
+                fate.answer = too_big::answer(frame, mtu.size);
             }
-            return taken;
+            return fate;
         }
         let mut copies = 1;
-        if self.what.duplicate.is_some_and(|p| self.random.happens(p)) {
+        if self
+            .what
+            .duplicate
+            .is_some_and(|p| self.random.with_probability(p))
+        {
             copies += 1;
         }
         if self.loses() {
@@ -80,42 +83,44 @@ impl Line {
             let flipped = self
                 .what
                 .corrupt
-                .is_some_and(|p| self.random.happens(p))
-                .then(|| self.bit_of(frame))
+                .is_some_and(|p| self.random.with_probability(p))
+                .then(|| self.random_bit(frame))
                 .flatten();
-            if under_way + copy >= self.most() {
+            if under_way + copy >= self.queue_limit() {
                 break;
             }
             let due_ns = self.due(at_ns, frame.len());
-            taken.copies.push(Copy { due_ns, flipped });
+            fate.copies.push(Copy { due_ns, flipped });
         }
-        taken
+        fate
     }
 
-    fn most(&self) -> usize {
+    fn queue_limit(&self) -> usize {
         match self.what.rate {
             Some(_) => self.what.queue.unwrap_or(QUEUE) as usize,
             None => usize::MAX,
         }
     }
 
-    /// loss_gilb_ell(): the state decides, and changes for the next packet.
+    /// As loss_gilb_ell() of net/sched/sch_netem.c: the state decides about this
+    /// packet, and then changes for the next one.
     fn loses(&mut self) -> bool {
         let Some(loss) = self.what.loss else {
             return false;
         };
         let Some(burst) = loss.burst else {
-            return self.random.happens(loss.rate);
+            return self.random.with_probability(loss.rate);
         };
         let (begins, ends) = loss_chain(loss.rate, burst);
-        let lost = self.bad;
-        let changes = if self.bad { ends } else { begins };
-        self.bad ^= self.random.happens(changes);
+        let lost = self.in_burst;
+        let changes = if self.in_burst { ends } else { begins };
+        self.in_burst ^= self.random.with_probability(changes);
         lost
     }
 
-    /// Behind the Ethernet header: a wrong MAC would only be a loss.
-    fn bit_of(&mut self, frame: &[u8]) -> Option<usize> {
+    /// A random bit behind the Ethernet header: a wrong MAC address would only make
+    /// the frame a lost one.
+    fn random_bit(&mut self, frame: &[u8]) -> Option<usize> {
         let bits = frame.len().checked_sub(ETHERNET)? * 8;
         Some(ETHERNET * 8 + self.random.below(bits as u64)? as usize)
     }
@@ -135,7 +140,11 @@ impl Line {
         let Some(delay) = self.what.delay else {
             return 0;
         };
-        if self.what.reorder.is_some_and(|p| self.random.happens(p)) {
+        if self
+            .what
+            .reorder
+            .is_some_and(|p| self.random.with_probability(p))
+        {
             return 0;
         }
         let jitter = self.what.jitter.map_or(0, nanos);
@@ -146,11 +155,6 @@ impl Line {
 
 fn nanos(time: Duration) -> i64 {
     i64::try_from(time.as_nanos()).unwrap_or(i64::MAX / 4)
-}
-
-/// By its EtherType.
-pub(super) fn is_ip(frame: &[u8]) -> bool {
-    matches!(frame.get(12..14), Some([0x08, 0x00] | [0x86, 0xdd]))
 }
 
 #[cfg(test)]

@@ -1,3 +1,5 @@
+//! The model of a line, measured.
+
 use super::*;
 use halfopen_net::{Loss, Mtu};
 
@@ -14,8 +16,8 @@ fn line(what: Impairment) -> Line {
 }
 
 fn dues(line: &mut Line, at_ns: i64, length: usize) -> Vec<i64> {
-    let taken = line.take(at_ns, &frame(length), 0);
-    taken.copies.iter().map(|copy| copy.due_ns).collect()
+    let fate = line.fate(at_ns, &frame(length), 0);
+    fate.copies.iter().map(|copy| copy.due_ns).collect()
 }
 
 #[test]
@@ -55,7 +57,7 @@ fn loss_is_within_its_binomial_interval_and_bursts_are_as_long_as_asked() {
             ..Impairment::default()
         });
         let lost: Vec<bool> = (0..N)
-            .map(|_| line.take(0, &frame(100), 0).copies.is_empty())
+            .map(|_| line.fate(0, &frame(100), 0).copies.is_empty())
             .collect();
         let count = lost.iter().filter(|lost| **lost).count() as f64;
         let length = burst.unwrap_or(1.0);
@@ -79,7 +81,7 @@ fn a_rate_spaces_frames_and_a_full_queue_drops() {
     // 1000 bytes at 8 Mbit/s take a millisecond.
     assert_eq!(dues(&mut line, 0, 1000), [MS]);
     assert_eq!(dues(&mut line, 0, 1000), [2 * MS]);
-    assert_eq!(line.take(0, &frame(1000), 2), Taken::default());
+    assert_eq!(line.fate(0, &frame(1000), 2), Fate::default());
     assert_eq!(dues(&mut line, 10 * MS, 500), [10 * MS + MS / 2]);
 }
 
@@ -103,9 +105,9 @@ fn duplicates_and_flipped_bits() {
         corrupt: Some(1.0),
         ..Impairment::default()
     });
-    let taken = line.take(7, &frame(60), 0);
-    assert_eq!(taken.copies.len(), 2);
-    for copy in taken.copies {
+    let fate = line.fate(7, &frame(60), 0);
+    assert_eq!(fate.copies.len(), 2);
+    for copy in fate.copies {
         assert_eq!(copy.due_ns, 7);
         let bit = copy.flipped.expect("every copy is hit");
         assert!((ETHERNET * 8..60 * 8).contains(&bit));
@@ -122,10 +124,10 @@ fn only_large_ip_packets_fall_into_the_hole() {
         ..Impairment::default()
     });
     assert_eq!(dues(&mut line, 0, 1414), [0]);
-    assert_eq!(line.take(0, &frame(1415), 0), Taken::default());
+    assert_eq!(line.fate(0, &frame(1415), 0), Fate::default());
     let mut arp = frame(1415);
     arp[13] = 6;
-    assert_eq!(line.take(0, &arp, 0).copies.len(), 1);
+    assert_eq!(line.fate(0, &arp, 0).copies.len(), 1);
 }
 
 #[test]
@@ -139,7 +141,7 @@ fn the_same_seed_does_the_same() {
             ..Impairment::default()
         };
         let mut line = Line::new(what, seed);
-        let fate = |_| line.take(0, &frame(60), 0).copies.len();
+        let fate = |_| line.fate(0, &frame(60), 0).copies.len();
         (0..64).map(fate).collect::<Vec<_>>()
     };
     assert_eq!(fates(1), fates(1));

@@ -1,4 +1,4 @@
-//! Random numbers that are the same again: SplitMix64 (Steele, Lea, Flood,
+//! Repeatable random numbers: SplitMix64 (Steele, Lea, Flood,
 //! "Fast splittable pseudorandom number generators", OOPSLA 2014).
 
 /// A sequence of random numbers.
@@ -17,14 +17,14 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    /// Whether something of this probability happens.
-    pub fn happens(&mut self, probability: f64) -> bool {
+    /// True with this probability.
+    pub fn with_probability(&mut self, probability: f64) -> bool {
         // 53 bits are what an f64 holds.
         const WHOLE: f64 = (1u64 << 53) as f64;
         ((self.next() >> 11) as f64) < probability * WHOLE
     }
 
-    /// A number below `bound`; None: there is none below 0.
+    /// A number below `bound`; None when `bound` is 0.
     pub fn below(&mut self, bound: u64) -> Option<u64> {
         // The bias of a bound below 2^40 is below 2^-24.
         (bound > 0).then(|| ((u128::from(self.next()) * u128::from(bound)) >> 64) as u64)
@@ -45,8 +45,8 @@ mod tests {
     #[test]
     fn certain_and_impossible() {
         let mut random = Random::new(0);
-        assert!((0..1000).all(|_| random.happens(1.0)));
-        assert!((0..1000).all(|_| !random.happens(0.0)));
+        assert!((0..1000).all(|_| random.with_probability(1.0)));
+        assert!((0..1000).all(|_| !random.with_probability(0.0)));
         assert_eq!(random.below(0), None);
         assert!((0..1000).all(|_| random.below(7).is_some_and(|n| n < 7)));
     }

@@ -1,20 +1,19 @@
-//! What a router tells the sender of a packet that does not fit: ICMP
-//! "fragmentation needed" (RFC 1191, 4) and ICMPv6 "packet too big" (RFC 4443,
-//! 3.2). Pure.
+//! The answer to a packet that exceeds the MTU: ICMP "fragmentation needed"
+//! (RFC 1191 section 4) and ICMPv6 "packet too big" (RFC 4443 section 3.2). Pure.
 //!
-//! The wire has no address, so the answer seems to come from the packet's
-//! destination, as a firewall's answers do.
+//! The wire has no address, so the answer's source is the packet's destination, as
+//! it is in a firewall's answers.
 
-use super::line::ETHERNET;
+use super::frame::ETHERNET;
 
-/// How much of the packet is quoted: enough for its TCP header.
+/// How many bytes of the packet are quoted: enough for its TCP header.
 const QUOTE: usize = 64;
 const IPV4: usize = 20;
 const IPV6: usize = 40;
 const ICMP: usize = 8;
 
-/// The frame that tells the sender of `frame` that `mtu` would fit. None for
-/// what is answered by nobody: packets that may be cut, and errors.
+/// The frame that tells the sender of `frame` the MTU. None for packets that no
+/// router answers: IPv4 packets that may be fragmented, and ICMP.
 pub(super) fn answer(frame: &[u8], mtu: u32) -> Option<Vec<u8>> {
     let packet = frame.get(ETHERNET..)?;
     match frame.get(12..14)? {
@@ -24,7 +23,7 @@ pub(super) fn answer(frame: &[u8], mtu: u32) -> Option<Vec<u8>> {
     }
 }
 
-/// Back to where it came from.
+/// The Ethernet header of an answer to `frame`.
 fn ethernet(frame: &[u8]) -> Option<Vec<u8>> {
     let mut answer = frame.get(6..12)?.to_vec();
     answer.extend_from_slice(frame.get(..6)?);
@@ -33,25 +32,25 @@ fn ethernet(frame: &[u8]) -> Option<Vec<u8>> {
 }
 
 fn ipv4(frame: &[u8], packet: &[u8], mtu: u32) -> Option<Vec<u8>> {
-    const MAY_NOT_BE_CUT: u8 = 0x40;
+    const DONT_FRAGMENT: u8 = 0x40;
     let protocol = *packet.get(9)?;
-    if packet.get(6)? & MAY_NOT_BE_CUT == 0 || i32::from(protocol) == libc::IPPROTO_ICMP {
+    if packet.get(6)? & DONT_FRAGMENT == 0 || i32::from(protocol) == libc::IPPROTO_ICMP {
         return None;
     }
     let quote = &packet[..packet.len().min(QUOTE)];
     let length = u16::try_from(IPV4 + ICMP + quote.len()).ok()?;
     let mut ip = vec![0x45, 0];
     ip.extend_from_slice(&length.to_be_bytes());
-    // No identification, may not be cut, 64 hops, ICMP, no checksum yet.
-    ip.extend_from_slice(&[0, 0, MAY_NOT_BE_CUT, 0, 64, 1, 0, 0]);
+    // No identification, don't fragment, 64 hops, ICMP, no checksum yet.
+    ip.extend_from_slice(&[0, 0, DONT_FRAGMENT, 0, 64, 1, 0, 0]);
     ip.extend_from_slice(packet.get(16..20)?);
     ip.extend_from_slice(packet.get(12..16)?);
-    fill(&mut ip, 10, 0);
+    write_checksum(&mut ip, 10, 0);
     // Destination unreachable, fragmentation needed.
     let mut icmp = vec![3, 4, 0, 0, 0, 0];
     icmp.extend_from_slice(&u16::try_from(mtu).ok()?.to_be_bytes());
     icmp.extend_from_slice(quote);
-    fill(&mut icmp, 2, 0);
+    write_checksum(&mut icmp, 2, 0);
     Some([ethernet(frame)?, ip, icmp].concat())
 }
 
@@ -70,14 +69,14 @@ fn ipv6(frame: &[u8], packet: &[u8], mtu: u32) -> Option<Vec<u8>> {
     ip.extend_from_slice(&[ICMPV6, 64]);
     ip.extend_from_slice(packet.get(24..40)?);
     ip.extend_from_slice(packet.get(8..24)?);
-    // The pseudo header: addresses, length, next header (RFC 8200, 8.1).
+    // The pseudo-header: addresses, length, next header (RFC 8200 section 8.1).
     let pseudo = sum(&ip[8..]) + u64::from(length) + u64::from(ICMPV6);
-    fill(&mut icmp, 2, pseudo);
+    write_checksum(&mut icmp, 2, pseudo);
     Some([ethernet(frame)?, ip, icmp].concat())
 }
 
 /// Writes the Internet checksum (RFC 1071) of `bytes`, and `more`, at `offset`.
-fn fill(bytes: &mut [u8], offset: usize, more: u64) {
+fn write_checksum(bytes: &mut [u8], offset: usize, more: u64) {
     let mut total = sum(bytes) + more;
     while total > 0xffff {
         total = (total & 0xffff) + (total >> 16);

@@ -1,12 +1,14 @@
-//! The sandbox for programs whose `main` is not theirs: tests under libtest.
+//! Entering the sandbox before `main`, for tests under libtest, whose `main` belongs
+//! to libtest.
 
 use std::error::Error;
 
-use super::{enter, why_refused};
+use super::cure::why_refused;
+use super::enter::enter;
 use halfopen_sys::process::exit_now;
 
-/// [`enter`], for programs that cannot go on without: says what is missing and
-/// the cure, and ends the program with exit code 3.
+/// [`enter`], for programs that need the sandbox: on an error it prints what is
+/// missing and the cure, and exits with code 3.
 pub fn enter_or_exit() {
     if let Err(e) = enter() {
         let source = e
@@ -20,26 +22,26 @@ pub fn enter_or_exit() {
     }
 }
 
-/// Puts the program into a [sandbox](mod@crate::sandbox) before its `main`
-/// begins, so before the test harness starts its first thread: once, at the
-/// top level of a file of tests. Then every `#[test]` of the file can build
-/// labs and run cases, as root and as an ordinary user.
+/// Puts the program into a [sandbox](mod@crate::sandbox) before its `main` begins, so
+/// before libtest starts its first thread: write it once, at the top level of a test
+/// crate (a file of `tests/`, or `lib.rs` under `#[cfg(test)]`). Then every `#[test]`
+/// of that crate can build labs, as root and as an ordinary user.
 ///
 /// ```no_run
 /// halfopen_lab::sandboxed!();
 ///
 /// #[test]
 /// fn peer_crashes() {
-///     // crate::Lab::builder() ...
+///     // halfopen_lab::Lab::builder() ...
 /// }
 /// # fn main() {}
 /// ```
 ///
-/// A user namespace can only be entered by a process of one thread
-/// (unshare(2), CLONE_NEWUSER), and libtest has threads by the time a test
-/// runs. So this is a function pointer in `.init_array`, which the C library
-/// calls before `main` (the System V ABI's initialization functions; glibc
-/// hands Rust its arguments there, too).
+/// Only a process of one thread can enter a user namespace (unshare(2), CLONE_NEWUSER), and
+/// libtest has started threads by the time a test runs. So the macro adds a function pointer
+/// to `.init_array`, which the C library calls before `main` (the initialization functions of
+/// the System V ABI; glibc passes them the arguments of `main`, where Rust's standard library
+/// takes its own from).
 #[macro_export]
 macro_rules! sandboxed {
     () => {

@@ -1,8 +1,9 @@
-//! Who refuses user namespaces, and the cure.
+//! Which setting of this machine refuses user namespaces, and the cure.
 
 use std::fs;
 
-/// Who refuses user namespaces here, and the cure.
+/// What to do on this machine where [`enter`](super::enter()) was refused: the sysctl
+/// that forbids user namespaces to ordinary users, and its cure.
 pub fn why_refused() -> String {
     let is =
         |path: &str, value: &str| fs::read_to_string(path).is_ok_and(|text| text.trim() == value);

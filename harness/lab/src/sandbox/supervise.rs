@@ -10,10 +10,11 @@ use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, sigprocmask};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, pipe2};
 
-use halfopen_sys::process::{Sender, exit_now, wait_signal};
+use halfopen_sys::process::exit_now;
+use halfopen_sys::signals::{Sender, wait_signal};
 
-/// Lets a child find out whether its parent died before the child could ask
-/// to be told: a pipe whose writing end only the parent keeps.
+/// Shows a child whether its parent died before the child called PR_SET_PDEATHSIG: a
+/// pipe whose writing end only the parent keeps.
 #[derive(Debug)]
 pub struct Guard {
     read: OwnedFd,
@@ -27,7 +28,7 @@ impl Guard {
     }
 
     /// In the child, after PR_SET_PDEATHSIG.
-    pub fn exit_if_supervisor_is_gone(self) {
+    pub fn exit_if_supervisor_has_ended(self) {
         drop(self.write);
         let mut pipe = [PollFd::new(self.read.as_fd(), PollFlags::POLLIN)];
         let hung_up = poll(&mut pipe, PollTimeout::ZERO).is_ok_and(|ready| ready > 0);
@@ -49,9 +50,9 @@ fn passed_on() -> SigSet {
     .collect()
 }
 
-/// The outer process: passes signals in, leaves with the inner exit code.
+/// The outer process: passes signals in and exits with the inner exit code.
 pub fn supervise(init: Pid, guard: Guard) -> ! {
-    // Kept open until this process ends: its end is what the child looks for.
+    // Open until this process ends: the child sees the end as a hang-up.
     let Guard { read, write } = guard;
     drop(read);
     let status = watch(init, init);
@@ -59,8 +60,8 @@ pub fn supervise(init: Pid, guard: Guard) -> ! {
     exit_now(status)
 }
 
-/// PID 1 inside: reaps whatever is orphaned, leaves with the program's exit
-/// code. Its end is the end of every process inside.
+/// PID 1 inside: reaps orphans and exits with the program's exit code. When it exits,
+/// the kernel kills every process inside.
 pub fn init(program: Pid) -> ! {
     exit_now(watch(program, Pid::from_raw(-1)))
 }
@@ -72,17 +73,17 @@ fn watch(main: Pid, reap: Pid) -> i32 {
         return 1;
     }
     loop {
-        // A child may have ended before SIGCHLD was blocked: look first.
+        // First, because a child may have ended before SIGCHLD was blocked.
         if let Some(status) = reap_all(main, reap) {
             return status;
         }
         let Ok((signal, sender)) = wait_signal(&set) else {
             continue;
         };
-        // Ctrl-C reaches every process of the terminal's foreground group by
-        // itself; passing it on would deliver it twice.
+        // The kernel sends Ctrl-C to every process of the terminal's foreground
+        // group; passing it on would deliver it twice.
         if signal != Signal::SIGCHLD && sender == Sender::Process {
-            // It may be gone already; the next turn finds out.
+            // It may have ended already; the next turn finds that.
             let _ = kill(main, signal);
         }
     }
@@ -97,7 +98,7 @@ fn reap_all(main: Pid, reap: Pid) -> Option<i32> {
             }
             Ok(WaitStatus::StillAlive) => return None,
             Ok(_) | Err(Errno::EINTR) => {}
-            // No child left, and the main one was not seen: nothing to wait for.
+            // No child is left, so there is nothing to wait for.
             Err(_) => return Some(1),
         }
     }

@@ -5,11 +5,11 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use super::{Lab, LabBuilder, LabError};
-use halfopen_net::{Family, NeighbourChange};
+use halfopen_net::Family;
 
 mod faults;
+mod impair;
 mod nat;
-mod topology;
 
 const BOTH: [Family; 2] = [Family::Ipv4, Family::Ipv6];
 
@@ -199,25 +199,6 @@ fn unknown_sysctls_and_hosts_are_errors() {
         lab.silence("nobody"),
         Err(LabError::Unknown { .. })
     ));
-}
-
-#[test]
-fn inside_a_tokio_runtime_is_an_error() {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .build()
-        .expect("can start one");
-    let mut outside = build(link());
-    runtime.block_on(async {
-        assert!(matches!(
-            link().build().err(),
-            Some(LabError::InsideRuntime)
-        ));
-        assert!(matches!(
-            outside.neighbour("client", NeighbourChange::Pinned),
-            Err(LabError::InsideRuntime)
-        ));
-        drop(outside);
-    });
 }
 
 #[test]

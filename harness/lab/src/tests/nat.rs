@@ -33,7 +33,7 @@ fn what_is_forgotten_draws_a_reset() {
         let mut lab = build(behind_nat(OnForgotten::Reset));
         let (mut client, mut server) = connect(&lab, "client", "server", family);
         exchange(&mut client, &mut server).expect("it gets through");
-        lab.forget("router").expect("it keeps state");
+        lab.forget_flows("router").expect("it keeps state");
         client.write_all(b"x").expect("goes into the send buffer");
         assert_eq!(read_errno(&mut client, SHORT), Some(libc::ECONNRESET));
         server.write_all(b"x").expect("goes into the send buffer");
@@ -50,7 +50,7 @@ fn a_router_that_is_told_its_connections_lets_them_through() {
         assert_eq!(flows.len(), 1, "{flows:?}");
         lab.crash("router", &mut || {}).expect("is up");
         lab.boot("router", true).expect("was down");
-        lab.know("router", &flows).expect("it knows none");
+        lab.restore_flows("router", &flows).expect("it knows none");
         assert_eq!(lab.flows("router").expect("it keeps state").len(), 1);
         lab.end_silence("router").expect("was silent");
         exchange(&mut server, &mut client).expect("it gets through");
@@ -61,7 +61,7 @@ fn a_router_that_is_told_its_connections_lets_them_through() {
 #[test]
 fn a_router_without_nat_has_nothing_to_forget() {
     let mut lab = build(routed());
-    assert!(matches!(lab.forget("router"), Err(LabError::Plan(_))));
+    assert!(matches!(lab.forget_flows("router"), Err(LabError::Plan(_))));
     let everywhere = Nat {
         router: "router".into(),
         inside: vec!["client".into(), "server".into()],

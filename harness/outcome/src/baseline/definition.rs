@@ -1,15 +1,15 @@
-//! What a case is, in sixteen digits: two outcomes of one id can be compared
-//! as results only when the case is still the same.
+//! A hash of what a case does, in sixteen hexadecimal digits. Outcomes under one
+//! id are compared as results only when the case is still the same.
 
 use serde_json::Value;
 
 use halfopen_scenario::case::Case;
 
-/// Keys of a case that say nothing of what happens in it.
-const WORDS: [&str; 6] = ["about", "book", "expect", "line", "notes", "source"];
+/// Keys of a case that do not affect what happens in it.
+const IGNORED: [&str; 6] = ["about", "book", "expect", "line", "notes", "source"];
 
-/// The case summed up: equal for equal cases, wherever they stand in their
-/// file and whatever is expected of them.
+/// The case's hash. It does not depend on the case's place in its file, nor on
+/// what is expected of it.
 pub fn definition(case: &Case) -> String {
     let value = serde_json::to_value(case).unwrap_or(Value::Null);
     let mut hash = FNV_OFFSET;
@@ -17,7 +17,7 @@ pub fn definition(case: &Case) -> String {
     format!("{hash:016x}")
 }
 
-/// FNV-1a: no cryptography is needed to notice an edit.
+/// FNV-1a: to notice an edit, a hash need not be cryptographic.
 const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
 const FNV_PRIME: u64 = 0x0000_0100_0000_01b3;
 
@@ -27,14 +27,14 @@ fn bytes(hash: &mut u64, bytes: &[u8]) {
     }
 }
 
-/// Keys in order, and without what is not set: a setting that cases learn to
-/// have later changes none that does not use it.
+/// Hashes keys in order and skips unset values, so that a setting that is added
+/// to the language later does not change the hash of cases that do not use it.
 fn feed(hash: &mut u64, value: &Value) {
     match value {
         Value::Object(map) => {
             let mut entries: Vec<_> = map
                 .iter()
-                .filter(|(key, value)| !WORDS.contains(&key.as_str()) && !unset(value))
+                .filter(|(key, value)| !IGNORED.contains(&key.as_str()) && !unset(value))
                 .collect();
             entries.sort_by_key(|(key, _)| *key);
             bytes(hash, b"{");
@@ -90,7 +90,7 @@ scenarios:
 ";
 
     #[test]
-    fn words_and_lines_do_not_matter_and_settings_do() {
+    fn texts_and_lines_do_not_matter_and_settings_do() {
         let moved = format!("# a comment\n\n{ONE}").replace("The server dies.", "It dies.");
         assert_eq!(of(ONE), of(&moved));
         assert_eq!(of(ONE), of(&ONE.replace("eof: true", "unnoticed: true")));

@@ -1,13 +1,13 @@
-//! Baselines: what cases showed once, kept to compare with. Pure: a text of
-//! YAML goes in or comes out.
+//! Baselines: saved results of cases, to compare later runs with. This module
+//! turns outcomes into baselines, and baselines into YAML text and back. The
+//! command reads and writes the files.
 //!
-//! Only what is worth a review is kept: no process numbers, no wall time, no
-//! packets. Keys are sorted, a case is a block, so that a diff of two files
-//! shows what changed.
+//! A baseline holds only what is worth reviewing: no process numbers, no wall
+//! clock time, no packets. Keys are sorted and each case is a block, so that a diff
+//! of two files shows what changed.
 
 mod definition;
 mod read;
-mod update;
 mod write;
 
 #[cfg(test)]
@@ -24,29 +24,28 @@ use halfopen_scenario::case::{Case, Known, NodeKind, Sign, SignKind};
 
 pub use definition::definition;
 pub use read::read;
-pub use update::{Mixed, Updated};
-pub use write::{interval, spelled};
+pub use write::{duration_text, interval};
 
-/// The version of the form; a file of a later one is refused.
+/// The version of the file format. Files of a later version are refused.
 pub const VERSION: u32 = 1;
 
-/// A file of baselines: one run a kernel and clock.
+/// A baseline file: one run for each kernel and clock.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Baseline {
-    /// The runs, by clock and kernel.
-    pub runs: Vec<Kept>,
+    /// The runs, sorted by clock and kernel.
+    pub runs: Vec<SavedRun>,
 }
 
-/// One run.
+/// The saved results of one run.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Kept {
+pub struct SavedRun {
     /// Where it ran.
     pub setting: Setting,
     /// Its cases by id.
     pub cases: BTreeMap<String, Entry>,
 }
 
-/// What a run's results depend on besides its cases, as far as it is kept.
+/// The part of a run's environment that is saved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Setting {
     /// The kernel's release.
@@ -63,22 +62,22 @@ pub struct Setting {
     pub overrides: BTreeMap<String, BTreeMap<String, String>>,
 }
 
-/// One case.
+/// The saved result of one case.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entry {
-    /// What the case was, as [`definition()`] sums it up.
+    /// The hash of the case, by [`definition()`].
     pub definition: String,
     /// What it showed.
-    pub showed: Showed,
-    /// Why it shows something else by now.
+    pub result: CaseResult,
+    /// Why later runs show something else, if that is known.
     pub known: Option<Known>,
 }
 
-/// What a case showed.
+/// How a case ended, and what it showed.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Showed {
+pub enum CaseResult {
     /// It ran.
-    Ran(Box<Ran>),
+    Ran(Box<Observation>),
     /// It was not run, for this reason.
     NotRun(String),
     /// The harness failed, with this error.
@@ -87,18 +86,18 @@ pub enum Showed {
 
 /// What a case that ran showed.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Ran {
-    /// The first sign; its two times are one.
+pub struct Observation {
+    /// The first sign. Both ends of its interval are the measured time.
     pub sign: Sign,
     /// The connections' states.
     pub states: Vec<String>,
-    /// Packets by kind, those with a meaning of their own; None when chance
-    /// decides how many there are.
+    /// Packets by kind, as far as a run repeats their number; None when it does
+    /// not.
     pub wire: Option<BTreeMap<String, u32>>,
 }
 
 impl Setting {
-    /// The part of an environment that is kept.
+    /// The saved part of an environment.
     pub fn of(environment: &Environment) -> Self {
         let overrides = &environment.overrides;
         Setting {
@@ -115,19 +114,20 @@ impl Setting {
         }
     }
 
-    /// Whether time is a guest's that jumps over idle time.
+    /// Whether the run was in virtual time.
     pub fn is_virtual(&self) -> bool {
         self.clock == "virtual"
     }
 
-    /// The kernel's series: 6.12.
+    /// The kernel's series, such as 6.12.
     pub fn series(&self) -> Option<Version> {
         Version::parse(&self.kernel)
     }
 }
 
-impl Kept {
-    /// A run as it is kept. Outcomes of cases that are not given are left out.
+impl SavedRun {
+    /// The saved form of a run. Outcomes of cases that are not in `cases` are
+    /// left out.
     pub fn of(environment: &Environment, cases: &[Case], outcomes: &[Outcome]) -> Self {
         let setting = Setting::of(environment);
         let cases = outcomes
@@ -138,24 +138,24 @@ impl Kept {
                 Some((outcome.id.clone(), entry))
             })
             .collect();
-        Kept { setting, cases }
+        SavedRun { setting, cases }
     }
 }
 
 impl Entry {
-    /// A case's outcome as it is kept: in virtual time to the microsecond, in
-    /// real time to the millisecond.
+    /// The saved form of an outcome. Times are rounded to the microsecond in
+    /// virtual time and to the millisecond in real time.
     pub fn of(case: &Case, outcome: &Outcome, virtual_time: bool) -> Self {
-        let showed = match (&outcome.status, &outcome.first_sign) {
-            (Status::NotRun(why), _) => Showed::NotRun(why.clone()),
-            (Status::Failed(why), _) => Showed::Failed(why.clone()),
-            (Status::Ran, None) => Showed::Failed("no sign was recorded".into()),
+        let result = match (&outcome.status, &outcome.first_sign) {
+            (Status::NotRun(why), _) => CaseResult::NotRun(why.clone()),
+            (Status::Failed(why), _) => CaseResult::Failed(why.clone()),
+            (Status::Ran, None) => CaseResult::Failed("no sign was recorded".into()),
             (Status::Ran, Some(first)) => {
                 let given = |text: &String| (!text.is_empty()).then(|| text.clone());
-                let after = first.since_fault_ns.map(|ns| kept_time(ns, virtual_time));
+                let after = first.since_fault_ns.map(|ns| rounded(ns, virtual_time));
                 let byte = outcome.recovery.as_ref().and_then(|r| r.since_heal_ns);
-                let byte = byte.map(|ns| kept_time(ns, virtual_time));
-                Showed::Ran(Box::new(Ran {
+                let byte = byte.map(|ns| rounded(ns, virtual_time));
+                CaseResult::Ran(Box::new(Observation {
                     sign: Sign {
                         sign: first.outcome.clone(),
                         call: given(&first.call),
@@ -173,22 +173,22 @@ impl Entry {
         };
         Entry {
             definition: definition(case),
-            showed,
+            result,
             known: None,
         }
     }
 
     /// What it showed, if it ran.
-    pub fn ran(&self) -> Option<&Ran> {
-        match &self.showed {
-            Showed::Ran(ran) => Some(ran),
-            Showed::NotRun(_) | Showed::Failed(_) => None,
+    pub fn observation(&self) -> Option<&Observation> {
+        match &self.result {
+            CaseResult::Ran(ran) => Some(ran),
+            CaseResult::NotRun(_) | CaseResult::Failed(_) => None,
         }
     }
 }
 
-impl Ran {
-    /// When the sign came.
+impl Observation {
+    /// The time of the sign.
     pub fn after(&self) -> Option<Duration> {
         self.sign.after.map(|(at, _)| at)
     }
@@ -199,34 +199,34 @@ impl Ran {
     }
 }
 
-fn kept_time(ns: i64, virtual_time: bool) -> Duration {
+fn rounded(ns: i64, virtual_time: bool) -> Duration {
     let ns = ns.max(0).unsigned_abs();
     let unit = if virtual_time { 1_000 } else { 1_000_000 };
     Duration::from_nanos((ns + unit / 2) / unit * unit)
 }
 
-/// Whether another run would count the same packets. Not when the capture lost
-/// some; and not when a neighbour was asked for in vain: what waits for its
-/// address never leaves the host, and when the entry fails is decided by a
-/// random reachable time (neigh_rand_reach_time()).
+/// Whether another run would count the same packets. It would not when the capture
+/// lost some, nor when an ARP request or neighbour solicitation was not answered:
+/// packets that wait for the address never leave the host, and when the entry fails
+/// depends on a random reachable time (neigh_rand_reach_time()).
 fn repeatable(case: &Case, wire: &WireRecord) -> bool {
     let switch = |name: &str| {
         let node = case.network.nodes.iter().find(|node| node.name == name);
         node.is_some_and(|node| node.kind == NodeKind::Switch)
     };
-    // A switch only passes them on.
-    let made = |kinds: [&str; 2]| {
+    // Those that a switch forwards are counted where they were sent.
+    let sent = |kinds: [&str; 2]| {
         let of_kind = |p: &&Packet| kinds.contains(&p.kind.as_str()) && !switch(&p.from);
         wire.packets.iter().filter(of_kind).count()
     };
-    let asked = made(["arp-request", "neighbour-solicitation"]);
-    let answered = made(["arp-reply", "neighbour-advertisement"]);
+    let asked = sent(["arp-request", "neighbour-solicitation"]);
+    let answered = sent(["arp-reply", "neighbour-advertisement"]);
     wire.lost_by_capture == 0 && asked <= answered
 }
 
-/// Packets by kind, without those that are not there. Pure acknowledgments
-/// and the neighbours' questions depend on delayed-ACK timers and on a random
-/// reachable time (neigh_rand_reach_time()): they are left out.
+/// The kinds of packets that occurred, with their numbers. Pure acknowledgments,
+/// ARP and neighbour discovery are left out: they depend on delayed-ACK timers and
+/// on a random reachable time (neigh_rand_reach_time()).
 fn counted(counts: &WireCounts) -> BTreeMap<String, u32> {
     let WireCounts {
         syn,

@@ -1,9 +1,10 @@
-//! YAML to baselines: every mistake with its line.
+//! Reads baselines from YAML with the decoder of the scenario files: every mistake
+//! is reported with its line.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::{Baseline, Entry, Kept, Ran, Setting, Showed, VERSION};
+use super::{Baseline, CaseResult, Entry, Observation, SavedRun, Setting, VERSION};
 use halfopen_scenario::InputErrors;
 use halfopen_scenario::catalogue::document;
 use halfopen_scenario::decode::{Axes, Decoder, Point};
@@ -14,10 +15,10 @@ use halfopen_scenario::scalar::{self, Refusal};
 use halfopen_scenario::sign;
 use halfopen_scenario::tree::{Node, Value};
 
-/// Reads and checks a text of baselines. `name` is the file's name, for messages.
+/// Parses a baseline file. `name` is the file's name, for messages.
 ///
 /// # Errors
-/// Everything that is wrong, each with its line.
+/// All mistakes, each with its line.
 pub fn read(name: &Path, text: &str) -> Result<Baseline, InputErrors> {
     let name = name.display().to_string();
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -59,8 +60,7 @@ fn file<'a>(dec: &Decoder<'a, '_>, root: &'a Node) -> Option<Baseline> {
         );
         return None;
     }
-    // A later form may have keys that this one does not know: its version
-    // comes first.
+    // Checked first: a later version of the format may have unknown keys.
     if let Value::Map(entries) = &root.value {
         let given = entries.iter().find(|(key, _)| key.name == "version");
         if let Some((_, node)) = given {
@@ -71,10 +71,12 @@ fn file<'a>(dec: &Decoder<'a, '_>, root: &'a Node) -> Option<Baseline> {
     dec.required(&fields, "this baseline", "version", "1");
     let runs = dec.required(&fields, "this baseline", "runs", "[{ kernel: ... }]")?;
     let nodes = dec.list(runs, "a list of runs")?;
-    let mut runs: Vec<Kept> = Vec::new();
+    let mut runs: Vec<SavedRun> = Vec::new();
     for node in nodes {
-        let Some(run) = kept(dec, node) else { continue };
-        let same = |other: &Kept| {
+        let Some(run) = saved_run(dec, node) else {
+            continue;
+        };
+        let same = |other: &SavedRun| {
             (&other.setting.clock, &other.setting.kernel)
                 == (&run.setting.clock, &run.setting.kernel)
         };
@@ -103,7 +105,7 @@ fn version(text: &str) -> Result<(), Refusal> {
     }
 }
 
-fn kept<'a>(dec: &Decoder<'a, '_>, node: &'a Node) -> Option<Kept> {
+fn saved_run<'a>(dec: &Decoder<'a, '_>, node: &'a Node) -> Option<SavedRun> {
     let what = "a run";
     let keys = [
         "clock",
@@ -151,7 +153,7 @@ fn kept<'a>(dec: &Decoder<'a, '_>, node: &'a Node) -> Option<Kept> {
             read.insert(id.name.clone(), entry);
         }
     }
-    Some(Kept {
+    Some(SavedRun {
         setting: Setting {
             kernel: kernel?,
             hz: hz?,
@@ -202,15 +204,15 @@ fn entry<'a>(dec: &Decoder<'a, '_>, node: &'a Node) -> Option<Entry> {
         None => Some(None),
         Some(node) => sign::known(dec, node).map(Some),
     };
-    let showed = showed(dec, &fields);
+    let result = result(dec, &fields);
     Some(Entry {
         definition: definition?,
-        showed: showed?,
+        result: result?,
         known: known?,
     })
 }
 
-fn showed<'a>(dec: &Decoder<'a, '_>, fields: &Fields<'a>) -> Option<Showed> {
+fn result<'a>(dec: &Decoder<'a, '_>, fields: &Fields<'a>) -> Option<CaseResult> {
     let kinds = ["failed", "not_run", "sign"];
     let given: Vec<&str> = kinds
         .into_iter()
@@ -234,10 +236,10 @@ fn showed<'a>(dec: &Decoder<'a, '_>, fields: &Fields<'a>) -> Option<Showed> {
     }
     let reason = |key: &str| fields.get(key).map(|node| dec.text(node, "a reason"));
     if let Some(why) = reason("failed") {
-        return Some(Showed::Failed(why?));
+        return Some(CaseResult::Failed(why?));
     }
     if let Some(why) = reason("not_run") {
-        return Some(Showed::NotRun(why?));
+        return Some(CaseResult::NotRun(why?));
     }
     let sign = sign::seen(dec, sign?);
     let states = match fields.get("states") {
@@ -252,7 +254,7 @@ fn showed<'a>(dec: &Decoder<'a, '_>, fields: &Fields<'a>) -> Option<Showed> {
         None => Some(None),
         Some(node) => counts(dec, node).map(Some),
     };
-    Some(Showed::Ran(Box::new(Ran {
+    Some(CaseResult::Ran(Box::new(Observation {
         sign: sign?,
         states: states?,
         wire: wire?,

@@ -1,9 +1,9 @@
-//! Baselines to YAML.
+//! Writes baselines as YAML.
 
 use std::fmt::{self, Display, Write as _};
 use std::time::Duration;
 
-use super::{Baseline, Entry, Kept, Ran, Setting, Showed, VERSION};
+use super::{Baseline, CaseResult, Entry, Observation, SavedRun, Setting, VERSION};
 use halfopen_scenario::case::{Known, Sign, SignKind};
 
 const HEAD: &str = "\
@@ -17,13 +17,13 @@ impl Display for Baseline {
         let none = if self.runs.is_empty() { " []" } else { "" };
         write!(f, "{HEAD}version: {VERSION}\nruns:{none}\n")?;
         for run in &self.runs {
-            f.write_str(&kept(run))?;
+            f.write_str(&saved_run(run))?;
         }
         Ok(())
     }
 }
 
-fn kept(run: &Kept) -> String {
+fn saved_run(run: &SavedRun) -> String {
     let Setting {
         kernel,
         hz,
@@ -33,8 +33,8 @@ fn kept(run: &Kept) -> String {
         overrides,
     } = &run.setting;
     let mut text = String::new();
-    let mut line = |words: String| {
-        text.push_str(&words);
+    let mut line = |line: String| {
+        text.push_str(&line);
         text.push('\n');
     };
     line(format!("- clock: {}", block(clock)));
@@ -72,18 +72,18 @@ fn kept(run: &Kept) -> String {
 
 fn entry_lines(entry: &Entry, line: &mut impl FnMut(String)) {
     line(format!("      definition: {}", quoted(&entry.definition)));
-    match &entry.showed {
-        Showed::Failed(why) => line(format!("      failed: {}", block(why))),
-        Showed::NotRun(_) | Showed::Ran(_) => {}
+    match &entry.result {
+        CaseResult::Failed(why) => line(format!("      failed: {}", block(why))),
+        CaseResult::NotRun(_) | CaseResult::Ran(_) => {}
     }
     if let Some(known) = &entry.known {
         line(format!("      known: {}", known_map(known)));
     }
-    match &entry.showed {
-        Showed::NotRun(why) => line(format!("      not_run: {}", block(why))),
-        Showed::Failed(_) => {}
-        Showed::Ran(ran) => {
-            let Ran { sign, states, wire } = ran.as_ref();
+    match &entry.result {
+        CaseResult::NotRun(why) => line(format!("      not_run: {}", block(why))),
+        CaseResult::Failed(_) => {}
+        CaseResult::Ran(ran) => {
+            let Observation { sign, states, wire } = ran.as_ref();
             line(format!("      sign: {}", sign_map(sign)));
             let states: Vec<String> = states.iter().map(|s| flow(s)).collect();
             line(format!("      states: [{}]", states.join(", ")));
@@ -137,14 +137,15 @@ fn known_map(known: &Known) -> String {
 /// `3.052s`, or `3.052s..3.3s`.
 pub fn interval(earliest: Duration, latest: Duration) -> String {
     if earliest == latest {
-        spelled(earliest)
+        duration_text(earliest)
     } else {
-        format!("{}..{}", spelled(earliest), spelled(latest))
+        format!("{}..{}", duration_text(earliest), duration_text(latest))
     }
 }
 
-/// `397ms`, `3.052s`, `2h11m15.004113s`: as scenarios spell it, exactly.
-pub fn spelled(span: Duration) -> String {
+/// `397ms`, `3.052s`, `2h11m15.004113s`: a duration as scenario files write it,
+/// to the microsecond.
+pub fn duration_text(span: Duration) -> String {
     let us = span.as_micros();
     let decimal = |whole: u128, part: u128, digits: usize| {
         let part = format!("{part:0digits$}");
@@ -170,7 +171,7 @@ pub fn spelled(span: Duration) -> String {
     text
 }
 
-/// A scalar on a line of its own.
+/// A scalar in block style, on a line of its own.
 fn block(text: &str) -> String {
     if plain(text, "_./=+-, ") {
         text.to_owned()
@@ -179,7 +180,7 @@ fn block(text: &str) -> String {
     }
 }
 
-/// A scalar between `{ }` or `[ ]`.
+/// A scalar in flow style, between `{ }` or `[ ]`.
 fn flow(text: &str) -> String {
     if plain(text, "_./=+- ") {
         text.to_owned()
@@ -188,7 +189,7 @@ fn flow(text: &str) -> String {
     }
 }
 
-/// Whether YAML takes it for this text without quotes.
+/// Whether YAML reads it as this text without quotes.
 fn plain(text: &str, marks: &str) -> bool {
     let inside = |c: char| c.is_ascii_alphanumeric() || marks.contains(c);
     text.starts_with(|c: char| c.is_ascii_alphanumeric())
@@ -197,7 +198,7 @@ fn plain(text: &str, marks: &str) -> bool {
         && !text.eq_ignore_ascii_case("null")
 }
 
-/// A JSON string is a YAML string.
+/// JSON strings are valid YAML strings.
 fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
@@ -208,7 +209,7 @@ mod tests {
     use halfopen_scenario::scalar::duration;
 
     #[test]
-    fn times_are_read_as_they_were() {
+    fn durations_are_read_as_they_were_written() {
         for us in [
             0,
             61,
@@ -221,10 +222,15 @@ mod tests {
             3_600_000_000,
         ] {
             let span = Duration::from_micros(us);
-            assert_eq!(duration(&spelled(span)), Ok(span), "{}", spelled(span));
+            assert_eq!(
+                duration(&duration_text(span)),
+                Ok(span),
+                "{}",
+                duration_text(span)
+            );
         }
         assert_eq!(
-            spelled(Duration::from_micros(7_875_004_113)),
+            duration_text(Duration::from_micros(7_875_004_113)),
             "2h11m15.004113s"
         );
     }

@@ -1,10 +1,11 @@
-//! Which sysctls a lab's hosts can have: those of a network namespace, on the
-//! kernels in question, that labs do not need for themselves.
+//! Which sysctls of a machine can be set on the hosts of a lab: those that exist
+//! per network namespace on the kernels in question, and that labs do not set for
+//! their own needs. `halfopen impact` lists the others as ignored.
 
 use halfopen_predict::Version;
 
-/// Of the whole machine, though they begin like others: `cd /proc/sys/net`
-/// inside and outside a new namespace shows them.
+/// Sysctls of the whole machine among those with network names, found by comparing
+/// /proc/sys/net inside and outside a new namespace.
 const GLOBAL: &[&str] = &[
     "net.core.bpf_jit_enable",
     "net.core.busy_poll",
@@ -23,8 +24,8 @@ const GLOBAL: &[&str] = &[
     "net.ipv4.udp_mem",
 ];
 
-/// Labs set them to be what they are: a host's role, addresses that serve at
-/// once, results that do not depend on the case before.
+/// Sysctls that labs set themselves: for a node's role, for addresses that are
+/// usable at once, and for results that do not depend on the case before.
 const NEEDED: &[(&str, &str)] = &[
     ("net.ipv4.ip_forward", "labs set it by what a node is"),
     (
@@ -49,7 +50,7 @@ const NEEDED: &[(&str, &str)] = &[
     ),
 ];
 
-/// Beginnings of what a network namespace has and what can decide.
+/// Prefixes of sysctls that exist per network namespace and can affect results.
 const KNOWN: &[&str] = &[
     "net.core.optmem_max",
     "net.core.rmem_",
@@ -68,7 +69,7 @@ const KNOWN: &[&str] = &[
     "net.mptcp.",
 ];
 
-/// Since when a kernel has it.
+/// The kernel version that introduced a sysctl, or made it per namespace.
 const SINCE: &[(&str, Version)] = &[
     ("net.ipv4.conf.all.arp_evict_nocarrier", Version(5, 16)),
     ("net.ipv4.conf.default.arp_evict_nocarrier", Version(5, 16)),
@@ -89,8 +90,8 @@ const SINCE: &[(&str, Version)] = &[
     ("net.core.wmem_max", Version(6, 18)),
 ];
 
-/// Why a sysctl of a machine is none of a lab's hosts; None: it is one.
-/// `oldest` is the oldest kernel it is to be set on.
+/// Why a sysctl of a machine is not set on a lab's hosts; None: it is set.
+/// `oldest` is the oldest kernel that it is to be set on.
 pub fn ignored(key: &str, value: &str, oldest: Option<Version>) -> Option<String> {
     if !key.starts_with("net.") {
         return Some("it is no network's".into());

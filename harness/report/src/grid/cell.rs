@@ -1,4 +1,4 @@
-//! One cell: what was seen, in few words.
+//! One cell of a grid, as full or as short text.
 
 use std::time::Duration;
 
@@ -7,52 +7,52 @@ use halfopen_outcome::record::{Outcome, Status};
 use halfopen_predict::Prediction;
 use halfopen_scenario::case::SignKind;
 
-/// What stands in a cell.
+/// The content of a cell.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Content<'a> {
-    /// A first sign, and how long after the fault.
+    /// A first sign.
     Seen {
-        /// What.
+        /// Its kind.
         sign: &'a SignKind,
-        /// How long after.
+        /// The time since the fault.
         after: Duration,
-        /// It was predicted otherwise.
+        /// Whether it lies outside its prediction.
         outside: bool,
     },
     /// Nobody noticed within the limit.
     Unnoticed {
-        /// It was predicted otherwise.
+        /// Whether something else was predicted.
         outside: bool,
     },
-    /// Nobody noticed within the limit; the rules say who would later. This
-    /// was not measured.
-    Later {
-        /// What is going to be seen.
+    /// Nobody noticed within the limit, and the rules predict a sign after it,
+    /// which was not measured.
+    BeyondLimit {
+        /// The predicted sign.
         sign: &'a SignKind,
-        /// At the earliest.
+        /// Its earliest time.
         earliest: Duration,
     },
     /// It was not run.
     NotRun,
     /// The harness failed.
     Failed,
-    /// There is no outcome: its run came to an end before.
+    /// There is no outcome: the run ended before.
     Missing,
 }
 
 impl<'a> Content<'a> {
-    /// From an outcome, and from what the rules say of a longer wait.
-    pub fn of(outcome: &'a Outcome, later: Option<&'a Prediction>) -> Self {
+    /// The content for an outcome, with the prediction beyond the limit.
+    pub fn of(outcome: &'a Outcome, beyond_limit: Option<&'a Prediction>) -> Self {
         let outside = outcome.outside.is_some();
         let seen = match (&outcome.status, &outcome.first_sign) {
             (Status::NotRun(_), _) => return Content::NotRun,
             (Status::Failed(_), _) | (Status::Ran, None) => return Content::Failed,
             (Status::Ran, Some(seen)) => seen,
         };
-        match (&seen.outcome, seen.since_fault_ns, later) {
+        match (&seen.outcome, seen.since_fault_ns, beyond_limit) {
             (SignKind::Unnoticed, ..) if outside => Content::Unnoticed { outside },
             (SignKind::Unnoticed, _, Some(later)) if later.sign != SignKind::Unnoticed => {
-                Content::Later {
+                Content::BeyondLimit {
                     sign: &later.sign,
                     earliest: later.earliest,
                 }
@@ -66,7 +66,7 @@ impl<'a> Content<'a> {
         }
     }
 
-    /// In full: `ETIMEDOUT 15 m`, `unnoticed`.
+    /// As full text: `ETIMEDOUT 15 m`, `unnoticed`.
     pub fn full(&self) -> String {
         match self {
             Content::Seen {
@@ -75,7 +75,7 @@ impl<'a> Content<'a> {
                 outside,
             } => format!("{} {}{}", text::kind(sign), time(*after), mark(*outside)),
             Content::Unnoticed { outside } => format!("unnoticed{}", mark(*outside)),
-            Content::Later { sign, earliest } => {
+            Content::BeyondLimit { sign, earliest } => {
                 format!("({} {})", text::kind(sign), time(*earliest))
             }
             Content::NotRun => "not run".into(),
@@ -84,24 +84,26 @@ impl<'a> Content<'a> {
         }
     }
 
-    /// In a few letters: `T 15m`, `-`.
+    /// As short text: `T 15m`, `-`.
     pub fn short(&self) -> String {
-        let tight = |span: Duration| time(span).replace(' ', "");
+        let compact = |span: Duration| time(span).replace(' ', "");
         match self {
             Content::Seen {
                 sign,
                 after,
                 outside,
-            } => format!("{} {}{}", code(sign), tight(*after), mark(*outside)),
+            } => format!("{} {}{}", letter(sign), compact(*after), mark(*outside)),
             Content::Unnoticed { outside } => format!("-{}", mark(*outside)),
-            Content::Later { sign, earliest } => format!("({} {})", code(sign), tight(*earliest)),
+            Content::BeyondLimit { sign, earliest } => {
+                format!("({} {})", letter(sign), compact(*earliest))
+            }
             Content::NotRun => "not run".into(),
             Content::Failed => "FAILED".into(),
             Content::Missing => "?".into(),
         }
     }
 
-    /// Whether it was predicted otherwise.
+    /// Whether it lies outside its prediction.
     pub fn is_outside(&self) -> bool {
         matches!(
             self,
@@ -109,10 +111,10 @@ impl<'a> Content<'a> {
         )
     }
 
-    /// The sign it shows or foretells.
+    /// The sign that was observed or is predicted.
     pub fn sign(&self) -> Option<&'a SignKind> {
         match self {
-            Content::Seen { sign, .. } | Content::Later { sign, .. } => Some(sign),
+            Content::Seen { sign, .. } | Content::BeyondLimit { sign, .. } => Some(sign),
             _ => None,
         }
     }
@@ -122,9 +124,9 @@ fn mark(outside: bool) -> &'static str {
     if outside { "!" } else { "" }
 }
 
-/// A sign's letter in a narrow grid; one that has none keeps its name.
-pub(super) fn code(sign: &SignKind) -> String {
-    let letter = match sign {
+/// The letter of a sign in a narrow grid; rare signs keep their names.
+pub(super) fn letter(sign: &SignKind) -> String {
+    let text = match sign {
         SignKind::Errno(name) => match name.as_str() {
             "ETIMEDOUT" => "T",
             "EHOSTUNREACH" => "H",
@@ -140,11 +142,12 @@ pub(super) fn code(sign: &SignKind) -> String {
         SignKind::HeartbeatLost => "B",
         SignKind::Unnoticed => "-",
     };
-    letter.to_owned()
+    text.to_owned()
 }
 
 /// A time as a grid shows it: `0 s`, `1.2 s`, `29 s`, `1 m 45 s`, `16 m`,
-/// `2 h 12 m`. Whoever compares detectors wants no more; the JSON has it all.
+/// `2 h 12 m`. That is precise enough to compare detectors; the JSON has
+/// nanoseconds.
 pub fn time(span: Duration) -> String {
     let unit = rounding(span);
     let steps = (span.as_nanos() + unit.as_nanos() / 2) / unit.as_nanos();
@@ -152,7 +155,7 @@ pub fn time(span: Duration) -> String {
     halfopen_net::span::human(rounded)
 }
 
-/// To what a time is rounded in a grid.
+/// The unit to which a time is rounded in a grid.
 pub fn rounding(span: Duration) -> Duration {
     match span.as_secs() {
         0..10 => Duration::from_millis(100),

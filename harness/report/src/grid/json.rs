@@ -1,4 +1,4 @@
-//! The grid for machines. The keys are an interface, as those of a run.
+//! A grid as JSON, for programs. The keys are an interface, as those of a run.
 
 use std::io::{self, Write};
 
@@ -12,10 +12,10 @@ use halfopen_outcome::environment::Environment;
 use halfopen_outcome::record::{FirstSign, Outcome, Status};
 use halfopen_predict::Prediction;
 
-/// The version of the form.
+/// The version of the format.
 pub const SCHEMA: u32 = 1;
 
-/// Writes grids of the same plan: `kernels` has one entry a kernel.
+/// Writes grids of the same plan: `kernels` has one entry for each kernel.
 ///
 /// # Errors
 /// Those of the writer.
@@ -62,7 +62,7 @@ pub fn write(grids: &[Grid<'_>], interrupted: bool, to: &mut dyn Write) -> io::R
 struct Document<'a> {
     schema: u32,
     interrupted: bool,
-    /// How long after the fault nobody was waited for any more.
+    /// How long after the fault a sign was waited for.
     limit_ns: u64,
     detectors: Vec<Named<'a>>,
     faults: Vec<Named<'a>>,
@@ -97,7 +97,7 @@ impl<'a> KernelView<'a> {
                         detector: &grid.plan.detectors[cell.detector].name,
                         fault: grid.plan.faults[cell.fault].name,
                         state: grid.plan.states[cell.state],
-                        ..CellView::of(outcome, grid.later.get(case.id.as_str()))
+                        ..CellView::of(outcome, grid.beyond_limit.get(case.id.as_str()))
                     })
                 })
                 .collect(),
@@ -110,13 +110,13 @@ struct CellView<'a> {
     detector: &'a str,
     fault: &'a str,
     state: State,
-    /// The case's.
+    /// The id of the case.
     id: &'a str,
     first_sign: Option<FirstSignView<'a>>,
     prediction: Option<PredictionView<'a>>,
     /// Why there is no prediction.
     unpredictable: Option<&'a str>,
-    /// When nobody noticed within the limit: what the rules say of a day.
+    /// When nobody noticed within the limit: the prediction for a whole day.
     prediction_beyond_limit: Option<PredictionView<'a>>,
     status: &'static str,
     /// Why it was not run, or what failed.
@@ -124,7 +124,7 @@ struct CellView<'a> {
 }
 
 impl<'a> CellView<'a> {
-    fn of(outcome: &'a Outcome, later: Option<&'a Prediction>) -> Self {
+    fn of(outcome: &'a Outcome, beyond_limit: Option<&'a Prediction>) -> Self {
         let (status, reason) = match &outcome.status {
             Status::Ran => ("ran", None),
             Status::NotRun(why) => ("not_run", Some(why.as_str())),
@@ -137,12 +137,9 @@ impl<'a> CellView<'a> {
             state: State::Idle,
             id: &outcome.id,
             first_sign: outcome.first_sign.as_ref().map(sign),
-            prediction: outcome
-                .prediction
-                .as_ref()
-                .map(|p| PredictionView::of(p, outcome.outside.as_deref())),
+            prediction: PredictionView::of_outcome(outcome),
             unpredictable: outcome.unpredictable.as_deref(),
-            prediction_beyond_limit: later.map(|p| PredictionView::of(p, None)),
+            prediction_beyond_limit: beyond_limit.map(PredictionView::of),
             status,
             reason,
         }

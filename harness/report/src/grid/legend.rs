@@ -1,28 +1,28 @@
-//! What stands below a grid: what its letters and names mean, and which cells
-//! nobody expected.
+//! The text below a grid: the meaning of its letters and names, and remarks on
+//! single cells.
 
 use std::fmt::Write as _;
 
-use super::cell::code;
+use super::cell::letter;
 use super::{Content, Grid};
 use crate::text;
 use halfopen_net::span::human;
 use halfopen_outcome::record::Status;
 
-/// Signs by their letters, as far as they occur.
+/// The letters that occur, and the marks of cells without a sign.
 pub fn signs(grid: &Grid<'_>, letters: bool) -> String {
     let mut text = String::new();
     if letters {
         let mut seen: Vec<String> = Vec::new();
         for (_, content) in grid.contents() {
             let Some(sign) = content.sign() else { continue };
-            let (letter, name) = (code(sign), text::kind(sign));
-            let word = match name.as_str() {
+            let (letter, name) = (letter(sign), text::kind(sign));
+            let entry = match name.as_str() {
                 "EOF" => format!("{letter} end of file"),
                 _ => format!("{letter} {name}"),
             };
-            if letter != name && !seen.contains(&word) {
-                seen.push(word);
+            if letter != name && !seen.contains(&entry) {
+                seen.push(entry);
             }
         }
         seen.sort_unstable();
@@ -36,7 +36,7 @@ pub fn signs(grid: &Grid<'_>, letters: bool) -> String {
     if has(|c| matches!(c, Content::Unnoticed { .. })) {
         let _ = writeln!(text, "{none}  nothing within {limit} of the fault");
     }
-    if has(|c| matches!(c, Content::Later { .. })) {
+    if has(|c| matches!(c, Content::BeyondLimit { .. })) {
         let _ = writeln!(
             text,
             "( )  not measured: nothing within {limit}, and then, by the kernel's rules, not before this"
@@ -48,7 +48,7 @@ pub fn signs(grid: &Grid<'_>, letters: bool) -> String {
     text
 }
 
-/// Names of detectors and faults, and what they are.
+/// The names of detectors and faults with their descriptions.
 pub fn names(grid: &Grid<'_>) -> String {
     let plan = grid.plan;
     let detectors = plan
@@ -74,7 +74,7 @@ pub fn names(grid: &Grid<'_>) -> String {
     text
 }
 
-/// Cells that went otherwise than predicted, that failed, or were not run.
+/// Cells that are outside their prediction, that failed, or were not run.
 pub fn remarks(grid: &Grid<'_>) -> String {
     let mut text = String::new();
     let outcomes = || {

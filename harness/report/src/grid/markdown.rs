@@ -1,4 +1,4 @@
-//! The grid as GitHub shows it: whole words, one table for each state.
+//! A grid as Markdown: one table for each state, with cells as full text.
 
 use std::fmt::Write as _;
 
@@ -6,7 +6,7 @@ use super::{Content, Grid, legend};
 use crate::grid_plan::{Cell, State};
 use halfopen_net::span::human;
 
-/// The grid; `command` is what made it, for who wants to make it again.
+/// The grid; `command` is the command line that made it.
 pub fn render(grid: &Grid<'_>, command: &str) -> String {
     let mut text = String::new();
     for (state, what) in grid.plan.states.iter().enumerate() {
@@ -43,23 +43,23 @@ fn table(text: &mut String, grid: &Grid<'_>, state: usize) {
                     fault,
                     detector,
                 };
-                say(grid.content(cell))
+                format_cell(grid.content(cell))
             })
             .collect();
         let _ = writeln!(text, "| {} | {} |", what.title, cells.join(" | "));
     }
 }
 
-fn say(content: Content<'_>) -> String {
-    let words = content.full();
+fn format_cell(content: Content<'_>) -> String {
+    let text = content.full();
     match content {
-        // What a reader looks for.
-        Content::Unnoticed { .. } => format!("**{words}**"),
-        _ => words,
+        // Emphasized: this is what readers look for.
+        Content::Unnoticed { .. } => format!("**{text}**"),
+        _ => text,
     }
 }
 
-/// `6.12` of `6.12.107+deb13-cloud-amd64`: point releases keep the timers.
+/// `6.12` of `6.12.107+deb13-cloud-amd64`: stable releases do not change timers.
 fn series(release: &str) -> String {
     let numbers = release.split(|c: char| !c.is_ascii_digit()).take(2);
     numbers.collect::<Vec<_>>().join(".")
@@ -72,8 +72,9 @@ fn origin(grid: &Grid<'_>, command: &str) -> String {
         grid.environment.time,
         human(grid.plan.limit),
     );
-    let later = |(_, content): (Cell, Content<'_>)| matches!(content, Content::Later { .. });
-    if grid.contents().any(later) {
+    let beyond_limit =
+        |(_, content): (Cell, Content<'_>)| matches!(content, Content::BeyondLimit { .. });
+    if grid.contents().any(beyond_limit) {
         text.push_str(
             " What is in parentheses was not measured: nothing came within that time, and the \
              kernel's rules say when, at the earliest, it would have.",

@@ -1,9 +1,10 @@
-//! The grid for people and machines: who notices what, with what, after how
-//! long. Pure.
+//! A grid that was run: which detector notices which fault, by which sign, and
+//! after how long. It needs the plan and the outcomes; `halfopen grid` prints it as
+//! text, Markdown or JSON.
 
 pub mod cell;
-mod elsewhere;
 pub mod json;
+mod kernels;
 mod legend;
 pub mod markdown;
 pub mod table;
@@ -16,45 +17,45 @@ use halfopen_outcome::record::Outcome;
 use halfopen_predict::Prediction;
 
 pub use cell::Content;
-pub use elsewhere::elsewhere;
+pub use kernels::kernel_differences;
 
 /// A grid that was run.
 #[derive(Debug, Clone)]
 pub struct Grid<'a> {
-    /// Who stands where.
+    /// The cells and their cases.
     pub plan: &'a Plan,
     /// Where it ran.
     pub environment: &'a Environment,
     /// Outcomes by the cases' ids.
     pub outcomes: BTreeMap<&'a str, &'a Outcome>,
-    /// What the rules say of a case that would be waited for longer, by its id.
-    pub later: BTreeMap<&'a str, Prediction>,
+    /// Predictions for cases in which nothing came within the limit, by their ids.
+    pub beyond_limit: BTreeMap<&'a str, Prediction>,
 }
 
 impl<'a> Grid<'a> {
-    /// From a run's outcomes.
+    /// The grid of a run's outcomes.
     pub fn of(
         plan: &'a Plan,
         environment: &'a Environment,
         outcomes: &'a [Outcome],
-        later: BTreeMap<&'a str, Prediction>,
+        beyond_limit: BTreeMap<&'a str, Prediction>,
     ) -> Self {
         Grid {
             plan,
             environment,
             outcomes: outcomes.iter().map(|o| (o.id.as_str(), o)).collect(),
-            later,
+            beyond_limit,
         }
     }
 
-    /// What stands in a cell.
+    /// The content of a cell.
     pub fn content(&self, cell: Cell) -> Content<'_> {
         let Some(case) = self.case(cell) else {
             return Content::Missing;
         };
         match self.outcomes.get(case) {
             None => Content::Missing,
-            Some(outcome) => Content::of(outcome, self.later.get(case)),
+            Some(outcome) => Content::of(outcome, self.beyond_limit.get(case)),
         }
     }
 
@@ -63,7 +64,7 @@ impl<'a> Grid<'a> {
         Some(self.plan.cases.get(index)?.id.as_str())
     }
 
-    /// Everything that stands in the grid, in the order of its cells.
+    /// All cells with their contents, in order.
     fn contents(&self) -> impl Iterator<Item = (Cell, Content<'_>)> {
         self.plan
             .cells

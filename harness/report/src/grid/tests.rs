@@ -16,7 +16,7 @@ fn plan(detectors: &[&str], faults: &[&str]) -> Plan {
         states: &State::ALL,
         declared: None,
         limit: Duration::from_secs(45),
-        hours: false,
+        virtual_time: false,
     };
     Plan::of(&selection).expect("names of the grid")
 }
@@ -35,7 +35,7 @@ fn outcome(id: &str, kind: SignKind, after_ms: i64) -> Outcome {
     outcome
 }
 
-/// One of everything that a cell can hold.
+/// Outcomes with every kind of content.
 fn outcomes(plan: &Plan) -> (Vec<Outcome>, BTreeMap<&str, Prediction>) {
     let errno = |name: &str| SignKind::Errno(name.into());
     let mut later = BTreeMap::new();
@@ -163,7 +163,7 @@ fn another_kernel_is_told_by_its_differences() {
     let first = Grid::of(&plan, &here, &all, later.clone());
     let second = Grid::of(&plan, &there, &other, later);
     assert_eq!(
-        elsewhere(&first, &[second]),
+        kernel_differences(&first, &[second]),
         "\n5.10.0-32-cloud-amd64: not the same\n  host-crash, fast-pair, idle: \
          ETIMEDOUT 29 s here, ETIMEDOUT 35 s there\n"
     );

@@ -1,39 +1,39 @@
-//! The detectors of the grid: Linux's defaults, what people set, and a good
-//! fast setting of each kind.
+//! The detectors of the grid: Linux's defaults, common settings, and a fast setting
+//! of each kind.
 //!
-//! The fast ones are set to notice within 30 s, so that they can be compared,
-//! and so that none of them minds an outage of 10 s: keepalive's first probe
-//! goes out after 15 s of silence, and three have to stay unanswered;
-//! TCP_USER_TIMEOUT is the sum of it, so that it is no other limit than
-//! keepalive's own (tcp_keepalive_timer()); a beat goes every 10 s, and two
-//! more would have come before the peer counts as dead.
+//! The fast ones notice within 30 s, so that they can be compared, and all of them
+//! survive an outage of 10 s. Keepalive sends its first probe after 15 s of silence,
+//! and three probes have to stay unanswered. TCP_USER_TIMEOUT is the sum of these
+//! times, so that it does not change keepalive's own limit (tcp_keepalive_timer()).
+//! A heartbeat is sent every 10 s, and two more are due before the peer counts as
+//! dead.
 
-use super::text;
+use super::yaml;
 use halfopen_scenario::case;
 
-/// A way to notice that the peer is gone: settings of the client's.
+/// A way to notice that the peer is dead: settings of the client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Detector {
-    /// Its name, on the command line and in the cases' names.
+    /// Its name on the command line and in the cases' ids.
     pub name: String,
-    /// A heading, for wide columns.
+    /// A heading for wide columns.
     pub title: String,
-    /// What it is, in one line.
+    /// Its description, in one line.
     pub about: String,
-    /// What it is in the scenario language.
+    /// Its settings in the scenario language.
     pub yaml: String,
     /// Sysctls of the client's host that belong to it.
     pub sysctls: &'static [(&'static str, &'static str)],
-    /// Who has it.
+    /// Which ends have it.
     pub ends: Ends,
 }
 
 /// Which ends have a detector.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Ends {
-    /// The client alone.
+    /// Only the client.
     Client,
-    /// Both: a heartbeat needs somebody who beats and somebody who listens.
+    /// Both: a heartbeat needs a sender and a receiver.
     Both,
 }
 
@@ -160,7 +160,7 @@ const ROWS: [Row; 13] = [
     ),
 ];
 
-/// The detectors that halfopen brings along.
+/// The built-in detectors.
 pub fn built_in() -> Vec<Detector> {
     let detector = |row: &Row| Detector {
         name: row.name.to_owned(),
@@ -173,9 +173,9 @@ pub fn built_in() -> Vec<Detector> {
     ROWS.iter().map(detector).collect()
 }
 
-/// A detector that somebody declared in a file.
+/// A detector that is declared in a file.
 pub fn declared(name: &str, detector: &case::Detector) -> Detector {
-    let yaml = text::detector(detector);
+    let yaml = yaml::detector(detector);
     Detector {
         name: name.to_owned(),
         title: name.to_owned(),

@@ -1,18 +1,18 @@
-//! The faults of the grid. The client is the one who should notice.
+//! The faults of the grid. The client is the one that should notice.
 
-/// Something that makes the server unreachable for good, or kills the connection.
+/// A fault that makes the server permanently unreachable or ends the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fault {
-    /// Its name, on the command line and in the scenarios' names.
+    /// Its name on the command line and in the scenarios' names.
     pub name: &'static str,
-    /// A heading, for wide rows.
+    /// A heading for wide rows.
     pub title: &'static str,
     /// The network it needs.
     pub network: &'static str,
-    /// What happens, in the scenario language: all at once.
+    /// Its events in the scenario language; all happen at once.
     pub events: &'static [&'static str],
-    /// What the scenario has besides.
-    pub besides: &'static [&'static str],
+    /// Other lines of the scenario.
+    pub extra: &'static [&'static str],
 }
 
 const fn routed(name: &'static str, title: &'static str, events: &'static [&'static str]) -> Fault {
@@ -21,7 +21,7 @@ const fn routed(name: &'static str, title: &'static str, events: &'static [&'sta
         title,
         network: "routed",
         events,
-        besides: &[],
+        extra: &[],
     }
 }
 
@@ -39,23 +39,23 @@ const fn standby(
 ) -> Fault {
     Fault {
         network: WITH_STANDBY,
-        besides: &["lanes: { standby: [listen, accept, echo] }"],
+        extra: &["lanes: { standby: [listen, accept, echo] }"],
         ..routed(name, title, events)
     }
 }
 
-const fn nat(name: &'static str, title: &'static str, besides: &'static [&'static str]) -> Fault {
+const fn nat(name: &'static str, title: &'static str, extra: &'static [&'static str]) -> Fault {
     Fault {
-        besides,
+        extra,
         ..routed(name, title, &["forget: router"])
     }
 }
 
-/// A network of the grid's own.
+/// The network that the grid declares itself.
 pub const WITH_STANDBY: &str = "with-standby";
 
-/// All of them: the server's process and host, what lies between, the
-/// client's own host, and who answers for the server.
+/// All faults: of the server's process and host, of the path, of the client's own
+/// host, and of another host in the server's place.
 pub const ALL: [Fault; 24] = [
     routed(
         "process-killed",

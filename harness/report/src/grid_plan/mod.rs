@@ -1,13 +1,13 @@
-//! The grid: every detector against every fault. Pure.
+//! What a grid runs: every detector against every fault.
 //!
-//! A grid is a file of scenarios like any other, only that nobody writes it by
-//! hand ([`text`]): it goes through the same parser, and its cases are run as
-//! all cases are. What is kept beside them is who stands where ([`Plan`]).
+//! A grid is generated as a file of scenarios, goes through the same parser as any
+//! other file, and its cases run like all cases. [`Plan`] holds the cases and the
+//! cell of each. `halfopen grid` makes it, and the report of the grid shows the outcomes.
 
 pub mod detector;
 pub mod fault;
 mod plan;
-mod text;
+mod yaml;
 
 use serde::Serialize;
 
@@ -15,11 +15,11 @@ pub use detector::{Detector, Ends};
 pub use fault::Fault;
 pub use plan::{Cell, Plan, PlanError, Selection};
 
-/// What the client does as the fault strikes.
+/// What the client does when the fault takes effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
-    /// It has nothing to say and reads.
+    /// It has nothing to send and reads.
     Idle,
     /// It sends a request and reads.
     Sending,
@@ -29,7 +29,7 @@ impl State {
     /// Both.
     pub const ALL: [State; 2] = [State::Idle, State::Sending];
 
-    /// Its word on the command line and in the cases' names.
+    /// Its name on the command line and in the cases' ids.
     pub fn name(self) -> &'static str {
         match self {
             State::Idle => "idle",
@@ -37,7 +37,7 @@ impl State {
         }
     }
 
-    /// For people.
+    /// Its description.
     pub fn about(self) -> &'static str {
         match self {
             State::Idle => "the connection is idle: the client waits for the server to speak",

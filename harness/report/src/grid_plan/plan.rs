@@ -1,31 +1,31 @@
-//! Which cases a grid has, and where each of them stands.
+//! The cases of a grid and their cells.
 
 use std::time::Duration;
 
 use indexmap::IndexMap;
 
-use super::{Detector, Fault, State, detector, fault, text};
+use super::{Detector, Fault, State, detector, fault, yaml};
 use halfopen_scenario::case::Case;
 use halfopen_scenario::{self, meant};
 
-/// What somebody wants to see.
+/// The requested part of the grid.
 #[derive(Debug, Clone)]
 pub struct Selection<'a> {
-    /// Detectors by name; none: all.
+    /// Names of detectors; empty: all.
     pub detectors: &'a [String],
-    /// Faults by name; none: all.
+    /// Names of faults; empty: all.
     pub faults: &'a [String],
-    /// States.
+    /// The states.
     pub states: &'a [State],
-    /// A file's own detectors, which take the place of the grid's.
+    /// The detectors of a file, instead of the built-in ones.
     pub declared: Option<&'a IndexMap<String, halfopen_scenario::case::Detector>>,
-    /// How long after the fault nobody is waited for any more.
+    /// How long after the fault a sign is waited for.
     pub limit: Duration,
-    /// The limit is one for virtual time.
-    pub hours: bool,
+    /// Whether the cases run in virtual time only.
+    pub virtual_time: bool,
 }
 
-/// A grid that can be run: who is in it, and its cases.
+/// A grid that can be run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
     /// The detectors, in order.
@@ -34,7 +34,7 @@ pub struct Plan {
     pub faults: Vec<Fault>,
     /// The states, in order.
     pub states: Vec<State>,
-    /// How long after the fault nobody is waited for any more.
+    /// How long after the fault a sign is waited for.
     pub limit: Duration,
     /// The file of scenarios that the cases come from.
     pub text: String,
@@ -44,7 +44,7 @@ pub struct Plan {
     pub cells: Vec<Cell>,
 }
 
-/// Where a case stands: numbers of its detector, fault and state.
+/// The cell of a case: indices of its state, fault and detector.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cell {
     /// Which of [`Plan::states`].
@@ -55,10 +55,10 @@ pub struct Cell {
     pub detector: usize,
 }
 
-/// Why there is no such grid.
+/// Why a grid cannot be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PlanError {
-    /// A name that is nobody's.
+    /// There is no such name.
     #[error("there is no {what} `{name}` in the grid{}\n  there are: {}",
         meant.as_ref().map_or_else(String::new, |m| format!("\n  did you mean `{m}`?")),
         known.join(", "))]
@@ -67,21 +67,21 @@ pub enum PlanError {
         what: &'static str,
         /// The name.
         name: String,
-        /// The nearest one.
+        /// The most similar name.
         meant: Option<String>,
-        /// All that there are.
+        /// All names.
         known: Vec<String>,
     },
-    /// The scenarios are not what they should be, or too many.
+    /// The scenarios are invalid, or too many.
     #[error("this grid makes no scenarios:\n{0}")]
     Scenarios(String),
 }
 
 impl Plan {
-    /// The grid that somebody wants to see.
+    /// The grid of a selection.
     ///
     /// # Errors
-    /// When a name is nobody's, or there are more cases than a file may have.
+    /// When there is no such name, or there are more cases than a file may have.
     pub fn of(selection: &Selection<'_>) -> Result<Plan, PlanError> {
         let detectors = match selection.declared {
             None => detector::built_in(),
@@ -92,13 +92,13 @@ impl Plan {
         };
         let detectors = pick("detector", detectors, selection.detectors, |d| &d.name)?;
         let faults = pick("fault", fault::ALL.to_vec(), selection.faults, |f| f.name)?;
-        let text = text::file(&detectors, &faults, selection.limit, selection.hours);
+        let text = yaml::file(&detectors, &faults, selection.limit, selection.virtual_time);
         let all = halfopen_scenario::parse("grid", &text)
             .map_err(|e| PlanError::Scenarios(e.to_string()))?
             .cases;
         let mut placed: Vec<(Cell, Case)> = all
             .into_iter()
-            .filter_map(|case| Some((place(&case, &detectors, &faults, selection.states)?, case)))
+            .filter_map(|case| Some((cell_of(&case, &detectors, &faults, selection.states)?, case)))
             .collect();
         placed.sort_by_key(|(cell, _)| *cell);
         let (cells, cases) = placed.into_iter().unzip();
@@ -114,13 +114,18 @@ impl Plan {
     }
 }
 
-fn place(case: &Case, detectors: &[Detector], faults: &[Fault], states: &[State]) -> Option<Cell> {
-    let (word, by) = (case.axes.get("while")?, case.axes.get("detector")?);
-    let state = states.iter().position(|s| s.name() == word)?;
-    let detector = detectors.iter().position(|d| d.name == *by)?;
+fn cell_of(
+    case: &Case,
+    detectors: &[Detector],
+    faults: &[Fault],
+    states: &[State],
+) -> Option<Cell> {
+    let (state, detector) = (case.axes.get("while")?, case.axes.get("detector")?);
+    let state = states.iter().position(|s| s.name() == state)?;
+    let detector = detectors.iter().position(|d| d.name == *detector)?;
     let fault = faults
         .iter()
-        .position(|f| text::scenario_name(f, &detectors[detector]) == case.scenario)?;
+        .position(|f| yaml::scenario_name(f, &detectors[detector]) == case.scenario)?;
     Some(Cell {
         state,
         fault,
@@ -128,7 +133,7 @@ fn place(case: &Case, detectors: &[Detector], faults: &[Fault], states: &[State]
     })
 }
 
-/// Those that are named, in their own order; all when none is.
+/// The named ones in the order of `all`; all when none is named.
 fn pick<T>(
     what: &'static str,
     all: Vec<T>,

@@ -11,11 +11,11 @@ fn selection<'a>(detectors: &'a [String], faults: &'a [String]) -> Selection<'a>
         states: &State::ALL,
         declared: None,
         limit: Duration::from_secs(45),
-        hours: false,
+        virtual_time: false,
     }
 }
 
-fn words(list: &[&str]) -> Vec<String> {
+fn names(list: &[&str]) -> Vec<String> {
     list.iter().map(|w| (*w).to_owned()).collect()
 }
 
@@ -49,8 +49,8 @@ fn cells_stand_where_their_cases_say() {
 
 #[test]
 fn a_sysctl_belongs_to_its_detector_alone() {
-    let named = words(&["none", "retries2-8"]);
-    let faults = words(&["host-crash"]);
+    let named = names(&["none", "retries2-8"]);
+    let faults = names(&["host-crash"]);
     let plan = Plan::of(&selection(&named, &faults)).expect("two detectors");
     let set: Vec<_> = plan
         .cases
@@ -69,11 +69,11 @@ fn a_sysctl_belongs_to_its_detector_alone() {
 
 #[test]
 fn a_misspelt_name_is_told_with_the_nearest() {
-    let error = Plan::of(&selection(&words(&["keepalive-fats"]), &[])).expect_err("no such name");
+    let error = Plan::of(&selection(&names(&["keepalive-fats"]), &[])).expect_err("no such name");
     let text = error.to_string();
     assert!(text.contains("no detector `keepalive-fats`"), "{text}");
     assert!(text.contains("did you mean `keepalive-fast`?"), "{text}");
-    let error = Plan::of(&selection(&[], &words(&["sunspots"]))).expect_err("no such name");
+    let error = Plan::of(&selection(&[], &names(&["sunspots"]))).expect_err("no such name");
     assert!(
         error.to_string().contains("there are: process-killed"),
         "{error}"
@@ -82,8 +82,8 @@ fn a_misspelt_name_is_told_with_the_nearest() {
 
 #[test]
 fn the_file_of_a_small_grid() {
-    let detectors = words(&["keepalive-fast", "retries2-8", "beats-answered"]);
-    let faults = words(&["path-silent"]);
+    let detectors = names(&["keepalive-fast", "retries2-8", "beats-answered"]);
+    let faults = names(&["path-silent"]);
     let plan = Plan::of(&selection(&detectors, &faults)).expect("three detectors");
     insta::assert_snapshot!(plan.text);
 }

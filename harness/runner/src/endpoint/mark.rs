@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use nix::fcntl::OFlag;
 use nix::unistd::pipe2;
 
-use halfopen_lab::error::LabError;
+use halfopen_lab::LabError;
 
 /// A moment that any number of processes can wait for: a pipe whose writing end
 /// is closed when it has come, which its readers see as a hang-up, at once and

@@ -21,7 +21,7 @@ use super::sockets::Sockets;
 use halfopen_scenario::case::Disposition;
 use halfopen_sys::inherit::{close_others, take_inherited};
 use halfopen_sys::schedule::{Prompt, wake_promptly};
-use halfopen_sys::{descriptors, passing, processes, signals};
+use halfopen_sys::{descriptors, lifeline, passing, process, signals};
 
 /// Becomes the template of endpoints, and never returns, when this process was
 /// started as that. Every program that runs cases calls this first thing in
@@ -52,16 +52,25 @@ fn be_template(arguments: impl Iterator<Item = OsString>) -> io::Result<()> {
             "its arguments are not the numbers of two descriptors",
         ));
     };
-    close_others(&numbers);
-    let socket = UnixStream::from(take_inherited(socket)?);
-    let lifeline = take_inherited(lifeline)?;
+    #[allow(unsafe_code)]
+    // SAFETY: the first thing that this process does: it owns nothing but the two
+    // descriptors that its parent gave it, and nothing else has taken them.
+    let (socket, lifeline) = unsafe {
+        close_others(&numbers);
+        (take_inherited(socket)?, take_inherited(lifeline)?)
+    };
+    let socket = UnixStream::from(socket);
     // As promptly as who asks: a lane may be started while others are timed.
     wake_promptly(Prompt::Runner);
     loop {
         let Some((plan, given)) = passing::receive(&socket)? else {
             std::process::exit(0);
         };
-        let answer = match processes::fork_for_parent() {
+        #[allow(unsafe_code)]
+        // SAFETY: the child uses neither fork handlers nor its thread ID: it makes
+        // system calls, and writes its reports.
+        let forked = unsafe { process::fork_for_parent() };
+        let answer = match forked {
             Ok(Some(child)) => child,
             Ok(None) => {
                 drop(socket);
@@ -139,7 +148,7 @@ fn live_with(inherited: OwnedFd) -> io::Result<()> {
     let path = format!("/proc/self/fd/{}", inherited.as_raw_fd());
     let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
     let lifeline = open(path.as_str(), flags, Mode::empty())?;
-    processes::die_with(lifeline.as_fd())?;
+    lifeline::kill_group_on_close(lifeline.as_fd())?;
     // It may have died before that. The inherited end tells; a new one shows no
     // hang-up of writers it has never seen (pipe_poll() in fs/pipe.c).
     let mut on = [PollFd::new(inherited.as_fd(), PollFlags::empty())];

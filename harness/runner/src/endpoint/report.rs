@@ -11,7 +11,7 @@ use super::protocol::Report;
 use halfopen_outcome::record::{CallResult, ExitKind};
 use halfopen_sys::clock::monotonic_ns;
 use halfopen_sys::process::exit_now;
-use halfopen_sys::processes::fork_single_threaded;
+use halfopen_sys::process::fork_single_threaded;
 
 /// Longest report: a write() of up to PIPE_BUF bytes is atomic (pipe(7)), so
 /// forked children can share the pipe.

@@ -16,7 +16,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use super::{process, template};
-use halfopen_sys::{inherit, passing, sharing};
+use halfopen_sys::vfork::run_in_vfork_child;
+use halfopen_sys::{inherit, passing};
 
 /// By which plans go: a descriptor of a low number, because the endpoint begins
 /// with those only that are not above it.
@@ -59,12 +60,18 @@ impl Door {
             .name("endpoint".into())
             .stack_size(STACK_OF_A_SLEEPER)
             .spawn(move || {
-                let lived = sharing::live(&mut || {
+                let mut endpoint = || {
                     let ended = catch_unwind(AssertUnwindSafe(|| live(theirs)));
                     if let Ok(Err(e)) = ended {
                         eprintln!("endpoint failed to start: {e}");
                     }
-                });
+                };
+                #[allow(unsafe_code)]
+                // SAFETY: `endpoint` does not unwind, starts no thread, and leaves by
+                // _exit(2) or returns; what it shares with other threads is the
+                // allocator and the standard streams, whose locks it does not hold
+                // when it leaves.
+                let lived = unsafe { run_in_vfork_child(&mut endpoint) };
                 if let Err(errno) = lived {
                     let _ = passing::receive(theirs);
                     let _ = (&mut &*theirs).write_all(&(-(errno as i32)).to_le_bytes());
@@ -78,7 +85,12 @@ const STACK_OF_A_SLEEPER: usize = 64 << 10;
 
 /// An endpoint's whole life.
 fn live(door: &UnixStream) -> io::Result<Infallible> {
-    inherit::unshare_others(&[door.as_raw_fd()]);
+    #[allow(unsafe_code)]
+    // SAFETY: this process uses no descriptor of its parent's but the door; the
+    // parent's values that own others are not dropped here.
+    unsafe {
+        inherit::unshare_others(&[door.as_raw_fd()]);
+    }
     let (plan, given) = passing::receive(door)?.ok_or(io::ErrorKind::UnexpectedEof)?;
     let own = std::process::id();
     (&mut &*door).write_all(&own.to_le_bytes())?;

@@ -16,11 +16,11 @@ use nix::unistd::{Pid, getpgid, pipe2, setpgid};
 
 use super::protocol::{Plan, Report};
 use super::{report, shared, template};
-use halfopen_lab::error::LabError;
-use halfopen_lab::namespace::Namespace;
+use halfopen_lab::LabError;
+use halfopen_lab::Namespace;
 use halfopen_outcome::record::ExitKind;
 use halfopen_scenario::case::{Action, Lane, Step};
-use halfopen_sys::processes::pidfd_open;
+use halfopen_sys::process::pidfd_open;
 use halfopen_sys::{descriptors, passing};
 
 /// The running program, even when its file was replaced: what endpoints are

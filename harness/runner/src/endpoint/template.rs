@@ -88,7 +88,7 @@ pub(super) fn answer(mut socket: &UnixStream) -> io::Result<i32> {
 }
 
 /// The reading end of the pipe whose writing end only this process holds, to
-/// its end: see [`halfopen_sys::processes::die_with`]. One for all endpoints.
+/// its end: see [`halfopen_sys::lifeline::kill_group_on_close`]. One for all endpoints.
 fn lifeline() -> io::Result<BorrowedFd<'static>> {
     static PIPE: OnceLock<Result<(OwnedFd, OwnedFd), Errno>> = OnceLock::new();
     match PIPE.get_or_init(|| pipe2(OFlag::O_CLOEXEC)) {

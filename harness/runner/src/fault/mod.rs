@@ -10,7 +10,7 @@ pub use halfopen_lab::EffectiveAt;
 pub use words::in_words;
 
 use halfopen_lab::Lab;
-use halfopen_lab::error::LabError;
+use halfopen_lab::LabError;
 use halfopen_scenario::case::{CableRef, EventAction, Family};
 use rule::Rules;
 
@@ -105,7 +105,7 @@ pub fn apply(
             lab.neighbour(host, *change)?,
             Undo::Neighbours(host.clone()),
         ),
-        EventAction::Forget { router } => (lab.forget(router)?, Undo::Nothing),
+        EventAction::Forget { router } => (lab.forget_flows(router)?, Undo::Nothing),
         EventAction::Move {
             from,
             to,

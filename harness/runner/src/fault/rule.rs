@@ -3,8 +3,9 @@
 use nix::net::if_::if_nametoindex;
 
 use super::EffectiveAt;
-use halfopen_lab::error::LabError;
-use halfopen_lab::filter::{Action, Clsact, Filter, Hook, Match, RuleId, Side, TcRuleId, tcp_flag};
+use halfopen_lab::LabError;
+use halfopen_lab::internal::{Clsact, Side, TcRuleId};
+use halfopen_lab::{Action, Filter, Hook, Match, RuleId, tcp_flag};
 use halfopen_lab::{Lab, WIRE};
 use halfopen_scenario::case::{Family, Mechanism, PacketRule, Place, RejectWith};
 use halfopen_sys::clock::monotonic_ns;

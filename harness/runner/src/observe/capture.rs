@@ -22,8 +22,8 @@ use nix::sys::time::TimeSpec;
 use serde::{Deserialize, Serialize};
 
 use super::stamping::keep_stamping;
-use halfopen_lab::error::LabError;
-use halfopen_lab::namespace::Namespace;
+use halfopen_lab::LabError;
+use halfopen_lab::Namespace;
 use halfopen_sys::clock::{monotonic_ns, realtime_ns};
 use halfopen_sys::packet::statistics;
 

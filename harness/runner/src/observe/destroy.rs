@@ -1,7 +1,7 @@
 //! Destroying sockets from outside: SOCK_DESTROY.
 
 use super::netstat::Sockets;
-use halfopen_lab::error::LabError;
+use halfopen_lab::LabError;
 
 impl Sockets {
     /// Destroys every TCP socket of the namespace, orphans too: a call on one

@@ -15,7 +15,7 @@ use netlink_packet_sock_diag::inet::{ExtensionFlags, InetRequest, SocketId, Stat
 use netlink_sys::protocols::NETLINK_SOCK_DIAG;
 use netlink_sys::{Socket, SocketAddr as NetlinkAddr};
 
-use halfopen_lab::namespace::Namespace;
+use halfopen_lab::Namespace;
 
 /// linux/netlink.h
 const HEADER: usize = 16;
@@ -69,7 +69,7 @@ enum Step {
 
 impl Diag {
     /// Opens one in `ns`; it stays there.
-    pub(super) fn open(ns: &Namespace) -> Result<io::Result<Diag>, halfopen_lab::error::LabError> {
+    pub(super) fn open(ns: &Namespace) -> Result<io::Result<Diag>, halfopen_lab::LabError> {
         ns.enter(|| {
             let mut socket = Socket::new(NETLINK_SOCK_DIAG)?;
             socket.bind_auto()?;

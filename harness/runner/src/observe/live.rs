@@ -13,7 +13,7 @@ use rtnetlink::{LinkUnspec, LinkVeth, new_connection};
 use super::capture::{Capture, Frame};
 use super::classify::{PortInfo, wire_record};
 use super::netstat::Sockets;
-use halfopen_lab::namespace::Namespace;
+use halfopen_lab::Namespace;
 use halfopen_outcome::record::{Packet, WireRecord};
 use halfopen_sys::clock::monotonic_ns;
 

@@ -6,8 +6,8 @@
 //! an RST killed is gone from the tables while its descriptor is still open.
 
 use super::diag::{Diag, Entry};
-use halfopen_lab::error::LabError;
-use halfopen_lab::namespace::Namespace;
+use halfopen_lab::LabError;
+use halfopen_lab::Namespace;
 use halfopen_outcome::record::SocketState;
 
 /// Looks at the sockets of one namespace, as often as wanted.

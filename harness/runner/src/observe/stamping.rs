@@ -30,8 +30,8 @@ use nix::sys::socket::{
     sockopt,
 };
 
-use halfopen_lab::error::LabError;
-use halfopen_lab::namespace::Namespace;
+use halfopen_lab::LabError;
+use halfopen_lab::Namespace;
 
 /// The work queue is another thread's business: this long, then it is an error.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use halfopen_lab::namespace::Namespace;
+use halfopen_lab::Namespace;
 use halfopen_outcome::record::{CallResult, ExitKind};
 use halfopen_runner::endpoint::protocol::Report;
 use halfopen_runner::endpoint::{Endpoint, Mark, Spec, THIS_PROGRAM};

@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use netlink_sys::protocols::NETLINK_ROUTE;
 
-use super::super::message::{Attributes, Purpose};
-use super::super::socket::NetlinkSocket;
 use super::super::{Filter, PortRef};
 use crate::namespace::Namespace;
+use crate::netlink::message::{Attributes, Purpose};
+use crate::netlink::socket::NetlinkSocket;
 
 pub const ADDRESSES: [[&str; 2]; 2] = [["10.9.0.1", "10.9.0.2"], ["fd09::1", "fd09::2"]];
 pub const IPV4: usize = 0;

@@ -1,0 +1,81 @@
+//! The connection tracking of NAT routers, checked and planned.
+
+use super::topology::{NatPlan, NodePlan};
+use crate::error::LabError;
+use halfopen_net::{Nat, Network, OnForgotten};
+
+/// Plans the connection tracking of the routers of `network`.
+pub(super) fn plan_routers(network: &Network, nodes: &mut [NodePlan]) -> Result<(), LabError> {
+    for nat in &network.nats {
+        let known = || nodes.iter().map(|n| n.name.clone()).collect();
+        let index = nodes
+            .iter()
+            .position(|n| n.name == nat.router)
+            .ok_or_else(|| LabError::Unknown {
+                kind: "router",
+                name: nat.router.clone(),
+                known: known(),
+            })?;
+        nodes[index].nat = Some(plan_router(network, nat, &nodes[index])?);
+    }
+    Ok(())
+}
+
+fn plan_router(network: &Network, nat: &Nat, router: &NodePlan) -> Result<NatPlan, LabError> {
+    let neighbours = nat.inside_neighbours(network);
+    let inside: Vec<u32> = router
+        .interfaces
+        .iter()
+        .filter(|interface| {
+            let (a, b) = &network.cables[interface.cable];
+            let far = if interface.side == 0 { b } else { a };
+            neighbours.contains(&far.as_str())
+        })
+        .map(|interface| interface.ifindex)
+        .collect();
+    if inside.is_empty() || inside.len() == router.interfaces.len() {
+        return Err(LabError::Plan(format!(
+            "{} must have cables that lead inside, and others",
+            router.name
+        )));
+    }
+    if nat.idle.as_secs() == 0 {
+        return Err(LabError::Plan(format!(
+            "{} would forget a connection at once: at least a second",
+            router.name
+        )));
+    }
+    Ok(NatPlan {
+        inside,
+        idle_s: nat.idle.as_secs(),
+        on_forgotten: nat.on_forgotten,
+    })
+}
+
+impl NatPlan {
+    /// The sysctls that make conntrack behave as planned.
+    pub fn sysctls(&self) -> [(&'static str, String); 5] {
+        let idle = self.idle_s.to_string();
+        let loose = u8::from(self.on_forgotten == OnForgotten::Resume);
+        [
+            (
+                "net.netfilter.nf_conntrack_tcp_timeout_established",
+                idle.clone(),
+            ),
+            // Two timeouts that are shorter by default, for connections whose data
+            // nobody acknowledges: `idle` is to be the only one.
+            (
+                "net.netfilter.nf_conntrack_tcp_timeout_max_retrans",
+                idle.clone(),
+            ),
+            (
+                "net.netfilter.nf_conntrack_tcp_timeout_unacknowledged",
+                idle,
+            ),
+            ("net.netfilter.nf_conntrack_tcp_loose", loose.to_string()),
+            // Packets are to be dropped because their connection was forgotten, and
+            // not because they missed a window (tcp_in_window()).
+            ("net.netfilter.nf_conntrack_tcp_be_liberal", "1".to_owned()),
+        ]
+    }
+}

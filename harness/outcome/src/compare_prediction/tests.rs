@@ -1,0 +1,93 @@
+use super::*;
+use crate::environment::WheelAt;
+use crate::testing;
+use halfopen_scenario::case::SignKind;
+
+fn first_sign(ms: i64) -> FirstSign {
+    FirstSign {
+        endpoint: "client".into(),
+        call: "read".into(),
+        outcome: SignKind::Errno("ETIMEDOUT".into()),
+        errno: Some("ETIMEDOUT".into()),
+        since_fault_ns: Some(ms * 1_000_000),
+        wire_evidence_ns: None,
+    }
+}
+
+fn predicted(earliest: u64, latest: u64) -> Prediction {
+    Prediction {
+        sign: SignKind::Errno("ETIMEDOUT".into()),
+        call: Some("read".into()),
+        lane: Some("client".into()),
+        earliest: Duration::from_millis(earliest),
+        latest: Duration::from_millis(latest),
+        branches: Vec::new(),
+        first_byte: None,
+        because: String::new(),
+        rules: Vec::new(),
+    }
+}
+
+#[test]
+fn a_late_process_is_inside_and_an_early_one_is_not() {
+    let prediction = predicted(3_000, 3_100);
+    let outside = |ms, delay_ms| {
+        let delay = Duration::from_millis(delay_ms);
+        sign_outside(&prediction, &first_sign(ms), delay, &PREDICTED_REAL_TIME).is_some()
+    };
+    assert!(!outside(3_050, 0) && !outside(3_140, 0));
+    assert!(outside(2_900, 0) && outside(3_600, 0));
+    assert!(!outside(2_980, 30));
+}
+
+#[test]
+fn another_errno_is_outside_whenever_it_comes() {
+    let mut reset = first_sign(3_050);
+    reset.outcome = SignKind::Errno("ECONNRESET".into());
+    let prediction = predicted(3_000, 3_100);
+    let text = sign_outside(&prediction, &reset, Duration::ZERO, &PREDICTED_REAL_TIME);
+    assert!(text.is_some_and(|t| t.contains("ETIMEDOUT was predicted")));
+}
+
+/// What an outcome of the fixture was compared with.
+fn compared_with(change: impl Fn(&mut Outcome, &mut Environment)) -> Option<ComparedWith> {
+    let mut environment = testing::environment();
+    let mut outcomes = [testing::crash(
+        "none",
+        "ETIMEDOUT",
+        3_052,
+        crate::record::Verdict::AsExpected,
+    )];
+    change(&mut outcomes[0], &mut environment);
+    compare_all(&testing::cases(), &mut outcomes, &environment);
+    let [outcome] = outcomes;
+    let fallbacks = fallbacks(std::slice::from_ref(&outcome)).count();
+    assert_eq!(fallbacks, usize::from(outcome.fallback().is_some()));
+    outcome.compared_with
+}
+
+#[test]
+fn real_time_is_compared_with_the_case_s_prediction() {
+    assert_eq!(compared_with(|_, _| ()), Some(ComparedWith::Case));
+    let not_run = compared_with(|outcome, _| outcome.status = Status::NotRun("no".into()));
+    assert_eq!(not_run, None);
+}
+
+#[test]
+fn a_fallback_in_virtual_time_has_its_reason() {
+    let without_wheel = compared_with(|_, environment| environment.time = "virtual".into());
+    let Some(ComparedWith::Fallback(why)) = without_wheel else {
+        panic!("{without_wheel:?}");
+    };
+    assert!(why.contains("timer wheel"), "{why}");
+    let with_wheel = compared_with(|outcome, environment| {
+        environment.time = "virtual".into();
+        environment.wheel = Some(WheelAt {
+            jiffies: 1_000,
+            tick_ns: 0,
+        });
+        outcome.started_ns = Some(1_000_000_000);
+    });
+    assert!(with_wheel.is_some(), "{with_wheel:?}");
+    assert_ne!(with_wheel, Some(ComparedWith::Case));
+}

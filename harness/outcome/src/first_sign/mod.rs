@@ -1,0 +1,136 @@
+//! Finds the first sign: the first call after the fault that did not go as if
+//! nothing had happened. It needs the recorded calls, faults and packets; the
+//! runner calls it when a case has ended.
+
+mod evidence;
+
+#[cfg(test)]
+mod tests;
+
+use super::record::{
+    Call, CallResult, EndpointRecord, ExitKind, FaultRecord, FirstSign, WireRecord, reference_ns,
+};
+use evidence::wire_evidence;
+use halfopen_scenario::case::SignKind;
+
+/// The first sign on the lanes of `watch`, or `unnoticed`.
+pub fn first_sign(
+    watch: &[String],
+    faults: &[FaultRecord],
+    endpoints: &[EndpointRecord],
+    wire: &WireRecord,
+) -> FirstSign {
+    let reference = reference_ns(faults);
+    // A call that returned before the fault was requested cannot be an effect
+    // of it.
+    let not_before = faults
+        .iter()
+        .filter(|f| f.is_fault)
+        .map(|f| f.asked_ns)
+        .min()
+        .unwrap_or(i64::MIN);
+    let signs = endpoints
+        .iter()
+        .filter(|e| watch.iter().any(|w| is_lane(&e.lane, w)))
+        .flat_map(|e| signs_of(e).map(move |s| (e, s)))
+        .filter(|(_, s)| s.end_ns >= not_before);
+    match signs.min_by_key(|(_, s)| s.end_ns) {
+        None => FirstSign {
+            endpoint: String::new(),
+            call: String::new(),
+            outcome: SignKind::Unnoticed,
+            errno: None,
+            since_fault_ns: None,
+            wire_evidence_ns: None,
+        },
+        Some((endpoint, sign)) => FirstSign {
+            endpoint: endpoint.lane.clone(),
+            // Before `call` and `outcome`, which move out of the sign.
+            wire_evidence_ns: wire_evidence(&endpoint.host, &sign, wire).map(|at| at - reference),
+            call: sign.call,
+            errno: match &sign.kind {
+                SignKind::Errno(name) => Some(name.clone()),
+                _ => None,
+            },
+            // A fault takes effect between the request and its answer. A sign
+            // within that time counts as immediate.
+            since_fault_ns: Some((sign.end_ns - reference).max(0)),
+            outcome: sign.kind,
+        },
+    }
+}
+
+/// Whether an endpoint is the lane or a copy of it: `client.2` is a copy of
+/// `client`.
+fn is_lane(endpoint: &str, lane: &str) -> bool {
+    endpoint == lane
+        || endpoint
+            .strip_prefix(lane)
+            .and_then(|rest| rest.strip_prefix('.'))
+            .is_some_and(|n| n.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// A call that shows a sign, or the death of a process.
+struct SignCall {
+    /// When the call was made.
+    start_ns: i64,
+    /// When it returned.
+    end_ns: i64,
+    call: String,
+    kind: SignKind,
+}
+
+fn signs_of(endpoint: &EndpointRecord) -> impl Iterator<Item = SignCall> {
+    endpoint.processes.iter().flat_map(|process| {
+        let calls = process.calls.iter().filter_map(|call| {
+            Some(SignCall {
+                start_ns: call.start_ns,
+                end_ns: call.end_ns?,
+                kind: sign_of(call)?,
+                call: call.call.clone(),
+            })
+        });
+        let death = process.end.iter().filter_map(|end| match &end.how {
+            // Other signals come from the runner or from outside.
+            ExitKind::Killed(signal) if signal == "SIGPIPE" => Some(SignCall {
+                start_ns: end.at_ns,
+                end_ns: end.at_ns,
+                kind: SignKind::Signal(signal.clone()),
+                call: process
+                    .calls
+                    .last()
+                    .map_or_else(String::new, |c| c.call.clone()),
+            }),
+            _ => None,
+        });
+        calls.chain(death)
+    })
+}
+
+/// The sign that a call shows; None when it went as if nothing had happened.
+pub fn sign_of(call: &Call) -> Option<SignKind> {
+    let on_keyboard = call.conn.as_deref() == Some("keyboard");
+    match &call.result {
+        CallResult::Errno(name) => match (name.as_str(), call.call.as_str()) {
+            // A non-blocking connect() starts with EINPROGRESS; EINTR comes
+            // from SIGCHLD.
+            ("EINTR", _) | ("EINPROGRESS", "connect") => None,
+            // waitpid() without children left.
+            ("ECHILD", _) => None,
+            // SO_RCVTIMEO and SO_SNDTIMEO (socket(7)): the application's own limit.
+            ("EAGAIN", "read" | "write") => Some(SignKind::Timeout),
+            _ => Some(SignKind::Errno(name.clone())),
+        },
+        CallResult::Value(0) if call.call == "read" && !on_keyboard => Some(SignKind::Eof),
+        CallResult::Ready(events) => events
+            .iter()
+            .filter_map(|e| e.strip_prefix("socket:"))
+            .any(|e| e.split('|').any(|e| matches!(e, "HUP" | "ERR" | "RDHUP")))
+            .then_some(SignKind::PollHangup),
+        // Not a system call: endpoints report the wait for a heartbeat or its
+        // answer under this name.
+        CallResult::TimedOut if call.call == "heartbeat" => Some(SignKind::HeartbeatLost),
+        CallResult::TimedOut => Some(SignKind::Timeout),
+        CallResult::Value(_) | CallResult::Blocked => None,
+    }
+}

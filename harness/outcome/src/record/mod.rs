@@ -1,0 +1,129 @@
+//! The record of one case as plain data: every call, every fault, every packet,
+//! and what was concluded from them. It computes nothing but the times that
+//! everything else counts from. The runner fills it; the reports read it.
+//!
+//! All times are nanoseconds on CLOCK_MONOTONIC since the start of the case (the
+//! moment its lanes were released).
+
+mod compared_with;
+mod fault;
+mod process;
+mod recovery;
+mod socket;
+mod wire;
+
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+
+use halfopen_predict::Prediction;
+use halfopen_scenario::case::{Sign, SignKind};
+
+pub use compared_with::ComparedWith;
+pub use fault::{FaultRecord, asked_ns, reference_ns};
+pub use process::{Call, CallResult, EndpointRecord, ExitKind, ProcessEnd, ProcessRecord};
+pub use recovery::Recovery;
+pub use socket::{FdCount, Netstat, SocketState};
+pub use wire::{Packet, WireCounts, WireRecord};
+
+/// The result of one case.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// The case's id.
+    pub id: String,
+    /// Its scenario.
+    pub scenario: String,
+    /// Its point of the matrix.
+    pub axes: IndexMap<String, String>,
+    /// The books and RFCs that describe the situation.
+    pub source: Vec<String>,
+    /// What the book says.
+    pub book: Option<Sign>,
+    /// What Linux was expected to do.
+    pub expect: Option<Sign>,
+    /// Where Linux and the book differ, and why.
+    pub notes: Option<String>,
+    /// Whether it ran.
+    pub status: Status,
+    /// When its lanes were released, CLOCK_MONOTONIC. Recorded only in virtual
+    /// time, where it is the same in every run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_ns: Option<i64>,
+    /// The first call after the fault that did not go as if nothing had happened.
+    pub first_sign: Option<FirstSign>,
+    /// The events that were carried out, and when each took effect.
+    pub faults: Vec<FaultRecord>,
+    /// Every process and every call.
+    pub endpoints: Vec<EndpointRecord>,
+    /// What became of the connections after an outage, if one was healed.
+    #[serde(default)]
+    pub recovery: Option<Recovery>,
+    /// The sockets, as netstat shows them, at each recorded moment.
+    pub netstat: Vec<Netstat>,
+    /// The packets on the wire.
+    pub wire: WireRecord,
+    /// How the observation compares with the expectation.
+    pub verdict: Verdict,
+    /// What nobody expected, as text.
+    pub surprises: Vec<String>,
+    /// What the kernel's rules predict for the case.
+    #[serde(default)]
+    pub prediction: Option<Prediction>,
+    /// Why there is no prediction, if there is none.
+    #[serde(default)]
+    pub unpredictable: Option<String>,
+    /// How the observation lies outside the prediction, if it does.
+    #[serde(default)]
+    pub outside: Option<String>,
+    /// Which prediction the observation was compared with; None: with none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compared_with: Option<ComparedWith>,
+}
+
+/// Whether a case ran.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// It ran to its end.
+    Ran,
+    /// It was not run, for this reason.
+    NotRun(String),
+    /// The harness failed, with this error.
+    Failed(String),
+}
+
+/// How an observation compares with the expectation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// As expected.
+    AsExpected,
+    /// Not as expected.
+    Differs,
+    /// Not as expected, and the scenario declares this difference as known.
+    Known,
+    /// The scenario expects nothing; the observation is only reported.
+    Observed,
+    /// Not run.
+    NotRun,
+    /// The harness failed.
+    Failed,
+}
+
+/// The first call after the fault that did not go as if nothing had happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FirstSign {
+    /// The lane that noticed; empty when unnoticed.
+    pub endpoint: String,
+    /// The call that showed it; empty when unnoticed.
+    pub call: String,
+    /// The kind of sign.
+    pub outcome: SignKind,
+    /// The errno's name, if it is one.
+    pub errno: Option<String>,
+    /// Time since the fault took effect; None when unnoticed.
+    pub since_fault_ns: Option<i64>,
+    /// The same moment measured on the wire, since the fault, where a packet
+    /// shows it: the RST or FIN that caused the sign reached the host, or the
+    /// host's own RST left it, while the call was in progress.
+    pub wire_evidence_ns: Option<i64>,
+}

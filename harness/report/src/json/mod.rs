@@ -1,0 +1,134 @@
+//! Runs as JSON, for programs. The keys and their order are an interface: keys are
+//! never removed, new ones are added, and a change of meaning raises `schema`.
+
+mod views;
+
+#[cfg(test)]
+mod tests;
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use halfopen_outcome::cost::cost;
+use halfopen_outcome::environment::Environment;
+use halfopen_outcome::record::{
+    EndpointRecord, FaultRecord, Netstat, Outcome, Recovery, Status, Verdict, WireRecord,
+};
+
+use super::finished::{Finished, Totals, verdict};
+use views::{CostView, SignView};
+pub use views::{FirstSignView, PredictionView};
+
+/// The version of the format.
+pub const SCHEMA: u32 = 1;
+
+/// Writes a run as one JSON object, indented, with a newline at its end.
+///
+/// # Errors
+/// Those of the writer.
+pub fn write(run: &Finished<'_>, to: &mut dyn Write) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut *to, &Document::of(run)).map_err(io::Error::from)?;
+    to.write_all(b"\n")
+}
+
+/// Writes runs on several kernels: an object with one run each in `kernels`.
+///
+/// # Errors
+/// Those of the writer.
+pub fn write_several(runs: &[Finished<'_>], to: &mut dyn Write) -> io::Result<()> {
+    #[derive(Serialize)]
+    struct Several<'a> {
+        schema: u32,
+        kernels: Vec<Document<'a>>,
+    }
+    let all = Several {
+        schema: SCHEMA,
+        kernels: runs.iter().map(Document::of).collect(),
+    };
+    serde_json::to_writer_pretty(&mut *to, &all).map_err(io::Error::from)?;
+    to.write_all(b"\n")
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: u32,
+    environment: &'a Environment,
+    interrupted: bool,
+    elapsed_ns: u64,
+    totals: Totals,
+    cases: Vec<CaseView<'a>>,
+}
+
+impl<'a> Document<'a> {
+    fn of(run: &Finished<'a>) -> Self {
+        Document {
+            schema: SCHEMA,
+            environment: run.environment,
+            interrupted: run.interrupted,
+            elapsed_ns: u64::try_from(run.elapsed.as_nanos()).unwrap_or(u64::MAX),
+            totals: Totals::of(run.outcomes),
+            cases: run.outcomes.iter().map(CaseView::of).collect(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct CaseView<'a> {
+    id: &'a str,
+    scenario: &'a str,
+    axes: &'a indexmap::IndexMap<String, String>,
+    source: &'a [String],
+    book: Option<SignView<'a>>,
+    expect: Option<SignView<'a>>,
+    notes: Option<&'a str>,
+    first_sign: Option<FirstSignView<'a>>,
+    faults: &'a [FaultRecord],
+    endpoints: &'a [EndpointRecord],
+    /// Null unless the case has a `heal`.
+    recovery: Option<&'a Recovery>,
+    netstat: &'a [Netstat],
+    wire: &'a WireRecord,
+    /// Null unless the case has no fault and is long enough.
+    cost: Option<CostView>,
+    prediction: Option<PredictionView<'a>>,
+    /// Why there is no prediction.
+    unpredictable: Option<&'a str>,
+    verdict: Verdict,
+    surprises: &'a [String],
+    status: &'static str,
+    /// Why it was not run, or what failed.
+    reason: Option<&'a str>,
+}
+
+impl<'a> CaseView<'a> {
+    fn of(outcome: &'a Outcome) -> Self {
+        let (status, reason) = match &outcome.status {
+            Status::Ran => ("ran", None),
+            Status::NotRun(why) => ("not_run", Some(why.as_str())),
+            Status::Failed(why) => ("failed", Some(why.as_str())),
+        };
+        CaseView {
+            id: &outcome.id,
+            scenario: &outcome.scenario,
+            axes: &outcome.axes,
+            source: &outcome.source,
+            book: outcome.book.as_ref().map(SignView::of),
+            expect: outcome.expect.as_ref().map(SignView::of),
+            notes: outcome.notes.as_deref(),
+            first_sign: outcome.first_sign.as_ref().map(FirstSignView::of),
+            faults: &outcome.faults,
+            endpoints: &outcome.endpoints,
+            recovery: outcome.recovery.as_ref(),
+            netstat: &outcome.netstat,
+            wire: &outcome.wire,
+            cost: cost(outcome).as_ref().map(CostView::of),
+            prediction: PredictionView::of_outcome(outcome),
+            unpredictable: outcome.unpredictable.as_deref(),
+            verdict: verdict(outcome),
+            surprises: &outcome.surprises,
+            status,
+            reason,
+        }
+    }
+}

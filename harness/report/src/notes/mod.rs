@@ -1,0 +1,142 @@
+//! What follows the table of a run: differences with their evidence, disagreements
+//! between Linux and the book, failures, cases that were not run, and the totals.
+//! The command prints it after [`crate::table`].
+
+mod book;
+mod cases;
+mod connections;
+mod cost;
+mod recovery;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt::Write as _;
+
+use indexmap::IndexMap;
+
+use super::finished::{Finished, Totals, verdict};
+use super::text::counted;
+use halfopen_net::span::human;
+use halfopen_outcome::compare_prediction::fallbacks;
+use halfopen_outcome::record::{Outcome, Status, Verdict};
+
+/// All sections; those without content are left out.
+pub fn render(run: &Finished<'_>, width: u16) -> String {
+    let mut text = String::new();
+    cases::differences(&mut text, run.outcomes);
+    cases::outside_prediction(&mut text, run.outcomes);
+    cases::known(&mut text, run.outcomes);
+    cases::failures(&mut text, run.outcomes);
+    book::render(&mut text, run.outcomes, usize::from(width));
+    text.push_str(&recovery::render(run.outcomes));
+    text.push_str(&connections::render(run.environment, run.outcomes));
+    text.push_str(&cost::render(run.outcomes));
+    surprises(&mut text, run.outcomes);
+    fallback(&mut text, run.outcomes);
+    not_run(&mut text, run.outcomes);
+    let _ = writeln!(text, "\n{}", totals(run));
+    text
+}
+
+/// `118 as expected, 0 differ, 3 not run (virtual time) in 31 s`.
+pub fn totals(run: &Finished<'_>) -> String {
+    let totals = Totals::of(run.outcomes);
+    let mut parts = vec![
+        format!("{} as expected", totals.as_expected),
+        format!(
+            "{} {}",
+            totals.differ,
+            if totals.differ == 1 {
+                "differs"
+            } else {
+                "differ"
+            }
+        ),
+    ];
+    if totals.observed > 0 {
+        parts.push(format!(
+            "{} observed, with nothing expected",
+            totals.observed
+        ));
+    }
+    if totals.known > 0 {
+        parts.push(format!("{} known", totals.known));
+    }
+    if totals.failed > 0 {
+        parts.push(format!("{} failed", totals.failed));
+    }
+    if totals.not_run > 0 {
+        let reasons = reasons(run.outcomes);
+        let why: Vec<_> = match reasons.len() {
+            1 => reasons.keys().map(|why| (*why).to_owned()).collect(),
+            _ => reasons
+                .iter()
+                .map(|(why, cases)| format!("{} {why}", cases.len()))
+                .collect(),
+        };
+        parts.push(format!("{} not run ({})", totals.not_run, why.join(", ")));
+    }
+    if totals.outside > 0 {
+        parts.push(format!("{} outside the prediction", totals.outside));
+    }
+    let interrupted = if run.interrupted { "interrupted: " } else { "" };
+    format!(
+        "{interrupted}{} in {}",
+        parts.join(", "),
+        human(run.elapsed)
+    )
+}
+
+fn surprises(text: &mut String, outcomes: &[Outcome]) {
+    // Those of cases that differ are shown with their evidence.
+    let shown_here = |case: &&Outcome| {
+        let shown_elsewhere = matches!(verdict(case), Verdict::Differs | Verdict::Known);
+        !case.surprises.is_empty() && !shown_elsewhere
+    };
+    let cases: Vec<_> = outcomes.iter().filter(shown_here).collect();
+    if cases.is_empty() {
+        return;
+    }
+    let _ = writeln!(text, "\nNobody expected");
+    for case in cases {
+        for surprise in &case.surprises {
+            let _ = writeln!(text, "  {}: {surprise}", case.id);
+        }
+    }
+}
+
+/// Cases in virtual time that were compared with the wider prediction, and why.
+fn fallback(text: &mut String, outcomes: &[Outcome]) {
+    let mut cases = fallbacks(outcomes).peekable();
+    if cases.peek().is_none() {
+        return;
+    }
+    let _ = writeln!(text, "\nCompared with the wider prediction");
+    for (id, why) in cases {
+        let _ = writeln!(text, "  {id}: {why}");
+    }
+}
+
+fn not_run(text: &mut String, outcomes: &[Outcome]) {
+    for (why, cases) in reasons(outcomes) {
+        let _ = writeln!(
+            text,
+            "\n{} not run: {why}",
+            counted(cases.len(), "case", "cases")
+        );
+        for id in cases {
+            let _ = writeln!(text, "  {id}");
+        }
+    }
+}
+
+fn reasons(outcomes: &[Outcome]) -> IndexMap<&str, Vec<&str>> {
+    let mut reasons: IndexMap<&str, Vec<&str>> = IndexMap::new();
+    for outcome in outcomes {
+        if let Status::NotRun(why) = &outcome.status {
+            reasons.entry(why).or_default().push(&outcome.id);
+        }
+    }
+    reasons
+}

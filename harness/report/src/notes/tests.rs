@@ -1,0 +1,70 @@
+use std::time::Duration;
+
+use super::*;
+use crate::{json, table};
+use halfopen_outcome::record::ComparedWith;
+use halfopen_outcome::testing;
+
+#[test]
+fn table_and_notes() {
+    let environment = testing::environment();
+    let outcomes = testing::all();
+    let run = Finished {
+        environment: &environment,
+        outcomes: &outcomes,
+        interrupted: false,
+        elapsed: Duration::from_secs(31),
+    };
+    let text = table::render(&outcomes, table::LOG_WIDTH) + &render(&run, table::LOG_WIDTH);
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn a_narrow_table_wraps_words_only() {
+    let text = table::render(&testing::all(), 88);
+    assert!(text.lines().all(|line| line.len() <= 88), "{text}");
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn totals_in_one_line() {
+    let environment = testing::environment();
+    let outcomes = [testing::unnoticed(), testing::not_run()];
+    let mut run = Finished {
+        environment: &environment,
+        outcomes: &outcomes,
+        interrupted: false,
+        elapsed: Duration::from_secs(31),
+    };
+    assert_eq!(
+        totals(&run),
+        "1 as expected, 0 differ, 1 not run (virtual time) in 31 s"
+    );
+    run.interrupted = true;
+    assert!(totals(&run).starts_with("interrupted: 1 as expected"));
+}
+
+#[test]
+fn a_fallback_to_the_wider_prediction_is_shown() {
+    let environment = testing::environment();
+    let mut outcomes = testing::all();
+    outcomes[0].compared_with = Some(ComparedWith::Fallback("it is not decided".into()));
+    let run = Finished {
+        environment: &environment,
+        outcomes: &outcomes,
+        interrupted: false,
+        elapsed: Duration::from_secs(31),
+    };
+    assert_eq!(Totals::of(&outcomes).fallback, 1);
+    let text = render(&run, table::LOG_WIDTH);
+    let id = &outcomes[0].id;
+    let section = format!("Compared with the wider prediction\n  {id}: it is not decided\n");
+    assert!(text.contains(&section), "{text}");
+    let mut bytes = Vec::new();
+    json::write(&run, &mut bytes).expect("memory takes everything");
+    let document: serde_json::Value = serde_json::from_slice(&bytes).expect("JSON");
+    assert_eq!(document["totals"]["fallback"], 1);
+    let prediction = |case: usize| &document["cases"][case]["prediction"];
+    assert_eq!(prediction(0)["fallback"], "it is not decided");
+    assert!(prediction(1).get("fallback").is_none());
+}
