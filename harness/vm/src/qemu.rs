@@ -85,7 +85,7 @@ impl Start<'_> {
                 devices,
                 monitor,
             } => {
-                let place = format!(",share=on,mem-path={}", path(*memory));
+                let place = format!(",share=on,mem-path={}", path(memory));
                 arguments.memory("file", settings, &place);
                 arguments.kernel(files, settings)?;
                 arguments.add(&["-action", "panic=pause"]);
@@ -98,7 +98,7 @@ impl Start<'_> {
             Start::Restore {
                 memory, devices, ..
             } => {
-                let place = format!(",share=off,mem-path={}", path(*memory));
+                let place = format!(",share=off,mem-path={}", path(memory));
                 arguments.memory("file", settings, &place);
                 let devices = devices.as_raw_fd();
                 arguments.add(&["-incoming", &format!("fd:{devices}")]);

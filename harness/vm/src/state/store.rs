@@ -117,11 +117,11 @@ impl Store {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
             file => file?,
         };
-        if own(&file.metadata()?) {
-            if let Some(state) = State::read(file.try_clone()?, expected)? {
-                file.set_modified(SystemTime::now())?;
-                return Ok(Some(state));
-            }
+        if own(&file.metadata()?)
+            && let Some(state) = State::read(file.try_clone()?, expected)?
+        {
+            file.set_modified(SystemTime::now())?;
+            return Ok(Some(state));
         }
         self.remove(name)?;
         Ok(None)

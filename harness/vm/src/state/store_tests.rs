@@ -11,6 +11,7 @@ use super::identity::tests::of;
 use super::identity::{Expected, Identity};
 use super::lock::lock;
 use super::store::*;
+use crate::VmError;
 use crate::files::nameless;
 
 struct Kept {
