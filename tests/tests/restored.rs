@@ -130,7 +130,7 @@ fn two_at_once() -> Result<(), Failed> {
 fn unusable() -> Result<(), Failed> {
     let (_above, states) = directory()?;
     let kernel = newest()?;
-    let (made, _) = run(&states, &kernel)?;
+    run(&states, &kernel)?;
     let one = || -> Result<File, Failed> {
         let path = files(&states)?.pop().ok_or("there is no state")?;
         Ok(File::options().read(true).write(true).open(path)?)
@@ -151,13 +151,12 @@ fn unusable() -> Result<(), Failed> {
         files(&states)?.is_empty(),
         "the damaged state is still there",
     )?;
-    let (again, _) = run(&states, &kernel)?;
-    expect(made == again, "it is another one when it is made again")?;
+    let (_, said) = run(&states, &kernel)?;
+    expect(said.contains("to restore"), &said)?;
 
     one()?.set_len(300 << 20)?;
-    let (again, said) = run(&states, &kernel)?;
-    expect(said.contains("to restore"), &said)?;
-    expect(made == again, "it is another one when it is made again")
+    let (_, said) = run(&states, &kernel)?;
+    expect(said.contains("to restore"), &said)
 }
 
 fn not_alone() -> Result<(), Failed> {
