@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use halfopen_predict::{KernelFacts, Version};
 use halfopen_scenario::case::Case;
-use halfopen_tune::trial::{Question, Shown, Trial, trials};
+use halfopen_tune::trials::{Question, Shown, Trial, trials};
 use halfopen_tune::{Answer, Path, Promise, Promises, Tuned, While, tune};
 use halfopen_vm::cases::{self, Options};
 use halfopen_vm::{Kernel, kernels};
@@ -85,7 +85,10 @@ fn ten_pairs() -> Result<(), Failed> {
         match (role, trial.question, &shown) {
             (Role::Patient, Question::Crash, Shown::Noticed(_))
             | (Role::Quick, Question::Outage, Shown::Died(_)) => breaches.push((*pair, *role)),
-            _ => broken.push(format!("pair {pair}: {role:?}: {}: {shown:?}", trial.story)),
+            _ => broken.push(format!(
+                "pair {pair}: {role:?}: {}: {shown:?}",
+                trial.description
+            )),
         }
     }
     if !broken.is_empty() {

@@ -1,10 +1,10 @@
-//! Which errno: tcp_v4_err(), tcp_v6_err(), tcp_write_err(), tcp_reset().
+//! The errno that a call reports: tcp_v4_err(), tcp_v6_err(), tcp_write_err(), tcp_reset().
 
 use halfopen_scenario::case::{Family, RejectWith, RouteChange};
 
-/// What a connection that gives up reports when nothing else was learnt.
+/// What an aborted connection reports when no other error was kept.
 pub const TIMED_OUT: &str = "ETIMEDOUT";
-/// What it reports when a next hop's address was asked for in vain.
+/// What it reports when a next hop's address could not be resolved.
 pub const HOST_UNREACHABLE: &str = "EHOSTUNREACH";
 
 /// The errno of an ICMP error: icmp_err_convert[], tab_unreach[] of

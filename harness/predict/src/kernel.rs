@@ -52,19 +52,19 @@ pub const ERROR_BURST: Version = Version(7, 0);
 /// The oldest kernel whose source the rules were read in or that was measured.
 pub const OLDEST: Version = Version(5, 10);
 
-/// What a prediction must know of the kernel.
+/// The facts of the kernel that a prediction needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KernelFacts {
     /// Its version.
     pub version: Version,
     /// Its ticks a second.
     pub hz: u32,
-    /// Where in the wheel's turn stories begin.
+    /// The phase of the wheel at the start of simulations.
     pub phase: Phase,
 }
 
 impl KernelFacts {
-    /// A kernel of which nobody knows where its wheel stands.
+    /// A kernel whose wheel has an unknown phase.
     pub fn new(version: Version, hz: u32) -> Self {
         KernelFacts {
             version,
@@ -73,9 +73,9 @@ impl KernelFacts {
         }
     }
 
-    /// What times count from that belong to something begun within `at`: where
-    /// the wheel's phase is known, its beginning, and what comes is told for
-    /// the whole of it ([`super::facts::Facts::armed`]).
+    /// The origin of the times of something begun within `at`: with a known phase its
+    /// beginning, and the result is computed for the whole interval
+    /// ([`crate::abort::facts::Facts::armed`]).
     pub fn anchor(self, at: Span) -> Span {
         match self.phase {
             Phase::Unknown => at,
@@ -88,8 +88,8 @@ impl KernelFacts {
         if self.version >= ERROR_BURST { 5 } else { 1 }
     }
 
-    /// What waited in its own host when it was to be sent again is sent again
-    /// as soon as it waits no longer.
+    /// A packet that waited in its own host when it was due is retransmitted as soon as it
+    /// no longer waits.
     pub fn resends_when_freed(self) -> bool {
         self.version >= RESENT_WHEN_FREED
     }

@@ -1,103 +1,50 @@
-//! Predictions: which call shows what, and when, before anything is run.
+//! Predictions: which call shows which sign, and when, before anything is run.
 //!
-//! Pure: a case and a kernel's version and HZ go in, a sign and an interval
-//! come out, with the reason in words. Nothing is padded: the interval holds
-//! what the kernel's rules leave open (where the timer wheel stands, how long
-//! the round trip is), and lateness of processes on a busy machine is for the
-//! comparison to allow (`outcome::tolerance`).
-
-pub mod acks;
-pub mod connect;
-mod connecting;
-pub mod entry;
-pub mod errno;
-pub mod facts;
-pub mod fall;
-pub mod gone;
-pub mod keepalive;
-pub mod kernel;
-pub mod limits;
-pub mod moments;
-pub mod neighbour;
-pub mod orphan;
-mod pages;
-pub mod persist;
-pub mod renewed;
-pub mod retransmit;
-pub mod rtt;
-pub mod rule;
-mod sender;
-pub mod span;
-mod story;
-pub mod sysctls;
-pub mod unresolved;
-pub mod wheel;
-pub mod window;
-pub mod words;
+//! The crate does no I/O: it takes a case, the kernel's version and HZ, and returns a sign,
+//! an interval and the reason. Intervals are not padded: they hold only what the kernel's
+//! rules leave open (the phase of the timer wheel, the round-trip time). The lateness of
+//! processes on a busy machine is added by the comparison (`outcome::tolerance`).
+//!
+//! `simulator` runs the case as a discrete-event simulation. What the kernel does by a timer
+//! comes from `timers`, `retransmission`, `neighbour` and `abort`.
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+pub mod abort;
+pub mod errno;
+pub mod kernel;
+pub mod moments;
+pub mod neighbour;
+mod pages;
+mod prediction;
+pub mod retransmission;
+pub mod rule;
+mod simulator;
+pub mod span;
+pub mod sysctls;
+pub mod text;
+pub mod timers;
+pub mod wheel;
 
 pub use kernel::{KernelFacts, Version};
 pub use moments::Moments;
+pub use prediction::{Prediction, Unpredictable};
 pub use rule::RuleId;
-use span::{Span, Spans};
 
 use halfopen_scenario::case::{Case, SignKind};
-
-/// What a case is going to show.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Prediction {
-    /// The first sign.
-    pub sign: SignKind,
-    /// The call that shows it; None when nobody notices.
-    pub call: Option<String>,
-    /// The lane that notices; None when nobody does.
-    pub lane: Option<String>,
-    /// Since the fault, at least; 0 when nobody notices.
-    pub earliest: Duration,
-    /// Since the fault, at most; 0 when nobody notices.
-    pub latest: Duration,
-    /// The intervals within, when a cliff of the kernel's rules lies between them.
-    pub branches: Vec<Span>,
-    /// From the last heal until a byte gets through, if one does.
-    #[serde(default)]
-    pub first_byte: Option<Span>,
-    /// Why, in words.
-    pub because: String,
-    /// The rules it rests on.
-    pub rules: Vec<RuleId>,
-}
-
-impl Prediction {
-    /// The intervals the sign may come in: the branches, or the only one.
-    pub fn intervals(&self) -> impl Iterator<Item = Span> {
-        let whole = Span::new(self.earliest, self.latest);
-        let one = self.branches.is_empty().then_some(whole);
-        self.branches.iter().copied().chain(one)
-    }
-}
-
-/// Why a case cannot be predicted.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("not predictable: {why}")]
-pub struct Unpredictable {
-    /// What the rules do not decide.
-    pub why: String,
-}
+use span::{Span, Spans};
 
 /// Predicts a case on a kernel.
 ///
 /// # Errors
-/// When chance decides, or something the rules do not know.
+/// When the outcome depends on chance, or on something the rules do not cover.
 pub fn predict(case: &Case, environment: &KernelFacts) -> Result<Prediction, Unpredictable> {
     predict_given(case, environment, &Moments::default())
 }
 
-/// The same when it is known where the timer wheel stood as the case began
-/// (`environment.phase`), and when the programs and the faults did what they
-/// did by themselves: what is left is the kernel's alone.
+/// Predicts a case whose run is known in part: the phase of the timer wheel at its start
+/// (`environment.phase`), and the times at which programs made their calls and faults took
+/// effect. What remains open is decided by the kernel alone.
 ///
 /// # Errors
 /// As [`predict`].
@@ -106,8 +53,8 @@ pub fn predict_given(
     environment: &KernelFacts,
     moments: &Moments,
 ) -> Result<Prediction, Unpredictable> {
-    let told = story::tell(case, *environment, moments)?;
-    let Some(seen) = told.sign else {
+    let simulated = simulator::run(case, *environment, moments)?;
+    let Some(observation) = simulated.sign else {
         return Ok(Prediction {
             sign: SignKind::Unnoticed,
             call: None,
@@ -115,27 +62,28 @@ pub fn predict_given(
             earliest: Duration::ZERO,
             latest: Duration::ZERO,
             branches: Vec::new(),
-            first_byte: told.first_byte,
-            because: told.quiet.0,
-            rules: vec![told.quiet.1],
+            first_byte: simulated.first_byte,
+            because: simulated.unnoticed.0,
+            rules: vec![simulated.unnoticed.1],
         });
     };
-    let at = seen.at.map(|span| span.since(told.reference));
+    let at = observation.at.map(|span| span.since(simulated.reference));
     let hull = at.hull().unwrap_or(Span::at(Duration::ZERO));
     Ok(Prediction {
-        sign: seen.kind,
-        call: Some(seen.call),
-        lane: Some(seen.lane),
+        sign: observation.kind,
+        call: Some(observation.call),
+        lane: Some(observation.lane),
         earliest: hull.earliest,
         latest: hull.latest,
-        branches: several(&at),
-        first_byte: told.first_byte,
-        because: seen.because,
-        rules: seen.rules,
+        branches: branches(&at),
+        first_byte: simulated.first_byte,
+        because: observation.because,
+        rules: observation.rules,
     })
 }
 
-fn several(at: &Spans) -> Vec<Span> {
+/// The intervals, where there are several.
+fn branches(at: &Spans) -> Vec<Span> {
     let all: Vec<Span> = at.iter().collect();
     if all.len() > 1 { all } else { Vec::new() }
 }

@@ -1,29 +1,29 @@
-//! When programs and faults really did what they did.
+//! Recorded times of a run: when programs made their calls and faults took effect.
 //!
-//! A story is nominal: steps take no time. Where the real moments are known, a
-//! prediction starts from them, and only what the kernel does by itself is left
-//! to be told. Nothing here says what a call returned.
+//! The simulation's time is nominal: steps take none. With the recorded times a prediction
+//! starts from them, and only what the kernel does remains to be predicted. Results of
+//! calls are not recorded here. `outcome` fills it in, the simulator reads it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::span::Span;
+use crate::span::Span;
 
-/// A call of a program: its name and when it was made. It ends where it
-/// returned at once, or where it began when it waited for something.
+/// A call of a program: its name and time. The interval ends with the return of a call that
+/// returned at once, or at its beginning if it waited.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Act {
+pub struct CallTime {
     /// `write`.
     pub call: String,
     /// Since the case began.
     pub at: Span,
 }
 
-/// Moments of one run of a case, counted from its beginning.
+/// Recorded times of one run of a case, counted from its beginning.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Moments {
-    /// The acts of each process, by its lane's label, its boot and its number.
-    acts: BTreeMap<(String, u32, u32), Vec<Act>>,
+    /// The calls of each process, by its lane's label, its boot and its number.
+    calls: BTreeMap<(String, u32, u32), Vec<CallTime>>,
     /// When processes were reaped.
     ends: BTreeMap<(String, u32, u32), Duration>,
     /// When events took effect, by name.
@@ -31,12 +31,12 @@ pub struct Moments {
 }
 
 impl Moments {
-    /// Notes a process's acts, in their order.
-    pub fn process(&mut self, label: &str, boot: u32, number: u32, acts: Vec<Act>) {
-        self.acts.insert((label.to_owned(), boot, number), acts);
+    /// Records a process's calls, in their order.
+    pub fn process(&mut self, label: &str, boot: u32, number: u32, calls: Vec<CallTime>) {
+        self.calls.insert((label.to_owned(), boot, number), calls);
     }
 
-    /// Notes when a process was reaped.
+    /// Records when a process was reaped.
     pub fn ended(&mut self, label: &str, boot: u32, number: u32, at: Duration) {
         self.ends.insert((label.to_owned(), boot, number), at);
     }
@@ -46,14 +46,14 @@ impl Moments {
         self.ends.get(&(label.to_owned(), boot, number)).copied()
     }
 
-    /// Notes when an event took effect: between asking for it and being told so.
+    /// Records when an event took effect: between the request and its confirmation.
     pub fn event(&mut self, name: &str, at: Span) {
         self.events.insert(name.to_owned(), at);
     }
 
-    /// The acts of a process.
-    pub fn acts(&self, label: &str, boot: u32, number: u32) -> &[Act] {
-        self.acts
+    /// The calls of a process.
+    pub fn calls(&self, label: &str, boot: u32, number: u32) -> &[CallTime] {
+        self.calls
             .get(&(label.to_owned(), boot, number))
             .map_or(&[], Vec::as_slice)
     }

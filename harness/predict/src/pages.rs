@@ -1,4 +1,4 @@
-//! What each rule says, for people: docs/rules.md is made of this.
+//! The text of each rule, for people: docs/rules.md is generated from this.
 
 use super::rule::RuleId;
 

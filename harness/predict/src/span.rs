@@ -100,8 +100,8 @@ impl Spans {
         Spans(joined)
     }
 
-    /// Ticks at which something happened to stories that began at `jiffies`
-    /// in an unknown or known part of a tick.
+    /// From ticks at which something happened in simulations that began at `jiffies`, in an
+    /// unknown or known part of a tick.
     pub fn of_ticks(ticks: &[(Jiffies, Jiffies)], wheel: Wheel, phase: Phase) -> Self {
         let mut waited: Vec<u64> = ticks.iter().map(|(began, at)| at - began).collect();
         waited.sort_unstable();

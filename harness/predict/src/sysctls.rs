@@ -1,16 +1,16 @@
-//! The sysctls of a host that decide, with the kernel's defaults.
+//! The sysctls of a host that affect predictions, with the kernel's defaults.
 
 use std::time::Duration;
 
-use super::keepalive;
-use super::kernel::{self, KernelFacts, Version};
-use super::retransmit::RTO_MIN;
+use crate::kernel::{self, KernelFacts, Version};
+use crate::retransmission::RTO_MIN;
+use crate::timers::keepalive;
 use halfopen_scenario::case::{Case, Detector, KeepaliveBy};
 
 /// TCP_RTO_MAX where no sysctl says otherwise.
-pub(super) const RTO_MAX: Duration = Duration::from_secs(120);
+pub(crate) const RTO_MAX: Duration = Duration::from_secs(120);
 
-/// What a host's sysctls say, as far as it decides.
+/// The values of a host's sysctls that matter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub struct Sysctls {
@@ -42,10 +42,10 @@ const NEWER: [(&str, Version); 3] = [
 ];
 
 /// Why a case cannot be run on this kernel: it sets what the kernel does not have.
-pub(super) fn lacking(case: &Case, kernel: KernelFacts) -> Option<String> {
+pub(crate) fn missing_sysctl(case: &Case, kernel: KernelFacts) -> Option<String> {
     let set = |key: &str| case.sysctls.values().any(|keys| keys.contains_key(key));
-    let lacks = |(key, since): &&(&str, Version)| kernel.version < *since && set(key);
-    let (key, since) = NEWER.iter().find(lacks)?;
+    let is_missing = |(key, since): &&(&str, Version)| kernel.version < *since && set(key);
+    let (key, since) = NEWER.iter().find(is_missing)?;
     let version = kernel.version;
     Some(format!(
         "Linux {version} has no {key}, which came with {since}"

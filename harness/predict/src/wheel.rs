@@ -8,8 +8,8 @@
 
 use std::time::Duration;
 
-/// Times counted in ticks since some moment before the story: the kernel's
-/// `jiffies`. Only its remainder by a granule ever matters.
+/// Times in ticks since some moment before the simulation: the kernel's `jiffies`. Only the
+/// remainder by a granule matters.
 pub type Jiffies = u64;
 
 /// Buckets of a level (LVL_SIZE).
@@ -35,10 +35,10 @@ pub enum Arms {
     Timer,
 }
 
-/// Where in the wheel's turn, and in a tick, a story begins.
+/// The phase of the wheel, and of the tick, at the start of a simulation.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Phase {
-    /// Nobody knows: all of them are possible.
+    /// Unknown: all phases are possible.
     #[default]
     Unknown,
     /// As in virtual time, where a machine boots the same way every time.
@@ -67,8 +67,8 @@ impl Phase {
         }
     }
 
-    /// What a timer armed within an interval may meet: how long after its
-    /// beginning, and the phase then. One of each tick when the phase is known.
+    /// The phases a timer armed within an interval may have: the offset from its beginning,
+    /// and the phase then. One for each tick when the phase is known.
     pub fn within(self, late: Duration, wheel: Wheel) -> Vec<(Duration, Phase)> {
         let first = (Duration::ZERO, self);
         let Phase::Known { into_tick, .. } = self else {
@@ -76,7 +76,7 @@ impl Phase {
         };
         let tick = wheel.tick();
         let to_next = tick.saturating_sub(into_tick);
-        let more = (0..MOST_TICKS_WITHIN)
+        let more = (0..MAX_TICKS_WITHIN)
             .map(|n| to_next + tick * n)
             .take_while(|at| *at <= late)
             .map(|at| (at, self.later(at, wheel)));
@@ -150,8 +150,8 @@ impl Wheel {
         ((expires >> shift) + 1) << shift
     }
 
-    /// The `jiffies` a story may begin at when its longest timer is `longest`
-    /// ticks: one of each remainder that the wheel can tell apart.
+    /// The `jiffies` at which a simulation may begin when its longest timer is `longest`
+    /// ticks: one of each remainder that the wheel distinguishes.
     pub fn beginnings(self, longest: u64, phase: Phase) -> Beginnings {
         match phase {
             Phase::Known { jiffies, .. } => Beginnings {
@@ -161,9 +161,9 @@ impl Wheel {
             },
             Phase::Unknown => {
                 let granule = self.granule(longest);
-                // Timers of days are not worth millions of runs: their ends
-                // are sampled closely enough for a prediction in minutes.
-                let step = (granule / MOST_BEGINNINGS).max(1);
+                // For timers of days millions of runs would add nothing: their ends are
+                // sampled closely enough for a prediction in minutes.
+                let step = (granule / MAX_BEGINNINGS).max(1);
                 Beginnings {
                     next: EPOCH,
                     end: EPOCH + granule,
@@ -174,9 +174,9 @@ impl Wheel {
     }
 }
 
-const MOST_BEGINNINGS: u64 = 1 << 15;
+const MAX_BEGINNINGS: u64 = 1 << 15;
 /// An interval of more ticks is taken for so many.
-const MOST_TICKS_WITHIN: u32 = 64;
+const MAX_TICKS_WITHIN: u32 = 64;
 
 /// See [`Wheel::beginnings`].
 #[derive(Debug, Clone)]

@@ -1,4 +1,5 @@
-//! Facts about the machine that decide no yes or no, but results and speed.
+//! Facts about the machine that results and speed depend on. None of them decides
+//! whether a case can run; `doctor` and the records show them.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
@@ -6,11 +7,10 @@ use std::path::PathBuf;
 
 use nix::time::{ClockId, clock_getres};
 
-use super::phase::Moments;
-use super::{Options, wheel};
+use crate::options::Options;
+use crate::timer_wheel;
 use halfopen_lab::internal::pinned;
 use halfopen_outcome::environment::Environment;
-use halfopen_sys::clock::monotonic_ns;
 
 /// Timer ticks a second (CONFIG_HZ): the resolution of the coarse clocks is
 /// one tick (clock_getres(2); posix_get_coarse_res() in the kernel), so no
@@ -70,14 +70,8 @@ fn connection_objects() -> BTreeMap<String, u32> {
     sizes.collect()
 }
 
-/// When cases may begin in virtual time; None when nobody can tell.
-pub(super) fn moments() -> Option<Moments> {
-    let hz = hz()?;
-    Some(Moments::of(wheel::stands(hz)?, hz, monotonic_ns()))
-}
-
 /// What a run's results depend on besides its cases.
-pub(super) fn environment(options: &Options) -> Environment {
+pub(crate) fn environment(options: &Options) -> Environment {
     let pinned = pinned::TCP
         .iter()
         .map(|p| (p.key.to_owned(), p.value.to_owned()));
@@ -102,7 +96,7 @@ pub(super) fn environment(options: &Options) -> Environment {
         connection_objects: connection_objects(),
         wheel: hz()
             .filter(|_| options.virtual_time)
-            .and_then(wheel::stands),
+            .and_then(timer_wheel::read),
     }
 }
 

@@ -1,6 +1,6 @@
-//! What a case leaves behind before anybody has thought about it. Plain data:
-//! a guest sends it as it is, and thinking is done on the host, where it costs a
-//! thirtieth of what it costs in there.
+//! What was recorded while a case ran, before it is evaluated. Plain data: a guest
+//! sends it as it is, and the host evaluates it, where that takes a thirtieth of
+//! the time it takes in the guest.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -8,36 +8,37 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::observe::capture::Frame;
-use crate::observe::classify::{PortInfo, wire_record};
+use crate::observe::port::PortInfo;
+use crate::observe::wire_record::wire_record;
 use halfopen_outcome::record::{EndpointRecord, FaultRecord, Netstat, Status, WireRecord};
 
 /// How a case ended.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Ended {
-    /// It ran, and this was collected.
+    /// It ran, and this was recorded.
     Ran(Box<Recorded>),
     /// It did not run, or not to its end.
     Not(Status),
 }
 
-/// What was collected while a case ran.
+/// What was recorded while a case ran.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Recorded {
     /// The events, as they took effect.
     pub faults: Vec<FaultRecord>,
     /// What each process of each lane did.
     pub endpoints: Vec<EndpointRecord>,
-    /// The sockets, as they were looked at.
+    /// Snapshots of the sockets.
     pub netstat: Vec<Netstat>,
     /// What went wrong in the harness itself, as text.
     pub surprises: Vec<String>,
-    /// When the lanes started, CLOCK_MONOTONIC; None: they never did.
+    /// When the lanes started, CLOCK_MONOTONIC; None in real time.
     pub started_ns: Option<i64>,
     /// The packets.
     pub captured: Captured,
 }
 
-/// What the capture on the wire saw, and what it takes to read it.
+/// What was captured on the wire, and what it takes to read it.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Captured {
     /// Every frame, in the order it was captured.
@@ -46,14 +47,14 @@ pub struct Captured {
     pub ports: Vec<PortInfo>,
     /// Whose an address is.
     pub node_of: BTreeMap<IpAddr, String>,
-    /// When the case's lanes were let go, CLOCK_MONOTONIC.
+    /// When the case's lanes were started, CLOCK_MONOTONIC.
     pub t0_ns: i64,
     /// Frames that the capture lost.
     pub lost: u64,
 }
 
 impl Captured {
-    /// The same as packets, with times from the start.
+    /// The captured frames as packets, with times from `t0_ns`.
     pub fn wire(&self) -> WireRecord {
         wire_record(
             &self.frames,

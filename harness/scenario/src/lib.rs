@@ -1,48 +1,54 @@
-//! YAML to cases. Pure: reads text, builds nothing.
+//! Reads halfopen's scenario files: YAML to [`Case`](case::Case)s, and the JSON
+//! Schema of the format.
 //!
-//! A file becomes a tree whose every node knows its place ([`tree`]); the tree
-//! is decoded once for each point of a scenario's matrix, so that every value
-//! is checked as the case will use it; what is wrong is collected, not thrown,
-//! so that one run shows all of it ([`error`]).
+//! [`parse`] reads text, [`load`] a file. Both check everything and return every
+//! mistake at once, each with its line and with what to write instead
+//! ([`InputErrors`]). A case is plain data with nothing left to resolve: other
+//! crates predict it and run it. Nothing is built or run here, and only [`load`]
+//! does I/O.
+//!
+//! ```
+//! let catalogue = halfopen_scenario::parse(
+//!     "example.yaml",
+//!     "
+//! version: 1
+//! scenarios:
+//!   host-crash:
+//!     about: The server loses power while the client waits for an answer.
+//!     matrix: { family: [ipv4, ipv6] }
+//!     server: [listen, accept, echo]
+//!     client: [connect, read]
+//!     faults: [{ at: 500ms, crash: server }]
+//!     give_up: 30s
+//! ",
+//! )?;
+//! let ids: Vec<&str> = catalogue.cases.iter().map(|case| case.id.as_str()).collect();
+//! assert_eq!(ids, ["host-crash/family=ipv4", "host-crash/family=ipv6"]);
+//! # Ok::<(), halfopen_scenario::InputErrors>(())
+//! ```
+//!
+//! Inside, each module imports only from those before it in this list: `case`
+//! (the data), `yaml` (tree, decoder, tables, errors), `network`, `sign`,
+//! `detector`, `sysctl`, `scene`, `lane`, `event`, `catalogue` and `schema`.
 
 pub mod case;
-pub mod catalogue;
-pub mod error;
-pub mod load;
-pub mod schema;
-pub mod sysctl_conf;
-
-mod action;
-pub mod decode;
+mod catalogue;
 mod detector;
 mod event;
-mod event_action;
-mod expand;
-pub mod fields;
-pub mod findings;
-mod heartbeat;
-mod impair;
+#[doc(hidden)]
+pub mod internal;
 mod lane;
-mod mark;
-mod matrix;
-mod middlebox;
-pub mod name;
 mod network;
-mod packet;
-pub mod scalar;
-mod schema_parts;
-pub mod sign;
-mod step;
-pub mod sysctl;
-mod target;
-pub mod tree;
+mod scene;
+mod schema;
+mod sign;
+mod sysctl;
+mod yaml;
 
 #[cfg(test)]
 mod tests;
 
-pub use catalogue::{Catalogue, ScenarioInfo, parse};
-pub use error::{InputErrors, Problem};
-pub use load::load;
-pub use name::meant;
-pub use scalar::{positive, words};
+pub use catalogue::{Catalogue, ScenarioInfo, load, parse};
 pub use schema::schema;
+pub use sysctl::conf as sysctl_conf;
+pub use yaml::{InputErrors, Problem, Span};

@@ -1,198 +1,26 @@
-//! Settings that keep two promises, or the proof that none exist: a peer that
-//! vanishes is noticed in time, and an outage of a given length is ridden out.
+//! Settings that keep two promises, or the proof that none exist: a peer that vanishes is
+//! noticed in time, and an outage of a given length does not end the connection.
 //!
-//! Pure, on top of `predict`:
+//! The crate does no I/O. It computes worst cases by the rules of `halfopen-predict`:
 //!
 //! ```text
-//! idle      what keepalive does at worst
-//! sending   what retransmission does at worst
-//! search    the settings, or the nearest ones
-//! proof     why there are none, in words
-//! snippet   settings as sysctls, socket options, configuration
-//! trial     cases that measure what is promised
+//! promise         what is promised
+//! settings        socket values, their worst case, and the answer of the search
+//! keepalive       worst case of keepalive
+//! retransmission  worst case of unacknowledged data
+//! search          finds the settings, or the nearest ones and the proof that none exist
+//! snippet         settings as sysctls, socket options and configuration files
+//! trials          cases that measure what is promised
 //! ```
 
-use std::time::Duration;
-
-use serde::Serialize;
-
-use halfopen_predict::KernelFacts;
-
-mod idle;
-mod proof;
+mod keepalive;
+mod promise;
+mod retransmission;
 mod search;
-mod sending;
+mod settings;
 pub mod snippet;
-pub mod trial;
+pub mod trials;
 
+pub use promise::{Path, Promise, Promises, While};
 pub use search::tune;
-
-/// What a connection does while the promises have to hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum While {
-    /// Nothing is under way.
-    Idle,
-    /// Data is under way that is not acknowledged.
-    Sending,
-    /// Now the one, now the other.
-    Both,
-}
-
-impl While {
-    /// Whether it may be idle.
-    pub fn idle(self) -> bool {
-        self != While::Sending
-    }
-
-    /// Whether it may be sending.
-    pub fn sending(self) -> bool {
-        self != While::Idle
-    }
-}
-
-/// What becomes of packets to a peer that has vanished.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Path {
-    /// Nobody hears of them; the next hop goes on answering ARP and NDP.
-    Silent,
-    /// The peer may be the next hop: its neighbour entry fails in the end.
-    Neighbour,
-    /// Routers may answer them with ICMP unreachables.
-    Unreachable,
-}
-
-/// What the settings have to keep.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Promises {
-    /// A peer that vanishes is noticed within this.
-    pub notice_within: Duration,
-    /// An outage this long does not end the connection.
-    pub ride_out: Duration,
-    /// In which states.
-    pub when: While,
-    /// The longest round trip of the path.
-    pub round_trip: Duration,
-    /// What else the path does.
-    pub path: Path,
-    /// On which kernels. Never empty.
-    pub kernels: Vec<KernelFacts>,
-}
-
-/// Values of a socket.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Settings {
-    /// SO_KEEPALIVE; None: left off.
-    pub keepalive: Option<Keepalive>,
-    /// TCP_USER_TIMEOUT, whole milliseconds; None: not set.
-    pub user_timeout: Option<Duration>,
-    /// TCP_RTO_MAX_MS (6.15); None: not set.
-    pub rto_max: Option<Duration>,
-}
-
-/// Keepalive's values.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Keepalive {
-    /// TCP_KEEPIDLE, seconds.
-    pub idle: u32,
-    /// TCP_KEEPINTVL, seconds.
-    pub interval: u32,
-    /// TCP_KEEPCNT. Ignored while a user timeout is set.
-    pub count: u32,
-}
-
-/// What settings do at worst in one state, on all kernels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Reach {
-    /// A crash is noticed after this, at the latest.
-    pub noticed: Duration,
-    /// An outage this long is ridden out, whenever it begins.
-    pub ridden: Duration,
-}
-
-/// What settings do at worst, by state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Worst {
-    /// While nothing is under way.
-    pub idle: Option<Reach>,
-    /// While data is.
-    pub sending: Option<Reach>,
-}
-
-impl Worst {
-    /// Over all states.
-    pub fn noticed(&self) -> Duration {
-        let both = [self.idle, self.sending].into_iter().flatten();
-        both.map(|reach| reach.noticed).max().unwrap_or_default()
-    }
-
-    /// Over all states.
-    pub fn ridden(&self) -> Duration {
-        let both = [self.idle, self.sending].into_iter().flatten();
-        both.map(|reach| reach.ridden).min().unwrap_or_default()
-    }
-}
-
-/// Settings, and what they do at worst.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Tuned {
-    /// The values.
-    pub settings: Settings,
-    /// What they do.
-    pub worst: Worst,
-    /// Keepalive probes an hour on a healthy idle connection, at most.
-    pub probes_an_hour: Option<u32>,
-}
-
-/// What programs get that cannot set TCP_USER_TIMEOUT.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Without {
-    /// These values of keepalive keep the promises while idle.
-    pub keepalive: Option<Keepalive>,
-    /// This idle time does with a third of it as the interval and three probes
-    /// (Redis has no other).
-    pub thirds: Option<u32>,
-    /// This net.ipv4.tcp_retries2 keeps them while sending.
-    pub retries2: Option<u32>,
-}
-
-/// One of the two promises.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Promise {
-    /// To notice a vanished peer in time.
-    NoticeWithin,
-    /// To ride out an outage.
-    RideOut,
-}
-
-/// The settings, or why there are none.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
-    /// These keep both promises.
-    Found {
-        /// The settings.
-        tuned: Tuned,
-        /// Without TCP_USER_TIMEOUT.
-        without: Without,
-    },
-    /// None do.
-    Impossible(Impossible),
-}
-
-/// Why no settings keep both promises.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Impossible {
-    /// The promise that cannot be kept, or breaks first when the other is kept.
-    pub breaks: Promise,
-    /// The proof, a step a line.
-    pub because: Vec<String>,
-    /// What rides out the outage, and notices soonest.
-    pub patient: Option<Tuned>,
-    /// What notices in time, and rides out the longest outage; None: nothing
-    /// notices in time.
-    pub quick: Option<Tuned>,
-    /// With TCP_RTO_MAX_MS, which these kernels lack, it would be possible.
-    pub possible_with_rto_max: bool,
-}
+pub use settings::{Answer, Impossible, Keepalive, Reach, Settings, Tuned, Without, Worst};

@@ -20,7 +20,6 @@ use halfopen_outcome::compare_prediction;
 use halfopen_outcome::environment::Environment;
 use halfopen_outcome::record::Outcome;
 use halfopen_runner::recorded::Ended;
-use halfopen_runner::{self, finish};
 use halfopen_scenario::case::Case;
 
 pub use super::work::work;
@@ -377,7 +376,7 @@ fn understand(said: &[u8], cases: &[&Case]) -> Result<Event, String> {
     match postcard::from_bytes(said).map_err(|e| e.to_string())? {
         Said::Started(number) => Ok(Event::Started(case(number)?.id.clone())),
         Said::Ended(number, ended) => {
-            let outcome = finish::outcome(case(number)?, ended);
+            let outcome = halfopen_runner::evaluate(case(number)?, ended);
             Ok(Event::Finished(Box::new(outcome)))
         }
         Said::Environment(text) => {

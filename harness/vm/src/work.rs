@@ -74,7 +74,7 @@ pub fn work(
         // Plain data; what cannot be said is missed by the host.
         let _ = postcard::to_stdvec(said).map(|message| say(&message));
     };
-    let done = halfopen_runner::each(
+    let done = halfopen_runner::run_each(
         &order.cases,
         &options,
         &|_, ended| ended,

@@ -190,8 +190,8 @@ fn one(
             Finding::Inside(_) | Finding::Undecided(_) => {}
         }
     }
-    tell(&row.release, "catalogue", &row.catalogue);
-    tell(&row.release, "generated", &row.generated);
+    print_count(&row.release, "catalogue", &row.catalogue);
+    print_count(&row.release, "generated", &row.generated);
     Ok(row)
 }
 
@@ -206,7 +206,7 @@ fn show(args: &Args, plan: &Plan, name: &str, kernel: &Kernel) -> Result<(), Str
     Ok(())
 }
 
-fn tell(release: &str, kind: &str, count: &Count) {
+fn print_count(release: &str, kind: &str, count: &Count) {
     if count.cases == 0 {
         return;
     }

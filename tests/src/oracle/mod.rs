@@ -1,4 +1,4 @@
-//! The check of the predictor: cases that nobody wrote, on stock kernels.
+//! The check of the predictor: generated cases, run on stock kernels.
 
 pub mod dice;
 pub mod plan;

@@ -1,4 +1,4 @@
-//! What a generated case is made of, before it is words.
+//! The parts of a generated case, before it is written as YAML.
 
 use std::collections::BTreeMap;
 
@@ -6,15 +6,15 @@ use halfopen_predict::{Version, kernel};
 
 use super::dice::Dice;
 
-/// A case of one client and one server, of which one looks on (`us`) while the
-/// other one (`them`), or the way there, comes to harm.
+/// A case of one client and one server. One of them watches (`us`) while a fault hits the
+/// other one (`them`) or the path between them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
     /// `link`, `lan` or `routed`.
     pub network: &'static str,
     /// IPv6 instead of IPv4.
     pub ipv6: bool,
-    /// The server looks on.
+    /// The server watches.
     pub us_server: bool,
     /// Keepalive.
     pub keepalive: Option<Keepalive>,
@@ -24,19 +24,19 @@ pub struct Plan {
     pub limit: Option<Limit>,
     /// The application's own beats, by both ends.
     pub heartbeat: Option<Heartbeat>,
-    /// A cable that takes its time.
+    /// A cable with delay.
     pub delay: Option<Delay>,
-    /// The router translates and remembers connections.
+    /// The router translates and tracks connections.
     pub nat: Option<Nat>,
     /// `net.ipv4.tcp_` ... of our host.
     pub sysctls: BTreeMap<&'static str, u32>,
-    /// What is under way.
-    pub flying: Flying,
+    /// What is in flight.
+    pub in_flight: InFlight,
     /// What happens.
     pub fault: Fault,
     /// When, milliseconds after the start.
     pub at: u32,
-    /// It is mended so many milliseconds later.
+    /// The fault is healed this many milliseconds later.
     pub heals: Option<u32>,
 }
 
@@ -69,7 +69,7 @@ pub struct Heartbeat {
     pub every: u32,
     /// Silence for so long is too long.
     pub timeout: u32,
-    /// It looks only so often.
+    /// The check interval, if it checks only at intervals.
     pub check_every: Option<u32>,
     /// So often in a row.
     pub misses: u32,
@@ -81,7 +81,7 @@ pub struct Heartbeat {
     pub on_silence: &'static str,
 }
 
-/// A long line from the beginning on.
+/// A cable with delay from the beginning on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Delay {
     /// Milliseconds each way.
@@ -95,15 +95,15 @@ pub struct Delay {
 /// A router that translates, with the client inside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Nat {
-    /// How long it remembers, seconds.
+    /// How long it keeps an idle connection, seconds.
     pub idle: u32,
     /// `silence`, `reset`, `resume`.
     pub on_forgotten: &'static str,
 }
 
-/// What is under way when it happens.
+/// What is in flight when the fault occurs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Flying {
+pub enum InFlight {
     /// Nothing.
     Nothing,
     /// Nothing; we wait in poll() without a limit.
@@ -169,7 +169,7 @@ pub enum Fault {
     Interface {
         /// Ours, else theirs.
         ours: bool,
-        /// What becomes of it.
+        /// The change.
         change: &'static str,
     },
     /// Their process is killed.
@@ -191,7 +191,7 @@ impl Plan {
     pub fn generate(seed: u64, number: u64) -> Plan {
         let dice = &mut Dice::new(seed, number);
         let us_server = dice.percent(20);
-        let flying = flying(dice, us_server);
+        let in_flight = in_flight(dice, us_server);
         let network = dice.one_of(&["link", "lan", "routed"]);
         let fault = fault(dice, network == "routed");
         let mut plan = Plan {
@@ -205,7 +205,7 @@ impl Plan {
             delay: None,
             nat: None,
             sysctls: BTreeMap::new(),
-            flying,
+            in_flight,
             fault,
             at: dice.from(40..=2_500),
             heals: None,
@@ -236,7 +236,7 @@ impl Plan {
         plan
     }
 
-    /// Parts that mean nothing together are taken out.
+    /// Removes combinations that have no meaning.
     pub fn put_right(&mut self) {
         if self.network != "routed"
             && matches!(self.fault, Fault::Reject(_) | Fault::RoutersRoute(_))
@@ -249,21 +249,21 @@ impl Plan {
         if self.nat.is_none() && self.fault == Fault::Forget {
             self.fault = Fault::Crash;
         }
-        // A program that beats waits in one poll() for everything.
+        // A program with a heartbeat waits in one poll() for everything.
         if matches!(
-            self.flying,
-            Flying::Polls | Flying::Full | Flying::Calling { .. }
+            self.in_flight,
+            InFlight::Polls | InFlight::Full | InFlight::Calling { .. }
         ) {
             self.heartbeat = None;
         }
         if self.heartbeat.is_some() {
             self.limit = None;
         }
-        if self.us_server && matches!(self.flying, Flying::Calling { .. }) {
+        if self.us_server && matches!(self.in_flight, InFlight::Calling { .. }) {
             self.us_server = false;
         }
         // Before there is a connection nobody can be told apart by it.
-        if matches!(self.flying, Flying::Calling { .. })
+        if matches!(self.in_flight, InFlight::Calling { .. })
             && matches!(
                 self.fault,
                 Fault::Kill
@@ -278,15 +278,15 @@ impl Plan {
         if self.heals.is_some() && !self.can_heal() {
             self.heals = None;
         }
-        if matches!(self.flying, Flying::Polls | Flying::Full) {
+        if matches!(self.in_flight, InFlight::Polls | InFlight::Full) {
             self.limit = None;
         }
         // The window has to be full by then.
-        if self.flying == Flying::Full && self.at < 1_000 {
+        if self.in_flight == InFlight::Full && self.at < 1_000 {
             self.at += 1_000;
         }
         // Nobody asked yet, so that nobody can forget.
-        if matches!(self.flying, Flying::Calling { .. })
+        if matches!(self.in_flight, InFlight::Calling { .. })
             && matches!(self.fault, Fault::CrashForgotten(_))
         {
             self.fault = Fault::Crash;
@@ -316,11 +316,11 @@ impl Plan {
     }
 }
 
-fn flying(dice: &mut Dice, us_server: bool) -> Flying {
+fn in_flight(dice: &mut Dice, us_server: bool) -> InFlight {
     match dice.from(1..=100) {
-        1..=28 => Flying::Nothing,
-        29..=33 => Flying::Polls,
-        34..=66 => Flying::After {
+        1..=28 => InFlight::Nothing,
+        29..=33 => InFlight::Polls,
+        34..=66 => InFlight::After {
             ms: if dice.percent(60) {
                 0
             } else {
@@ -332,10 +332,10 @@ fn flying(dice: &mut Dice, us_server: bool) -> Flying {
                 dice.from(3_000..=12_000)
             },
         },
-        67..=78 => Flying::Before,
-        79..=84 => Flying::Full,
-        _ if us_server => Flying::Nothing,
-        _ => Flying::Calling {
+        67..=78 => InFlight::Before,
+        79..=84 => InFlight::Full,
+        _ if us_server => InFlight::Nothing,
+        _ => InFlight::Calling {
             nonblocking: dice.percent(25),
         },
     }

@@ -1,9 +1,8 @@
-//! A disagreement is easier to understand when nothing is in it that does not
-//! matter: each plan's simpler neighbours.
+//! Simpler variants of a plan, to reduce a case that disagrees with its prediction.
 
 use std::collections::BTreeMap;
 
-use super::plan::{Fault, Flying, Keepalive, Plan};
+use super::plan::{Fault, InFlight, Keepalive, Plan};
 
 impl Plan {
     /// Plans with one thing less, or one thing plainer, the greatest steps first.
@@ -29,8 +28,8 @@ impl Plan {
         with(&|p| p.ipv6 = false);
         with(&|p| p.us_server = false);
         with(&|p| p.fault = Fault::Crash);
-        with(&|p| p.flying = Flying::Nothing);
-        with(&|p| p.flying = Flying::After { ms: 0, bytes: 1 });
+        with(&|p| p.in_flight = InFlight::Nothing);
+        with(&|p| p.in_flight = InFlight::After { ms: 0, bytes: 1 });
         for name in self.sysctls.keys() {
             with(&|p| {
                 p.sysctls.remove(name);
@@ -38,7 +37,7 @@ impl Plan {
         }
         with(&|p| p.at = 300);
         with(&|p| {
-            if let Flying::After { ms, bytes } = &mut p.flying {
+            if let InFlight::After { ms, bytes } = &mut p.in_flight {
                 *bytes = 1;
                 *ms /= 2;
             }

@@ -1,4 +1,4 @@
-//! How many fell inside, in a table.
+//! Counts of predictions that held, as a table.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

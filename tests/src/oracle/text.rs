@@ -1,6 +1,6 @@
 //! A plan as a scenario: the same language that people write.
 
-use super::plan::{Fault, Flying, Heartbeat, Limit, Plan};
+use super::plan::{Fault, Heartbeat, InFlight, Limit, Plan};
 
 /// So much fills every buffer between two programs.
 const FULL: u32 = 24 << 20;
@@ -96,19 +96,19 @@ impl Plan {
             "connect"
         };
         let meet = format!("{begin}, {{ exchange: hello }}");
-        match self.flying {
-            Flying::Nothing => format!("{meet}, read"),
-            Flying::Polls => format!("{meet}, poll, read"),
-            Flying::After { ms: 0, bytes } => {
+        match self.in_flight {
+            InFlight::Nothing => format!("{meet}, read"),
+            InFlight::Polls => format!("{meet}, poll, read"),
+            InFlight::After { ms: 0, bytes } => {
                 format!("{meet}, {{ wait_for: fault }}, {{ write: {{ bytes: {bytes} }} }}, read")
             }
-            Flying::After { ms, bytes } => format!(
+            InFlight::After { ms, bytes } => format!(
                 "{meet}, {{ wait_for: fault }}, {{ sleep: {ms}ms }}, {{ write: {{ bytes: {bytes} }} }}, read"
             ),
-            Flying::Before => format!("{meet}, {{ wait_for: lost }}, {{ write: world }}, read"),
-            Flying::Full => format!("{meet}, {{ write: {{ bytes: {FULL} }} }}"),
-            Flying::Calling { nonblocking: false } => "{ wait_for: fault }, connect".into(),
-            Flying::Calling { nonblocking: true } => {
+            InFlight::Before => format!("{meet}, {{ wait_for: lost }}, {{ write: world }}, read"),
+            InFlight::Full => format!("{meet}, {{ write: {{ bytes: {FULL} }} }}"),
+            InFlight::Calling { nonblocking: false } => "{ wait_for: fault }, connect".into(),
+            InFlight::Calling { nonblocking: true } => {
                 "{ wait_for: fault }, { connect: { nonblocking: true } }".into()
             }
         }
@@ -120,7 +120,7 @@ impl Plan {
         } else {
             "listen, accept"
         };
-        if self.flying == Flying::Full {
+        if self.in_flight == InFlight::Full {
             // It answers once and never reads again.
             format!("{begin}, {{ read: 5 }}, {{ write: hello }}, {{ sleep: 23h }}")
         } else {
@@ -131,7 +131,7 @@ impl Plan {
     fn faults(&self) -> Vec<String> {
         let (us, them) = self.ends();
         let action = self.event_action(us, them);
-        let when = if self.flying == Flying::Before {
+        let when = if self.in_flight == InFlight::Before {
             "after: lost, by: 1ms".to_owned()
         } else {
             format!("at: {}ms", self.at)
@@ -144,7 +144,7 @@ impl Plan {
                 delay.direction, delay.ms
             ));
         }
-        if self.flying == Flying::Before {
+        if self.in_flight == InFlight::Before {
             all.push(format!(
                 "at: {}ms, drop: {{ from: {us}, to: {them} }}, name: lost",
                 self.at
@@ -163,7 +163,7 @@ impl Plan {
         }
         if let Some(ms) = self.heals {
             all.push(format!("after: fault, by: {ms}ms, heal: all, name: healed"));
-        } else if self.flying == Flying::Before && self.lets_through() {
+        } else if self.in_flight == InFlight::Before && self.lets_through() {
             // What was lost at first gets through, or finds what happened.
             all.push("after: fault, by: 1ms, heal: lost, name: passable".into());
         }
@@ -252,8 +252,8 @@ impl Plan {
                 Fault::Reboot(ms) | Fault::Shutdown(ms) => ms / 500,
                 _ => 0,
             };
-        let calling = match self.flying {
-            Flying::Calling { .. } => 4 << self.sysctls.get("syn_retries").copied().unwrap_or(6),
+        let calling = match self.in_flight {
+            InFlight::Calling { .. } => 4 << self.sysctls.get("syn_retries").copied().unwrap_or(6),
             _ => 0,
         };
         // A line that is long makes the RTO so, too.

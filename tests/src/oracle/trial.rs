@@ -16,7 +16,7 @@ use super::plan::Plan;
 /// Cases of one guest: its memory is bounded.
 const BATCH: usize = 250;
 
-/// What a prediction came to.
+/// How a run compares with its prediction.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Finding {
     /// The sign came when and as predicted; how wide the interval was before
@@ -97,7 +97,7 @@ pub struct Tried {
 pub fn run(
     cases: &[Case],
     kernel: &Kernel,
-    tell: &mut dyn FnMut(usize),
+    progress: &mut dyn FnMut(usize),
 ) -> Result<Vec<Tried>, String> {
     let mut all = Vec::new();
     for batch in cases.chunks(BATCH) {
@@ -116,15 +116,12 @@ pub fn run(
             let finding = judge(by_id.get(outcome.id.as_str())?, &outcome, &environment);
             Some(Tried { outcome, finding })
         }));
-        tell(all.len());
+        progress(all.len());
     }
     Ok(all)
 }
 
-/// What these plans come to, in their order.
-///
-/// # Errors
-/// As [`run`].
+/// The findings for these plans, in their order.
 pub fn findings(plans: &[(String, Plan)], kernel: &Kernel) -> Result<Vec<Finding>, String> {
     let tried = run(&cases_of(plans)?, kernel, &mut |_| ())?;
     Ok(tried.into_iter().map(|t| t.finding).collect())
@@ -134,7 +131,7 @@ pub fn findings(plans: &[(String, Plan)], kernel: &Kernel) -> Result<Vec<Finding
 mod tests {
     use super::*;
 
-    /// Whatever the dice say is a scenario, and so is everything simpler.
+    /// Every generated plan is a scenario, and so is everything simpler.
     #[test]
     fn every_plan_is_a_scenario() {
         let plans: Vec<(String, Plan)> = (0..400)

@@ -16,7 +16,7 @@ const DEFAULTS_WITHIN: Duration = Duration::from_secs(12);
 /// What one guest's life took, by what was run in it.
 pub type Lives = Vec<(String, machine::Life)>;
 
-/// What is measured; `Err` in words when this machine cannot.
+/// What is measured; `Err` with the reason when this machine cannot.
 pub fn measure(whole: bool) -> Result<Result<Lives, String>, Box<dyn Error>> {
     let found = kernels::find().kernels;
     let Some(kernel) = found.last() else {

@@ -5,15 +5,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::{Baseline, CaseResult, Entry, Observation, SavedRun, Setting, VERSION};
-use halfopen_scenario::InputErrors;
-use halfopen_scenario::catalogue::document;
-use halfopen_scenario::decode::{Axes, Decoder, Point};
-use halfopen_scenario::error::{Problem, Span};
-use halfopen_scenario::fields::Fields;
-use halfopen_scenario::findings::Findings;
-use halfopen_scenario::scalar::{self, Refusal};
-use halfopen_scenario::sign;
-use halfopen_scenario::tree::{Node, Value};
+use halfopen_scenario::internal::{
+    Axes, Decoder, Fields, Findings, Node, Point, Refusal, Value, document, scalar, sign,
+};
+use halfopen_scenario::{InputErrors, Problem, Span};
 
 /// Parses a baseline file. `name` is the file's name, for messages.
 ///

@@ -206,7 +206,7 @@ fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use halfopen_scenario::scalar::duration;
+    use halfopen_scenario::internal::scalar::duration;
 
     #[test]
     fn durations_are_read_as_they_were_written() {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::environment::{Environment, WheelAt};
 use crate::record::{Call, CallResult, Outcome};
-use halfopen_predict::moments::{Act, Moments};
+use halfopen_predict::moments::{CallTime, Moments};
 use halfopen_predict::span::Span;
 use halfopen_predict::wheel::Phase;
 use halfopen_predict::{KernelFacts, Prediction, Unpredictable, Version, predict_given};
@@ -63,7 +63,7 @@ fn moments(outcome: &Outcome) -> Moments {
     moments
 }
 
-fn act(call: &Call) -> Act {
+fn act(call: &Call) -> CallTime {
     let start = since_start(call.start_ns);
     let end = call.end_ns.map(since_start);
     let succeeded = match &call.result {
@@ -83,7 +83,7 @@ fn act(call: &Call) -> Act {
         }
         _ => Span::at(start),
     };
-    Act {
+    CallTime {
         call: call.call.clone(),
         at,
     }

@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 
 use super::{Detector, Fault, State, detector, fault, yaml};
 use halfopen_scenario::case::Case;
-use halfopen_scenario::{self, meant};
+use halfopen_scenario::internal::nearest;
 
 /// The requested part of the grid.
 #[derive(Debug, Clone)]
@@ -148,7 +148,7 @@ fn pick<T>(
         return Err(PlanError::Unknown {
             what,
             name: name.clone(),
-            meant: meant(name, known.iter().map(String::as_str)).map(str::to_owned),
+            meant: nearest(name, known.iter().map(String::as_str)).map(str::to_owned),
             known,
         });
     }

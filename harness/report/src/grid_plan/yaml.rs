@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::fault::WITH_STANDBY;
 use super::{Detector, Ends, Fault};
+use halfopen_net::duration::text as words;
 use halfopen_scenario::case::{self, BeatWhen, HeartbeatSender, KeepaliveBy, OnSilence};
-use halfopen_scenario::words;
 
 /// When the fault happens: this long after the connection's last segment, however
 /// long a busy machine takes to connect. The neighbour (ARP) entries are then still

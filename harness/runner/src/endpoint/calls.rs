@@ -1,4 +1,4 @@
-//! The system calls of a script, one wrapper each: plain, blocking, reported.
+//! The system calls of a script, a wrapper for each: plain, blocking, reported.
 
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -27,7 +27,7 @@ pub(super) enum Polled {
     Failed(Errno),
 }
 
-/// The result of a call whose value says nothing: 0.
+/// The result of a call whose value has no meaning: 0.
 fn zero<T>(_: &T) -> CallResult {
     CallResult::Value(0)
 }
@@ -37,7 +37,7 @@ fn count(bytes: &usize) -> CallResult {
     CallResult::Value(i64::try_from(*bytes).unwrap_or(i64::MAX))
 }
 
-/// The result of a call that gives a descriptor.
+/// The result of a call that returns a descriptor.
 fn descriptor(fd: &OwnedFd) -> CallResult {
     CallResult::Value(fd.as_raw_fd().into())
 }
@@ -71,9 +71,9 @@ impl Reporter {
         )
     }
 
-    /// listen(). The kernel cuts `backlog` to net.core.somaxconn.
+    /// listen(). The kernel limits `backlog` to net.core.somaxconn.
     pub fn listen(&mut self, site: Site<'_>, fd: &OwnedFd, backlog: u32) -> nix::Result<()> {
-        // 4096 is what nix's Backlog can be at most (SOMAXCONN).
+        // nix's Backlog is limited to 4096 (SOMAXCONN).
         let backlog = i32::try_from(backlog)
             .ok()
             .and_then(|b| Backlog::new(b).ok())
@@ -112,10 +112,10 @@ impl Reporter {
         )
     }
 
-    /// getsockopt(SO_ERROR): shows the socket's pending error as if the call had
-    /// failed with it. It clears the error (sock_getsockopt() in
-    /// net/core/sock.c), so it is made where a program makes it, after a
-    /// non-blocking connect(), and nowhere else.
+    /// getsockopt(SO_ERROR): returns the socket's pending error as if the call had
+    /// failed with it. It clears the error (sock_getsockopt() in net/core/sock.c), so
+    /// it is called where a program calls it, after a non-blocking connect(), and
+    /// nowhere else.
     pub fn socket_error(&mut self, site: Site<'_>, fd: &OwnedFd) -> nix::Result<()> {
         let pending = || match sockopt::SocketError.get(fd)? {
             0 => Ok(()),
@@ -124,8 +124,8 @@ impl Reporter {
         self.call("getsockopt", site, pending, zero)
     }
 
-    /// setsockopt(), reported: a detector's.
-    pub fn detect_by<O: SetSockOpt>(
+    /// setsockopt() for a detector, reported.
+    pub fn set_detector_option<O: SetSockOpt>(
         &mut self,
         site: Site<'_>,
         fd: &OwnedFd,
@@ -135,7 +135,7 @@ impl Reporter {
         self.call("setsockopt", site, || option.set(fd, value), zero)
     }
 
-    /// setsockopt(), reported when it fails.
+    /// setsockopt(), reported only when it fails.
     pub fn set_option<O: SetSockOpt>(
         &mut self,
         site: Site<'_>,
@@ -146,7 +146,7 @@ impl Reporter {
         self.call_if_it_fails("setsockopt", site, || option.set(&fd.as_fd(), value))
     }
 
-    /// fcntl(): blocking from now on. Reported when it fails.
+    /// fcntl(): blocking from now on. Reported only when it fails.
     pub fn make_blocking(&mut self, site: Site<'_>, fd: &OwnedFd) -> nix::Result<()> {
         let clear = || fcntl(fd, FcntlArg::F_SETFL(OFlag::empty())).map(drop);
         self.call_if_it_fails("fcntl", site, clear)
@@ -162,7 +162,7 @@ impl Reporter {
         self.call("read", site, || nix::unistd::read(fd, buffer), count)
     }
 
-    /// write(). On a broken connection SIGPIPE comes with EPIPE.
+    /// write(). On a broken connection it gives EPIPE and SIGPIPE.
     pub fn write(&mut self, site: Site<'_>, fd: BorrowedFd<'_>, data: &[u8]) -> nix::Result<usize> {
         self.call("write", site, || nix::unistd::write(fd, data), count)
     }
@@ -187,10 +187,9 @@ impl Reporter {
         self.call("close", site, || nix::unistd::close(fd), zero)
     }
 
-    /// poll() as the waiting of a program with several things to wait for:
-    /// which descriptors are ready. It is reported with each word once, and a
-    /// limit that passes is the program's own rhythm, no sign: poll() then
-    /// returned 0.
+    /// poll() in an event loop: which descriptors are ready. Each name is reported
+    /// once. A limit that passes is the loop's own period, no sign, and is reported as
+    /// poll() returning 0.
     pub fn wait(
         &mut self,
         site: Site<'_>,
@@ -218,8 +217,8 @@ impl Reporter {
         .map(|(_, entries)| entries.iter().map(Entry::is_ready).collect())
     }
 
-    /// poll() on descriptors by the words they are reported under, each with
-    /// what is asked of it; `limit` is rounded up to milliseconds, None: for ever.
+    /// poll() on descriptors, each with its name in the report and the events asked
+    /// for; `limit` is rounded up to milliseconds, None: no limit.
     pub fn poll(
         &mut self,
         site: Site<'_>,
@@ -247,7 +246,7 @@ impl Reporter {
     }
 }
 
-/// A limit in poll()'s unit, rounded up; -1: for ever.
+/// A limit in poll()'s unit, rounded up; -1: no limit.
 fn millis(limit: Option<Duration>) -> i32 {
     limit.map_or(-1, |limit| {
         i32::try_from(limit.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX)

@@ -1,4 +1,4 @@
-//! A detector, applied to a socket.
+//! Applies a detector to a socket, when `script` connects or accepts.
 
 use std::os::fd::OwnedFd;
 use std::time::Duration;
@@ -13,33 +13,39 @@ use halfopen_scenario::case::{Detector, KeepaliveBy};
 /// reported; one that fails does not keep the others from being tried.
 ///
 /// A connecting socket gets them before connect(): TCP_USER_TIMEOUT limits the
-/// SYN's retransmissions too (tcp_write_timeout() in net/ipv4/tcp_timer.c), so a
+/// SYN's retransmissions, too (tcp_write_timeout() in net/ipv4/tcp_timer.c), so a
 /// program that wants to be protected sets it there; keepalive starts by itself
-/// once the connection stands (tcp_finish_connect()). An accepted socket gets
-/// them right after accept(): those of its listener are not relied on.
+/// once the connection is established (tcp_finish_connect()). An accepted socket
+/// gets them right after accept(), whatever it inherited from its listener.
 pub(super) fn apply(detector: &Detector, reporter: &mut Reporter, site: Site<'_>, fd: &OwnedFd) {
     // Every result is in the report already.
     if let Some(keepalive) = &detector.keepalive {
-        let _ = reporter.detect_by(site, fd, sockopt::KeepAlive, &true);
+        let _ = reporter.set_detector_option(site, fd, sockopt::KeepAlive, &true);
         if keepalive.by == KeepaliveBy::Socket {
             if let Some(idle) = keepalive.idle {
-                let _ = reporter.detect_by(site, fd, sockopt::TcpKeepIdle, &seconds(idle));
+                let _ =
+                    reporter.set_detector_option(site, fd, sockopt::TcpKeepIdle, &seconds(idle));
             }
             if let Some(interval) = keepalive.interval {
-                let _ = reporter.detect_by(site, fd, sockopt::TcpKeepInterval, &seconds(interval));
+                let _ = reporter.set_detector_option(
+                    site,
+                    fd,
+                    sockopt::TcpKeepInterval,
+                    &seconds(interval),
+                );
             }
             if let Some(count) = keepalive.count {
-                let _ = reporter.detect_by(site, fd, sockopt::TcpKeepCount, &count);
+                let _ = reporter.set_detector_option(site, fd, sockopt::TcpKeepCount, &count);
             }
         }
     }
     if let Some(limit) = detector.user_timeout {
         let millis = u32::try_from(limit.as_nanos().div_ceil(1_000_000)).unwrap_or(u32::MAX);
-        let _ = reporter.detect_by(site, fd, sockopt::TcpUserTimeout, &millis);
+        let _ = reporter.set_detector_option(site, fd, sockopt::TcpUserTimeout, &millis);
     }
     if let Some(limit) = detector.read_timeout {
         let micros = i64::try_from(limit.as_nanos().div_ceil(1_000)).unwrap_or(i64::MAX);
-        let _ = reporter.detect_by(
+        let _ = reporter.set_detector_option(
             site,
             fd,
             sockopt::ReceiveTimeout,
@@ -48,7 +54,7 @@ pub(super) fn apply(detector: &Detector, reporter: &mut Reporter, site: Site<'_>
     }
 }
 
-/// Whole seconds, rounded up: the kernel knows no fractions here.
+/// Whole seconds, rounded up: these options have no fractions.
 fn seconds(time: Duration) -> u32 {
     u32::try_from(time.as_nanos().div_ceil(1_000_000_000)).unwrap_or(u32::MAX)
 }

@@ -1,4 +1,5 @@
-//! Marks: moments that lanes wait for.
+//! The pipe of a mark, which lanes wait on. `case_run` sets marks; endpoints have
+//! the reading ends.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -7,13 +8,13 @@ use nix::unistd::pipe2;
 
 use halfopen_lab::LabError;
 
-/// A moment that any number of processes can wait for: a pipe whose writing end
-/// is closed when it has come, which its readers see as a hang-up, at once and
-/// for ever.
+/// An event that any number of processes can wait for: a pipe whose writing end is
+/// closed to set the mark, which its readers see as a hang-up, at once and from then
+/// on.
 ///
-/// Between fork() and exec() of an endpoint that another thread starts, the
-/// child has a copy of the writing end: then readers see the mark up to a
-/// millisecond late.
+/// Between fork() and exec() of an endpoint that another thread starts, the child
+/// has a copy of the writing end: then readers see the mark up to a millisecond
+/// late.
 #[derive(Debug)]
 pub struct Mark {
     reader: OwnedFd,
@@ -34,12 +35,12 @@ impl Mark {
         })
     }
 
-    /// The moment has come. Setting it again changes nothing.
+    /// Sets the mark. Setting it again changes nothing.
     pub fn set(&mut self) {
         self.writer = None;
     }
 
-    /// Whether the moment has come.
+    /// Whether the mark is set.
     pub fn is_set(&self) -> bool {
         self.writer.is_none()
     }

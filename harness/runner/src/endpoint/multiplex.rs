@@ -1,17 +1,18 @@
-//! A server that serves all its connections at once in one process, by poll().
+//! A server that serves all its connections at once in one process, by poll(): the
+//! script's step `multiplex`.
 
 use nix::errno::Errno;
 
-use super::exchange::Talk;
-use super::interpret::{Flow, Script};
-use super::pulse::{Data, Until, Woke};
+use super::event_loop::{Data, WaitFor, Wake};
+use super::script::{Flow, Script};
+use super::socket_io::SocketIo;
 use halfopen_scenario::case::{OnEof, Step};
 use halfopen_sys::clock::monotonic_ns;
 
 impl Script<'_> {
-    /// Accepts and serves until accept() or poll() fails for good. While all
-    /// slots are taken nobody is accepted: who connects then waits in the
-    /// kernel's queue, connected as far as it can see.
+    /// Accepts and serves until accept() or poll() fails for good. While all slots are
+    /// taken nothing is accepted: a client that connects then waits in the kernel's
+    /// queue, and its connect() has succeeded.
     pub(super) fn multiplex(
         &mut self,
         step: &Step,
@@ -25,13 +26,13 @@ impl Script<'_> {
         loop {
             let taken = self.sockets.connections().count();
             let free = slots.is_none_or(|slots| (taken as u64) < u64::from(slots));
-            let until = Until {
+            let wanted = WaitFor {
                 listener: free,
                 data: Some(Data::Any),
-                ..Until::default()
+                ..WaitFor::default()
             };
-            match self.pulse(step.line).wait(&until) {
-                Woke::Listener => {
+            match self.event_loop(step.line).wait(&wanted) {
+                Wake::Listener => {
                     let Some(listener) = self.sockets.listener() else {
                         return Flow::End;
                     };
@@ -40,10 +41,10 @@ impl Script<'_> {
                         Err(_) => return Flow::Next,
                     }
                 }
-                Woke::Data(id) => self.serve_data(step, id, echo),
-                Woke::Over(id) => self.serve_end(step, id, on_eof),
-                Woke::Lost(_) => {}
-                Woke::Time | Woke::Signal | Woke::Failed => return Flow::Next,
+                Wake::Data(id) => self.serve_data(step, id, echo),
+                Wake::Eof(id) => self.serve_eof(step, id, on_eof),
+                Wake::Silent(_) => {}
+                Wake::Deadline | Wake::Descriptor | Wake::Failed => return Flow::Next,
             }
         }
     }
@@ -52,12 +53,12 @@ impl Script<'_> {
         let Some(index) = self.sockets.by_id(id) else {
             return;
         };
-        let data = self.sockets.at_mut(index).heart.take(usize::MAX);
-        // A write after shutdown(SHUT_WR) would be EPIPE, and SIGPIPE.
+        let data = self.sockets.at_mut(index).heartbeat.take(usize::MAX);
+        // write() after shutdown(SHUT_WR) gives EPIPE and SIGPIPE.
         if !echo || self.sockets.at(index).half_closed {
             return;
         }
-        let written = Talk {
+        let written = SocketIo {
             reporter: &mut self.reporter,
             detector: &self.plan.lane.detector,
             socket: self.sockets.at(index),
@@ -65,19 +66,19 @@ impl Script<'_> {
         }
         .write_all(&data);
         if written {
-            let heart = &mut self.sockets.at_mut(index).heart;
-            heart.sent(monotonic_ns());
+            let heartbeat = &mut self.sockets.at_mut(index).heartbeat;
+            heartbeat.data_sent(monotonic_ns());
         } else {
-            self.sockets.end(index);
+            self.sockets.set_eof(index);
         }
     }
 
-    fn serve_end(&mut self, step: &Step, id: u32, on_eof: OnEof) {
+    fn serve_eof(&mut self, step: &Step, id: u32, on_eof: OnEof) {
         let Some(index) = self.sockets.by_id(id) else {
             return;
         };
-        // A heart goes on looking where the program does not: in the end the
-        // silence closes what the end of file did not.
+        // Otherwise the heartbeat goes on checking: in the end the silence closes what
+        // the end of file did not.
         if on_eof == OnEof::Close || self.sockets.at(index).half_closed {
             self.close_socket(index, step.line);
         }

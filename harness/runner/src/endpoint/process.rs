@@ -1,4 +1,5 @@
-//! An endpoint's whole life.
+//! The processes that the runner starts: the template, which forks endpoints, and
+//! the endpoint, from its plan to the end of its script.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -14,35 +15,33 @@ use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
 use nix::unistd::Pid;
 
-use super::interpret::{Flow, Script};
 use super::protocol::{Plan, TEMPLATE_ARG};
 use super::report::Reporter;
+use super::script::{Flow, Script};
 use super::sockets::Sockets;
 use halfopen_scenario::case::Disposition;
 use halfopen_sys::inherit::{close_others, take_inherited};
 use halfopen_sys::schedule::{Prompt, wake_promptly};
 use halfopen_sys::{descriptors, lifeline, passing, process, signals};
 
-/// Becomes the template of endpoints, and never returns, when this process was
-/// started as that. Every program that runs cases calls this first thing in
-/// main(): the template is the same program, started again, and each endpoint a
-/// copy of it.
-///
-/// Otherwise it returns at once and has done nothing.
+/// Becomes the template of endpoints, and does not return, when this process was
+/// started as that; otherwise it does nothing. Every program that runs cases calls
+/// it first in main(): the template is the same program, started again, and each
+/// endpoint is a copy of it.
 pub fn serve_if_asked() {
     let mut arguments = std::env::args_os().skip(1);
     if arguments.next().as_deref() != Some(OsStr::new(TEMPLATE_ARG)) {
         return;
     }
-    if let Err(e) = be_template(arguments) {
+    if let Err(e) = run_template(arguments) {
         eprintln!("the template of endpoints failed: {e}");
     }
     std::process::exit(1)
 }
 
-/// Makes an endpoint of each plan that comes, until the runner is gone. Comes
-/// back only when it failed.
-fn be_template(arguments: impl Iterator<Item = OsString>) -> io::Result<()> {
+/// Forks an endpoint for each plan received, until the runner has ended. Returns only
+/// when it failed.
+fn run_template(arguments: impl Iterator<Item = OsString>) -> io::Result<()> {
     let numbers: Vec<i32> = arguments
         .map(|number| number.to_str().and_then(|number| number.parse().ok()))
         .collect::<Option<_>>()
@@ -60,7 +59,7 @@ fn be_template(arguments: impl Iterator<Item = OsString>) -> io::Result<()> {
         (take_inherited(socket)?, take_inherited(lifeline)?)
     };
     let socket = UnixStream::from(socket);
-    // As promptly as who asks: a lane may be started while others are timed.
+    // At the runner's priority: a lane may be started while others are timed.
     wake_promptly(Prompt::Runner);
     loop {
         let Some((plan, given)) = passing::receive(&socket)? else {
@@ -74,7 +73,7 @@ fn be_template(arguments: impl Iterator<Item = OsString>) -> io::Result<()> {
             Ok(Some(child)) => child,
             Ok(None) => {
                 drop(socket);
-                let Err(e) = live(&plan, given, Some(lifeline));
+                let Err(e) = run_endpoint(&plan, given, Some(lifeline));
                 eprintln!("endpoint failed to start: {e}");
                 std::process::exit(1);
             }
@@ -84,17 +83,17 @@ fn be_template(arguments: impl Iterator<Item = OsString>) -> io::Result<()> {
     }
 }
 
-/// Reads the plan, waits for `start`, runs the script, waits for its end.
-/// Comes back only when the start failed.
-pub(super) fn live(
+/// Sets up this process as an endpoint, waits for the mark `start`, executes the
+/// script, and waits to be ended. Returns only when the setup failed.
+pub(super) fn run_endpoint(
     plan: &[u8],
     given: Vec<OwnedFd>,
     lifeline: Option<OwnedFd>,
 ) -> io::Result<Infallible> {
-    // Its runner does the same, and may want to end it before it gets here.
+    // The runner does the same, and may want to end it before it gets here.
     nix::unistd::setpgid(Pid::from_raw(0), Pid::from_raw(0))?;
     if let Some(lifeline) = lifeline {
-        live_with(lifeline)?;
+        die_with_runner(lifeline)?;
     }
     let plan: Plan = serde_json::from_slice(plan)
         .map_err(|e| invalid(&format!("its plan cannot be read: {e}")))?;
@@ -109,7 +108,8 @@ pub(super) fn live(
     plan.descriptor_limit
         .map_or(Ok(()), descriptors::set_limit)?;
     signals::unblock_all()?;
-    // Rust's start-up ignored SIGPIPE; what the runner's parent ignored was inherited.
+    // Rust's start-up code ignores SIGPIPE, and what the runner's parent ignored is
+    // inherited.
     for (signal, disposition) in [
         (Signal::SIGPIPE, plan.lane.sigpipe),
         (Signal::SIGTERM, plan.lane.sigterm),
@@ -117,7 +117,7 @@ pub(super) fn live(
     ] {
         signals::set_disposition(signal, disposition == Disposition::Ignore)?;
     }
-    // What `ps -o comm` shows, cut to 15 bytes. Nothing depends on it.
+    // For `ps -o comm`, which shows 15 bytes. Nothing depends on it.
     if let Ok(name) = CString::new(format!("halfopen-{}", plan.lane.name)) {
         let _ = nix::sys::prctl::set_name(&name);
     }
@@ -131,7 +131,7 @@ pub(super) fn live(
     wake_promptly(Prompt::Endpoint);
     script.reporter.ready();
     if script.wait_for(&plan.start) == Flow::Next {
-        // Either way the script is over.
+        // However it ends, the script is over.
         let _ = script.run(&plan.lane.steps);
     }
     script.reporter.done();
@@ -142,15 +142,16 @@ pub(super) fn live(
 }
 
 /// From now on this process dies when the runner does.
-fn live_with(inherited: OwnedFd) -> io::Result<()> {
+fn die_with_runner(inherited: OwnedFd) -> io::Result<()> {
     // An open file of its own: the inherited one is shared with every other
     // endpoint, and can belong to one process group only.
     let path = format!("/proc/self/fd/{}", inherited.as_raw_fd());
     let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
     let lifeline = open(path.as_str(), flags, Mode::empty())?;
     lifeline::kill_group_on_close(lifeline.as_fd())?;
-    // It may have died before that. The inherited end tells; a new one shows no
-    // hang-up of writers it has never seen (pipe_poll() in fs/pipe.c).
+    // The runner may have ended before that. The inherited end shows it; a newly
+    // opened end shows no hang-up of writers that were gone before (pipe_poll() in
+    // fs/pipe.c).
     let mut on = [PollFd::new(inherited.as_fd(), PollFlags::empty())];
     if nix::poll::poll(&mut on, PollTimeout::ZERO)? > 0 {
         std::process::exit(1);
@@ -160,7 +161,7 @@ fn live_with(inherited: OwnedFd) -> io::Result<()> {
     Ok(())
 }
 
-/// Gives each mark its pipe; several names may share one.
+/// The pipe of each mark; several names may share one.
 fn take_marks(
     numbers: &BTreeMap<String, usize>,
     pipes: Vec<OwnedFd>,

@@ -1,22 +1,21 @@
-//! What runner and endpoint say to each other.
+//! The protocol of runner and endpoint: the plan one way, reports the other.
 //!
-//! An endpoint is a process of this same program (see [`super::serve_if_asked`]):
-//! a copy of the *template*, which the runner starts once, and which waits with
-//! one thread and next to no memory for plans. With its [`Plan`] (JSON, in one
-//! message of a socket) an endpoint gets descriptors, in this order:
+//! An endpoint is a process of this same program (see [`super::serve_if_asked`]): a
+//! copy of the *template*, which the runner starts once, and which waits for plans
+//! with one thread and next to no memory. With its [`Plan`] (JSON, in one message of
+//! a socket) an endpoint gets descriptors, in this order:
 //!
-//! * the network namespace it lives in;
+//! * its network namespace;
 //! * `reports`: a pipe it writes [`Report`]s to (postcard, after a length), each
 //!   in one write() of less than PIPE_BUF bytes, so that forked children can
 //!   share it;
 //! * `keyboard`: a pipe the runner types into;
 //! * one pipe per mark: the runner (or, through the runner, another lane) sets a
 //!   mark by closing the writing end, so that any number of processes see it as
-//!   a hang-up, at once and for ever;
+//!   a hang-up, at once and from then on.
 //!
-//! From the template it has the `lifeline`: a pipe that the runner holds open;
-//! when the runner ends, however it ended, the kernel kills the endpoint and its
-//! children.
+//! From the template it has the `lifeline`: a pipe that the runner holds open. When
+//! the runner ends, in whatever way, the kernel kills the endpoint and its children.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -33,9 +32,9 @@ pub const TEMPLATE_ARG: &str = "__halfopen-endpoints";
 /// What an endpoint is to do.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Plan {
-    /// The lane (its `count` is the runner's business).
+    /// The lane. This is one process, whatever its `count`.
     pub lane: Lane,
-    /// Where the hosts are, in the case's family.
+    /// The addresses of the hosts, in the case's family.
     pub addresses: BTreeMap<String, IpAddr>,
     /// The host a `connect` without `to` means.
     pub default_peer: Option<String>,
@@ -43,23 +42,23 @@ pub struct Plan {
     pub own_address: IpAddr,
     /// RLIMIT_NOFILE to live under, soft and hard: the runner raised its own.
     pub descriptor_limit: Option<(u64, u64)>,
-    /// Which of the pipes is each mark's, counted from 0.
+    /// The index of each mark's pipe, from 0.
     pub marks: BTreeMap<String, usize>,
-    /// The mark that lets the endpoint go, after it reported `ready`.
+    /// The mark that starts the script, after the endpoint reported `ready`.
     pub start: String,
 }
 
-/// What an endpoint says. Times are CLOCK_MONOTONIC nanoseconds, absolute.
+/// What an endpoint reports. Times are CLOCK_MONOTONIC nanoseconds, absolute.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Report {
     /// The plan is read; the endpoint waits for `start`.
     Ready {
-        /// Who speaks.
+        /// The process that reports.
         pid: i32,
     },
     /// A call is about to be made. Until it returns, this is what the process is blocked in.
     Start {
-        /// Who speaks.
+        /// The process that reports.
         pid: i32,
         /// The call.
         call: String,
@@ -72,37 +71,37 @@ pub enum Report {
     },
     /// The call that this process started last has returned.
     End {
-        /// Who speaks.
+        /// The process that reports.
         pid: i32,
         /// When the call was made: after `Start` was written, so that writing it
         /// does not count as time spent in the call.
         began: i64,
         /// When it returned.
         at: i64,
-        /// With what.
+        /// Its result.
         result: CallResult,
     },
     /// A step with this mark is done.
     Mark {
-        /// Who speaks.
+        /// The process that reports.
         pid: i32,
         /// The mark.
         mark: String,
         /// When.
         at: i64,
     },
-    /// A child was forked (said by the parent, before the child says anything).
+    /// A child was forked (reported by the parent, before the child reports anything).
     Forked {
-        /// Who speaks.
+        /// The process that reports.
         pid: i32,
         /// The child.
         child: i32,
         /// When.
         at: i64,
     },
-    /// A child was reaped (said by the parent).
+    /// A child was reaped (reported by the parent).
     Reaped {
-        /// Who speaks.
+        /// The process that reports.
         pid: i32,
         /// The child.
         child: i32,
@@ -111,19 +110,19 @@ pub enum Report {
         /// When.
         at: i64,
     },
-    /// The script is over; the process waits with its sockets open until it is
-    /// ended (a forked child that served its connection exits instead).
+    /// The script is over. The process waits with its sockets open until it is ended
+    /// (a forked child that has served its connection exits instead).
     Done {
-        /// Who speaks.
+        /// The process that reports.
         pid: i32,
         /// When.
         at: i64,
     },
     /// The endpoint itself failed (a bug, or a limit of the machine).
     Broken {
-        /// Who speaks.
+        /// The process that reports.
         pid: i32,
-        /// What happened.
+        /// Why.
         why: String,
     },
 }

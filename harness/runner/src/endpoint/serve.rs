@@ -1,5 +1,6 @@
-//! A server that goes on accepting: one connection after the other, or each in
-//! a forked child, as UNP 5.10's server does.
+//! The script's step `serve`: a server that accepts again and again, and serves one
+//! connection after the other, or each in a forked child, as the server of UNP 5.10
+//! does.
 
 use std::os::fd::AsFd;
 
@@ -7,8 +8,8 @@ use nix::errno::Errno;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, pipe2};
 
-use super::interpret::{Flow, Script};
 use super::report::Site;
+use super::script::{Flow, Script};
 use super::sockets::Kind;
 use halfopen_outcome::record::{CallResult, ExitKind};
 use halfopen_scenario::case::Step;
@@ -33,7 +34,7 @@ impl Script<'_> {
             match self.accept(step, listener, 1) {
                 Ok(()) if fork => self.fork(step, listener, each),
                 Ok(()) => self.serve_here(step, each),
-                // SIGCHLD; and a client that gave up before it was accepted (UNP 5.11).
+                // SIGCHLD, or a client that gave up before it was accepted (UNP 5.11).
                 Err(Errno::EINTR | Errno::ECONNABORTED) => {}
                 Err(_) => return Flow::Next,
             }
@@ -44,7 +45,7 @@ impl Script<'_> {
     fn serve_here(&mut self, step: &Step, each: &[Step]) {
         let before = self.sockets.len() - 1;
         let _ = self.run(each);
-        // What `each` connected itself goes too, as its caller's stack would.
+        // The connections that `each` made are closed, too.
         while self.sockets.len() > before {
             self.close_socket(self.sockets.len() - 1, step.line);
         }
@@ -52,8 +53,8 @@ impl Script<'_> {
 
     /// Serves the newest connection in a child.
     fn fork(&mut self, step: &Step, listener: usize, each: &[Step]) {
-        // The child waits until its parent has reported it: whoever reads the
-        // reports knows every process before it speaks.
+        // The child waits until its parent has reported it: who reads the reports
+        // knows every process before its first report.
         let gate = pipe2(nix::fcntl::OFlag::O_CLOEXEC);
         let site = Site {
             conn: None,
@@ -79,18 +80,18 @@ impl Script<'_> {
         }
     }
 
-    /// The child's whole life.
+    /// Executes `each` in the child, and ends it.
     fn serve_as_child(&mut self, step: &Step, listener: usize, each: &[Step]) -> ! {
         debug_assert_eq!(self.sockets.at(listener).kind, Kind::Listener);
         self.sockets.forked();
         self.close_socket(listener, step.line);
         let _ = self.run(each);
-        // As return from main(): the connection closes with the process.
+        // As by a return from main(): the connection is closed with the process.
         exit_now(0)
     }
 
-    /// waitpid() until no child is left that has ended: SIGCHLDs do not queue,
-    /// so one may stand for several (UNP 5.10).
+    /// waitpid() until no ended child is left: SIGCHLDs do not queue, so one may stand
+    /// for several (UNP 5.10).
     fn reap(&mut self, line: u32) {
         let site = Site { conn: None, line };
         loop {

@@ -1,10 +1,14 @@
-//! The sockets a script has open, by name.
+//! The open sockets of a script: by name for its steps, by number for its event
+//! loop.
 
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use super::crowd::{Crowd, MANY};
-use super::heart::Heart;
+use super::epoll_set::EpollSet;
+use super::heartbeat::HeartbeatState;
+
+/// From how many sockets on they are waited for by an epoll set.
+const EPOLL_MIN: usize = 64;
 
 /// What a socket is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,47 +22,47 @@ pub(super) enum Kind {
 /// An open socket.
 #[derive(Debug)]
 pub(super) struct Socket {
-    /// Its number, by which it is known while others come and go.
+    /// Its number, which stays the same while others are opened and closed.
     pub id: u32,
-    /// What reports call it; None: the first one without a name.
+    /// Its name in reports; None: the first one without a name.
     pub name: Option<String>,
     /// What it is for.
     pub kind: Kind,
     /// Its descriptor.
     pub fd: OwnedFd,
-    /// Whom it connected to; None: it was accepted, or it listens.
+    /// The address it connected to; None: it was accepted, or it listens.
     pub peer: Option<SocketAddr>,
-    /// Its heart.
-    pub heart: Heart,
-    /// The peer has nothing more to say; nobody has been told yet.
-    untold: bool,
-    /// The peer has nothing more to say.
-    pub over: bool,
-    /// This end has said all it will.
+    /// Its heartbeat.
+    pub heartbeat: HeartbeatState,
+    /// Nothing more comes from the peer, and the event loop has not returned that yet.
+    eof_unreported: bool,
+    /// Nothing more comes from the peer: end of file, or an error.
+    pub eof: bool,
+    /// shutdown(SHUT_WR) was called.
     pub half_closed: bool,
 }
 
-/// What is left of a socket that was closed: enough to connect again.
+/// What remains of a socket that was closed: enough to connect again.
 #[derive(Debug, Clone)]
-pub(super) struct Gone {
+pub(super) struct ClosedSocket {
     /// Its number.
     pub id: u32,
     /// Its name.
     pub name: Option<String>,
-    /// Whom it had connected to.
+    /// The address it had connected to.
     pub peer: Option<SocketAddr>,
 }
 
 impl Socket {
-    fn end(&mut self) {
-        self.untold |= !self.over;
-        self.over = true;
-        self.heart.falls_silent();
+    fn set_eof(&mut self) {
+        self.eof_unreported |= !self.eof;
+        self.eof = true;
+        self.heartbeat.stop_sending();
     }
 
-    /// What outlives it.
-    pub fn gone(&self) -> Gone {
-        Gone {
+    /// What remains of it once it is closed.
+    pub fn to_closed(&self) -> ClosedSocket {
+        ClosedSocket {
             id: self.id,
             name: self.name.clone(),
             peer: self.peer,
@@ -75,11 +79,12 @@ impl AsFd for Socket {
 /// Every open socket of a script, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Sockets {
-    /// What is read goes here first.
+    /// The buffer of the event loop's read().
     pub buffer: Vec<u8>,
     open: Vec<Socket>,
-    /// Where there are many.
-    crowd: Option<Crowd>,
+    /// What many sockets are waited for by, and the number of the newest socket that
+    /// was considered for it.
+    epoll_set: Option<(EpollSet, u32)>,
     unnamed: u32,
     made: u32,
 }
@@ -104,18 +109,24 @@ impl Sockets {
 
     /// Adds the newest socket, one that listens.
     pub fn push_listener(&mut self, name: String, fd: OwnedFd) {
-        self.push(Some(name), Kind::Listener, fd, None, Heart::default());
+        self.push(
+            Some(name),
+            Kind::Listener,
+            fd,
+            None,
+            HeartbeatState::default(),
+        );
     }
 
-    /// Adds the newest socket, a connection; `peer` is whom it connected to.
+    /// Adds the newest socket, a connection; `peer` is the address it connected to.
     pub fn push_connection(
         &mut self,
         name: Option<String>,
         fd: OwnedFd,
         peer: Option<SocketAddr>,
-        heart: Heart,
+        heartbeat: HeartbeatState,
     ) {
-        self.push(name, Kind::Connection, fd, peer, heart);
+        self.push(name, Kind::Connection, fd, peer, heartbeat);
     }
 
     fn push(
@@ -124,7 +135,7 @@ impl Sockets {
         kind: Kind,
         fd: OwnedFd,
         peer: Option<SocketAddr>,
-        heart: Heart,
+        heartbeat: HeartbeatState,
     ) {
         self.made += 1;
         self.open.push(Socket {
@@ -133,41 +144,54 @@ impl Sockets {
             kind,
             fd,
             peer,
-            heart,
-            untold: false,
-            over: false,
+            heartbeat,
+            eof_unreported: false,
+            eof: false,
             half_closed: false,
         });
     }
 
-    /// Puts all into the crowd, if they are that many. Once made it stays, as a
-    /// program's epoll descriptor does.
-    pub fn gather(&mut self) {
-        if self.open.len() < MANY {
+    /// Puts the connections into the epoll set, if there are many sockets. Once made
+    /// the set stays, as a program's epoll descriptor does.
+    pub fn update_epoll_set(&mut self) {
+        if self.open.len() < EPOLL_MIN {
             return;
         }
-        let mut crowd = self.crowd.take().or_else(|| Crowd::new().ok());
-        let admitted = crowd.as_mut().map(|crowd| crowd.admit(&self.open));
-        self.crowd = crowd.filter(|_| matches!(admitted, Some(Ok(()))));
+        let set = self
+            .epoll_set
+            .take()
+            .or_else(|| Some((EpollSet::new().ok()?, 0)));
+        self.epoll_set = set.and_then(|(set, known)| {
+            let new = self.open.partition_point(|socket| socket.id <= known);
+            for socket in &self.open[new..] {
+                if socket.kind == Kind::Connection && !socket.eof {
+                    set.add(socket, socket.id).ok()?;
+                }
+            }
+            let newest = self.open.last().map_or(known, |socket| socket.id);
+            Some((set, newest.max(known)))
+        });
     }
 
-    /// Those to wait for together; None: they are waited for one by one.
-    pub fn crowd(&self) -> Option<&Crowd> {
-        self.crowd.as_ref().filter(|_| self.open.len() >= MANY)
+    /// What the connections are waited for by; None: by poll(), each of them.
+    pub fn epoll_set(&self) -> Option<&EpollSet> {
+        let (set, _) = self.epoll_set.as_ref()?;
+        (self.open.len() >= EPOLL_MIN).then_some(set)
     }
 
-    /// End of file, or an error: nothing more will come of the socket at `index`,
-    /// and nobody waits for it any more.
-    pub fn end(&mut self, index: usize) {
-        self.open[index].end();
-        if let Some(crowd) = &self.crowd {
-            crowd.dismiss(&self.open[index]);
+    /// End of file, or an error: nothing more comes from the socket at `index`, and it
+    /// is not waited for any more.
+    pub fn set_eof(&mut self, index: usize) {
+        self.open[index].set_eof();
+        if let Some((set, _)) = &self.epoll_set {
+            set.remove(&self.open[index]);
         }
     }
 
-    /// A process of its own, with descriptors of its own, uses these from now on.
+    /// A forked child uses these sockets from now on. It must not share the epoll set
+    /// of its parent.
     pub fn forked(&mut self) {
-        self.crowd = None;
+        self.epoll_set = None;
     }
 
     /// The connections, oldest first.
@@ -175,25 +199,25 @@ impl Sockets {
         self.open.iter().filter(|s| s.kind == Kind::Connection)
     }
 
-    /// The number of a connection that is over and that nobody has been told of.
-    pub fn take_over(&mut self) -> Option<u32> {
-        let socket = self.open.iter_mut().find(|s| s.untold)?;
-        socket.untold = false;
+    /// The number of a connection at its end that has not been returned before.
+    pub fn take_unreported_eof(&mut self) -> Option<u32> {
+        let socket = self.open.iter_mut().find(|s| s.eof_unreported)?;
+        socket.eof_unreported = false;
         Some(socket.id)
     }
 
-    /// Where the socket with this number is.
+    /// The index of the socket with this number.
     pub fn by_id(&self, id: u32) -> Option<usize> {
-        // The youngest has the highest number: they stay in order.
+        // The newest has the highest number, so they are in order.
         self.open.binary_search_by_key(&id, |s| s.id).ok()
     }
 
-    /// The newest listener.
+    /// The index of the newest listener.
     pub fn listener(&self) -> Option<usize> {
         self.open.iter().rposition(|s| s.kind == Kind::Listener)
     }
 
-    /// The newest open connection, or the newest socket called `name`.
+    /// The index of the newest open connection, or of the newest socket called `name`.
     pub fn find(&self, name: Option<&str>) -> Option<usize> {
         match name {
             Some(_) => self.open.iter().rposition(|s| s.name.as_deref() == name),

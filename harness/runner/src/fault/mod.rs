@@ -1,26 +1,25 @@
-//! What is done to a lab's network: events of a case, translated for `lab`.
-//!
-//! Signals to processes are the runner's business (`run::happen`).
+//! Translates the events of a case that change the network into operations on a
+//! lab, and undoes them. `case_run` calls it; signals to processes are sent there.
 
 mod rule;
-mod words;
+mod text;
 
 use halfopen_lab::BadLine;
 pub use halfopen_lab::EffectiveAt;
-pub use words::in_words;
+pub use text::describe;
 
 use halfopen_lab::Lab;
 use halfopen_lab::LabError;
 use halfopen_scenario::case::{CableRef, EventAction, Family};
 use rule::Rules;
 
-/// How an event of the network is undone.
+/// How a change of the network is undone.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Undo {
-    /// Mend the cable.
+    /// Reconnect the cable.
     Cut(CableRef),
-    /// Make the line good again.
+    /// Remove the impairment.
     Impair(BadLine),
     /// Remove rules of nft and tc.
     Rules(Rules),
@@ -30,14 +29,14 @@ pub enum Undo {
     Addresses(String),
     /// Set the host's interfaces up again.
     Interface(String),
-    /// It cannot be undone.
+    /// Not at all.
     Nothing,
     /// Let the host's neighbour entries age again.
     Neighbours(String),
 }
 
 impl Undo {
-    /// What does it, where that was for the lab to choose.
+    /// The mechanism, where that was for the lab to choose.
     pub fn mechanism(&self) -> Option<&str> {
         match self {
             Undo::Impair(line) => Some(&line.mechanism),
@@ -46,7 +45,7 @@ impl Undo {
     }
 }
 
-/// Puts in place what will happen later, where that takes time or may turn out
+/// Puts in place what `action` needs later, where that takes time or may turn out
 /// to be impossible on this machine.
 ///
 /// # Errors
@@ -59,7 +58,7 @@ pub fn prepare(lab: &mut Lab, action: &EventAction) -> Result<(), LabError> {
     lab.prepare_impairment(near, far, impair.direction, &impair.line, impair.by)
 }
 
-/// Does what `action` says. Signals, typing and looking are not for here.
+/// Applies `action` to the network. Events of other kinds are an error.
 ///
 /// # Errors
 /// When the kernel refuses, or for names that the lab does not have.
@@ -79,16 +78,16 @@ pub fn apply(
         ),
         EventAction::Impair(impair) => {
             let (near, far) = (&impair.cable.near, impair.cable.far.as_deref());
-            let (took, line) = lab.impair(near, far, impair.direction, &impair.line, impair.by)?;
-            (took, Undo::Impair(line))
+            let (at, line) = lab.impair(near, far, impair.direction, &impair.line, impair.by)?;
+            (at, Undo::Impair(line))
         }
         EventAction::Drop(packets) => {
-            let (took, rules) = Rules::add(lab, family, packets, None)?;
-            (took, Undo::Rules(rules))
+            let (at, rules) = Rules::add(lab, family, packets, None)?;
+            (at, Undo::Rules(rules))
         }
         EventAction::Reject { rule, with } => {
-            let (took, rules) = Rules::add(lab, family, rule, Some(*with))?;
-            (took, Undo::Rules(rules))
+            let (at, rules) = Rules::add(lab, family, rule, Some(*with))?;
+            (at, Undo::Rules(rules))
         }
         EventAction::Route { host, change, to } => (
             lab.route(host, *change, to.as_deref(), family)?,
@@ -117,7 +116,7 @@ pub fn apply(
         other => {
             return Err(LabError::Plan(format!(
                 "{} is not done to a network",
-                in_words(other)
+                describe(other)
             )));
         }
     })

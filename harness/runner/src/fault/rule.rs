@@ -1,4 +1,5 @@
-//! Packet rules: from "who, where, by what" to rules of nft and tc.
+//! Packet rules: translates which packets, where and by which mechanism into rules
+//! of nft and tc.
 
 use nix::net::if_::if_nametoindex;
 
@@ -10,7 +11,7 @@ use halfopen_lab::{Lab, WIRE};
 use halfopen_scenario::case::{Family, Mechanism, PacketRule, Place, RejectWith};
 use halfopen_sys::clock::monotonic_ns;
 
-/// The rules one event added.
+/// The rules that one event added.
 #[derive(Debug)]
 pub struct Rules {
     /// The node they are in, or the wire.
@@ -19,8 +20,8 @@ pub struct Rules {
     tc: Option<(Clsact, Vec<TcRuleId>)>,
 }
 
-/// Where rules go: hooks of nft in a node, or devices and sides of tc.
-struct Spot {
+/// Where rules are added: hooks of nft in a node, or devices and sides of tc.
+struct Attachment {
     node: String,
     hooks: Vec<Hook>,
     devices: Vec<(u32, Side)>,
@@ -35,34 +36,34 @@ impl Rules {
         with: Option<RejectWith>,
     ) -> Result<(EffectiveAt, Self), LabError> {
         let rule = matching(lab, family, packets)?;
-        let spot = spot(lab, packets)?;
+        let attachment = attachment(lab, packets)?;
         let mut rules = Rules {
-            node: spot.node.clone(),
+            node: attachment.node.clone(),
             nft: Vec::new(),
             tc: None,
         };
-        let took = match (packets.by, with) {
+        let effective = match (packets.by, with) {
             (Mechanism::Nft, with) => {
                 let action = with.map_or(Action::Drop, Action::Reject);
-                let filter = lab.filter_of(&spot.node)?;
+                let filter = lab.filter_of(&attachment.node)?;
                 around(|| {
-                    for hook in spot.hooks {
+                    for hook in attachment.hooks {
                         rules.nft.push(filter.add(hook, &rule, action)?);
                     }
                     Ok(())
                 })?
             }
             (Mechanism::Tc, None) => {
-                let mut tc = Clsact::open(lab.namespace(&spot.node)?)?;
+                let mut tc = Clsact::open(lab.namespace(&attachment.node)?)?;
                 let mut ids = Vec::new();
-                let took = around(|| {
-                    for (ifindex, side) in spot.devices {
+                let effective = around(|| {
+                    for (ifindex, side) in attachment.devices {
                         ids.push(tc.add_drop(ifindex, side, &rule)?);
                     }
                     Ok(())
                 })?;
                 rules.tc = Some((tc, ids));
-                took
+                effective
             }
             (Mechanism::Tc, Some(_)) => {
                 return Err(LabError::Unsupported {
@@ -71,7 +72,7 @@ impl Rules {
                 });
             }
         };
-        Ok((took, rules))
+        Ok((effective, rules))
     }
 
     /// Removes them again.
@@ -135,7 +136,7 @@ fn matching(lab: &Lab, family: Family, packets: &PacketRule) -> Result<Match, La
     })
 }
 
-fn spot(lab: &Lab, packets: &PacketRule) -> Result<Spot, LabError> {
+fn attachment(lab: &Lab, packets: &PacketRule) -> Result<Attachment, LabError> {
     let needs = |what: &str| LabError::Plan(format!("a rule at this place needs `{what}`"));
     match &packets.place {
         Place::Wire(node) => {
@@ -157,7 +158,7 @@ fn spot(lab: &Lab, packets: &PacketRule) -> Result<Spot, LabError> {
     }
 }
 
-fn in_node(lab: &Lab, node: &str, hook: Hook, side: Side) -> Result<Spot, LabError> {
+fn in_node(lab: &Lab, node: &str, hook: Hook, side: Side) -> Result<Attachment, LabError> {
     let names: Vec<String> = lab
         .interfaces(node)?
         .into_iter()
@@ -169,16 +170,16 @@ fn in_node(lab: &Lab, node: &str, hook: Hook, side: Side) -> Result<Spot, LabErr
     })?;
     let devices =
         devices.map_err(|e| LabError::system(format!("find the interfaces of {node}"), e))?;
-    Ok(Spot {
+    Ok(Attachment {
         node: node.to_owned(),
         hooks: vec![hook],
         devices,
     })
 }
 
-/// Ports of the wire where the packets come in: those of the cables of `near`
+/// The ports of the wire where the packets arrive: those of the cables of `near`
 /// (all cables without it), at the end the packets come from when that is known.
-fn on_the_wire(lab: &Lab, near: Option<&str>, packets: &PacketRule) -> Spot {
+fn on_the_wire(lab: &Lab, near: Option<&str>, packets: &PacketRule) -> Attachment {
     let from_near = near.is_some() && near == packets.from.as_deref();
     let to_near = near.is_some() && near == packets.to.as_deref();
     let ports: Vec<_> = lab
@@ -191,7 +192,7 @@ fn on_the_wire(lab: &Lab, near: Option<&str>, packets: &PacketRule) -> Spot {
             Some(near) => port.node == near || port.peer_node == near,
         })
         .collect();
-    Spot {
+    Attachment {
         node: WIRE.to_owned(),
         devices: ports.iter().map(|p| (p.ifindex, Side::Ingress)).collect(),
         hooks: ports.into_iter().map(|p| Hook::Port(p.name)).collect(),

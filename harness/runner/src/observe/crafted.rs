@@ -1,4 +1,4 @@
-//! Frames made by hand, for tests that need no privilege.
+//! Builds frames for tests that need no privilege.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -6,13 +6,14 @@ use std::net::{IpAddr, SocketAddr};
 use etherparse::{EtherType, PacketBuilder};
 
 use super::capture::{Frame, SNAP};
-use super::classify::{PortInfo, wire_record};
-use super::decode::TcpFlags;
+use super::packet::TcpFlags;
+use super::port::PortInfo;
+use super::wire_record::wire_record;
 use halfopen_outcome::record::{Packet, WireRecord};
 
 pub(super) const MS: i64 = 1_000_000;
 
-/// A segment to be built.
+/// A segment to build.
 #[derive(Debug, Clone)]
 pub(super) struct Seg {
     pub(super) src: SocketAddr,
@@ -125,16 +126,16 @@ pub(super) fn arp(request: bool, sender: [u8; 4], target: [u8; 4]) -> Vec<u8> {
     bytes
 }
 
-/// A story as the capture would tell it.
-pub(super) struct Story {
+/// Frames as a capture would return them.
+pub(super) struct Traffic {
     ports: Vec<PortInfo>,
     node_of: BTreeMap<IpAddr, String>,
     frames: Vec<Frame>,
 }
 
-impl Story {
+impl Traffic {
     /// Cables by their ends; the ports are numbered from 1, left end first.
-    pub(super) fn new(cables: &[(&str, &str)], addresses: &[(&str, &str)]) -> Story {
+    pub(super) fn new(cables: &[(&str, &str)], addresses: &[(&str, &str)]) -> Traffic {
         let mut ports = Vec::new();
         for (left, right) in cables {
             for (node, other) in [(left, right), (right, left)] {
@@ -146,7 +147,7 @@ impl Story {
                 });
             }
         }
-        Story {
+        Traffic {
             ports,
             node_of: addresses
                 .iter()
@@ -157,8 +158,8 @@ impl Story {
     }
 
     /// client 10.0.0.1 and server 10.0.0.2 on one cable.
-    pub(super) fn direct() -> Story {
-        Story::new(
+    pub(super) fn direct() -> Traffic {
+        Traffic::new(
             &[("client", "server")],
             &[("10.0.0.1", "client"), ("10.0.0.2", "server")],
         )
@@ -201,7 +202,7 @@ impl Story {
         self.ports
             .iter()
             .find(|p| p.node == node && p.other == other)
-            .expect("the story has that cable")
+            .expect("the traffic has that cable")
             .ifindex
     }
 
@@ -209,7 +210,7 @@ impl Story {
         wire_record(&self.frames, &self.ports, &self.node_of, 0, 0)
     }
 
-    /// The story's packets, one a line: `from kind seq,ack len flags`, with `*`
+    /// The packets, one a line: `from kind seq,ack len flags`, with `*`
     /// for a retransmission and `!` for one that its cable lost.
     pub(super) fn told(&self) -> Vec<String> {
         self.record().packets.iter().map(line).collect()

@@ -1,15 +1,17 @@
-//! Frames to crossings: a packet's way over one cable, from the port it
-//! entered by to the port it left by.
+//! Recognizes the frames of one packet on the two ports of a cable: a crossing is a
+//! packet's way from the port where it entered the cable to the port where it left.
+//! `journey` follows packets over several cables.
 
 use std::net::SocketAddr;
 
 use rustc_hash::FxHashMap;
 
 use super::capture::Frame;
-use super::classify::PortInfo;
-use super::decode::{Decoded, Kind, TcpFlags, decode, identity};
+use super::decode::{decode, identity};
+use super::packet::{Decoded, Kind, TcpFlags};
+use super::port::PortInfo;
 
-/// Who "sends" what no node sent: a reject rule's RST, for one.
+/// The sender of packets that no node sent, such as the RST of a reject rule.
 pub(super) const WIRE: &str = "wire";
 
 /// A packet's way over one cable. Times are CLOCK_MONOTONIC, nanoseconds.
@@ -27,24 +29,24 @@ pub(super) struct Crossing<'a> {
     pub(super) wire_len: u32,
     /// See [`Frame::rest`].
     pub(super) rest: Option<u64>,
-    /// The wire's own second copy of a packet that it delivered already.
+    /// A second copy, made by the wire, of a packet that was delivered already.
     pub(super) copy: bool,
 }
 
 /// A cable and the node that sends.
 type Direction<'a> = (&'a str, &'a str);
 
-/// A frame on its way: its direction, length, bytes, and a hash of the rest.
+/// What makes two frames the same: direction, length, bytes, and a hash of the rest.
 type Identity<'a> = (Direction<'a>, u32, Vec<u8>, Option<u64>);
 
 /// Every packet that entered a cable, in order of time.
 ///
-/// A frame that arrived on a port was sent by the node at that end. One that
-/// left by the other port of the cable and looks the same is the same packet,
-/// delivered. Where several look the same (ARP requests; over IPv6, probes
-/// without timestamps) it is the latest: the others were lost, a wire does not
-/// hold a packet for as long as it takes to send it again. One that left though
-/// none is under way is a copy, put there by the wire.
+/// A frame that arrived on a port was sent by the node at that end. A frame that left
+/// by the other port of the cable and looks the same is the same packet, delivered.
+/// Where several look the same (ARP requests; over IPv6, probes without timestamps)
+/// it is the latest: the others were lost, because a wire does not hold a packet for
+/// as long as it takes to send it again. A frame that left while no packet like it
+/// is in flight is a copy, made by the wire.
 pub(super) fn crossings<'a>(frames: &[Frame], ports: &'a [PortInfo]) -> Vec<Crossing<'a>> {
     let ports: FxHashMap<u32, &PortInfo> = ports.iter().map(|p| (p.ifindex, p)).collect();
     let mut in_time: Vec<&Frame> = frames.iter().collect();
@@ -71,10 +73,10 @@ pub(super) fn crossings<'a>(frames: &[Frame], ports: &'a [PortInfo]) -> Vec<Cros
         if frame.outgoing
             && let Some(same) = whole.get(&key)
         {
-            // The latest that is still under way. When none is, this is a copy of
-            // one that was delivered already: the wire's own doing.
-            let under_way = same.iter().rev().find(|&&i| all[i].delivered.is_none());
-            if let Some(&i) = under_way {
+            // The latest that is in flight. When none is, this is a copy, made by the
+            // wire, of one that was delivered already.
+            let in_flight = same.iter().rev().find(|&&i| all[i].delivered.is_none());
+            if let Some(&i) = in_flight {
                 all[i].delivered = Some(frame.at_ns);
                 continue;
             }
@@ -119,8 +121,8 @@ pub(super) fn crossings<'a>(frames: &[Frame], ports: &'a [PortInfo]) -> Vec<Cros
     all
 }
 
-/// Whether this is a frame under way of which one bit was flipped: whoever gets
-/// it drops it, by IP's checksum or TCP's, and so it counts as lost.
+/// Whether this is a frame in flight with one bit flipped: its receiver drops it, by
+/// the checksum of IP or TCP, so it counts as lost.
 fn is_damaged(all: &[Crossing<'_>], frame: &Identity<'_>) -> bool {
     const RECENT: usize = 256;
     let (direction, length, bytes, rest) = frame;
@@ -141,15 +143,15 @@ fn is_damaged(all: &[Crossing<'_>], frame: &Identity<'_>) -> bool {
     })
 }
 
-/// The segment that this one was cut from: a queueing discipline cuts what is
-/// larger than its burst (`tbf_segment()`), and TCP hands veth up to 64 KiB.
+/// The segment that this one was cut from: a queueing discipline splits what is
+/// larger than its burst (`tbf_segment()`), and TCP passes up to 64 KiB to a veth.
 fn cut_from(
     all: &[Crossing<'_>],
     segments: &FxHashMap<(Direction<'_>, SocketAddr, SocketAddr), Vec<usize>>,
     direction: Direction<'_>,
     packet: &Decoded,
 ) -> Option<usize> {
-    /// Enough for what can be under way in one direction of one connection.
+    /// Enough for what can be in flight in one direction of one connection.
     const RECENT: usize = 64;
     let Kind::Tcp(piece) = &packet.kind else {
         return None;

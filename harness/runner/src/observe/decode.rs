@@ -1,157 +1,16 @@
-//! Frames to packets: what the headers say, nothing interpreted.
+//! Decodes frames: reads the headers, and interprets nothing. `crossing`, `track` and
+//! `wire_record` use the result.
 
-use std::borrow::Cow;
-use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 
 use etherparse::{
     EtherType, LaxIpSlice, LaxNetSlice, LaxSlicedPacket, TcpOptionElement, TcpSlice, TransportSlice,
 };
 
 use super::icmp::{v4_name, v6_name};
+use super::packet::{Decoded, Icmp, Ip, Kind, Quoted, Tcp, TcpFlags};
 
-/// A frame's packet.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Decoded {
-    /// Its IP header, if it has one.
-    pub ip: Option<Ip>,
-    /// What it carries.
-    pub kind: Kind,
-}
-
-/// The part of an IP header that survives routers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Ip {
-    /// Source.
-    pub src: IpAddr,
-    /// Destination.
-    pub dst: IpAddr,
-    /// IPv4 identification; IPv6 has none.
-    pub id: Option<u16>,
-    /// The protocol that it carries, by IANA's number.
-    pub protocol: u8,
-}
-
-/// What a packet carries.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Kind {
-    /// ARP for IPv4, RFC 826.
-    Arp {
-        /// A request; else a reply.
-        request: bool,
-        /// Who speaks.
-        sender: Ipv4Addr,
-        /// Who is asked for, or answered.
-        target: Ipv4Addr,
-    },
-    /// A TCP segment.
-    Tcp(Tcp),
-    /// An ICMP or ICMPv6 message that is not neighbour discovery.
-    Icmp(Icmp),
-    /// Neighbour discovery, RFC 4861: a solicitation or an advertisement.
-    Ndp {
-        /// A solicitation; else an advertisement.
-        solicitation: bool,
-        /// Whose link-layer address it is about.
-        target: Ipv6Addr,
-    },
-    /// Anything else, and what could not be read: MLD, router solicitations,
-    /// UDP, fragments.
-    Other,
-}
-
-/// A TCP segment.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Tcp {
-    /// Source.
-    pub src: SocketAddr,
-    /// Destination.
-    pub dst: SocketAddr,
-    /// Sequence number, absolute.
-    pub seq: u32,
-    /// Acknowledgment number, absolute; without meaning unless ACK is set.
-    pub ack: u32,
-    /// Flags.
-    pub flags: TcpFlags,
-    /// Window as announced, unscaled.
-    pub window: u16,
-    /// Bytes of payload, by the IP header's length, not the frame's.
-    pub payload_len: u32,
-    /// The sender's timestamp option, RFC 7323.
-    pub timestamp: Option<u32>,
-}
-
-/// TCP flags, as byte 13 of the header has them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub struct TcpFlags(pub u8);
-
-impl TcpFlags {
-    /// No more data from the sender.
-    pub const FIN: u8 = 0x01;
-    /// Synchronize sequence numbers.
-    pub const SYN: u8 = 0x02;
-    /// Reset.
-    pub const RST: u8 = 0x04;
-    /// Push.
-    pub const PSH: u8 = 0x08;
-    /// The acknowledgment field is significant.
-    pub const ACK: u8 = 0x10;
-
-    /// Whether any of `bits` is set.
-    pub fn has(self, bits: u8) -> bool {
-        self.0 & bits != 0
-    }
-}
-
-impl fmt::Display for TcpFlags {
-    /// As letters: `S`, `SA`, `PA`, `FA`, `R`, `RA`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const LETTERS: [(u8, char); 8] = [
-            (TcpFlags::FIN, 'F'),
-            (TcpFlags::SYN, 'S'),
-            (TcpFlags::RST, 'R'),
-            (TcpFlags::PSH, 'P'),
-            (TcpFlags::ACK, 'A'),
-            (0x20, 'U'),
-            (0x40, 'E'),
-            (0x80, 'C'),
-        ];
-        LETTERS
-            .iter()
-            .filter(|(bit, _)| self.has(*bit))
-            .try_for_each(|(_, letter)| write!(f, "{letter}"))
-    }
-}
-
-/// An ICMP or ICMPv6 message.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Icmp {
-    /// 4 or 6.
-    pub version: u8,
-    /// Type.
-    pub icmp_type: u8,
-    /// Code.
-    pub code: u8,
-    /// Its name: `host-unreachable`, `no-route`, `type-9-code-0`.
-    pub name: Cow<'static, str>,
-    /// The packet that an error is about.
-    pub quoted: Option<Quoted>,
-}
-
-/// The packet that an ICMP error is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Quoted {
-    /// Its source.
-    pub src: IpAddr,
-    /// Its destination.
-    pub dst: IpAddr,
-    /// Its protocol, by IANA's number.
-    pub protocol: u8,
-    /// Its ports, for TCP and UDP.
-    pub ports: Option<(u16, u16)>,
-}
-
-/// Reads a frame. `bytes` may be cut off (see [`super::capture::SNAP`]) and may
+/// Decodes a frame. `bytes` may be truncated (see [`super::capture::SNAP`]) and may
 /// be padded; `wire_len` is the frame's full length.
 pub fn decode(bytes: &[u8], wire_len: u32) -> Decoded {
     let other = Decoded {
@@ -161,8 +20,8 @@ pub fn decode(bytes: &[u8], wire_len: u32) -> Decoded {
     let Ok(packet) = LaxSlicedPacket::from_ethernet(bytes) else {
         return other;
     };
-    // The frame's length stands in for an IP length of 0: GSO above 64 KiB
-    // (BIG TCP) leaves the field empty.
+    // With an IP length of 0 the frame's length is used: GSO above 64 KiB (BIG TCP)
+    // leaves the field empty.
     let l3_len = wire_len.saturating_sub(ETHERNET);
     let (ip, ip_payload_len) = match &packet.net {
         Some(LaxNetSlice::Arp(arp)) => {
@@ -260,8 +119,8 @@ fn tcp_segment(ip: &Ip, tcp: &TcpSlice<'_>, ip_payload_len: u32) -> Tcp {
 fn icmpv6(icmp: &etherparse::Icmpv6Slice<'_>) -> Kind {
     let (kind, code) = (icmp.type_u8(), icmp.code_u8());
     match kind {
-        // Multicast listeners (RFC 2710, RFC 3810) and routers (RFC 4861): the
-        // noise of an interface that comes up.
+        // Multicast listeners (RFC 2710, RFC 3810) and routers (RFC 4861): sent by every
+        // interface that comes up.
         130..=134 | 143 => Kind::Other,
         135 | 136 => match icmp
             .slice()
@@ -280,7 +139,7 @@ fn icmpv6(icmp: &etherparse::Icmpv6Slice<'_>) -> Kind {
             icmp_type: kind,
             code,
             name: v6_name(kind, code),
-            // Below 128 are the errors, RFC 4443 2.1.
+            // Types below 128 are errors, RFC 4443 2.1.
             quoted: (kind < 128)
                 .then(|| icmp.slice().get(8..).and_then(quoted))
                 .flatten(),
@@ -288,8 +147,8 @@ fn icmpv6(icmp: &etherparse::Icmpv6Slice<'_>) -> Kind {
     }
 }
 
-/// The start of a packet, of which an error must quote only 8 bytes beyond the
-/// IP header (RFC 792): the ports, and no whole TCP header.
+/// The start of a packet. An error has to quote only 8 bytes beyond the IP header
+/// (RFC 792): the ports, not the whole TCP header.
 fn quoted(bytes: &[u8]) -> Option<Quoted> {
     let (ip, _) = LaxIpSlice::from_slice(bytes).ok()?;
     let protocol = ip.payload_ip_number().0;
@@ -309,8 +168,8 @@ fn quoted(bytes: &[u8]) -> Option<Quoted> {
     })
 }
 
-/// A frame's bytes without its TCP or UDP checksum: equal for one frame on both
-/// ports of a cable, even if something on the way filled the checksum in.
+/// A frame's bytes without its TCP or UDP checksum: equal on both ports of a cable,
+/// even if the checksum was filled in between them.
 pub(super) fn identity(bytes: &[u8]) -> Vec<u8> {
     let mut out = bytes.to_vec();
     let (l4, protocol) = match (bytes.get(12..14), bytes.get(14)) {

@@ -1,4 +1,4 @@
-//! Headers are read as they are.
+//! Tests of decoding.
 
 use super::*;
 use crate::observe::crafted::{Seg, addr, arp};
@@ -23,9 +23,9 @@ fn payload_length_is_the_ip_headers() {
         assert_eq!((whole.seq, whole.ack, whole.window), (5, 6, 77));
         assert_eq!(whole.payload_len, 1_000);
         assert_eq!(whole.flags.to_string(), "PA");
-        // Cut off at the snap length.
+        // Truncated to the snap length.
         assert_eq!(tcp(&bytes[..256], bytes.len() as u32), whole);
-        // Padded to Ethernet's least.
+        // Padded to the minimum length of Ethernet.
         let mut short = Seg::new(src, dst, "A", 5, 6).build();
         short.resize(100, 0);
         assert_eq!(tcp(&short, 100).payload_len, 0);

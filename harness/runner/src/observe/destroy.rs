@@ -1,12 +1,13 @@
-//! Destroying sockets from outside: SOCK_DESTROY.
+//! Destroys sockets from outside their process: SOCK_DESTROY. The tests of the
+//! capture use it.
 
 use super::netstat::Sockets;
 use halfopen_lab::LabError;
 
 impl Sockets {
-    /// Destroys every TCP socket of the namespace, orphans too: a call on one
-    /// returns ECONNABORTED, and its peer is sent an RST where one is due and
-    /// may pass (`tcp_abort()`). Returns how many there were.
+    /// Destroys every TCP socket of the namespace, orphans, too: a call on one returns
+    /// ECONNABORTED, and its peer gets an RST where one is due and can be delivered
+    /// (`tcp_abort()`). Returns how many there were.
     ///
     /// # Errors
     /// Without CAP_NET_ADMIN in the namespace, and where the kernel lacks
@@ -17,7 +18,7 @@ impl Sockets {
             match self.diag.destroy(&entry) {
                 Ok(()) => destroyed += 1,
                 Err(e) => match e.raw_os_error() {
-                    // It went by itself meanwhile.
+                    // It was closed meanwhile.
                     Some(libc::ENOENT | libc::ESTALE) => {}
                     Some(libc::EOPNOTSUPP) => {
                         return Err(LabError::Unsupported {

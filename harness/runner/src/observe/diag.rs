@@ -1,7 +1,8 @@
-//! NETLINK_SOCK_DIAG, sock_diag(7): the socket, its requests and its answers.
+//! NETLINK_SOCK_DIAG, sock_diag(7): the netlink socket, its requests and its answers.
+//! `netstat` and `destroy` use it.
 //!
-//! The answers are read here and not by netlink-packet-sock-diag, which drops
-//! the probe count of a keepalive timer and the remaining time of TIME_WAIT.
+//! The answers are decoded here and not by netlink-packet-sock-diag, which drops the
+//! probe count of a keepalive timer and the remaining time of TIME_WAIT.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -29,10 +30,10 @@ const SOCK_DESTROY: u16 = 21;
 const DIAG_MSG: usize = 72;
 /// The kernel fills answers of up to 32 KiB (`netlink_dump()`).
 const BUFFER: usize = 32 << 10;
-/// A dump that was interrupted is asked for again, this often.
-const TRIES: usize = 8;
+/// How often an interrupted dump is requested.
+const MAX_TRIES: usize = 8;
 
-/// One socket, as struct inet_diag_msg has it.
+/// One socket, from struct inet_diag_msg.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Entry {
     pub(super) family: u8,
@@ -41,14 +42,14 @@ pub(super) struct Entry {
     pub(super) retransmits: u8,
     pub(super) local: SocketAddr,
     pub(super) peer: SocketAddr,
-    /// struct inet_diag_sockid, as it came: what SOCK_DESTROY wants back.
+    /// struct inet_diag_sockid, unchanged, for SOCK_DESTROY.
     id: [u8; 48],
     /// Milliseconds to the timer.
     pub(super) expires: u32,
     pub(super) recv_q: u32,
     pub(super) send_q: u32,
     pub(super) inode: u32,
-    /// Bytes set aside for its queues.
+    /// Bytes allocated for its queues.
     pub(super) memory: u32,
 }
 
@@ -60,7 +61,7 @@ pub(super) struct Diag {
     buffer: Vec<u8>,
 }
 
-/// What a message of an answer asks of its reader.
+/// What a message of an answer is.
 enum Step {
     Entry(Entry),
     Skip,
@@ -68,7 +69,7 @@ enum Step {
 }
 
 impl Diag {
-    /// Opens one in `ns`; it stays there.
+    /// Opens a socket in `ns`; it stays in that namespace.
     pub(super) fn open(ns: &Namespace) -> Result<io::Result<Diag>, halfopen_lab::LabError> {
         ns.enter(|| {
             let mut socket = Socket::new(NETLINK_SOCK_DIAG)?;
@@ -93,7 +94,7 @@ impl Diag {
 
     fn dump_family(&mut self, family: u8, all: &mut Vec<Entry>) -> io::Result<()> {
         let start = all.len();
-        for _ in 0..TRIES {
+        for _ in 0..MAX_TRIES {
             all.truncate(start);
             let request = self.request(family, NLM_F_REQUEST | NLM_F_DUMP);
             self.send(&request)?;
@@ -101,8 +102,8 @@ impl Diag {
                 return Ok(());
             }
         }
-        // Sockets come and go faster than they can be listed: the last list
-        // may lack some, and is as good as another.
+        // Sockets are opened and closed faster than they can be listed: the last list
+        // may lack some, as any other would.
         Ok(())
     }
 
@@ -117,7 +118,7 @@ impl Diag {
         self.read(|_| ()).map(|_| ())
     }
 
-    /// A request in the kernel's form: header and struct inet_diag_req_v2.
+    /// A request as bytes: header and struct inet_diag_req_v2.
     fn request(&mut self, family: u8, flags: u16) -> Vec<u8> {
         self.sequence = self.sequence.wrapping_add(1);
         let mut header = NetlinkHeader::default();
@@ -144,7 +145,7 @@ impl Diag {
         again(|| self.socket.send(request, 0)).map(|_| ())
     }
 
-    /// Reads the answer to the last request; false if it must be asked again.
+    /// Reads the answer to the last request. False if the request has to be repeated.
     fn read(&mut self, mut found: impl FnMut(Entry)) -> io::Result<bool> {
         let mut whole = true;
         loop {
@@ -159,11 +160,11 @@ impl Diag {
             let mut rest = self.buffer.as_slice();
             while let Some((message, after)) = split(rest) {
                 rest = after;
-                // The rest of an answer that was given up.
+                // The rest of an answer that was not read to its end.
                 if u32_at(message, 8) != Some(self.sequence) {
                     continue;
                 }
-                // On any message of a dump, the last one too.
+                // The flag can be on any message of a dump, also on the last.
                 whole &= !interrupted(message);
                 match step(message)? {
                     Step::Entry(entry) => found(entry),
@@ -250,8 +251,9 @@ fn entry(payload: &[u8]) -> Option<Entry> {
     })
 }
 
-/// Received and not read, queued to be sent, and set aside in advance, of
-/// INET_DIAG_SKMEMINFO (linux/sock_diag.h); 0 where the socket has none (TIME_WAIT).
+/// The memory of a socket from INET_DIAG_SKMEMINFO (linux/sock_diag.h): received and
+/// not read, queued to be sent, and allocated in advance. 0 where the socket has none
+/// (TIME_WAIT).
 fn memory(mut attributes: &[u8]) -> u32 {
     const SKMEMINFO: u16 = 7;
     const RMEM_ALLOC: usize = 0;

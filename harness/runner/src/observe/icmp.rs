@@ -1,4 +1,4 @@
-//! Names of ICMP messages, spelled as scenarios spell them.
+//! Names of ICMP messages, as in scenarios.
 
 use std::borrow::Cow;
 

@@ -1,29 +1,29 @@
-//! Crossings to journeys: one packet's way over all the cables it took, past
-//! switches, routers and NAT.
+//! Recognizes one packet on several cables: a journey is its way through switches,
+//! routers and NAT, as a list of crossings.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use rustc_hash::FxHashMap;
 
-use super::classify::PortInfo;
 use super::crossing::Crossing;
-use super::decode::{Decoded, Kind};
+use super::packet::{Decoded, Kind};
+use super::port::PortInfo;
 
-/// One packet's way from the node that made it.
+/// The way of one packet from the node that made it.
 #[derive(Debug)]
 pub(super) struct Journey {
     /// Its crossings, by index, in order of time.
     pub(super) hops: Vec<usize>,
-    /// It starts where the packet was made; else its start was not recognized
-    /// in what a router passed on.
+    /// It starts where the packet was made; else it starts at a router that forwarded
+    /// a packet in which no earlier one was recognized.
     pub(super) original: bool,
-    /// The node that it is for got it.
+    /// The node that it is addressed to received it.
     pub(super) arrived: bool,
 }
 
-/// What stays the same of a packet on its way through routers; addresses and
-/// ports are compared apart, because NAT changes one of the two.
+/// What of a packet does not change on its way through routers. Addresses and ports
+/// are compared separately, because NAT changes one end of the two.
 #[derive(Debug, PartialEq, Eq, Hash)]
 enum Same<'a> {
     Tcp {
@@ -69,7 +69,7 @@ fn same<'a>(crossing: &'a Crossing<'_>) -> Same<'a> {
     }
 }
 
-/// One end of the two is the same: NAT rewrites the other.
+/// Whether one of the two ends is the same: NAT rewrites the other.
 fn one_end_same(a: &Decoded, b: &Decoded) -> bool {
     match (&a.kind, &b.kind, a.ip, b.ip) {
         (Kind::Tcp(a), Kind::Tcp(b), _, _) => a.src == b.src || a.dst == b.dst,
@@ -78,12 +78,13 @@ fn one_end_same(a: &Decoded, b: &Decoded) -> bool {
     }
 }
 
-/// Puts the crossings of one packet together.
+/// Groups crossings by packet.
 ///
-/// A crossing goes on with a journey when the node it starts from has more than
-/// one cable and got the same packet by another. One whose source is the
-/// address of another node, and that nothing brought, was changed on its way
-/// beyond recognition (segments merged or cut): it is shown, and not counted.
+/// A crossing continues a journey when the node it starts from has more than one
+/// cable and received the same packet by another. A crossing from a forwarding node,
+/// with another node's source address, that continues no journey is of a packet that
+/// was changed beyond recognition (segments merged or cut): it is shown, and not
+/// counted.
 pub(super) fn journeys(
     crossings: &[Crossing<'_>],
     ports: &[PortInfo],
@@ -96,14 +97,14 @@ pub(super) fn journeys(
             cables.push(&port.cable);
         }
     }
-    let passes_on = |node: &str| cables_of.get(node).is_some_and(|cables| cables.len() > 1);
+    let forwards = |node: &str| cables_of.get(node).is_some_and(|cables| cables.len() > 1);
 
     let mut journeys: Vec<Journey> = Vec::new();
     let mut known: FxHashMap<Same<'_>, Vec<usize>> = FxHashMap::default();
     for (i, crossing) in crossings.iter().enumerate() {
         let key = same(crossing);
-        let forwarder = passes_on(crossing.from);
-        let brought = known
+        let forwarder = forwards(crossing.from);
+        let continued = known
             .get(&key)
             .filter(|_| forwarder)
             .and_then(|candidates| {
@@ -113,7 +114,7 @@ pub(super) fn journeys(
                     .copied()
                     .find(|&j| is_next_hop(&journeys[j], crossing, crossings))
             });
-        if let Some(j) = brought {
+        if let Some(j) = continued {
             journeys[j].hops.push(i);
             continue;
         }
@@ -132,8 +133,8 @@ pub(super) fn journeys(
     journeys
 }
 
-/// Whether `crossing` passes on what `journey` brought: it was delivered to the
-/// node that sends it now, by another cable, and is not on this one yet.
+/// Whether `crossing` continues `journey`: the packet was delivered by another cable
+/// to the node that now sends it, and has not entered this cable before.
 fn is_next_hop(journey: &Journey, crossing: &Crossing<'_>, crossings: &[Crossing<'_>]) -> bool {
     let mut hops = journey.hops.iter().map(|&i| &crossings[i]);
     let brought = hops.clone().any(|hop| {
@@ -145,8 +146,8 @@ fn is_next_hop(journey: &Journey, crossing: &Crossing<'_>, crossings: &[Crossing
     brought && hops.all(|hop| hop.cable != crossing.cable)
 }
 
-/// By the owner of its destination's address where that is known, else by
-/// whether a cable lost it.
+/// Whether the packet arrived: by the owner of its destination address where that is
+/// known, else by whether a cable lost it.
 fn arrived(
     journey: &Journey,
     crossings: &[Crossing<'_>],

@@ -11,8 +11,9 @@ use netlink_packet_route::tc::TcHandle;
 use rtnetlink::{LinkUnspec, LinkVeth, new_connection};
 
 use super::capture::{Capture, Frame};
-use super::classify::{PortInfo, wire_record};
 use super::netstat::Sockets;
+use super::port::PortInfo;
+use super::wire_record::wire_record;
 use halfopen_lab::Namespace;
 use halfopen_outcome::record::{Packet, WireRecord};
 use halfopen_sys::clock::monotonic_ns;
@@ -245,8 +246,8 @@ fn an_exchange_is_seen_on_the_wire_and_in_the_tables() {
     }
 }
 
-/// Frames of 64 KiB pass a veth whole; no byte may be counted wrong for it, and
-/// destroying a socket is seen at both ends.
+/// Frames of 64 KiB pass a veth whole: their bytes must be counted correctly. And
+/// destroying a socket shows at both ends.
 #[test]
 fn a_bulk_transfer_is_counted_and_a_destroyed_socket_is_gone() {
     let lab = wire();
@@ -300,7 +301,7 @@ fn a_bulk_transfer_is_counted_and_a_destroyed_socket_is_gone() {
     assert_eq!(record.counts.rst, 1);
 }
 
-/// Not a promise, a figure: what looking at a host's sockets costs.
+/// Measures how long it takes to list a host's sockets.
 #[test]
 fn a_dump_takes_less_than_some_milliseconds() {
     let ns = create("idle");

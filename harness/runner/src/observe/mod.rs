@@ -1,7 +1,12 @@
-//! What is seen of a lab: the packets on its wire, the sockets on its hosts.
+//! Observes a lab: captures the packets on its wire and reads the sockets of its
+//! hosts.
+//!
+//! `capture` reads frames, with time stamps by `stamping` and `stamp_clock`; `decode`
+//! reads headers, `crossing` and `journey` recognize one packet on several ports, `track`
+//! names TCP segments, and `wire_record` puts them together. `netstat` lists sockets
+//! by sock_diag (`diag`), `destroy` closes them.
 
 pub mod capture;
-pub mod classify;
 #[cfg(test)]
 mod crafted;
 mod crossing;
@@ -13,5 +18,9 @@ mod journey;
 #[cfg(test)]
 mod live;
 pub mod netstat;
+pub mod packet;
+pub mod port;
+mod stamp_clock;
 mod stamping;
 mod track;
+pub mod wire_record;

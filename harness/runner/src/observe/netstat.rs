@@ -1,16 +1,15 @@
-//! The sockets of a host, as netstat(8) would show them, without asking any of
-//! them anything.
+//! Lists the sockets of a host, as netstat(8) would show them, without changing any.
 //!
 //! The kernel walks its tables and reads what it needs under the table's lock
-//! (`inet_diag_dump_icsk()`); no socket is locked, no error is consumed. What
-//! an RST killed is gone from the tables while its descriptor is still open.
+//! (`inet_diag_dump_icsk()`); no socket is locked, no error is consumed. A socket that
+//! was closed by an RST is no longer in the tables while its descriptor is still open.
 
 use super::diag::{Diag, Entry};
 use halfopen_lab::LabError;
 use halfopen_lab::Namespace;
 use halfopen_outcome::record::SocketState;
 
-/// Looks at the sockets of one namespace, as often as wanted.
+/// Lists the sockets of one namespace, as often as wanted.
 #[derive(Debug)]
 pub struct Sockets {
     pub(super) diag: Diag,
@@ -18,7 +17,7 @@ pub struct Sockets {
 }
 
 impl Sockets {
-    /// Opens the netlink socket it asks by; it holds the namespace open.
+    /// Opens a netlink socket in `ns`, which keeps the namespace alive.
     ///
     /// # Errors
     /// Where the kernel lacks CONFIG_INET_DIAG.
@@ -67,12 +66,12 @@ fn unsupported() -> LabError {
 
 const LISTEN: u8 = 10;
 
-/// include/net/tcp_states.h, in netstat's spelling.
+/// include/net/tcp_states.h, in the spelling of netstat.
 fn state_name(state: u8) -> &'static str {
     match state {
         1 => "ESTABLISHED",
         2 => "SYN_SENT",
-        // 12 is TCP_NEW_SYN_RECV, a request that is not yet a socket.
+        // 12 is TCP_NEW_SYN_RECV: a request that is not a socket yet.
         3 | 12 => "SYN_RECV",
         4 => "FIN_WAIT1",
         5 => "FIN_WAIT2",
@@ -86,8 +85,8 @@ fn state_name(state: u8) -> &'static str {
     }
 }
 
-/// `inet_sk_diag_fill()`, in ss(8)'s spelling. The TLP and reordering timers
-/// show as `on` too.
+/// `inet_sk_diag_fill()`, in the spelling of ss(8). The TLP and reordering timers are
+/// shown as `on`, too.
 fn timer_name(timer: u8) -> &'static str {
     match timer {
         0 => "off",

@@ -1,16 +1,14 @@
-//! Makes sure that the kernel stamps packets when they pass, before anyone
-//! relies on it.
+//! Makes sure that the kernel stamps packets when they pass, before a capture starts.
 //!
-//! Problem: stamping is switched on, for the whole machine, by the first socket
-//! that asks for stamps, from a work queue and so some time later, and off
-//! again with the last (`net_enable_timestamp()`, `netstamp_clear()`). A packet
-//! that passes before that is given the time when it is *read*
-//! (`__sock_recv_timestamp()`): the first millisecond of a capture, in which a
-//! connection is made, would be stamped with its end.
+//! Problem: the first socket that asks for time stamps enables them for the whole
+//! machine, but from a work queue, so some time later, and the last one disables them
+//! (`net_enable_timestamp()`, `netstamp_clear()`). A packet that passes before gets
+//! the time when it is *read* (`__sock_recv_timestamp()`): the packets of a capture's
+//! first millisecond, in which a connection is made, would get the time of its end.
 //!
-//! Solution: a socket that asks for stamps for as long as this process lives,
-//! in a namespace of its own, which sends to itself until a stamp comes back.
-//! It asks by SO_TIMESTAMPING, which shows a missing stamp as missing.
+//! Solution: a socket in a namespace of its own that asks for stamps for as long as
+//! this process lives, and that sends to itself until a packet comes back stamped. It
+//! asks by SO_TIMESTAMPING, which does not replace a missing stamp.
 
 use std::io::{self, IoSliceMut};
 use std::net::{Ipv4Addr, UdpSocket};
@@ -33,10 +31,10 @@ use nix::sys::socket::{
 use halfopen_lab::LabError;
 use halfopen_lab::Namespace;
 
-/// The work queue is another thread's business: this long, then it is an error.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long to wait for the work queue.
+const STAMPING_LIMIT: Duration = Duration::from_secs(5);
 
-/// Returns when packets are stamped, and keeps them being so.
+/// Returns when packets are stamped. They are from then on, until this process ends.
 pub(super) fn keep_stamping() -> Result<(), LabError> {
     static KEEPER: Mutex<Option<UdpSocket>> = Mutex::new(None);
     let mut keeper = KEEPER
@@ -64,10 +62,10 @@ fn stamped_socket() -> io::Result<UdpSocket> {
             | TimestampingFlag::SOF_TIMESTAMPING_SOFTWARE),
     )?;
     socket.connect(socket.local_addr()?)?;
-    socket.set_read_timeout(Some(PATIENCE))?;
+    socket.set_read_timeout(Some(STAMPING_LIMIT))?;
     let start = Instant::now();
     while !comes_back_stamped(&socket)? {
-        if start.elapsed() > PATIENCE {
+        if start.elapsed() > STAMPING_LIMIT {
             return Err(io::ErrorKind::TimedOut.into());
         }
         std::thread::sleep(Duration::from_micros(50));
@@ -93,7 +91,7 @@ fn comes_back_stamped(socket: &UdpSocket) -> io::Result<bool> {
     }))
 }
 
-/// Sets the loopback interface, always the first, up; waits for the answer.
+/// Sets the loopback interface up, which has index 1 everywhere.
 fn loopback_up() -> io::Result<()> {
     const LOOPBACK_IFINDEX: u32 = 1;
     let mut link = LinkMessage::default();

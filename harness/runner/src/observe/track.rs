@@ -1,11 +1,11 @@
-//! TCP connections as the wire shows them: what each side has sent, so that a
-//! segment can be called a probe, a retransmission, or new.
+//! Follows TCP connections by their segments on the wire: what each side has sent
+//! decides whether a segment is a probe, a retransmission, or new data.
 
 use std::net::SocketAddr;
 
 use rustc_hash::FxHashMap;
 
-use super::decode::{Decoded, Kind, Tcp, TcpFlags};
+use super::packet::{Decoded, Kind, Tcp, TcpFlags};
 
 /// What a segment is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,9 +13,9 @@ pub(super) struct Segment {
     /// `SYN`, `SYN+ACK`, `FIN`, `RST`, `RST+ACK`, `data`, `ack`,
     /// `keepalive-probe`, `keepalive-ack`, `window-probe`, `other`.
     pub(super) kind: &'static str,
-    /// Relative to the side's SYN, or to its first segment seen.
+    /// Relative to the SYN of its side, or to the first segment seen.
     pub(super) seq: u32,
-    /// Relative to the other side's; None without ACK.
+    /// Relative to the other side's SYN; None without ACK.
     pub(super) ack: Option<u32>,
     /// Part of its sequence space was sent before.
     pub(super) retransmission: bool,
@@ -28,19 +28,19 @@ type Ends = (SocketAddr, SocketAddr);
 #[derive(Debug, Default)]
 pub(super) struct Tracker {
     connections: FxHashMap<[SocketAddr; 2], [Side; 2]>,
-    /// What NAT made of the ends, and what they were.
+    /// The ends after NAT, and before it.
     rewritten: FxHashMap<Ends, Ends>,
 }
 
-/// One side of a connection: what it sent, and what of it the peer got.
+/// One side of a connection: what it sent, and what of that the peer received.
 #[derive(Debug, Clone, Default)]
 struct Side {
     /// The sequence number that counts as 0.
     base: Option<u32>,
     /// One past the highest sequence number sent (SND.NXT).
     next: Option<u32>,
-    /// What is missing below that, as [start, end): two CPUs may put segments
-    /// on the wire in the other order, and a capture may lose some.
+    /// What is missing below that, as [start, end): two CPUs may send segments in the
+    /// other order, and a capture may lose some.
     holes: Vec<(u32, u32)>,
     /// Its last acknowledgment that was delivered.
     acked: Option<u32>,
@@ -48,8 +48,8 @@ struct Side {
     window: Option<u16>,
     /// Its last delivered segment was a keepalive probe.
     probed: bool,
-    /// The peer's base before the peer started anew: this side does not know
-    /// of that yet, and talks of the old connection (half-open, RFC 9293 3.5.1).
+    /// The peer's base before the peer started anew: this side does not know that yet,
+    /// and its segments belong to the old connection (half-open, RFC 9293 3.5.1).
     old_peer_base: Option<u32>,
 }
 
@@ -59,10 +59,10 @@ fn before(a: u32, b: u32) -> bool {
 }
 
 impl Side {
-    /// Takes `length` numbers from `seq` on as sent; whether any of them was
+    /// Marks `length` sequence numbers from `seq` on as sent. Whether any of them was
     /// sent before.
     fn send(&mut self, seq: u32, length: u32) -> bool {
-        /// More holes than this are no reordering.
+        /// More holes than this are not from reordering.
         const HOLES: usize = 64;
         let end = seq.wrapping_add(length);
         let Some(next) = self.next else {
@@ -90,7 +90,7 @@ impl Side {
         self.holes = std::mem::take(&mut self.holes)
             .into_iter()
             .flat_map(|(start, stop)| {
-                // What is left of a hole, before the segment and after it.
+                // What remains of a hole, before the segment and after it.
                 let first = (start, if before(seq, stop) { seq } else { stop });
                 let second = (if before(start, end) { end } else { start }, stop);
                 match before(seq, stop) && before(start, end) {
@@ -106,8 +106,8 @@ impl Side {
 }
 
 impl Tracker {
-    /// Takes note that `later` is `first` further on its way: where NAT changed
-    /// the ends, both are one connection.
+    /// Notes that `later` is the packet `first`, further on its way: where NAT changed
+    /// the ends, both belong to one connection.
     pub(super) fn rewritten(&mut self, first: &Decoded, later: &Decoded) {
         let (Kind::Tcp(first), Kind::Tcp(later)) = (&first.kind, &later.kind) else {
             return;
@@ -122,9 +122,9 @@ impl Tracker {
         }
     }
 
-    /// Takes the next segment, in order of sending. `delivered`: it reached the
-    /// peer, which knows of its acknowledgment and window only then.
-    pub(super) fn take(&mut self, tcp: &Tcp, delivered: bool) -> Segment {
+    /// Adds the next segment, in order of sending. `delivered`: the peer received it,
+    /// and so knows its acknowledgment and window.
+    pub(super) fn add(&mut self, tcp: &Tcp, delivered: bool) -> Segment {
         let (key, me) = self.find(tcp);
         let sides = self.connections.entry(key).or_default();
         let [left, right] = sides;
@@ -134,8 +134,8 @@ impl Tracker {
         }
     }
 
-    /// Names a segment without taking it as sent: one that a router passes on
-    /// in another shape than it came.
+    /// Names a segment without adding it: one that a router forwards in another shape
+    /// than it arrived in.
     pub(super) fn peek(&self, tcp: &Tcp) -> Segment {
         let (key, me) = self.find(tcp);
         let mut sides = self.connections.get(&key).cloned().unwrap_or_default();
@@ -176,7 +176,7 @@ fn take(own: &mut Side, peer: &mut Side, tcp: &Tcp, delivered: bool) -> Segment 
     if !reset {
         own.base.get_or_insert(tcp.seq);
         if acks {
-            // Seen from the middle: what was acknowledged counts as 0.
+            // The capture began within the connection: what was acknowledged counts as 0.
             peer.base.get_or_insert(tcp.ack);
         }
     }
@@ -208,7 +208,7 @@ fn take(own: &mut Side, peer: &mut Side, tcp: &Tcp, delivered: bool) -> Segment 
     segment
 }
 
-/// What a segment takes of the sequence space, RFC 9293 3.4.
+/// The length of a segment in sequence space, RFC 9293 3.4.
 fn space(tcp: &Tcp) -> u32 {
     tcp.payload_len
         + u32::from(tcp.flags.has(TcpFlags::SYN))
@@ -217,16 +217,16 @@ fn space(tcp: &Tcp) -> u32 {
 
 fn relative_seq(own: &Side, peer: &Side, tcp: &Tcp) -> u32 {
     let Some(base) = own.base else {
-        // An RST from a side that never spoke.
+        // An RST from a side that never sent anything else.
         return 0;
     };
     if tcp.flags.has(TcpFlags::RST) {
-        // It answers a segment without ACK: its number is 0, not the
-        // connection's (RFC 9293 3.5.2).
+        // The answer to a segment without ACK: its sequence number is 0, not one of the
+        // connection (RFC 9293 3.5.2).
         if tcp.seq == 0 && tcp.flags.has(TcpFlags::ACK) {
             return 0;
         }
-        // It answers a segment of the old connection, in that one's numbers.
+        // The answer to a segment of the old connection, in its sequence numbers.
         if let Some(old) = peer.old_peer_base
             && peer.acked == Some(tcp.seq)
         {
@@ -261,15 +261,15 @@ fn kind(own: &Side, peer: &Side, tcp: &Tcp) -> &'static str {
         (true, _) => "data",
         (false, true) if peer.probed && own.acked == Some(tcp.ack) => "keepalive-ack",
         (false, true) => "ack",
-        // No flag at all: no TCP of ours sends that.
+        // No flags at all: Linux sends no such segment.
         (false, false) => "other",
     }
 }
 
-/// Both probes are segments below what was sent already, so that the peer must
-/// answer: seq = SND.UNA - 1 and no data in Linux (`tcp_xmit_probe_skb()`), or
-/// one byte of garbage (RFC 1122 4.2.3.6), to be told from a retransmitted
-/// byte by its having been acknowledged.
+/// Keepalive and window probes are segments below what was sent already, so that the
+/// peer must answer: seq = SND.UNA - 1 without data in Linux (`tcp_xmit_probe_skb()`),
+/// or with one byte of garbage (RFC 1122 4.2.3.6), which differs from a retransmitted
+/// byte in that it has been acknowledged.
 fn is_probe(own: &Side, peer: &Side, tcp: &Tcp) -> bool {
     if tcp.flags.has(TcpFlags::PSH) || !tcp.flags.has(TcpFlags::ACK) {
         return false;

@@ -1,6 +1,6 @@
-//! Segments get the right names.
+//! Tests of the names of segments.
 
-use crate::observe::crafted::{Seg, Story};
+use crate::observe::crafted::{Seg, Traffic};
 
 /// Initial sequence numbers that wrap within the test.
 const C0: u32 = 0xffff_fffe;
@@ -26,38 +26,38 @@ fn s(letters: &str, seq: u32, ack: u32) -> Seg {
     )
 }
 
-fn connected() -> Story {
-    let mut story = Story::direct();
-    story.client(0, c("S", 0, 0));
-    story.server(1, s("SA", 0, 1));
-    story.client(2, c("A", 1, 1));
-    story
+fn connected() -> Traffic {
+    let mut traffic = Traffic::direct();
+    traffic.client(0, c("S", 0, 0));
+    traffic.server(1, s("SA", 0, 1));
+    traffic.client(2, c("A", 1, 1));
+    traffic
 }
 
-fn lost(story: &mut Story, at_ms: i64, segment: Seg) {
-    story.enters(at_ms, "client", "server", &segment.build());
+fn lost(traffic: &mut Traffic, at_ms: i64, segment: Seg) {
+    traffic.enters(at_ms, "client", "server", &segment.build());
 }
 
 const HANDSHAKE: [&str; 3] = ["client SYN 0,-", "server SYN+ACK 0,1", "client ack 1,1"];
 
-fn after_handshake(story: &Story) -> Vec<String> {
-    let told = story.told();
+fn after_handshake(traffic: &Traffic) -> Vec<String> {
+    let told = traffic.told();
     assert_eq!(told[..3], HANDSHAKE);
     told[3..].to_vec()
 }
 
 #[test]
 fn exchange_and_close() {
-    let mut story = connected();
-    story.client(3, c("PA", 1, 1).len(5));
-    story.server(4, s("A", 1, 6));
-    story.server(5, s("PA", 1, 6).len(5));
-    story.client(6, c("A", 6, 6));
-    story.client(7, c("FA", 6, 6));
-    story.server(8, s("FA", 6, 7));
-    story.client(9, c("A", 7, 7));
+    let mut traffic = connected();
+    traffic.client(3, c("PA", 1, 1).len(5));
+    traffic.server(4, s("A", 1, 6));
+    traffic.server(5, s("PA", 1, 6).len(5));
+    traffic.client(6, c("A", 6, 6));
+    traffic.client(7, c("FA", 6, 6));
+    traffic.server(8, s("FA", 6, 7));
+    traffic.client(9, c("A", 7, 7));
     assert_eq!(
-        after_handshake(&story),
+        after_handshake(&traffic),
         [
             "client data 1,1 len 5",
             "server ack 1,6",
@@ -68,7 +68,7 @@ fn exchange_and_close() {
             "client ack 7,7",
         ]
     );
-    let counts = story.record().counts;
+    let counts = traffic.record().counts;
     assert_eq!((counts.syn, counts.syn_ack, counts.fin), (1, 1, 2));
     assert_eq!((counts.data, counts.psh, counts.pure_ack), (2, 2, 4));
     assert_eq!(counts.retransmissions, 0);
@@ -76,15 +76,15 @@ fn exchange_and_close() {
 
 #[test]
 fn keepalive_probe_and_its_answer() {
-    let mut story = connected();
-    story.client(3, c("PA", 1, 1).len(5));
-    story.server(4, s("A", 1, 6));
-    story.client(1_000, c("A", 5, 1).id(2));
-    story.server(1_001, s("A", 1, 6).id(3));
-    lost(&mut story, 2_000, c("A", 5, 1).id(4));
-    lost(&mut story, 3_000, c("A", 5, 1).id(5));
+    let mut traffic = connected();
+    traffic.client(3, c("PA", 1, 1).len(5));
+    traffic.server(4, s("A", 1, 6));
+    traffic.client(1_000, c("A", 5, 1).id(2));
+    traffic.server(1_001, s("A", 1, 6).id(3));
+    lost(&mut traffic, 2_000, c("A", 5, 1).id(4));
+    lost(&mut traffic, 3_000, c("A", 5, 1).id(5));
     assert_eq!(
-        after_handshake(&story)[2..],
+        after_handshake(&traffic)[2..],
         [
             "client keepalive-probe 5,1",
             "server keepalive-ack 1,6",
@@ -92,27 +92,27 @@ fn keepalive_probe_and_its_answer() {
             "client keepalive-probe 5,1 !",
         ]
     );
-    let counts = story.record().counts;
+    let counts = traffic.record().counts;
     assert_eq!((counts.keepalive_probes, counts.pure_ack), (3, 3));
     assert_eq!(counts.retransmissions, 0);
 }
 
 #[test]
 fn keepalive_probe_of_an_idle_connection_has_the_syns_number() {
-    let mut story = connected();
-    story.client(1_000, c("A", 0, 1));
-    assert_eq!(after_handshake(&story), ["client keepalive-probe 0,1"]);
+    let mut traffic = connected();
+    traffic.client(1_000, c("A", 0, 1));
+    assert_eq!(after_handshake(&traffic), ["client keepalive-probe 0,1"]);
 }
 
 #[test]
 fn a_probe_with_a_byte_of_garbage_is_no_retransmission_of_that_byte() {
-    let mut story = connected();
-    story.client(3, c("A", 1, 1).len(1));
-    story.client(300, c("A", 1, 1).len(1).id(1));
-    story.server(301, s("A", 1, 2));
-    story.client(1_000, c("A", 1, 1).len(1).id(2));
+    let mut traffic = connected();
+    traffic.client(3, c("A", 1, 1).len(1));
+    traffic.client(300, c("A", 1, 1).len(1).id(1));
+    traffic.server(301, s("A", 1, 2));
+    traffic.client(1_000, c("A", 1, 1).len(1).id(2));
     assert_eq!(
-        after_handshake(&story),
+        after_handshake(&traffic),
         [
             "client data 1,1 len 1",
             "client data 1,1 len 1 *",
@@ -120,27 +120,27 @@ fn a_probe_with_a_byte_of_garbage_is_no_retransmission_of_that_byte() {
             "client keepalive-probe 1,1 len 1 *",
         ]
     );
-    assert_eq!(story.record().counts.data, 2);
+    assert_eq!(traffic.record().counts.data, 2);
 }
 
 #[test]
 fn window_probes_while_the_peers_window_is_closed() {
-    let mut story = connected();
-    story.client(3, c("A", 1, 1).len(100));
-    story.server(4, s("A", 1, 101).window(0));
-    story.client(200, c("A", 100, 1).id(1));
-    story.server(201, s("A", 1, 101).window(0).id(1));
-    // It opens, but the client does not get to know.
-    story.enters(
+    let mut traffic = connected();
+    traffic.client(3, c("A", 1, 1).len(100));
+    traffic.server(4, s("A", 1, 101).window(0));
+    traffic.client(200, c("A", 100, 1).id(1));
+    traffic.server(201, s("A", 1, 101).window(0).id(1));
+    // It opens, but the client does not receive that.
+    traffic.enters(
         300,
         "server",
         "client",
         &s("A", 1, 101).window(500).id(2).build(),
     );
-    lost(&mut story, 600, c("A", 100, 1).id(2));
-    story.server(700, s("A", 1, 101).window(500).id(3));
-    story.client(1_700, c("A", 100, 1).id(3));
-    let told = after_handshake(&story);
+    lost(&mut traffic, 600, c("A", 100, 1).id(2));
+    traffic.server(700, s("A", 1, 101).window(500).id(3));
+    traffic.client(1_700, c("A", 100, 1).id(3));
+    let told = after_handshake(&traffic);
     let probes: Vec<&str> = told
         .iter()
         .filter(|line| line.contains("probe"))
@@ -154,25 +154,25 @@ fn window_probes_while_the_peers_window_is_closed() {
             "client keepalive-probe 100,1",
         ]
     );
-    assert_eq!(story.record().counts.window_probes, 2);
+    assert_eq!(traffic.record().counts.window_probes, 2);
 }
 
 #[test]
 fn retransmissions_of_data_syn_and_fin() {
-    let mut story = Story::direct();
-    lost(&mut story, 0, c("S", 0, 0));
-    story.client(1_000, c("S", 0, 0).id(1));
-    story.server(1_001, s("SA", 0, 1));
-    story.server(2_001, s("SA", 0, 1).id(1));
-    story.client(2_002, c("A", 1, 1));
-    lost(&mut story, 2_003, c("PA", 1, 1).len(10));
-    lost(&mut story, 2_203, c("PA", 1, 1).len(10).id(1));
+    let mut traffic = Traffic::direct();
+    lost(&mut traffic, 0, c("S", 0, 0));
+    traffic.client(1_000, c("S", 0, 0).id(1));
+    traffic.server(1_001, s("SA", 0, 1));
+    traffic.server(2_001, s("SA", 0, 1).id(1));
+    traffic.client(2_002, c("A", 1, 1));
+    lost(&mut traffic, 2_003, c("PA", 1, 1).len(10));
+    lost(&mut traffic, 2_203, c("PA", 1, 1).len(10).id(1));
     // Partly new.
-    lost(&mut story, 2_603, c("PA", 6, 1).len(10).id(2));
-    lost(&mut story, 3_000, c("FPA", 16, 1).len(4).id(3));
-    lost(&mut story, 3_400, c("FPA", 16, 1).len(4).id(4));
+    lost(&mut traffic, 2_603, c("PA", 6, 1).len(10).id(2));
+    lost(&mut traffic, 3_000, c("FPA", 16, 1).len(4).id(3));
+    lost(&mut traffic, 3_400, c("FPA", 16, 1).len(4).id(4));
     assert_eq!(
-        story.told(),
+        traffic.told(),
         [
             "client SYN 0,- !",
             "client SYN 0,- *",
@@ -186,7 +186,7 @@ fn retransmissions_of_data_syn_and_fin() {
             "client FIN 16,1 len 4 * !",
         ]
     );
-    let counts = story.record().counts;
+    let counts = traffic.record().counts;
     assert_eq!((counts.syn, counts.syn_ack), (2, 2));
     assert_eq!((counts.data, counts.fin, counts.psh), (5, 2, 5));
     assert_eq!(counts.retransmissions, 5);
@@ -194,24 +194,24 @@ fn retransmissions_of_data_syn_and_fin() {
 
 #[test]
 fn refused_connection() {
-    let mut story = Story::direct();
-    story.client(0, c("S", 0, 0));
+    let mut traffic = Traffic::direct();
+    traffic.client(0, c("S", 0, 0));
     let mut reset = s("RA", 0, 1);
     reset.seq = 0;
-    story.server(1, reset);
-    assert_eq!(story.told(), ["client SYN 0,-", "server RST+ACK 0,1"]);
-    assert_eq!(story.record().counts.rst, 1);
+    traffic.server(1, reset);
+    assert_eq!(traffic.told(), ["client SYN 0,-", "server RST+ACK 0,1"]);
+    assert_eq!(traffic.record().counts.rst, 1);
 }
 
 #[test]
 fn reset_by_a_rebooted_peer_keeps_the_numbers() {
-    let mut story = connected();
-    story.client(3, c("PA", 1, 1).len(5));
+    let mut traffic = connected();
+    traffic.client(3, c("PA", 1, 1).len(5));
     let mut reset = s("R", 1, 0);
     reset.ack = 0;
-    story.server(4, reset);
+    traffic.server(4, reset);
     assert_eq!(
-        after_handshake(&story),
+        after_handshake(&traffic),
         ["client data 1,1 len 5", "server RST 1,-"]
     );
 }
@@ -220,30 +220,30 @@ fn reset_by_a_rebooted_peer_keeps_the_numbers() {
 /// the server is still in the old connection.
 #[test]
 fn half_open_connection_is_discovered() {
-    let mut story = connected();
-    story.client(3, c("PA", 1, 1).len(5));
-    story.server(4, s("A", 1, 6));
+    let mut traffic = connected();
+    traffic.client(3, c("PA", 1, 1).len(5));
+    traffic.server(4, s("A", 1, 6));
     const NEW: u32 = 90_000;
     let new = |letters: &str, seq: u32| {
         let mut segment = c(letters, 0, 0);
         segment.seq = NEW + seq;
         segment
     };
-    story.client(5_000, new("S", 0));
-    story.server(5_001, s("A", 1, 6).id(9));
+    traffic.client(5_000, new("S", 0));
+    traffic.server(5_001, s("A", 1, 6).id(9));
     // It answers with what the server acknowledged.
     let mut reset = c("R", 6, 0);
     reset.ack = 0;
-    story.client(5_002, reset);
-    story.client(6_000, new("S", 0).id(1));
+    traffic.client(5_002, reset);
+    traffic.client(6_000, new("S", 0).id(1));
     let mut answer = s("SA", 0, 0);
     (answer.seq, answer.ack) = (55_000, NEW + 1);
-    story.server(6_001, answer);
+    traffic.server(6_001, answer);
     let mut last = new("A", 1);
     last.ack = 55_001;
-    story.client(6_002, last);
+    traffic.client(6_002, last);
     assert_eq!(
-        after_handshake(&story)[2..],
+        after_handshake(&traffic)[2..],
         [
             "client SYN 0,-",
             "server ack 1,6",
@@ -257,29 +257,29 @@ fn half_open_connection_is_discovered() {
 
 #[test]
 fn a_reused_port_is_a_new_connection() {
-    let mut story = connected();
+    let mut traffic = connected();
     for (ms, seq) in [(5_000, 400), (5_001, 401)] {
         let mut segment = c(if seq == 400 { "S" } else { "A" }, 0, 0);
         (segment.seq, segment.ack) = (seq, 10_001);
         if seq == 401 {
             let mut answer = s("SA", 0, 0);
             (answer.seq, answer.ack) = (10_000, 401);
-            story.server(5_000, answer);
+            traffic.server(5_000, answer);
         }
-        story.client(ms, segment);
+        traffic.client(ms, segment);
     }
-    assert_eq!(after_handshake(&story), HANDSHAKE);
-    assert_eq!(story.record().counts.retransmissions, 0);
+    assert_eq!(after_handshake(&traffic), HANDSHAKE);
+    assert_eq!(traffic.record().counts.retransmissions, 0);
 }
 
 #[test]
 fn seen_from_the_middle() {
-    let mut story = Story::direct();
-    story.client(0, c("PA", 500, 900).len(5));
-    story.server(1, s("A", 900, 505));
-    story.client(1_000, c("A", 504, 900));
+    let mut traffic = Traffic::direct();
+    traffic.client(0, c("PA", 500, 900).len(5));
+    traffic.server(1, s("A", 900, 505));
+    traffic.client(1_000, c("A", 504, 900));
     assert_eq!(
-        story.told(),
+        traffic.told(),
         [
             "client data 0,0 len 5",
             "server ack 0,5",
@@ -288,18 +288,18 @@ fn seen_from_the_middle() {
     );
 }
 
-/// Two CPUs put segments on the wire in the other order: nothing was resent.
+/// Two CPUs send segments in the other order: nothing was retransmitted.
 #[test]
 fn reordered_segments_are_no_retransmissions() {
-    let mut story = connected();
-    story.client(3, c("A", 1, 1).len(10));
-    story.client(4, c("A", 41, 1).len(10));
-    story.client(5, c("A", 21, 1).len(10));
-    story.client(6, c("A", 11, 1).len(10));
-    story.client(7, c("A", 31, 1).len(10));
-    story.client(8, c("A", 31, 1).len(10).id(1));
-    story.client(9, c("A", 46, 1).len(10));
-    let again: Vec<bool> = after_handshake(&story)
+    let mut traffic = connected();
+    traffic.client(3, c("A", 1, 1).len(10));
+    traffic.client(4, c("A", 41, 1).len(10));
+    traffic.client(5, c("A", 21, 1).len(10));
+    traffic.client(6, c("A", 11, 1).len(10));
+    traffic.client(7, c("A", 31, 1).len(10));
+    traffic.client(8, c("A", 31, 1).len(10).id(1));
+    traffic.client(9, c("A", 46, 1).len(10));
+    let again: Vec<bool> = after_handshake(&traffic)
         .iter()
         .map(|line| line.ends_with('*'))
         .collect();

@@ -1,10 +1,10 @@
-//! Scripted endpoints on a real kernel: what they do, and what they say of it.
+//! Scripted endpoints on a real kernel: what they do, and what they report.
 //!
 //! Needs root, or user namespaces.
 
-mod life;
+mod fixture;
+mod lifetime;
 mod script;
 mod server;
-mod stage;
 
 halfopen_runner::sandboxed!();

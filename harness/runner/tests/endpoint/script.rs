@@ -7,11 +7,11 @@ use halfopen_runner::endpoint::protocol::Report;
 use halfopen_scenario::case::{Action, Disposition, Keepalive, KeepaliveBy, Lane, Payload};
 use nix::sys::signal::Signal;
 
-use crate::stage::*;
+use crate::fixture::*;
 
 #[test]
 fn exchange_is_echoed() {
-    let (mut server, mut client) = play_steps(
+    let (mut server, mut client) = start_steps(
         vec![listen(), accept(), step(Action::Echo)],
         vec![
             connect(),
@@ -21,8 +21,8 @@ fn exchange_is_echoed() {
             close(),
         ],
     );
-    client.hear_done();
-    server.hear_done();
+    client.wait_for_done();
+    server.wait_for_done();
     let client = client.calls();
     assert_eq!(
         client[1..],
@@ -37,7 +37,7 @@ fn exchange_is_echoed() {
 #[test]
 fn megabytes_pass_in_chunks() {
     let many = || Payload::Bytes(10_000_000);
-    let (_server, mut client) = play_steps(
+    let (_server, mut client) = start_steps(
         vec![listen(), accept(), step(Action::Drain)],
         vec![
             connect(),
@@ -46,8 +46,9 @@ fn megabytes_pass_in_chunks() {
             read(),
         ],
     );
-    client.hear_until("shutdown", |said| {
-        said.iter()
+    client.wait_until("shutdown", |reports| {
+        reports
+            .iter()
             .any(|r| matches!(r, Report::Start { call, .. } if call == "shutdown"))
     });
     let calls = client.calls();
@@ -60,17 +61,17 @@ fn megabytes_pass_in_chunks() {
 
 #[test]
 fn a_step_without_a_connection_ends_the_script() {
-    let mut stage = Stage::new(&[]);
-    let mut client = stage.spawn(&lane(vec![connect(), write("x"), sleep(60_000)]));
-    stage.set("start");
-    client.hear_done();
+    let mut netns = TestNetns::new(&[]);
+    let mut client = netns.spawn(&lane(vec![connect(), write("x"), sleep(60_000)]));
+    netns.set("start");
+    client.wait_for_done();
     let calls = client.calls();
     assert_eq!(calls[1..], ["connect = ECONNREFUSED", "close = 0"]);
 }
 
 #[test]
 fn a_script_goes_on_after_an_error() {
-    let (mut server, mut client) = play_steps(
+    let (mut server, mut client) = start_steps(
         vec![listen(), accept(), marked("closed", close())],
         vec![
             connect(),
@@ -82,8 +83,8 @@ fn a_script_goes_on_after_an_error() {
             write("and again"),
         ],
     );
-    server.hear_mark("closed");
-    client.hear_done();
+    server.wait_for_mark("closed");
+    client.wait_for_done();
     let calls = client.calls();
     let after = [
         "read = 0",
@@ -110,26 +111,26 @@ fn sigpipe_kills_by_default() {
         ..lane(steps)
     };
     let server = lane(vec![listen(), accept(), close()]);
-    let (_server, mut client) = play(&mut Stage::new(&["up"]), &server, &client);
+    let (_server, mut client) = start_pair(&mut TestNetns::new(&["up"]), &server, &client);
     assert_eq!(client.end(), ExitKind::Killed("SIGPIPE".into()));
-    client.hear_until(
+    client.wait_until(
         "the last write",
-        |said| matches!(said.last(), Some(Report::Start { call, .. }) if call == "write"),
+        |reports| matches!(reports.last(), Some(Report::Start { call, .. }) if call == "write"),
     );
 }
 
 #[test]
 fn sigterm_is_ignored_when_the_lane_says_so() {
-    let mut stage = Stage::new(&[]);
-    let mut deaf = stage.spawn(&Lane {
+    let mut netns = TestNetns::new(&[]);
+    let mut deaf = netns.spawn(&Lane {
         sigterm: Disposition::Ignore,
         ..lane(vec![sleep(200)])
     });
-    let mut polite = stage.spawn(&lane(vec![sleep(60_000)]));
-    for player in [&mut deaf, &mut polite] {
-        player.hear_until("ready", |said| !said.is_empty());
+    let mut polite = netns.spawn(&lane(vec![sleep(60_000)]));
+    for endpoint in [&mut deaf, &mut polite] {
+        endpoint.wait_until("ready", |reports| !reports.is_empty());
     }
-    stage.set("start");
+    netns.set("start");
     deaf.endpoint
         .signal(Signal::SIGTERM)
         .expect("a child may be signalled");
@@ -138,12 +139,12 @@ fn sigterm_is_ignored_when_the_lane_says_so() {
         .signal_group(Signal::SIGTERM)
         .expect("a child may be signalled");
     assert_eq!(polite.end(), ExitKind::Killed("SIGTERM".into()));
-    deaf.hear_done();
+    deaf.wait_for_done();
 }
 
 #[test]
 fn nonblocking_connect_asks_for_the_error() {
-    let (_server, mut client) = play_steps(
+    let (_server, mut client) = start_steps(
         vec![listen(), accept(), step(Action::Echo)],
         vec![
             connect_to(7000, true),
@@ -151,7 +152,7 @@ fn nonblocking_connect_asks_for_the_error() {
             connect_to(9, true),
         ],
     );
-    client.hear_done();
+    client.wait_for_done();
     let calls = client.calls();
     assert_eq!(
         calls[1..6],
@@ -183,7 +184,7 @@ fn connections_are_found_by_name() {
         count: 2,
         nonblocking: false,
     };
-    let (_server, mut client) = play_steps(
+    let (_server, mut client) = start_steps(
         vec![
             listen(),
             step(Action::Accept { count: 2 }),
@@ -197,7 +198,7 @@ fn connections_are_found_by_name() {
             close(),
         ],
     );
-    client.hear_done();
+    client.wait_for_done();
     let calls = client.calls();
     assert_eq!(
         calls[4..],
@@ -218,9 +219,9 @@ fn detectors_are_set_and_reported() {
     client.detector.user_timeout = Some(s(3));
     client.detector.read_timeout = Some(ms(30));
     let server = lane(vec![listen(), accept(), step(Action::Drain)]);
-    let (_server, mut played) = play(&mut Stage::new(&["up"]), &server, &client);
-    played.hear_done();
-    let calls = played.calls();
+    let (_server, mut started) = start_pair(&mut TestNetns::new(&["up"]), &server, &client);
+    started.wait_for_done();
+    let calls = started.calls();
     assert_eq!(
         calls[1..],
         [
@@ -237,9 +238,9 @@ fn detectors_are_set_and_reported() {
 
     client.detector = Default::default();
     client.detector.poll = Some(ms(30));
-    let (_server, mut played) = play(&mut Stage::new(&["up"]), &server, &client);
-    played.hear_done();
-    assert_eq!(played.calls()[2..], ["poll = timed out"]);
+    let (_server, mut started) = start_pair(&mut TestNetns::new(&["up"]), &server, &client);
+    started.wait_for_done();
+    assert_eq!(started.calls()[2..], ["poll = timed out"]);
 }
 
 #[test]
@@ -250,9 +251,9 @@ fn keyboard_and_socket_are_watched_together() {
             keyboard: true,
         })
     };
-    let mut stage = Stage::new(&["up", "bye"]);
-    let (_server, mut client) = play(
-        &mut stage,
+    let mut netns = TestNetns::new(&["up", "bye"]);
+    let (_server, mut client) = start_pair(
+        &mut netns,
         &lane(vec![listen(), accept(), wait_for("bye"), close()]),
         &lane(vec![
             connect(),
@@ -266,9 +267,9 @@ fn keyboard_and_socket_are_watched_together() {
         .endpoint
         .type_text("hello")
         .expect("somebody reads the keyboard");
-    client.hear_mark("typed");
-    stage.set("bye");
-    client.hear_done();
+    client.wait_for_mark("typed");
+    netns.set("bye");
+    client.wait_for_done();
     assert_eq!(
         client.calls()[2..],
         [

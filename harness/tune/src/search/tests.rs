@@ -31,8 +31,8 @@ fn found(promises: &Promises) -> Option<Tuned> {
 
 /// Every value there is, without the search's shortcuts: the longest idle time.
 /// `limits` suit data.
-fn exhaustive(field: &Field<'_>, limits: &[Option<Duration>]) -> Option<u32> {
-    let promises = field.promises;
+fn exhaustive(bounds: &Bounds<'_>, limits: &[Option<Duration>]) -> Option<u32> {
+    let promises = bounds.promises;
     let most = u32::try_from(promises.notice_within.as_secs()).expect("small");
     let all = (1..=most).flat_map(|idle| {
         (1..=idle).flat_map(move |interval| {
@@ -45,8 +45,8 @@ fn exhaustive(field: &Field<'_>, limits: &[Option<Duration>]) -> Option<u32> {
     });
     let keeps = |k: &Keepalive| {
         limits.iter().any(|limit| {
-            field.noticed(*k, *limit) <= promises.notice_within
-                && field
+            bounds.noticed(*k, *limit) <= promises.notice_within
+                && bounds
                     .ridden(*k, *limit)
                     .is_some_and(|ridden| ridden >= promises.ride_out)
         })
@@ -59,8 +59,8 @@ fn while_idle_it_finds_what_trying_everything_finds() {
     for notice in [2.9, 3.1, 3.3, 4.0, 5.5, 8.0, 11.0, 14.2] {
         for ride_out in [0.0, 0.9, 1.0, 2.0, 3.7, 6.0, 9.0] {
             let promises = promises(notice, ride_out, While::Idle, &ALL_HZ);
-            let field = Field::new(&promises, RTO_MAX);
-            let best = exhaustive(&field, &[None]);
+            let bounds = Bounds::new(&promises, RTO_MAX);
+            let best = exhaustive(&bounds, &[None]);
             let tuned = found(&promises);
             let idle = tuned.and_then(|t| t.settings.keepalive).map(|k| k.idle);
             assert_eq!(idle, best, "{notice} s, {ride_out} s");
@@ -72,16 +72,16 @@ fn while_idle_it_finds_what_trying_everything_finds() {
 fn with_both_states_it_finds_no_less_than_trying_limits() {
     for (notice, ride_out) in [(4.0, 0.5), (5.0, 1.0), (6.0, 2.0), (9.0, 3.0), (7.0, 4.0)] {
         let promises = promises(notice, ride_out, While::Both, &[250]);
-        let field = Field::new(&promises, RTO_MAX);
+        let bounds = Bounds::new(&promises, RTO_MAX);
         let most = promises.notice_within.as_millis() as u64;
         let limits: Vec<_> = (1..=most / 250)
             .map(|n| Some(Duration::from_millis(n * 250)))
             .filter(|limit| {
-                let reach = field.reach(Limit::UserTimeout(limit.expect("some")));
+                let reach = bounds.reach(Limit::UserTimeout(limit.expect("some")));
                 reach.noticed <= promises.notice_within && reach.ridden >= promises.ride_out
             })
             .collect();
-        let best = exhaustive(&field, &limits);
+        let best = exhaustive(&bounds, &limits);
         let tuned = found(&promises);
         if let Some(best) = best {
             let k = tuned.and_then(|t| t.settings.keepalive);
@@ -164,7 +164,7 @@ fn programs_without_the_option_get_what_holds_for_them() {
     let thirds = without.thirds.expect("a third of it is more than 5 s");
     assert!((15..30).contains(&thirds), "{thirds}");
     let retries = without.retries2.expect("a number of them");
-    let field = Field::new(&promises, RTO_MAX);
-    let reach = field.reach(Limit::Retries(retries));
+    let bounds = Bounds::new(&promises, RTO_MAX);
+    let reach = bounds.reach(Limit::Retries(retries));
     assert!(reach.noticed <= promises.notice_within && reach.ridden >= promises.ride_out);
 }

@@ -1,0 +1,207 @@
+//! Turns what an endpoint reports into its record.
+
+use std::collections::HashMap;
+
+use crate::endpoint::protocol::Report;
+use halfopen_outcome::record::{
+    Call, CallResult, EndpointRecord, ExitKind, ProcessEnd, ProcessRecord,
+};
+
+/// The reports of one endpoint: one lane's run on one boot.
+#[derive(Debug)]
+pub(super) struct ReportLog {
+    record: EndpointRecord,
+    /// Index in `record.processes` by PID. PIDs stay out of records: they
+    /// differ from run to run.
+    by_pid: HashMap<i32, usize>,
+    state: State,
+}
+
+/// What an endpoint has reported of itself.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(in crate::case_run) struct State {
+    /// It waits for its start mark.
+    pub ready: bool,
+    /// Its first listen() has returned.
+    pub listening: bool,
+    /// One of its connect()s has succeeded.
+    pub connected: bool,
+    /// Its script is over.
+    pub done: bool,
+    /// Its own process has ended.
+    pub ended: bool,
+    /// Why the endpoint itself failed.
+    pub broken: Option<String>,
+    /// Its forked children that have not been reaped, the newest last.
+    pub children: Vec<i32>,
+}
+
+impl ReportLog {
+    /// Empty, for the endpoint of `lane` on `host`, whose own process is `pid`.
+    pub fn new(lane: &str, host: &str, boot: u32, pid: i32) -> Self {
+        ReportLog {
+            record: EndpointRecord {
+                lane: lane.to_owned(),
+                host: host.to_owned(),
+                boot,
+                processes: vec![ProcessRecord {
+                    number: 0,
+                    calls: Vec::new(),
+                    end: None,
+                }],
+            },
+            by_pid: HashMap::from([(pid, 0)]),
+            state: State::default(),
+        }
+    }
+
+    /// Adds a report. Returns the mark it sets, and when (CLOCK_MONOTONIC).
+    pub fn add(&mut self, report: Report) -> Option<(String, i64)> {
+        match report {
+            Report::Ready { .. } => self.state.ready = true,
+            Report::Start {
+                pid,
+                call,
+                conn,
+                line,
+                at,
+            } => {
+                let process = self.process(pid);
+                process.calls.push(Call {
+                    call,
+                    conn,
+                    line,
+                    start_ns: at,
+                    end_ns: None,
+                    result: CallResult::Blocked,
+                });
+            }
+            Report::End {
+                pid,
+                began,
+                at,
+                result,
+            } => {
+                if let Some(call) = self.process(pid).calls.last_mut() {
+                    let listening = call.call == "listen";
+                    let connected = call.call == "connect" && result == CallResult::Value(0);
+                    call.start_ns = began;
+                    call.end_ns = Some(at);
+                    call.result = result;
+                    self.state.listening |= listening;
+                    self.state.connected |= connected;
+                }
+            }
+            Report::Mark { mark, at, .. } => return Some((mark, at)),
+            Report::Forked { child, .. } => {
+                self.process(child);
+                self.state.children.push(child);
+            }
+            Report::Reaped { child, how, at, .. } => {
+                self.process(child).end = Some(ProcessEnd { at_ns: at, how });
+                self.state.children.retain(|c| *c != child);
+            }
+            // The end of a child's script is not the end of the lane's.
+            Report::Done { pid, .. } => {
+                if self.by_pid.get(&pid) == Some(&0) {
+                    self.state.done = true;
+                }
+            }
+            Report::Broken { why, .. } => self.state.broken = Some(why),
+        }
+        None
+    }
+
+    /// Adds the end of the endpoint's own process.
+    pub fn add_end(&mut self, how: ExitKind, at_ns: i64) {
+        self.record.processes[0].end = Some(ProcessEnd { at_ns, how });
+        self.state.ended = true;
+    }
+
+    /// What the endpoint has reported of itself.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Which boot of its host the endpoint belongs to.
+    pub fn boot(&self) -> u32 {
+        self.record.boot
+    }
+
+    /// The record, with times counted from `t0_ns`.
+    pub fn record(&self, t0_ns: i64) -> EndpointRecord {
+        let mut record = self.record.clone();
+        for process in &mut record.processes {
+            for call in &mut process.calls {
+                call.start_ns -= t0_ns;
+                call.end_ns = call.end_ns.map(|at| at - t0_ns);
+            }
+            if let Some(end) = &mut process.end {
+                end.at_ns -= t0_ns;
+            }
+        }
+        record
+    }
+
+    fn process(&mut self, pid: i32) -> &mut ProcessRecord {
+        let processes = &mut self.record.processes;
+        let index = *self.by_pid.entry(pid).or_insert_with(|| {
+            let number = u32::try_from(processes.len()).unwrap_or(u32::MAX);
+            processes.push(ProcessRecord {
+                number,
+                calls: Vec::new(),
+                end: None,
+            });
+            processes.len() - 1
+        });
+        &mut processes[index]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_of_parent_and_child_stay_apart() {
+        let mut c = ReportLog::new("server", "server", 0, 100);
+        let start = |pid, call: &str, at| Report::Start {
+            pid,
+            call: call.into(),
+            conn: None,
+            line: 1,
+            at,
+        };
+        c.add(start(100, "accept", 10));
+        c.add(Report::End {
+            pid: 100,
+            began: 11,
+            at: 20,
+            result: CallResult::Value(0),
+        });
+        c.add(Report::Forked {
+            pid: 100,
+            child: 101,
+            at: 21,
+        });
+        c.add(start(101, "read", 22));
+        c.add(start(100, "accept", 23));
+        c.add(Report::End {
+            pid: 101,
+            began: 23,
+            at: 30,
+            result: CallResult::Value(5),
+        });
+        let record = c.record(10);
+        let calls = |n: usize| {
+            let calls = &record.processes[n].calls;
+            calls
+                .iter()
+                .map(|c| (c.call.as_str(), c.end_ns))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(calls(0), [("accept", Some(10)), ("accept", None)]);
+        assert_eq!(calls(1), [("read", Some(20))]);
+        assert_eq!(c.state.children, [101]);
+    }
+}

@@ -1,0 +1,92 @@
+//! Makes an outcome of what was recorded while a case ran: finds the first sign,
+//! judges it, measures the recovery. `schedule` calls it on the case's thread; for a
+//! guest's cases the host does.
+
+use crate::recorded::{Ended, Recorded};
+use halfopen_outcome::first_sign::first_sign;
+use halfopen_outcome::record::{Outcome, Status, Verdict, WireRecord};
+use halfopen_outcome::recovery::recovery;
+use halfopen_outcome::tolerance::REAL_TIME;
+use halfopen_outcome::verdict::judge;
+use halfopen_scenario::case::Case;
+
+/// The outcome of a case that ended like this.
+pub fn evaluate(case: &Case, ended: Ended) -> Outcome {
+    match ended {
+        Ended::Ran(recorded) => of_run(case, *recorded),
+        Ended::Not(status) => without_run(case, status),
+    }
+}
+
+fn of_run(case: &Case, recorded: Recorded) -> Outcome {
+    let Recorded {
+        faults,
+        endpoints,
+        netstat,
+        mut surprises,
+        started_ns,
+        captured,
+    } = recorded;
+    let wire = captured.wire();
+    let sign = first_sign(&case.watch, &faults, &endpoints, &wire);
+    let recovery = recovery(case, &faults, &endpoints, &wire);
+    let (verdict, differences) = judge(case.expect.as_ref(), &sign, recovery.as_ref(), &REAL_TIME);
+    surprises.extend(differences);
+    if wire.lost_by_capture > 0 {
+        surprises.push(format!(
+            "the capture lost {} packets: counts are too low",
+            wire.lost_by_capture
+        ));
+    }
+    Outcome {
+        status: Status::Ran,
+        started_ns,
+        first_sign: Some(sign),
+        recovery,
+        faults,
+        endpoints,
+        netstat,
+        wire,
+        verdict,
+        surprises,
+        ..blank(case)
+    }
+}
+
+fn without_run(case: &Case, status: Status) -> Outcome {
+    let verdict = match &status {
+        Status::Failed(_) => Verdict::Failed,
+        Status::Ran | Status::NotRun(_) => Verdict::NotRun,
+    };
+    Outcome {
+        status,
+        verdict,
+        ..blank(case)
+    }
+}
+
+fn blank(case: &Case) -> Outcome {
+    Outcome {
+        id: case.id.clone(),
+        scenario: case.scenario.clone(),
+        axes: case.axes.clone(),
+        source: case.source.clone(),
+        book: case.book.clone(),
+        expect: case.expect.clone(),
+        notes: case.notes.clone(),
+        status: Status::Ran,
+        started_ns: None,
+        first_sign: None,
+        faults: Vec::new(),
+        endpoints: Vec::new(),
+        netstat: Vec::new(),
+        wire: WireRecord::default(),
+        verdict: Verdict::NotRun,
+        surprises: Vec::new(),
+        prediction: None,
+        unpredictable: None,
+        outside: None,
+        compared_with: None,
+        recovery: None,
+    }
+}

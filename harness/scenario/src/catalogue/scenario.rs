@@ -1,0 +1,247 @@
+//! Expands a scenario into its cases: one at every point of its matrix.
+
+use super::table::{CLOCKS, FAMILIES, SCENARIO};
+use indexmap::IndexMap;
+
+use super::matrix;
+use super::settings::{detector_on, give_up, plain, setting, texts, watch, watch_by_default};
+use crate::case::{Case, Clock, Detector, Family, Lane, Network};
+use crate::lane::{self, Declared};
+use crate::scene::{self, Marks, Scene};
+use crate::yaml::{Axes, Decoder, Fields, Findings, Key, Node, Point, Problem, Span, name};
+use crate::{detector, event, network, sign, sysctl};
+
+/// What a file declares for its scenarios.
+pub struct Declarations {
+    /// Detectors by name.
+    pub detectors: IndexMap<String, Detector>,
+    /// Networks by name. None: the file's declaration has a mistake.
+    pub networks: IndexMap<String, Option<Network>>,
+}
+
+/// The cases of a scenario, or all its mistakes. `room` is how many more cases the
+/// file may have.
+pub fn scenario(
+    declarations: &Declarations,
+    key: &Key,
+    node: &Node,
+    room: usize,
+) -> Result<Vec<Case>, Vec<Problem>> {
+    let findings = Findings::default();
+    let empty = Point::new();
+    let no_axes = Axes::new();
+    let dec = Decoder {
+        findings: &findings,
+        axes: &no_axes,
+        point: &empty,
+        id: "",
+    };
+    if let Err(refusal) = name::kebab(&key.name) {
+        dec.problem(name::not_kebab(key.span, refusal));
+    }
+    let Some(mut fields) = dec.mapping(node, &SCENARIO) else {
+        return Err(findings.into_problems(1));
+    };
+    // A missing key is shown at the scenario's name, not at its first key.
+    fields.span = key.span;
+    let Some(axes) = matrix::axes(&dec, &fields) else {
+        return Err(findings.into_problems(1));
+    };
+    let Some(points) = matrix::points(&findings, &axes, &fields, room) else {
+        return Err(findings.into_problems(1));
+    };
+    let mut cases = Vec::new();
+    for point in &points {
+        let id = id(&key.name, point);
+        let dec = Decoder {
+            findings: &findings,
+            axes: &axes,
+            point,
+            id: &id,
+        };
+        if let Some(case) = case(&dec, declarations, key, &fields) {
+            cases.push(case);
+        }
+    }
+    // After other mistakes, parts were not decoded that may use axes and conditions.
+    if !findings.any() && cases.len() == points.len() {
+        for span in findings.unmet_conditions() {
+            dec.problem(
+                Problem::new(span, "this `when` matches no case")
+                    .expected("values that occur together in the matrix"),
+            );
+        }
+        for span in findings.unreachable_signs() {
+            dec.problem(
+                Problem::new(
+                    span,
+                    "this is never reached: an earlier sign always matches first",
+                )
+                .expected("the general sign after the special ones"),
+            );
+        }
+        matrix::unused(&dec, &findings, &fields);
+    }
+    if findings.any() {
+        Err(findings.into_problems(points.len()))
+    } else {
+        Ok(cases)
+    }
+}
+
+/// `scenario` or `scenario/axis=value,axis=value`.
+fn id(scenario: &str, point: &Point<'_>) -> String {
+    let axes: Vec<String> = point
+        .iter()
+        .filter_map(|(axis, node)| Some(format!("{axis}={}", plain(node)?)))
+        .collect();
+    if axes.is_empty() {
+        scenario.to_owned()
+    } else {
+        format!("{scenario}/{}", axes.join(","))
+    }
+}
+
+fn case<'a>(
+    dec: &Decoder<'a, '_>,
+    declarations: &Declarations,
+    key: &Key,
+    fields: &Fields<'a>,
+) -> Option<Case> {
+    let about = dec.needed(fields, "about");
+    let about = about.and_then(|node| dec.text(node, "one sentence on what happens"));
+    let notes = match fields.get("notes") {
+        None => Some(None),
+        Some(node) => dec.text(node, "text").map(Some),
+    };
+    let source = texts(dec, fields.get("source"));
+    let give_up = give_up(dec, fields);
+    let clock = fields
+        .get("clock")
+        .map_or(Some(Clock::Any), |node| dec.choose(node, "clock", &CLOCKS));
+    let family = setting(dec, fields, "family").map_or(Some(Family::Ipv4), |node| {
+        dec.choose(node, "address family", &FAMILIES)
+    });
+    let network = match setting(dec, fields, "network") {
+        None => declarations.networks.get("link").cloned().flatten(),
+        // A network with a mistake of its own is known, but cannot be used.
+        Some(node) => dec
+            .known(
+                node,
+                "network",
+                declarations.networks.keys().map(String::as_str),
+            )
+            .and_then(|name| declarations.networks.get(&name).cloned().flatten()),
+    };
+    let given = setting(dec, fields, "detector")
+        .map(|node| detector::named(dec, &declarations.detectors, node));
+    let declared = lane::declared(dec, fields)?;
+    let names: Vec<String> = declared
+        .iter()
+        .map(|(name, ..)| (*name).to_owned())
+        .collect();
+    let given_to = detector_on(
+        dec,
+        fields,
+        &names,
+        matches!(&given, Some(Some((name, _))) if name != "none"),
+    );
+    let book = sign::sign(dec, fields.get("book"), &names, sign::Source::Book);
+    let expect = sign::sign(dec, fields.get("expect"), &names, sign::Source::Expectation);
+    let watch = watch(dec, fields, &names);
+    // Without the network, names of hosts cannot be checked.
+    let mut network = network?;
+    // Faults refer to it, so it is decoded first.
+    let nat = fields
+        .get("nat")
+        .map(|node| network::nat(dec, &network, node));
+    let nat_is_valid = !matches!(nat, Some(None));
+    network.nats.extend(nat.flatten());
+    let sysctls = sysctl::by_host(dec, &network, fields.get("sysctls"));
+    let mut scene = Scene {
+        network,
+        // A mistake in the family is noted already; addresses are checked against one.
+        family: family.unwrap_or(Family::Ipv4),
+        lanes: names,
+        marks: Marks::default(),
+    };
+    let given_is_valid = !matches!(given, Some(None));
+    let lanes = lanes(
+        dec,
+        declarations,
+        &mut scene,
+        given.flatten(),
+        given_to.as_deref().unwrap_or(&[]),
+        declared,
+        fields.key("detector_on").unwrap_or(fields.span),
+    );
+    if !nat_is_valid {
+        return None;
+    }
+    let events = event::events(dec, &mut scene, fields.get("faults"));
+    scene.marks.check(dec);
+    let (events, timings) = events?;
+    scene::check_timings(dec, &timings, give_up);
+    given_to.filter(|_| given_is_valid)?;
+    let mut case = Case {
+        id: dec.id.to_owned(),
+        scenario: key.name.clone(),
+        axes: dec
+            .point
+            .iter()
+            .filter_map(|(axis, node)| Some(((*axis).to_owned(), plain(node)?.to_owned())))
+            .collect(),
+        about: about?,
+        source: source?,
+        book: book?,
+        expect: expect?,
+        notes: notes?,
+        network: scene.network,
+        family: family?,
+        sysctls: sysctls?,
+        lanes: lanes?,
+        events,
+        watch: watch?,
+        give_up: give_up?,
+        clock: clock?,
+        line: key.span.line,
+    };
+    event::check_first_byte(
+        dec,
+        &case,
+        fields.get("expect").or_else(|| fields.get("book")),
+    )?;
+    if case.watch.is_empty() {
+        case.watch = watch_by_default(&case);
+    }
+    Some(case)
+}
+
+fn lanes<'a>(
+    dec: &Decoder<'a, '_>,
+    declarations: &Declarations,
+    scene: &mut Scene,
+    given: Option<(String, Detector)>,
+    given_to: &[String],
+    declared: Vec<Declared<'a>>,
+    at: Span,
+) -> Option<Vec<Lane>> {
+    let mut lanes = Vec::new();
+    let mut valid = true;
+    for declared in declared {
+        let given = given
+            .clone()
+            .filter(|_| given_to.iter().any(|name| name == declared.0));
+        match lane::lane(dec, scene, &declarations.detectors, given, declared) {
+            Some(decoded) => lanes.push(decoded),
+            None => valid = false,
+        }
+    }
+    if !valid {
+        return None;
+    }
+    lane::find_peers(dec, &mut lanes);
+    let lanes: Vec<_> = lanes.into_iter().map(|decoded| decoded.lane).collect();
+    lane::check_senders(dec, at, &lanes)?;
+    Some(lanes)
+}

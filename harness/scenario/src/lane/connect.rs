@@ -1,0 +1,125 @@
+//! Decodes `listen` and `connect`.
+
+use super::table::{CONNECT, LISTEN};
+use std::net::IpAddr;
+
+use super::step::Progress;
+use crate::case::{Action, DEFAULT_PORT, Family, NodeKind};
+use crate::scene::Scene;
+use crate::yaml::{Decoder, Node, Problem, Refusal, Value, Verb, scalar};
+
+pub(super) fn listen<'a>(dec: &Decoder<'a, '_>, value: Option<&'a Node>) -> Option<Action> {
+    let (mut number, mut backlog) = (Some(DEFAULT_PORT), Some(128));
+    if let Some(node) = value {
+        let fields = dec.mapping(node, &LISTEN)?;
+        number = port(dec, fields.get("port"));
+        if let Some(node) = fields.get("backlog") {
+            backlog = dec.scalar(node, "a backlog from 0 to 65535", |text| {
+                scalar::whole(text, 0, 65_535)
+            });
+        }
+    }
+    Some(Action::Listen {
+        port: number?,
+        backlog: backlog?,
+    })
+}
+
+pub(super) fn connect<'a>(
+    dec: &Decoder<'a, '_>,
+    scene: &Scene,
+    progress: &mut Progress,
+    verb: &Verb<'a>,
+) -> Option<Action> {
+    let hosts = scene.network.names(&[NodeKind::Host]);
+    let mut plain = Action::Connect {
+        to: None,
+        address: None,
+        port: DEFAULT_PORT,
+        count: 1,
+        nonblocking: false,
+    };
+    let Some(node) = verb.value else {
+        progress.bare_connects.push(verb.span);
+        return Some(plain);
+    };
+    if let Value::Scalar(_) = &node.value {
+        let host = dec.known(node, "host", hosts)?;
+        if let Action::Connect { to, .. } = &mut plain {
+            *to = Some(host);
+        }
+        return Some(plain);
+    }
+    let fields = dec.mapping(node, &CONNECT)?;
+    if let (Some(_), Some(span)) = (fields.key("to"), fields.key("address")) {
+        dec.problem(Problem::new(span, "both `to` and `address`").expected("a host or an address"));
+        return None;
+    }
+    let to = fields.get("to").map(|node| dec.known(node, "host", hosts));
+    let address = fields.get("address").map(|node| {
+        dec.scalar(
+            node,
+            &format!(
+                "an address of the case's family, {}",
+                family_name(scene.family)
+            ),
+            |text| address(text, scene.family),
+        )
+    });
+    if to.is_none() && address.is_none() {
+        progress.bare_connects.push(verb.span);
+    }
+    let number = port(dec, fields.get("port"));
+    let count = fields.get("count").map_or(Some(1), |node| {
+        dec.scalar(node, "how many connections, from 1 to 10000", |text| {
+            scalar::whole(text, 1, 10_000)
+        })
+    });
+    let nonblocking = fields
+        .get("nonblocking")
+        .map_or(Some(false), |node| dec.truth(node));
+    let to = match to {
+        None => None,
+        Some(to) => Some(to?),
+    };
+    let address = match address {
+        None => None,
+        Some(address) => Some(address?),
+    };
+    Some(Action::Connect {
+        to,
+        address,
+        port: number?,
+        count: count?,
+        nonblocking: nonblocking?,
+    })
+}
+
+fn port<'a>(dec: &Decoder<'a, '_>, node: Option<&'a Node>) -> Option<u16> {
+    node.map_or(Some(DEFAULT_PORT), |node| {
+        dec.scalar(node, "a port from 1 to 65535", |text| {
+            scalar::whole(text, 1, u16::MAX)
+        })
+    })
+}
+
+fn family_name(family: Family) -> &'static str {
+    match family {
+        Family::Ipv4 => "ipv4",
+        Family::Ipv6 => "ipv6",
+    }
+}
+
+fn address(text: &str, family: Family) -> Result<IpAddr, Refusal> {
+    let address: IpAddr = text
+        .parse()
+        .map_err(|_| Refusal::new(format!("`{text}` is not an IP address")))?;
+    if address.is_ipv4() != (family == Family::Ipv4) {
+        let other = if address.is_ipv4() { "ipv4" } else { "ipv6" };
+        return Err(Refusal::new(format!(
+            "`{text}` is an {other} address in an {} case",
+            family_name(family)
+        )));
+    }
+    Ok(address)
+}

@@ -1,0 +1,128 @@
+//! Decodes a scenario's `nat:`, the router that tracks connections.
+
+use super::table::{ANSWERS, NAT};
+use std::time::Duration;
+
+use crate::case::{Nat, Network, NodeKind, OnForgotten};
+use crate::yaml::{Decoder, Fields, Node, Problem, Refusal, Value, name, scalar};
+
+/// Linux's default of nf_conntrack_tcp_timeout_established: five days without a
+/// packet until an established connection is removed from the table.
+const LINUX_IDLE: Duration = Duration::from_secs(5 * 24 * 3600);
+
+/// The longest timeout whose end fits nfct_time_stamp, a signed difference of 32 bits,
+/// at 1000 ticks a second.
+const LONGEST_IDLE: Duration = Duration::from_secs(20 * 24 * 3600);
+
+/// `nat: { router: router, inside: client, idle: 5d }`
+pub fn nat<'a>(dec: &Decoder<'a, '_>, network: &Network, node: &'a Node) -> Option<Nat> {
+    let fields = dec.mapping(node, &NAT)?;
+    let router = router(dec, network, node, &fields);
+    let inside = inside(dec, network, &fields);
+    let idle = fields.get("idle").map_or(Some(LINUX_IDLE), |node| {
+        dec.scalar(node, "whole seconds from `1s` to `20d`", |text| {
+            let idle = scalar::positive(text)?;
+            if idle.subsec_nanos() != 0 {
+                return Err(Refusal::with(
+                    format!("`{text}` is not a whole number of seconds"),
+                    "the kernel keeps it in seconds (nf_conntrack_tcp_timeout_established)",
+                ));
+            }
+            if idle > LONGEST_IDLE {
+                return Err(Refusal::new(format!("{text} is longer than 20 days")));
+            }
+            Ok(idle)
+        })
+    });
+    let on_forgotten = fields
+        .get("on_forgotten")
+        .map_or(Some(OnForgotten::Silence), |node| {
+            dec.choose(node, "answer to forgotten connections", &ANSWERS)
+        });
+    let nat = Nat {
+        router: router?,
+        inside: inside?,
+        idle: idle?,
+        on_forgotten: on_forgotten?,
+    };
+    let inside = nat.inside_neighbours(network);
+    let all = network.neighbours(&nat.router);
+    let span = fields.get("inside").map_or(node.span, |node| node.span);
+    if inside.len() == all.len() {
+        dec.problem(
+            Problem::new(
+                span,
+                format!(
+                    "nothing is outside of `{}`: every cable of it leads inside",
+                    nat.router
+                ),
+            )
+            .expected("hosts behind some of its cables, not behind all"),
+        );
+        return None;
+    }
+    Some(nat)
+}
+
+fn router<'a>(
+    dec: &Decoder<'a, '_>,
+    network: &Network,
+    node: &'a Node,
+    fields: &Fields<'a>,
+) -> Option<String> {
+    let routers: Vec<&str> = network.names(&[NodeKind::Router]).collect();
+    match (fields.get("router"), routers.as_slice()) {
+        (_, []) => {
+            dec.problem(
+                Problem::new(
+                    node.span,
+                    format!(
+                        "the network `{}` has no router that could keep state",
+                        network.name
+                    ),
+                )
+                .expected("`network: routed`, or a network with `routers:`"),
+            );
+            None
+        }
+        (Some(node), routers) => dec.known(node, "router", routers.iter().copied()),
+        (None, [one]) => Some((*one).to_owned()),
+        (None, several) => {
+            dec.problem(
+                Problem::new(
+                    node.span,
+                    format!(
+                        "the network `{}` has {} routers",
+                        network.name,
+                        several.len()
+                    ),
+                )
+                .expected(format!(
+                    "`router:` with {}",
+                    name::one_of(several.iter().copied())
+                )),
+            );
+            None
+        }
+    }
+}
+
+fn inside<'a>(
+    dec: &Decoder<'a, '_>,
+    network: &Network,
+    fields: &Fields<'a>,
+) -> Option<Vec<String>> {
+    let hosts = || network.names(&[NodeKind::Host]);
+    let place = dec.needed(fields, "inside")?;
+    let place = dec.resolve(place)?;
+    let Value::List(list) = &place.value else {
+        return dec.known(place, "host", hosts()).map(|host| vec![host]);
+    };
+    if list.is_empty() {
+        dec.problem(Problem::new(place.span, "nobody is inside").expected(name::one_of(hosts())));
+        return None;
+    }
+    list.iter()
+        .map(|node| dec.known(node, "host", hosts()))
+        .collect()
+}

@@ -1,0 +1,83 @@
+//! How mistakes are shown, and what is refused because of its size.
+
+use super::{PAIR, bad, scenario};
+
+#[test]
+fn all_errors_show_at_once_with_their_lines() {
+    let errors = bad(&scenario(
+        "server: [listen, accpet, echo]
+client: [connect, { wait_for: crahs }, { sleep: 90 }]
+faults: [{ at: 500ms, crash: servr }]",
+    ));
+    let lines: Vec<u32> = errors
+        .problems()
+        .iter()
+        .map(|problem| problem.span.line)
+        .collect();
+    assert_eq!(lines, [6, 7, 8], "{errors}");
+}
+
+#[test]
+fn an_error_shows_line_marker_expectation_and_advice() {
+    let errors = bad(&scenario(&format!(
+        "{PAIR}faults: [{{ at: 500ms, crash: servr }}]"
+    )));
+    let want = "\
+error: unknown host `servr`
+ --> test.yaml:8:34
+  |
+8 |     faults: [{ at: 500ms, crash: servr }]
+  |                                  ^^^^^ expected one of: client, server
+  = help: did you mean `server`?
+";
+    assert_eq!(errors.to_string(), want);
+}
+
+#[test]
+fn an_error_in_some_cases_says_in_which() {
+    let errors = bad(&scenario(&format!(
+        "{PAIR}matrix: {{ network: [link, routed] }}\nfaults: [{{ at: 1s, crash: router }}]"
+    )));
+    assert_eq!(errors.problems().len(), 1);
+    assert_eq!(errors.problems()[0].notes, ["in the case `a/network=link`"]);
+}
+
+#[test]
+fn a_scenario_needs_about_and_give_up() {
+    let text = bad("version: 1\nscenarios:\n  a:\n    server: [listen]\n").to_string();
+    assert!(
+        text.contains("has no `about`") && text.contains("has no `give_up`"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_matrix_that_explodes_is_refused_without_expanding_it() {
+    let axis = |name: char| {
+        format!(
+            "{name}: [{}]",
+            (0..100)
+                .map(|n| n.to_string())
+                .collect::<Vec<_>>()
+                .join(", ")
+        )
+    };
+    let axes: Vec<String> = ('a'..='h').map(axis).collect();
+    let text = bad(&scenario(&format!(
+        "{PAIR}matrix: {{ {} }}",
+        axes.join(", ")
+    )))
+    .to_string();
+    assert!(text.contains("more than 2000 cases"), "{text}");
+}
+
+#[test]
+fn an_alias_bomb_is_refused() {
+    let mut text = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
+    for n in 1..12 {
+        let list = vec![format!("*a{}", n - 1); 10].join(", ");
+        text.push_str(&format!("a{n}: &a{n} [{list}]\n"));
+    }
+    let message = bad(&text).to_string();
+    assert!(message.contains("aliases stand for more than"), "{message}");
+}

@@ -1,0 +1,102 @@
+//! Spelling of names, and suggestions for misspelt ones.
+
+use super::error::{Problem, Span};
+use super::scalar::Refusal;
+
+/// The one of `known` that is nearest to `word`, if one is near.
+pub fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+    let near = |name: &&str| {
+        let distance = strsim::damerau_levenshtein(&word.to_lowercase(), &name.to_lowercase());
+        // At most a third of the word may differ: otherwise everything is near `on`.
+        (
+            distance,
+            distance <= (name.chars().count().max(word.chars().count()) / 3).max(1),
+        )
+    };
+    known
+        .into_iter()
+        .map(|name| (near(&name), name))
+        .filter(|((_, close), name)| *close && name.chars().count() > 1)
+        .min_by_key(|((distance, _), _)| *distance)
+        .map(|(_, name)| name)
+}
+
+/// "did you mean ...", if a known name is near.
+pub fn did_you_mean<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<String> {
+    nearest(word, known).map(|name| format!("did you mean `{name}`?"))
+}
+
+/// "one of: a, b" for messages.
+pub fn one_of<'k>(known: impl IntoIterator<Item = &'k str>) -> String {
+    let known: Vec<&str> = known.into_iter().collect();
+    match known.as_slice() {
+        [] => "nothing: there is none".to_owned(),
+        [only] => format!("`{only}`"),
+        _ => format!("one of: {}", known.join(", ")),
+    }
+}
+
+/// A name: lower-case words joined by hyphens.
+///
+/// # Errors
+///
+/// Any other spelling, with one that is accepted.
+pub fn kebab(text: &str) -> Result<String, Refusal> {
+    let word = |word: &str| {
+        !word.is_empty()
+            && word
+                .chars()
+                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit())
+    };
+    if text.starts_with(|c: char| c.is_ascii_lowercase()) && text.split('-').all(word) {
+        return Ok(text.to_owned());
+    }
+    let mut better = String::new();
+    for c in text.chars() {
+        if c.is_ascii_alphanumeric() {
+            better.push(c.to_ascii_lowercase());
+        } else if !better.is_empty() && !better.ends_with('-') {
+            better.push('-');
+        }
+    }
+    let better = better.trim_end_matches('-');
+    let message = format!("the name `{text}` is not in kebab-case");
+    if better.starts_with(|c: char| c.is_ascii_lowercase()) {
+        Err(Refusal::with(message, format!("write `{better}`")))
+    } else {
+        Err(Refusal::new(message))
+    }
+}
+
+/// The problem of a key that [`kebab`] refuses.
+pub fn not_kebab(span: Span, refusal: Refusal) -> Problem {
+    Problem::new(span, refusal.message)
+        .expected("lower-case words joined by hyphens, such as `host-crash`")
+        .maybe_help(refusal.help)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_kebab_case() {
+        for good in ["a", "host-crash", "keepalive-2-1-3", "x9"] {
+            assert_eq!(kebab(good).as_deref(), Ok(good));
+        }
+        assert_eq!(
+            kebab("Host_Crash").expect_err("upper case").help.as_deref(),
+            Some("write `host-crash`")
+        );
+        for bad in ["", "-a", "a-", "a--b", "9a", "ä", "a b"] {
+            assert!(kebab(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn near_names_are_suggested_and_far_ones_are_not() {
+        assert_eq!(nearest("servr", ["client", "server"]), Some("server"));
+        assert_eq!(nearest("banana", ["client", "server"]), None);
+        assert_eq!(nearest("ETIMEOUT", ["EIO", "ETIMEDOUT"]), Some("ETIMEDOUT"));
+    }
+}

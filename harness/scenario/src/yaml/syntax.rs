@@ -1,0 +1,89 @@
+//! Turns serde-saphyr's errors into [`Problem`]s with advice.
+
+use serde_saphyr::{DefaultMessageFormatter, MessageFormatter};
+
+use super::error::{Problem, Span};
+
+/// The most nodes that all aliases of a file together may stand for.
+pub(super) const MAX_ALIASED: usize = 50_000;
+
+/// The deepest nesting.
+pub(super) const MAX_DEPTH: usize = 64;
+
+/// An error of serde-saphyr as a problem.
+pub(super) fn syntax(error: &serde_saphyr::Error, text: &str) -> Problem {
+    use serde_saphyr::Error;
+    let mut error = error.without_snippet();
+    let mut location = error.location();
+    if let Error::AliasError {
+        error: inner,
+        locations,
+        ..
+    } = error
+    {
+        error = inner.without_snippet();
+        location = Some(locations.reference_location);
+    }
+    let span = location.map_or(
+        Span {
+            line: 1,
+            column: 1,
+            length: 1,
+        },
+        |at| Span {
+            line: u32::try_from(at.line()).unwrap_or(u32::MAX),
+            column: u32::try_from(at.column()).unwrap_or(u32::MAX),
+            length: 1,
+        },
+    );
+    let message = DefaultMessageFormatter.format_message(error).into_owned();
+    match error {
+        Error::AliasReplayLimitExceeded { .. }
+        | Error::AliasExpansionLimitExceeded { .. }
+        | Error::AliasReplayStackDepthExceeded { .. } => Problem::new(
+            span,
+            format!("aliases stand for more than {MAX_ALIASED} nodes"),
+        )
+        .expected(format!(
+            "aliases that stand for at most {MAX_ALIASED} nodes together"
+        ))
+        .help("write the values out, or split the file"),
+        Error::RecursiveReferencesRequireWeakTypes { .. } => {
+            Problem::new(span, "this alias stands for something it is part of")
+                .expected("an alias of something that ends before it")
+        }
+        // The error of the parser's own limit has no variant.
+        _ if message.contains("recursion limit") => too_deep(span),
+        Error::Budget {
+            breach: serde_saphyr::budget::BudgetBreach::Depth { .. },
+            ..
+        } => too_deep(span),
+        Error::MultipleDocuments { .. } => {
+            Problem::new(span, "the file holds more than one YAML document")
+                .expected("one document")
+                .help("remove the `---`, or split the file")
+        }
+        _ => {
+            let line = text
+                .lines()
+                .nth((span.line as usize).saturating_sub(1))
+                .unwrap_or("");
+            let help = if line.contains("${") && !line.contains("\"${") {
+                Some(
+                    "inside `{ }` and `[ ]` YAML wants `${axis}` in quotes: \"${axis}\"".to_owned(),
+                )
+            } else if line.starts_with('\t') || line.trim_start_matches(' ').starts_with('\t') {
+                Some("indent with spaces; YAML does not allow tabs".to_owned())
+            } else {
+                None
+            };
+            Problem::new(span, format!("this is not YAML: {message}"))
+                .expected("valid YAML")
+                .maybe_help(help)
+        }
+    }
+}
+
+fn too_deep(span: Span) -> Problem {
+    Problem::new(span, "this is nested too deeply").expected(format!("at most {MAX_DEPTH} levels"))
+}
