@@ -65,9 +65,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 /// The guest's work: to sleep, or to run cases.
-fn work(input: &[u8], say: &mut dyn FnMut(&[u8])) -> Result<(), String> {
-    let Ok(seconds) = String::from_utf8_lossy(input).parse() else {
-        return cases::work(input, say);
+fn work(
+    input: &mut dyn FnMut() -> Result<Vec<u8>, String>,
+    say: &mut dyn FnMut(&[u8]),
+) -> Result<(), String> {
+    let given = input()?;
+    let Ok(seconds) = String::from_utf8_lossy(&given).parse() else {
+        return cases::work(&mut || Ok(given.clone()), say);
     };
     let now = halfopen_sys::clock::monotonic_ns;
     say(format!("sleeps from {} ns", now()).as_bytes());

@@ -48,7 +48,7 @@ pub fn this_program(init: &str) -> Result<Vec<PackedFile>, VmError> {
 /// The shared libraries mapped into this process, by their paths. The loader is
 /// among them under its real name; it is packed a second time under the name
 /// that the program asks for.
-fn libraries() -> Result<BTreeSet<String>, VmError> {
+pub(super) fn libraries() -> Result<BTreeSet<String>, VmError> {
     let maps = fs::read_to_string("/proc/self/maps").map_err(VmError::file("/proc/self/maps"))?;
     let mapped = maps
         .lines()

@@ -1,7 +1,6 @@
 //! The cases of a run, in a guest on each of several kernels.
 
 use std::collections::BTreeMap;
-use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
@@ -13,16 +12,17 @@ use serde::{Deserialize, Serialize};
 use super::error::VmError;
 use super::files::Shared;
 use super::kernels::Kernel;
-use super::machine::{Booted, GuestTime, Heard, Life, Settings, boot};
-use halfopen_lab::Lab;
-use halfopen_lab::LabError;
+use super::machine::{Booted, GuestTime, Heard, Life, Settings};
+use super::size;
+use super::state::restore_or_boot;
 use halfopen_net::error::chain;
 use halfopen_outcome::compare_prediction;
 use halfopen_outcome::environment::Environment;
 use halfopen_outcome::record::Outcome;
 use halfopen_runner::recorded::Ended;
-use halfopen_runner::{self, Stage};
-use halfopen_scenario::case::{Case, Family};
+use halfopen_scenario::case::Case;
+
+pub use super::work::work;
 
 /// How cases are run in guests.
 #[derive(Debug, Clone)]
@@ -42,6 +42,8 @@ pub struct Options {
     pub interrupt: Option<Arc<OwnedFd>>,
     /// As [`Settings::silence`].
     pub silence: Duration,
+    /// As [`Settings::restore`].
+    pub restore: bool,
     /// As [`Settings::append`].
     pub append: String,
 }
@@ -51,6 +53,7 @@ impl Default for Options {
         let Settings {
             time,
             silence,
+            restore,
             append,
             ..
         } = Settings::default();
@@ -62,6 +65,7 @@ impl Default for Options {
             sysctls: BTreeMap::new(),
             interrupt: None,
             silence,
+            restore,
             append,
         }
     }
@@ -72,6 +76,8 @@ impl Default for Options {
 pub enum Progress<'a> {
     /// The guest is up.
     Booted(&'a Booted),
+    /// It was booted where it should have been restored, and this is why.
+    Notice(&'a str),
     /// Its clock, since its boot.
     Clock(Duration),
     /// A case has started.
@@ -105,16 +111,16 @@ const SHARED_FROM: usize = 32;
 
 /// What a guest is to do.
 #[derive(Debug, Serialize, Deserialize)]
-struct Order<C> {
-    cases: Vec<C>,
-    jobs: Option<usize>,
-    sysctls: BTreeMap<String, BTreeMap<String, String>>,
-    virtual_time: bool,
+pub(super) struct Order<C> {
+    pub(super) cases: Vec<C>,
+    pub(super) jobs: Option<usize>,
+    pub(super) sysctls: BTreeMap<String, BTreeMap<String, String>>,
+    pub(super) virtual_time: bool,
 }
 
 /// What a guest says of its cases.
 #[derive(Debug, Serialize, Deserialize)]
-enum Said {
+pub(super) enum Said {
     /// The case with this number of the order has started.
     Started(usize),
     /// It has ended.
@@ -180,6 +186,7 @@ pub fn run(
             let index = jobs[job].kernel;
             match event {
                 Event::Booted(booted) => watch(index, Progress::Booted(&booted)),
+                Event::Notice(why) => watch(index, Progress::Notice(&why)),
                 Event::Clock(clock) => watch(index, Progress::Clock(clock)),
                 Event::Started(id) => watch(index, Progress::Started(&id)),
                 Event::Finished(outcome) => {
@@ -224,6 +231,7 @@ fn jobs<'a>(
     let mut jobs = Vec::new();
     for kernel in 0..kernels.len() {
         for batch in &batches {
+            let needed = size::needed_namespaces(batch.iter().copied());
             let order = Order {
                 cases: batch.clone(),
                 jobs: options.jobs,
@@ -237,8 +245,10 @@ fn jobs<'a>(
                     .map_err(|e| VmError::system("send the cases")(std::io::Error::other(e)))?,
                 settings: Settings {
                     time: options.time,
-                    memory_mib: memory_mib(batch.len()),
+                    memory_mib: size::memory_mib(batch.len()),
+                    namespaces: size::saved_namespaces(needed),
                     silence: options.silence,
+                    restore: options.restore,
                     append: options.append.clone(),
                     ..Settings::default()
                 },
@@ -303,6 +313,7 @@ fn together(lives: Vec<Result<Life, VmError>>) -> Result<Life, VmError> {
             wall: (so_far.began + so_far.wall).max(life.began + life.wall)
                 - so_far.began.min(life.began),
             boot: so_far.boot.max(life.boot),
+            origin: so_far.origin.max(life.origin),
         }));
     }
     whole.ok_or(VmError::Interrupted)
@@ -311,6 +322,7 @@ fn together(lives: Vec<Result<Life, VmError>>) -> Result<Life, VmError> {
 /// What a worker tells.
 enum Event {
     Booted(Booted),
+    Notice(String),
     Clock(Duration),
     Started(String),
     Finished(Box<Outcome>),
@@ -340,10 +352,10 @@ fn one(
         },
     };
     let started = Instant::now();
-    let ended = files.get(kernel).and_then(|files| {
-        let (input, settings) = (&job.input, &job.settings);
-        boot(&files, input, settings, interrupt, &mut heard)
-    });
+    let (input, settings) = (&job.input, &job.settings);
+    let mut notice = |why: &VmError| tell(Event::Notice(chain(why)));
+    let of = (kernel, files);
+    let ended = restore_or_boot(of, input, settings, interrupt, &mut notice, &mut heard);
     let ended = ended.map(|life| life.since(started));
     let ended = match misunderstood {
         Some(why) if ended.is_ok() => Err(VmError::Guest {
@@ -372,74 +384,4 @@ fn understand(said: &[u8], cases: &[&Case]) -> Result<Event, String> {
             Ok(Event::Environment(environment))
         }
     }
-}
-
-/// The guest's memory for so many cases: a case has up to ten namespaces and as
-/// many processes. From the cases alone, so that results do not depend on the host.
-fn memory_mib(cases: usize) -> u32 {
-    let cases = u32::try_from(cases).unwrap_or(u32::MAX);
-    cases.saturating_mul(8).saturating_add(384).min(3072)
-}
-
-/// Connects once, so that what the kernel does at its first connection is not done
-/// within a case: 6 ms for tables of random numbers (__inet_hash_connect()), for one.
-fn warm_up() -> Result<(), LabError> {
-    let builder = Lab::builder().host("client").host("server");
-    let lab = builder
-        .cable("client", "server")
-        .families(&[Family::Ipv4])
-        .build()?;
-    let server = (lab.address("server", Family::Ipv4)?, 7);
-    let failed = |e| LabError::system("connect", e);
-    let listener = lab.enter("server", || TcpListener::bind(server))?;
-    let client = lab.enter("client", || TcpStream::connect(server))?;
-    drop((client.map_err(failed)?, listener.map_err(failed)?));
-    lab.leak_namespaces();
-    Ok(())
-}
-
-/// What a guest does: runs the cases it was given. For [`super::guest::serve_if_guest`].
-///
-/// # Errors
-/// When it was given something else, or cannot run anything at all.
-pub fn work(input: &[u8], say: &mut dyn FnMut(&[u8])) -> Result<(), String> {
-    let order: Order<Case> =
-        serde_json::from_slice(input).map_err(|e| format!("read the cases: {e}"))?;
-    // Those of its nodes and that of the wire. More cases than these take turns.
-    let together = order.cases.iter().take(halfopen_runner::MOST_AT_ONCE);
-    let namespaces = together.map(|case| case.network.nodes.len() + 1);
-    halfopen_lab::internal::prepare_dedicated_machine(namespaces.sum());
-    if let Err(e) = warm_up() {
-        // What is in the way of it is in the way of a case, which says so.
-        eprintln!(
-            "halfopen guest: no connection before the cases: {}",
-            chain(&e)
-        );
-    }
-    let options = halfopen_runner::Options {
-        jobs: order.jobs,
-        sysctls: order.sysctls,
-        privileges: "root".into(),
-        interrupt: None,
-        virtual_time: order.virtual_time,
-    };
-    let mut tell = |said: &Said| {
-        // Plain data; what cannot be said is missed by the host.
-        let _ = postcard::to_stdvec(said).map(|message| say(&message));
-    };
-    let done = halfopen_runner::run_each(
-        &order.cases,
-        &options,
-        &|_, ended| ended,
-        &mut |index, stage| {
-            tell(&match stage {
-                Stage::Started => Said::Started(index),
-                Stage::Ended(ended) => Said::Ended(index, ended),
-            });
-        },
-    )
-    .map_err(|e| chain(&e))?;
-    let environment = serde_json::to_string(&done.environment);
-    tell(&Said::Environment(environment.map_err(|e| e.to_string())?));
-    Ok(())
 }

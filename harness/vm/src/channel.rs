@@ -1,4 +1,4 @@
-//! The memory through which the guest speaks: a PCI device's (ivshmem-plain),
+//! The memory through which host and guest speak: a PCI device's (ivshmem-plain),
 //! which is a file without a name on the host.
 //!
 //! It is why two runs are the same: to the guest it is memory, so writing costs
@@ -10,9 +10,11 @@
 //! 0     u64  bytes of messages written so far
 //! 8     u64  the guest's CLOCK_MONOTONIC, nanoseconds
 //! 16    u64  how long of that its processor was busy, nanoseconds; 0 before the end
+//! 24    u64  bytes of input; 0 before the host has given it
 //! 4096  messages: a letter that says what it is, u32 its length, its content
+//! 192M  the input
 //! ```
-//! Numbers are little-endian. The first is stored after the messages it counts.
+//! Numbers are little-endian. A number of bytes is stored after the bytes it counts.
 
 use std::fs::File;
 use std::io;
@@ -30,7 +32,9 @@ pub const SIZE: u64 = 256 << 20;
 const WRITTEN: usize = 0;
 const CLOCK: usize = 8;
 const BUSY: usize = 16;
+const INPUT_LENGTH: usize = 24;
 const MESSAGES: usize = 4096;
+const INPUT: usize = 192 << 20;
 /// The letter and the length.
 const HEAD: usize = 5;
 
@@ -73,6 +77,12 @@ impl Speaker {
         })
     }
 
+    /// The input; None: the host has not given it yet.
+    pub fn input(&self) -> Option<Vec<u8>> {
+        let length = usize::try_from(self.memory.load(INPUT_LENGTH)).unwrap_or(0);
+        (length > 0).then(|| self.memory.read(INPUT, length))
+    }
+
     /// Says a message. One that does not fit any more is cut off, and what
     /// follows is not heard.
     pub fn say(&mut self, kind: Kind, content: &[u8]) {
@@ -85,7 +95,7 @@ impl Speaker {
         self.memory.write(at, &[letter]);
         self.memory.write(at + 1, &length.to_le_bytes());
         self.memory.write(at + HEAD, content);
-        let room = self.memory.len() - MESSAGES;
+        let room = self.memory.len().min(INPUT) - MESSAGES;
         self.written = (self.written + HEAD + content.len()).min(room);
         self.tick();
         self.memory
@@ -129,6 +139,20 @@ impl Listener {
         })
     }
 
+    /// Gives the guest what it is to work on.
+    ///
+    /// # Errors
+    /// Of pwrite(2); FileTooLarge when there is no room for it.
+    pub fn give(&self, input: &[u8]) -> io::Result<()> {
+        let length = input.len() as u64;
+        if length > SIZE - INPUT as u64 {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.file.write_all_at(input, INPUT as u64)?;
+        self.file
+            .write_all_at(&length.to_le_bytes(), INPUT_LENGTH as u64)
+    }
+
     /// The guest's clock when it was heard last, nanoseconds.
     ///
     /// # Errors
@@ -150,7 +174,7 @@ impl Listener {
     /// # Errors
     /// Of pread(2); InvalidData when something else than this program wrote.
     pub fn hear(&mut self) -> io::Result<Vec<(Kind, Vec<u8>)>> {
-        let written = self.number(WRITTEN)?.min(SIZE - MESSAGES as u64);
+        let written = self.number(WRITTEN)?.min((INPUT - MESSAGES) as u64);
         let mut fresh = vec![0; usize::try_from(written.saturating_sub(self.read)).unwrap_or(0)];
         self.file
             .read_exact_at(&mut fresh, MESSAGES as u64 + self.read)?;
@@ -207,6 +231,17 @@ mod tests {
             [(Kind::Done, Vec::new())]
         );
         assert_eq!(listener.hear().expect("silence"), []);
+    }
+
+    #[test]
+    fn what_is_given_arrives() {
+        let listener = Listener::new().expect("memory");
+        let speaker = Speaker::open(&listener.file).expect("memory");
+        assert_eq!(speaker.input(), None);
+        listener.give(b"cases").expect("room");
+        assert_eq!(speaker.input().as_deref(), Some(&b"cases"[..]));
+        let too_long = vec![0; usize::try_from(SIZE).expect("it fits") - INPUT + 1];
+        assert!(listener.give(&too_long).is_err());
     }
 
     #[test]

@@ -102,6 +102,14 @@ pub enum VmError {
         /// The last lines of its console.
         console: String,
     },
+    /// A saved state of a guest that cannot be used, or could not be made.
+    #[error("no saved state of a guest on kernel {release}: {why}")]
+    State {
+        /// `uname -r`.
+        release: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// The user's Ctrl-C.
     #[error("interrupted")]
     Interrupted,

@@ -5,6 +5,7 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread;
+use std::time::SystemTime;
 
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
@@ -22,6 +23,8 @@ pub struct Files {
     pub(super) release: String,
     /// The kernel as QEMU is to start it.
     pub(super) image: File,
+    /// When they were begun to be read.
+    pub(super) read_at: SystemTime,
     modules: Vec<Module>,
     program: Vec<PackedFile>,
 }
@@ -32,12 +35,14 @@ impl Files {
     /// # Errors
     /// When kernel, modules or this program cannot be read.
     pub fn of(kernel: &Kernel) -> Result<Self, VmError> {
+        let read_at = SystemTime::now();
         let modules = || Modules::index(&kernel.modules)?.load_order(&MODULES);
         thread::scope(|scope| {
             // One takes as long as the other.
             let modules = scope.spawn(modules);
             Ok(Files {
                 release: kernel.release.clone(),
+                read_at,
                 image: image(&kernel.vmlinuz)?,
                 program: binary::this_program(initramfs::INIT)?,
                 modules: modules
@@ -47,9 +52,14 @@ impl Files {
         })
     }
 
-    /// The initramfs of a guest that is to work on `input`.
-    pub(super) fn initramfs(&self, input: &[u8]) -> Result<File, VmError> {
-        let archive = initramfs::build(&self.program, &self.modules, input)
+    /// The names of the modules.
+    pub(super) fn modules(&self) -> impl Iterator<Item = &str> {
+        self.modules.iter().map(|module| module.name.as_str())
+    }
+
+    /// The initramfs of its guests.
+    pub(super) fn initramfs(&self) -> Result<File, VmError> {
+        let archive = initramfs::build(&self.program, &self.modules)
             .map_err(VmError::system("pack the guest's files"))?;
         nameless("halfopen-initramfs", &archive)
     }

@@ -1,7 +1,7 @@
 //! The other side: this program as the first process of a guest.
 
 use std::ffi::CStr;
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -13,15 +13,20 @@ use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid};
 
 use super::channel::{Kind, Speaker};
-use super::initramfs;
 use super::machine::Booted;
-use super::settings::{CHANNEL_DEVICE, CHANNEL_VENDOR, MARKER};
+use super::settings::MARKER;
+use super::{initramfs, pci};
 use halfopen_sys::clock::monotonic_ns;
 use halfopen_sys::process::exit_now;
 use halfopen_sys::process::fork_single_threaded;
 
-/// A guest's work: takes the input, says lines, fails with words.
-pub type Work = fn(input: &[u8], say: &mut dyn FnMut(&[u8])) -> Result<(), String>;
+/// A guest's work: prepares what does not depend on its input, asks for that once,
+/// says lines, fails with words. What is done before it asks is part of a saved
+/// state, so it is the same for all inputs.
+pub type Work = fn(
+    input: &mut dyn FnMut() -> Result<Vec<u8>, String>,
+    say: &mut dyn FnMut(&[u8]),
+) -> Result<(), String>;
 
 /// How often the guest shows its clock, guest time.
 const TICK: Duration = Duration::from_secs(20);
@@ -29,7 +34,7 @@ const TICK: Duration = Duration::from_secs(20);
 /// Does a guest's `work` if this process is the first one of a guest, and never
 /// returns then. To be called first in main(), before any thread is started.
 pub fn serve_if_guest(work: Work) {
-    if std::process::id() != 1 || !Path::new(initramfs::INPUT).exists() {
+    if std::process::id() != 1 || !Path::new(initramfs::MODULES).exists() {
         return;
     }
     // A container's first process has /proc mounted, and no such word in it.
@@ -60,8 +65,7 @@ fn live(work: Work) -> Result<(), String> {
     }
     let refused = load_modules();
     settle_down();
-    let input = fs::read(initramfs::INPUT).map_err(|e| format!("read the input: {e}"))?;
-    let channel = channel_file()?;
+    let channel = pci::channel()?;
     // The first process must not end, and it inherits every orphan: it only
     // reaps, and its child does the work.
     match fork_single_threaded().map_err(|e| format!("fork: {e}"))? {
@@ -69,7 +73,7 @@ fn live(work: Work) -> Result<(), String> {
         ForkResult::Child => {
             let speaker = Speaker::open(&channel).map_err(|e| format!("open the channel: {e}"));
             let code = match speaker {
-                Ok(speaker) => speak(speaker, refused, &input, work),
+                Ok(speaker) => speak(speaker, refused, work),
                 Err(why) => {
                     eprintln!("halfopen guest: {why}");
                     1
@@ -80,15 +84,10 @@ fn live(work: Work) -> Result<(), String> {
     }
 }
 
-fn speak(speaker: Speaker, refused: Vec<String>, input: &[u8], work: Work) -> i32 {
+fn speak(speaker: Speaker, refused: Vec<String>, work: Work) -> i32 {
     if let Err(e) = halfopen_runner::endpoint::share_memory() {
         eprintln!("halfopen guest: endpoints get memory of their own: {e}");
     }
-    let booted = Booted {
-        release: halfopen_runner::machine::kernel(),
-        at_ns: monotonic_ns(),
-        refused,
-    };
     let speaker = Arc::new(Mutex::new(speaker));
     let say = |kind, content: &[u8]| {
         speaker
@@ -96,23 +95,21 @@ fn speak(speaker: Speaker, refused: Vec<String>, input: &[u8], work: Work) -> i3
             .unwrap_or_else(PoisonError::into_inner)
             .say(kind, content);
     };
-    say(
-        Kind::Booted,
-        &serde_json::to_vec(&booted).unwrap_or_default(),
-    );
-    let clock = Arc::clone(&speaker);
-    let ticking = std::thread::Builder::new()
-        .name("clock".into())
-        .spawn(move || {
-            loop {
-                std::thread::sleep(TICK);
-                clock.lock().unwrap_or_else(PoisonError::into_inner).tick();
-            }
-        });
-    let done = match ticking {
-        Ok(_) => work(input, &mut |line| say(Kind::Said, line)),
-        Err(e) => Err(format!("start a thread: {e}")),
+    let mut input = || {
+        let input = input(&speaker)?;
+        let booted = Booted {
+            release: halfopen_runner::machine::kernel(),
+            at_ns: monotonic_ns(),
+            refused: refused.clone(),
+        };
+        say(
+            Kind::Booted,
+            &serde_json::to_vec(&booted).unwrap_or_default(),
+        );
+        show_clock(&speaker).map_err(|e| format!("start a thread: {e}"))?;
+        Ok(input)
     };
+    let done = work(&mut input, &mut |line| say(Kind::Said, line));
     if let Some(busy) = busy() {
         speaker
             .lock()
@@ -124,6 +121,33 @@ fn speak(speaker: Speaker, refused: Vec<String>, input: &[u8], work: Work) -> i3
         Err(why) => say(Kind::Failed, why.as_bytes()),
     }
     0
+}
+
+/// What the host has given. Where it has given nothing yet, the guest has the host
+/// stop it, save it, and give the input to a restored copy.
+fn input(speaker: &Mutex<Speaker>) -> Result<Vec<u8>, String> {
+    let given = || {
+        let speaker = speaker.lock().unwrap_or_else(PoisonError::into_inner);
+        speaker.input()
+    };
+    if let Some(input) = given() {
+        return Ok(input);
+    }
+    pci::pause()?;
+    given().ok_or_else(|| "there is no input".to_owned())
+}
+
+/// Shows the guest's clock now and then, for who watches the run.
+fn show_clock(speaker: &Arc<Mutex<Speaker>>) -> std::io::Result<()> {
+    let clock = Arc::clone(speaker);
+    let ticking = std::thread::Builder::new().name("clock".into());
+    ticking.spawn(move || {
+        loop {
+            std::thread::sleep(TICK);
+            clock.lock().unwrap_or_else(PoisonError::into_inner).tick();
+        }
+    })?;
+    Ok(())
 }
 
 /// How long the processor was busy since the boot: all the time but the idle
@@ -238,24 +262,4 @@ fn settle_down() {
         let _ = fs::write("/sys/kernel/debug/sched/fair_server/cpu0/runtime", "0");
     }
     let _ = setrlimit(Resource::RLIMIT_NOFILE, 1 << 20, 1 << 20);
-}
-
-/// The memory of the channel's device: its third region.
-fn channel_file() -> Result<File, String> {
-    let is = |path: &Path, file: &str, id: &str| {
-        fs::read_to_string(path.join(file)).is_ok_and(|text| text.trim() == id)
-    };
-    let devices = fs::read_dir("/sys/bus/pci/devices").map_err(|e| format!("list devices: {e}"))?;
-    let device = devices
-        .flatten()
-        .map(|entry| entry.path())
-        .find(|path| is(path, "vendor", CHANNEL_VENDOR) && is(path, "device", CHANNEL_DEVICE))
-        .ok_or("the machine has no channel")?;
-    // Its memory does not answer before the device is enabled.
-    fs::write(device.join("enable"), "1").map_err(|e| format!("enable the channel: {e}"))?;
-    File::options()
-        .read(true)
-        .write(true)
-        .open(device.join("resource2"))
-        .map_err(|e| format!("open the channel: {e}"))
 }

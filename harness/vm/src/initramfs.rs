@@ -1,5 +1,5 @@
-//! The guest's file system: this program, the modules, the input; nothing
-//! else of the host.
+//! The guest's file system: this program and the modules; nothing else of the
+//! host. The input comes through the channel.
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
@@ -11,8 +11,6 @@ use super::module::Module;
 
 /// The program that the kernel starts.
 pub const INIT: &str = "/init";
-/// What the guest is to work on.
-pub const INPUT: &str = "/input";
 /// Where the modules are; their file names sort in the order of loading.
 pub const MODULES: &str = "/modules";
 
@@ -21,7 +19,7 @@ pub const MODULES: &str = "/modules";
 ///
 /// # Errors
 /// When a file is larger than the format can say, 4 GiB.
-pub fn build(program: &[PackedFile], modules: &[Module], input: &[u8]) -> io::Result<Vec<u8>> {
+pub fn build(program: &[PackedFile], modules: &[Module]) -> io::Result<Vec<u8>> {
     let mut archive = Archive::default();
     for dir in ["/dev", "/proc", "/sys", "/run", "/tmp", MODULES] {
         archive.directory(dir)?;
@@ -38,7 +36,6 @@ pub fn build(program: &[PackedFile], modules: &[Module], input: &[u8]) -> io::Re
             &module.image,
         )?;
     }
-    archive.file(INPUT, 0o644, input)?;
     cpio::newc::trailer(archive.bytes)
 }
 
@@ -114,8 +111,8 @@ mod tests {
             name: "llc".into(),
             image: b"module".to_vec(),
         }];
-        let archive = build(&program, &modules, b"cases").expect("small");
-        assert_eq!(archive, build(&program, &modules, b"cases").expect("small"));
+        let archive = build(&program, &modules).expect("small");
+        assert_eq!(archive, build(&program, &modules).expect("small"));
         let mut rest = archive.as_slice();
         let mut names = Vec::new();
         loop {
@@ -137,6 +134,6 @@ mod tests {
                 .count(),
             0
         );
-        assert!(names.contains(&"modules/000-llc".to_owned()) && names.contains(&"input".into()));
+        assert!(names.contains(&"modules/000-llc".to_owned()));
     }
 }

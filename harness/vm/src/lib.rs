@@ -3,10 +3,15 @@
 //! ```text
 //! kernels   finds kernels and says what each can do
 //! files     what one kernel is started with: image, modules, initramfs
-//! machine   QEMU: starts it, hears it, ends it
+//! machine   one guest, from its start to its end
+//! qemu      the process that it runs in
+//! state     guests that are restored instead of booted
 //! guest     the other side: this same program as PID 1 of the guest
-//! channel   the memory through which the guest speaks
+//! pci       the guest's devices
+//! channel   the memory through which host and guest speak
 //! cases     the cases of a run in one guest, or in several
+//! size      what a guest gets for so many cases
+//! work      what a guest does with them
 //! ```
 //!
 //! QEMU translates (TCG) and counts instructions (icount): the guest's clocks
@@ -25,7 +30,12 @@ mod initramfs;
 pub mod kernels;
 pub mod machine;
 mod module;
+mod pci;
+mod qemu;
 pub mod settings;
+mod size;
+pub mod state;
+mod work;
 
 pub use error::VmError;
 pub use kernels::Kernel;

@@ -61,6 +61,11 @@ impl Modules {
         self.files.contains_key(name) || self.builtin.contains(name)
     }
 
+    /// Its file, unless it is built in.
+    pub fn path(&self, name: &str) -> Option<&Path> {
+        self.files.get(name).map(PathBuf::as_path)
+    }
+
     /// The modules among `wanted` and all that they need, in an order in which
     /// they can be loaded. Names that the kernel has built in, or does not
     /// have, are left out.

@@ -27,6 +27,11 @@ pub struct Settings {
     /// End the guest when its clock stood still and nothing was heard for so
     /// long, real time. Booting counts as silence.
     pub silence: Duration,
+    /// How many network namespaces the guest makes before it asks for its input:
+    /// they are part of a saved state.
+    pub namespaces: usize,
+    /// In virtual time: go on from a saved state of the same guest.
+    pub restore: bool,
     /// More words for the kernel's command line.
     pub append: String,
 }
@@ -38,6 +43,8 @@ impl Default for Settings {
             memory_mib: 512,
             shift: 0,
             silence: Duration::from_secs(120),
+            namespaces: 0,
+            restore: true,
             append: String::new(),
         }
     }
@@ -50,6 +57,14 @@ pub const MARKER: &str = "halfopen.guest";
 pub const CHANNEL_VENDOR: &str = "0x1af4";
 /// See [`CHANNEL_VENDOR`].
 pub const CHANNEL_DEVICE: &str = "0x1110";
+
+/// On the kernel's command line, with a number: see [`Settings::namespaces`].
+pub const NAMESPACES: &str = "halfopen.namespaces=";
+
+/// The PCI id of the device by which a guest has itself stopped (pvpanic-pci).
+pub const PAUSE_VENDOR: &str = "0x1b36";
+/// See [`PAUSE_VENDOR`].
+pub const PAUSE_DEVICE: &str = "0x0011";
 
 /// Modules that labs, faults and observers use. What a kernel does not have is
 /// left out; what they need themselves is added.
@@ -179,12 +194,25 @@ pub fn command_line(settings: &Settings) -> String {
         // or to doubt. (With the host's clock it has the host's rate.)
         words.extend(["tsc=reliable", "tsc_early_khz=1000000"]);
     }
+    let namespaces = format!("{NAMESPACES}{}", settings.namespaces);
+    if settings.namespaces > 0 {
+        words.push(&namespaces);
+    }
     words.push(&settings.append);
     words.join(" ").trim_end().to_owned()
 }
 
+/// Whether QEMU keeps a record of what happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Record {
+    /// Into nothing: for sameness.
+    Kept,
+    /// A machine with a record cannot be stopped: QEMU 7.2's replay-time.c ends it.
+    None,
+}
+
 /// QEMU's arguments, less the files.
-pub fn machine(settings: &Settings) -> Vec<String> {
+pub fn machine(settings: &Settings, record: Record) -> Vec<String> {
     let mut words: Vec<String> = [
         "-nodefaults",
         "-no-user-config",
@@ -198,7 +226,10 @@ pub fn machine(settings: &Settings) -> Vec<String> {
     // Not the newest machine: one that every QEMU in use has, and the same.
     add(
         "-machine",
-        "pc-i440fx-6.2,i8042=off,smbus=off,usb=off,vmport=off".into(),
+        // Its memory is named, so that it can be a file's, and a saved state has no
+        // description of its own fields.
+        "pc-i440fx-6.2,i8042=off,smbus=off,usb=off,vmport=off,memory-backend=pc.ram,suppress-vmdesc=on"
+            .into(),
     );
     add("-cpu", "qemu64,+rdrand".into());
     add("-smp", "1".into());
@@ -212,10 +243,13 @@ pub fn machine(settings: &Settings) -> Vec<String> {
             // guest to be counted before it lets the clock jump. Otherwise, once
             // in 100 000 jumps, it takes a stale count, and the guest is a few
             // nanoseconds older than in another run.
-            let record = "rr=record,rrfile=/dev/null";
+            let record = match record {
+                Record::Kept => ",rr=record,rrfile=/dev/null",
+                Record::None => "",
+            };
             add(
                 "-icount",
-                format!("shift={},sleep=off,{record}", settings.shift),
+                format!("shift={},sleep=off{record}", settings.shift),
             );
             add("-rtc", "base=2026-01-01T00:00:00,clock=vm".into());
         }
@@ -235,11 +269,11 @@ mod tests {
             ..Settings::default()
         };
         assert!(
-            machine(&Settings::default())
+            machine(&Settings::default(), Record::Kept)
                 .iter()
                 .any(|word| word.starts_with("shift=0,sleep=off"))
         );
-        assert!(!machine(&real).contains(&"-icount".to_owned()));
+        assert!(!machine(&real, Record::Kept).contains(&"-icount".to_owned()));
         assert!(!command_line(&real).contains("tsc"));
         assert!(command_line(&real).split(' ').any(|word| word == MARKER));
     }

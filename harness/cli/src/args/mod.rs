@@ -115,7 +115,11 @@ pub(crate) enum Command {
     Schema,
     /// Show the kernels that guests can be started with
     #[command(after_help = KERNELS_HELP)]
-    Kernels,
+    Kernels {
+        /// Throw the saved states of guests away
+        #[arg(long)]
+        clear_states: bool,
+    },
     /// Say what this machine can and cannot do, and the cure
     #[command(after_help = DOCTOR_HELP)]
     Doctor,
@@ -130,6 +134,11 @@ and as the first line of the file of scenarios:
 const KERNELS_HELP: &str = "\
 Looked for in the cache of ci/kernels ($HALFOPEN_KERNELS, else
 ~/.cache/halfopen/kernels), in /boot and under /lib/modules.
+
+In virtual time a guest is not booted for each run: it is saved once, when it is about to
+ask for its cases, and goes on from there. The saved states of this user's guests are kept in
+$HALFOPEN_STATES (off: nowhere), else ~/.cache/halfopen/states. What does not fit any more
+(another kernel, program or QEMU) is made anew by itself.
 
 Exit codes: 0 there are some, 3 there are none.";
 

@@ -28,7 +28,7 @@ pub(crate) fn carry_out(command: &Command) -> Result<Exit, CliError> {
         Command::List(args) => list::list(args),
         Command::Check(args) => check::check(args),
         Command::Schema => schema::schema(),
-        Command::Kernels => kernels::kernels(),
+        Command::Kernels { clear_states } => kernels::kernels(*clear_states),
         Command::Doctor => doctor::doctor(),
     }
 }

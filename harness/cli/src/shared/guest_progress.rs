@@ -27,6 +27,7 @@ struct Guest {
     clock: Duration,
     done: usize,
     booted: bool,
+    noticed: bool,
 }
 
 enum Display {
@@ -57,6 +58,7 @@ impl GuestProgress {
             clock: Duration::ZERO,
             done: 0,
             booted: false,
+            noticed: false,
         };
         GuestProgress {
             guests: releases.iter().map(guest).collect(),
@@ -77,6 +79,11 @@ impl GuestProgress {
                 let booted_before = std::mem::replace(&mut guest.booted, true);
                 for refused in booted.refused.iter().filter(|_| !booted_before) {
                     output::remark(&format!("{}: {refused}", guest.release));
+                }
+            }
+            Event::Notice(why) => {
+                if !std::mem::replace(&mut guest.noticed, true) {
+                    output::remark(&format!("{}: is booted: {why}", guest.release));
                 }
             }
             Event::Clock(clock) => guest.clock = guest.clock.max(*clock),
@@ -101,7 +108,7 @@ impl GuestProgress {
                     "{} of guest time",
                     human(Duration::from_secs(guest.clock.as_secs()))
                 ),
-                false => "boots".to_owned(),
+                false => "starts".to_owned(),
             };
             format!("{}: {clock}", guest.release)
         };

@@ -9,6 +9,7 @@ use halfopen_outcome::record::Outcome;
 use halfopen_report::finished::Finished;
 use halfopen_report::{json, kernels, markdown, notes};
 use halfopen_vm::cases::{KernelRun, Options};
+use halfopen_vm::machine::Origin;
 use halfopen_vm::{Kernel, VmError};
 
 use super::compare::Plan;
@@ -113,11 +114,16 @@ fn report_all(
             busy => format!(", its processor busy for {:.2} s", busy.as_secs_f64()),
         };
         output::remark(&format!(
-            "{}: {}; {} of guest time{busy}; {:.1} s to boot",
+            "{}: {}; {} of guest time{busy}; {:.1} s to {}",
             kernel.release,
             notes::totals(&finished),
             halfopen_net::span::human(Duration::from_secs(guest.guest.as_secs())),
             guest.boot.as_secs_f64(),
+            match guest.origin {
+                Origin::Restored => "restore",
+                Origin::SavedFirst => "boot, to save and to restore",
+                Origin::Booted => "boot",
+            },
         ));
     }
     match plan.carry_out(&finished, picked, args.format)? {

@@ -1,0 +1,56 @@
+//! The guest's two devices: the channel, and the one by which it has itself stopped.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use halfopen_sys::shared::SharedMemory;
+
+use super::settings::{CHANNEL_DEVICE, CHANNEL_VENDOR, PAUSE_DEVICE, PAUSE_VENDOR};
+
+/// The memory of the channel's device: its third region.
+pub(super) fn channel() -> Result<File, String> {
+    let device = device(CHANNEL_VENDOR, CHANNEL_DEVICE).ok_or("the machine has no channel")?;
+    open(&device, "resource2").map_err(|e| format!("open the channel: {e}"))
+}
+
+/// Stops this machine; returns when it goes on, restored somewhere else.
+///
+/// The device is pvpanic: QEMU takes a 1 in its only register for a panic, which
+/// `-action panic=pause` makes a stop right after the instruction. No other way is
+/// as exact: a monitor's `stop` comes by the host's clock.
+pub(super) fn pause() -> Result<(), String> {
+    let device = device(PAUSE_VENDOR, PAUSE_DEVICE).ok_or("the machine has no pvpanic-pci")?;
+    let failed = |e| format!("stop the machine: {e}");
+    // The register is not at the beginning of the page that is mapped.
+    let regions = fs::read_to_string(device.join("resource")).map_err(failed)?;
+    let first = regions.split_whitespace().next().unwrap_or_default();
+    let start = usize::from_str_radix(first.trim_start_matches("0x"), 16)
+        .map_err(|e| format!("understand {first}: {e}"))?;
+    let at = start % PAGE;
+    let file = open(&device, "resource0").map_err(failed)?;
+    let mut register = SharedMemory::map_at_least(&file, at + 1).map_err(failed)?;
+    register.write(at, &[1]);
+    Ok(())
+}
+
+const PAGE: usize = 4096;
+
+fn device(vendor: &str, device: &str) -> Option<PathBuf> {
+    let is = |path: &Path, file: &str, id: &str| {
+        fs::read_to_string(path.join(file)).is_ok_and(|text| text.trim() == id)
+    };
+    let devices = fs::read_dir("/sys/bus/pci/devices").ok()?;
+    devices
+        .flatten()
+        .map(|entry| entry.path())
+        .find(|path| is(path, "vendor", vendor) && is(path, "device", device))
+}
+
+/// A region of a device, which does not answer before the device is enabled.
+fn open(device: &Path, region: &str) -> std::io::Result<File> {
+    fs::write(device.join("enable"), "1")?;
+    File::options()
+        .read(true)
+        .write(true)
+        .open(device.join(region))
+}

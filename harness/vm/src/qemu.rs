@@ -1,0 +1,302 @@
+//! QEMU's process: its arguments, how it is watched, how it ends.
+
+use std::fs::File;
+use std::io::{Read, Seek};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use super::channel::{self, Listener};
+use super::error::VmError;
+use super::files::{Files, nameless};
+use super::settings::{Record, Settings, command_line, machine};
+use halfopen_sys::child::spawn_with_pdeathsig;
+use halfopen_sys::process::pidfd_open;
+
+/// The program, which is looked for in $PATH.
+const PROGRAM: &str = "qemu-system-x86_64";
+/// How often the guest's memory is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// How much of the console an error shows.
+const CONSOLE_LINES: usize = 25;
+
+/// QEMU's file.
+pub(super) fn find() -> Result<PathBuf, VmError> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut files = std::env::split_paths(&path).map(|dir| dir.join(PROGRAM));
+    files.find(|file| file.is_file()).ok_or(VmError::NoQemu)
+}
+
+/// From where a guest starts.
+pub(super) enum Start<'a> {
+    /// From nothing.
+    Boot(&'a Files),
+    /// From nothing, to be saved when it stops itself.
+    Save {
+        files: &'a Files,
+        /// Becomes its memory.
+        memory: &'a File,
+        /// What else must be open in QEMU.
+        devices: &'a File,
+        /// The other end of [`super::state::monitor::Monitor`].
+        monitor: &'a OwnedFd,
+    },
+    /// From where another one was saved.
+    Restore {
+        release: &'a str,
+        /// The memory as it was; what the guest changes of it stays its own.
+        memory: &'a File,
+        /// The devices as they were, to be read from.
+        devices: &'a OwnedFd,
+    },
+}
+
+impl Start<'_> {
+    /// `uname -r`.
+    pub(super) fn release(&self) -> &str {
+        match self {
+            Start::Boot(files) | Start::Save { files, .. } => &files.release,
+            Start::Restore { release, .. } => release,
+        }
+    }
+
+    fn record(&self) -> Record {
+        match self {
+            Start::Save { .. } => Record::None,
+            Start::Boot(_) | Start::Restore { .. } => Record::Kept,
+        }
+    }
+
+    /// QEMU's arguments beyond the machine's, and the descriptors in them.
+    fn arguments(&self, settings: &Settings) -> Result<Arguments, VmError> {
+        let mut arguments = Arguments::default();
+        match self {
+            Start::Boot(files) => {
+                arguments.memory("ram", settings, "");
+                arguments.kernel(files, settings)?;
+            }
+            Start::Save {
+                files,
+                memory,
+                devices,
+                monitor,
+            } => {
+                let place = format!(",share=on,mem-path={}", path(memory));
+                arguments.memory("file", settings, &place);
+                arguments.kernel(files, settings)?;
+                arguments.add(&["-action", "panic=pause"]);
+                let monitor = monitor.as_raw_fd();
+                arguments.add(&["-chardev", &format!("socket,id=monitor,fd={monitor}")]);
+                arguments.add(&["-mon", "chardev=monitor,mode=control"]);
+                let others = [memory.as_raw_fd(), devices.as_raw_fd(), monitor];
+                arguments.inherited.extend(others);
+            }
+            Start::Restore {
+                memory, devices, ..
+            } => {
+                let place = format!(",share=off,mem-path={}", path(memory));
+                arguments.memory("file", settings, &place);
+                let devices = devices.as_raw_fd();
+                arguments.add(&["-incoming", &format!("fd:{devices}")]);
+                arguments.inherited.extend([memory.as_raw_fd(), devices]);
+            }
+        }
+        Ok(arguments)
+    }
+}
+
+/// Words, descriptors that are among them, and files that have to be open.
+#[derive(Default)]
+struct Arguments {
+    words: Vec<String>,
+    inherited: Vec<RawFd>,
+    kept: Vec<File>,
+}
+
+impl Arguments {
+    fn add(&mut self, words: &[&str]) {
+        self.words.extend(words.iter().map(|&word| word.to_owned()));
+    }
+
+    fn memory(&mut self, backend: &str, settings: &Settings, more: &str) {
+        let size = settings.memory_mib;
+        let object = format!("memory-backend-{backend},id=pc.ram,size={size}M{more}");
+        self.add(&["-object", &object]);
+    }
+
+    fn kernel(&mut self, files: &Files, settings: &Settings) -> Result<(), VmError> {
+        let initrd = files.initramfs()?;
+        self.add(&["-kernel", &path(&files.image), "-initrd", &path(&initrd)]);
+        self.add(&["-append", &command_line(settings)]);
+        let files = [files.image.as_raw_fd(), initrd.as_raw_fd()];
+        self.inherited.extend(files);
+        self.kept.push(initrd);
+        Ok(())
+    }
+}
+
+fn path(file: &File) -> String {
+    format!("/proc/self/fd/{}", file.as_raw_fd())
+}
+
+/// Every argument that a guest with these settings can get, less the files: what a
+/// saved state depends on.
+pub(super) fn all_arguments(settings: &Settings) -> Vec<String> {
+    let mut words = machine(settings, Record::None);
+    words.extend(machine(settings, Record::Kept));
+    words.extend(DEVICES.map(str::to_owned));
+    words.push(channel::SIZE.to_string());
+    words.push(command_line(settings));
+    words
+}
+
+/// The channel, the device by which a guest stops itself; and what leaves out of a
+/// saved state all that is not a device, so that it can be loaded by itself.
+const DEVICES: [&str; 8] = [
+    "-device",
+    // `master` is by whom its memory is saved: without it nothing can be.
+    "ivshmem-plain,memdev=channel,master=on",
+    "-device",
+    "pvpanic-pci",
+    "-global",
+    "migration.store-global-state=off",
+    "-global",
+    "migration.send-configuration=off",
+];
+
+/// QEMU, killed when dropped.
+pub(super) struct Running {
+    child: Child,
+    pidfd: OwnedFd,
+    console: File,
+    errors: File,
+}
+
+impl Running {
+    pub(super) fn start(
+        start: &Start<'_>,
+        settings: &Settings,
+        listener: &Listener,
+    ) -> Result<Self, VmError> {
+        let console = nameless("halfopen-console", b"")?;
+        let errors = nameless("halfopen-qemu", b"")?;
+        let arguments = start.arguments(settings)?;
+        let channel = format!(
+            "memory-backend-file,id=channel,share=on,mem-path={},size={}",
+            path(&listener.file),
+            channel::SIZE
+        );
+        let mut command = Command::new(PROGRAM);
+        command
+            .args(machine(settings, start.record()))
+            .args(&arguments.words)
+            .args(["-serial", &format!("file:{}", path(&console))])
+            .args(["-object", &channel])
+            .args(DEVICES)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(errors.try_clone().map_err(VmError::system("start qemu"))?)
+            // The terminal's Ctrl-C is this process's to act on.
+            .process_group(0);
+        let mut inherited = arguments.inherited;
+        inherited.extend([console.as_raw_fd(), listener.file.as_raw_fd()]);
+        let child = spawn_with_pdeathsig(&mut command, inherited).map_err(|e| match e.kind() {
+            std::io::ErrorKind::NotFound => VmError::NoQemu,
+            _ => VmError::system("start qemu")(e),
+        })?;
+        let pid = i32::try_from(child.id()).expect("Linux's process ids fit into an i32");
+        match pidfd_open(pid) {
+            Ok(pidfd) => Ok(Running {
+                child,
+                pidfd,
+                console,
+                errors,
+            }),
+            Err(e) => {
+                end(child);
+                Err(VmError::system("watch qemu")(e))
+            }
+        }
+    }
+
+    /// Waits a moment, or until `other` has something to read; QEMU's exit code once
+    /// it has ended (-1: killed).
+    pub(super) fn wait(
+        &mut self,
+        interrupt: Option<BorrowedFd<'_>>,
+        other: Option<BorrowedFd<'_>>,
+    ) -> Result<Option<i32>, VmError> {
+        let mut fds = vec![PollFd::new(self.pidfd.as_fd(), PollFlags::POLLIN)];
+        fds.extend(other.map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
+        fds.extend(interrupt.map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
+        let timeout = PollTimeout::try_from(LOOK_EVERY).expect("a few milliseconds");
+        match poll(&mut fds, timeout) {
+            Ok(_) | Err(nix::Error::EINTR) => {}
+            Err(e) => return Err(VmError::system("wait for qemu")(e)),
+        }
+        let interrupted = fds.last().filter(|_| interrupt.is_some());
+        if interrupted.and_then(PollFd::any).unwrap_or(false) {
+            return Err(VmError::Interrupted);
+        }
+        let status = self
+            .child
+            .try_wait()
+            .map_err(VmError::system("wait for qemu"))?;
+        Ok(status.map(|status| status.code().unwrap_or(-1)))
+    }
+
+    pub(super) fn verdict(
+        &mut self,
+        release: &str,
+        code: i32,
+        ending: Option<Result<(), String>>,
+        was_up: bool,
+    ) -> Result<(), VmError> {
+        let release = release.to_owned();
+        match ending {
+            Some(Ok(())) if code == 0 => Ok(()),
+            Some(Err(why)) => Err(VmError::Guest { release, why }),
+            _ => {
+                let (console, said) = (self.console_end(), text(&mut self.errors));
+                if !was_up && console.is_empty() && !said.trim().is_empty() {
+                    return Err(VmError::Qemu {
+                        release,
+                        said: said.trim().to_owned(),
+                    });
+                }
+                Err(VmError::Died { release, console })
+            }
+        }
+    }
+
+    pub(super) fn console_end(&mut self) -> String {
+        let console = text(&mut self.console);
+        let lines: Vec<&str> = console.lines().map(str::trim_end).collect();
+        let last = lines.len().saturating_sub(CONSOLE_LINES);
+        lines[last..].join("\n")
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Both fail only when it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn end(mut child: Child) {
+    let _ = child.kill();
+    let _ = child.wait();
+}
+
+/// What is in a file, read leniently: it is for an error's text.
+fn text(file: &mut File) -> String {
+    let mut bytes = Vec::new();
+    let _ = file.rewind().and_then(|()| file.read_to_end(&mut bytes));
+    String::from_utf8_lossy(&bytes).into_owned()
+}
