@@ -8,11 +8,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::error::VmError;
-use super::files::Shared;
+use super::files::SharedFiles;
 use super::kernels::Kernel;
 use super::machine::state::restore_or_boot;
-use super::machine::{Booted, GuestTime, GuestTimes, Heard, Settings};
-use super::order::{Order, Said};
+use super::machine::{BootReport, GuestEvent, GuestTime, GuestTimes, Settings};
+use super::protocol::{GuestMessage, Request};
 use super::size;
 use halfopen_net::error::chain;
 use halfopen_outcome::compare_prediction;
@@ -73,9 +73,9 @@ impl Default for Options {
 #[derive(Debug)]
 pub enum Progress<'a> {
     /// The guest is up.
-    Booted(&'a Booted),
+    Booted(&'a BootReport),
     /// It was booted where it should have been restored, and this is why.
-    Notice(&'a str),
+    NotRestored(&'a str),
     /// Its clock, since its boot.
     Clock(Duration),
     /// A case has started.
@@ -92,7 +92,7 @@ pub struct KernelRun {
     /// The outcomes of the cases that ended, in the order of the cases: all of
     /// them, unless the guest failed.
     pub outcomes: Vec<Outcome>,
-    /// How the guest's life went, or why it failed.
+    /// How the guest's guest went, or why it failed.
     pub ended: Result<GuestTimes, VmError>,
 }
 
@@ -105,10 +105,10 @@ struct Job<'a> {
 }
 
 /// From so many cases on a second boot costs less than it saves.
-const SHARED_FROM: usize = 32;
+const SPLIT_FROM_CASES: usize = 32;
 
 /// Runs `cases` on each of `kernels`, as many guests at once as told, and tells
-/// `watch` by the kernel's number. All cases of a guest run at once.
+/// `on_progress` by the kernel's number. All cases of a guest run at once.
 ///
 /// The result has one entry a kernel, in their order; a guest that fails does
 /// not touch the others.
@@ -119,9 +119,9 @@ pub fn run(
     cases: &[Case],
     kernels: &[Kernel],
     options: &Options,
-    watch: &mut dyn FnMut(usize, Progress<'_>),
+    on_progress: &mut dyn FnMut(usize, Progress<'_>),
 ) -> Result<Vec<KernelRun>, VmError> {
-    let jobs = jobs(cases, kernels, options)?;
+    let jobs = plan_jobs(cases, kernels, options)?;
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let guests = options
         .guests
@@ -135,28 +135,28 @@ pub fn run(
             ended: Err(VmError::Interrupted),
         })
         .collect();
-    let mut lives: Vec<Vec<Result<GuestTimes, VmError>>> =
+    let mut times: Vec<Vec<Result<GuestTimes, VmError>>> =
         kernels.iter().map(|_| Vec::new()).collect();
-    let mut told: Vec<Vec<Outcome>> = jobs.iter().map(|_| Vec::new()).collect();
-    let first: Vec<usize> = (0..kernels.len())
+    let mut outcomes_of_job: Vec<Vec<Outcome>> = jobs.iter().map(|_| Vec::new()).collect();
+    let first_job: Vec<usize> = (0..kernels.len())
         .map(|kernel| jobs.iter().take_while(|job| job.kernel != kernel).count())
         .collect();
     let next = Mutex::new(AtomicUsize::new(0));
-    let files: Vec<Shared> = kernels.iter().map(|_| Shared::default()).collect();
+    let files: Vec<SharedFiles> = kernels.iter().map(|_| SharedFiles::default()).collect();
     std::thread::scope(|scope| {
         let (send, events) = channel();
         for _ in 0..guests {
             let (send, jobs, next, files) = (send.clone(), &jobs, &next, &files);
             scope.spawn(move || {
                 loop {
-                    let turn = next.lock().unwrap_or_else(PoisonError::into_inner);
-                    let index = turn.fetch_add(1, Ordering::Relaxed);
-                    drop(turn);
+                    let counter = next.lock().unwrap_or_else(PoisonError::into_inner);
+                    let index = counter.fetch_add(1, Ordering::Relaxed);
+                    drop(counter);
                     let Some(job) = jobs.get(index) else {
                         break;
                     };
-                    let of = (&kernels[job.kernel], &files[job.kernel]);
-                    one(index, of, job, options, &send);
+                    let target = (&kernels[job.kernel], &files[job.kernel]);
+                    run_job(index, target, job, options, &send);
                 }
             });
         }
@@ -164,44 +164,44 @@ pub fn run(
         for (job, event) in events {
             let index = jobs[job].kernel;
             match event {
-                Event::Booted(booted) => watch(index, Progress::Booted(&booted)),
-                Event::Notice(why) => watch(index, Progress::Notice(&why)),
-                Event::Clock(clock) => watch(index, Progress::Clock(clock)),
-                Event::Started(id) => watch(index, Progress::Started(&id)),
+                Event::Booted(booted) => on_progress(index, Progress::Booted(&booted)),
+                Event::NotRestored(why) => on_progress(index, Progress::NotRestored(&why)),
+                Event::Clock(clock) => on_progress(index, Progress::Clock(clock)),
+                Event::Started(id) => on_progress(index, Progress::Started(&id)),
                 Event::Finished(outcome) => {
-                    watch(index, Progress::Finished(&outcome));
-                    told[job].push(*outcome);
+                    on_progress(index, Progress::Finished(&outcome));
+                    outcomes_of_job[job].push(*outcome);
                 }
                 Event::Environment(e) => {
                     // Each guest has its own timer wheel.
-                    compare_prediction::compare_all(cases, &mut told[job], &e);
+                    compare_prediction::compare_all(cases, &mut outcomes_of_job[job], &e);
                     // Of several guests that of the first, however fast it was.
-                    if job == first[index] {
+                    if job == first_job[index] {
                         runs[index].environment = Some(*e);
                     }
                 }
-                Event::Ended(ended) => lives[index].push(ended),
+                Event::Ended(ended) => times[index].push(ended),
             }
         }
     });
-    let place: BTreeMap<&str, usize> = cases
+    let position: BTreeMap<&str, usize> = cases
         .iter()
         .enumerate()
         .map(|(i, case)| (case.id.as_str(), i))
         .collect();
-    for (job, outcomes) in jobs.iter().zip(told) {
+    for (job, outcomes) in jobs.iter().zip(outcomes_of_job) {
         runs[job.kernel].outcomes.extend(outcomes);
     }
-    for (run, lives) in runs.iter_mut().zip(lives) {
-        run.ended = together(lives);
+    for (run, times) in runs.iter_mut().zip(times) {
+        run.ended = merge_times(times);
         run.outcomes
-            .sort_by_key(|outcome| place.get(outcome.id.as_str()).copied());
+            .sort_by_key(|outcome| position.get(outcome.id.as_str()).copied());
     }
     Ok(runs)
 }
 
-/// The guests' work: each kernel gets all cases, in as many guests as told.
-fn jobs<'a>(
+/// The guests' work: each kernel gets all cases, in as many guests as outcomes_of_job.
+fn plan_jobs<'a>(
     cases: &'a [Case],
     kernels: &[Kernel],
     options: &Options,
@@ -211,7 +211,7 @@ fn jobs<'a>(
     for kernel in 0..kernels.len() {
         for batch in &batches {
             let needed = size::needed_namespaces(batch.iter().copied());
-            let order = Order {
+            let request = Request {
                 cases: batch.clone(),
                 jobs: options.jobs,
                 sysctls: options.sysctls.clone(),
@@ -220,7 +220,7 @@ fn jobs<'a>(
             jobs.push(Job {
                 kernel,
                 cases: batch.clone(),
-                input: serde_json::to_vec(&order)
+                input: serde_json::to_vec(&request)
                     .map_err(|e| VmError::system("send the cases")(std::io::Error::other(e)))?,
                 settings: Settings {
                     time: options.time,
@@ -247,7 +247,7 @@ fn batches<'a>(cases: &'a [Case], options: &Options) -> Vec<Vec<&'a Case>> {
         let chunks = cases.chunks(most.max(1));
         return chunks.map(|chunk| chunk.iter().collect()).collect();
     }
-    if cases.len() < SHARED_FROM || options.time == GuestTime::Real {
+    if cases.len() < SPLIT_FROM_CASES || options.time == GuestTime::Real {
         return vec![cases.iter().collect()];
     }
     // Crowds and what is short go together: a crowd keeps the processor busy for
@@ -259,11 +259,15 @@ fn batches<'a>(cases: &'a [Case], options: &Options) -> Vec<Vec<&'a Case>> {
             halfopen_runner::expected_length(&cases[i]),
         )
     });
-    let half = order.iter().map(|&i| cost(&cases[i])).sum::<u64>() / 2;
-    let mut so_far = 0;
+    let half = order
+        .iter()
+        .map(|&i| estimated_cost(&cases[i]))
+        .sum::<u64>()
+        / 2;
+    let mut sum = 0;
     let shorter = order.iter().take_while(|&&i| {
-        so_far += cost(&cases[i]);
-        so_far <= half
+        sum += estimated_cost(&cases[i]);
+        sum <= half
     });
     let mut longer = order.split_off(shorter.count());
     order.sort_unstable();
@@ -274,34 +278,33 @@ fn batches<'a>(cases: &'a [Case], options: &Options) -> Vec<Vec<&'a Case>> {
 
 /// What a case costs its guest, about, in millions of instructions: its lab, its
 /// connections, and its hours, of which the host pays for the idle wake-ups.
-fn cost(case: &Case) -> u64 {
+fn estimated_cost(case: &Case) -> u64 {
     let hours = halfopen_runner::expected_length(case).as_secs() / 3600;
     10 + halfopen_runner::connections(case) / 5 + 26 * hours
 }
 
-/// The lives of a kernel's guests as one: what is spent adds up, what passed
+/// The times of a kernel's guests as one: what is spent adds up, what passed
 /// meanwhile passed for all of them. The first failure is the kernel's.
-fn together(lives: Vec<Result<GuestTimes, VmError>>) -> Result<GuestTimes, VmError> {
-    let mut whole: Option<GuestTimes> = None;
-    for life in lives {
-        let life = life?;
-        whole = Some(whole.map_or(life, |so_far| GuestTimes {
-            guest: so_far.guest.max(life.guest),
-            busy: so_far.busy + life.busy,
-            began: so_far.began.min(life.began),
-            wall: (so_far.began + so_far.wall).max(life.began + life.wall)
-                - so_far.began.min(life.began),
-            boot: so_far.boot.max(life.boot),
-            origin: so_far.origin.max(life.origin),
+fn merge_times(times: Vec<Result<GuestTimes, VmError>>) -> Result<GuestTimes, VmError> {
+    let mut merged: Option<GuestTimes> = None;
+    for guest in times {
+        let guest = guest?;
+        merged = Some(merged.map_or(guest, |sum| GuestTimes {
+            guest: sum.guest.max(guest.guest),
+            busy: sum.busy + guest.busy,
+            began: sum.began.min(guest.began),
+            wall: (sum.began + sum.wall).max(guest.began + guest.wall) - sum.began.min(guest.began),
+            boot: sum.boot.max(guest.boot),
+            origin: sum.origin.max(guest.origin),
         }));
     }
-    whole.ok_or(VmError::Interrupted)
+    merged.ok_or(VmError::Interrupted)
 }
 
 /// What a worker tells.
 enum Event {
-    Booted(Booted),
-    Notice(String),
+    Booted(BootReport),
+    NotRestored(String),
     Clock(Duration),
     Started(String),
     Finished(Box<Outcome>),
@@ -309,56 +312,63 @@ enum Event {
     Ended(Result<GuestTimes, VmError>),
 }
 
-fn one(
+fn run_job(
     number: usize,
-    (kernel, files): (&Kernel, &Shared),
+    (kernel, files): (&Kernel, &SharedFiles),
     job: &Job<'_>,
     options: &Options,
     send: &Sender<(usize, Event)>,
 ) {
-    let mut misunderstood = None;
-    let tell = |event| {
-        // The receiver lives until every worker is gone.
+    let mut decode_error = None;
+    let report = |event| {
+        // The receiver times until every worker is gone.
         let _ = send.send((number, event));
     };
     let interrupt = options.interrupt.as_ref().map(|fd| fd.as_fd());
-    let mut heard = |heard: Heard<'_>| match heard {
-        Heard::Booted(booted) => tell(Event::Booted(booted.clone())),
-        Heard::Clock(clock) => tell(Event::Clock(clock)),
-        Heard::Said(said) => match understand(said, &job.cases) {
-            Ok(event) => tell(event),
-            Err(why) => misunderstood = Some(why),
+    let mut on_event = |event: GuestEvent<'_>| match event {
+        GuestEvent::Booted(booted) => report(Event::Booted(booted.clone())),
+        GuestEvent::Clock(clock) => report(Event::Clock(clock)),
+        GuestEvent::Message(message) => match decode_message(message, &job.cases) {
+            Ok(event) => report(event),
+            Err(why) => decode_error = Some(why),
         },
     };
     let started = Instant::now();
     let (input, settings) = (&job.input, &job.settings);
-    let mut notice = |why: &VmError| tell(Event::Notice(chain(why)));
-    let of = (kernel, files);
-    let ended = restore_or_boot(of, input, settings, interrupt, &mut notice, &mut heard);
-    let ended = ended.map(|life| life.since(started));
-    let ended = match misunderstood {
+    let mut on_restore_error = |why: &VmError| report(Event::NotRestored(chain(why)));
+    let target = (kernel, files);
+    let ended = restore_or_boot(
+        target,
+        input,
+        settings,
+        interrupt,
+        &mut on_restore_error,
+        &mut on_event,
+    );
+    let ended = ended.map(|guest| guest.including_wait_from(started));
+    let ended = match decode_error {
         Some(why) if ended.is_ok() => Err(VmError::Guest {
             release: kernel.release.clone(),
             why: format!("it said: {why}"),
         }),
         _ => ended,
     };
-    tell(Event::Ended(ended));
+    report(Event::Ended(ended));
 }
 
 /// What a guest with these cases means.
-fn understand(said: &[u8], cases: &[&Case]) -> Result<Event, String> {
+fn decode_message(message: &[u8], cases: &[&Case]) -> Result<Event, String> {
     let case = |number: usize| {
         let case = cases.get(number).copied();
         case.ok_or_else(|| format!("a case {number}, of {}", cases.len()))
     };
-    match postcard::from_bytes(said).map_err(|e| e.to_string())? {
-        Said::Started(number) => Ok(Event::Started(case(number)?.id.clone())),
-        Said::Ended(number, ended) => {
+    match postcard::from_bytes(message).map_err(|e| e.to_string())? {
+        GuestMessage::Started(number) => Ok(Event::Started(case(number)?.id.clone())),
+        GuestMessage::Ended(number, ended) => {
             let outcome = halfopen_runner::evaluate(case(number)?, ended);
             Ok(Event::Finished(Box::new(outcome)))
         }
-        Said::Environment(text) => {
+        GuestMessage::Environment(text) => {
             let environment = serde_json::from_str(&text).map_err(|e| e.to_string())?;
             Ok(Event::Environment(environment))
         }

@@ -11,7 +11,7 @@
 //! 8     u64  the guest's CLOCK_MONOTONIC, nanoseconds
 //! 16    u64  how long of that its processor was busy, nanoseconds; 0 before the end
 //! 24    u64  bytes of input; 0 before the host has given it
-//! 4096  messages: a letter that says what it is, u32 its length, its content
+//! 4096  messages: a byte that says what it is, u32 its length, its content
 //! 192M  the input
 //! ```
 //! Numbers are little-endian. A number of bytes is stored after the bytes it counts.
@@ -35,81 +35,81 @@ const BUSY: usize = 16;
 const INPUT_LENGTH: usize = 24;
 const MESSAGES: usize = 4096;
 const INPUT: usize = 192 << 20;
-/// The letter and the length.
-const HEAD: usize = 5;
+/// The byte and the length.
+const HEADER: usize = 5;
 
 /// What a message is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum MessageKind {
     /// The guest is up; what it has to say about itself, as JSON.
     Booted,
     /// Something that the guest's work has to say.
-    Said,
+    Work,
     /// The work is done.
     Done,
     /// The work failed, in words.
     Failed,
 }
 
-const LETTERS: [(Kind, u8); 4] = [
-    (Kind::Booted, b'B'),
-    (Kind::Said, b'S'),
-    (Kind::Done, b'D'),
-    (Kind::Failed, b'F'),
+const KIND_BYTES: [(MessageKind, u8); 4] = [
+    (MessageKind::Booted, b'B'),
+    (MessageKind::Work, b'S'),
+    (MessageKind::Done, b'D'),
+    (MessageKind::Failed, b'F'),
 ];
 
 /// The guest's end.
 #[derive(Debug)]
-pub struct Speaker {
+pub struct GuestChannel {
     memory: SharedMemory,
     written: usize,
 }
 
-impl Speaker {
+impl GuestChannel {
     /// Over the device's memory.
     ///
     /// # Errors
     /// When it cannot be mapped.
     pub fn open(device: &File) -> io::Result<Self> {
-        Ok(Speaker {
+        Ok(GuestChannel {
             memory: SharedMemory::map(device)?,
             written: 0,
         })
     }
 
     /// The input; None: the host has not given it yet.
-    pub fn input(&self) -> Option<Vec<u8>> {
+    pub fn read_input(&self) -> Option<Vec<u8>> {
         let length = usize::try_from(self.memory.load(INPUT_LENGTH)).unwrap_or(0);
         (length > 0).then(|| self.memory.read(INPUT, length))
     }
 
     /// Says a message. One that does not fit any more is cut off, and what
-    /// follows is not heard.
-    pub fn say(&mut self, kind: Kind, content: &[u8]) {
-        let letter = LETTERS
+    /// follows is not messages.
+    pub fn send(&mut self, kind: MessageKind, content: &[u8]) {
+        let byte = KIND_BYTES
             .iter()
             .find(|(k, _)| *k == kind)
-            .map_or(b'S', |(_, letter)| *letter);
+            .map_or(b'S', |(_, byte)| *byte);
         let length = u32::try_from(content.len()).unwrap_or(u32::MAX);
         let at = MESSAGES + self.written;
-        self.memory.write(at, &[letter]);
+        self.memory.write(at, &[byte]);
         self.memory.write(at + 1, &length.to_le_bytes());
-        self.memory.write(at + HEAD, content);
-        let room = self.memory.len().min(INPUT) - MESSAGES;
-        self.written = (self.written + HEAD + content.len()).min(room);
-        self.tick();
+        self.memory.write(at + HEADER, content);
+        let capacity = self.memory.len().min(INPUT) - MESSAGES;
+        self.written = (self.written + HEADER + content.len()).min(capacity);
+        self.publish_clock();
         self.memory
             .store(WRITTEN, u64::try_from(self.written).unwrap_or(u64::MAX));
     }
 
     /// Shows the guest's clock.
-    pub fn tick(&self) {
+    pub fn publish_clock(&self) {
         self.memory
             .store(CLOCK, u64::try_from(monotonic_ns()).unwrap_or(0));
     }
 
     /// Shows how long the guest's processor was busy.
-    pub fn busy(&self, busy: Duration) {
+    pub fn publish_busy_time(&self, busy: Duration) {
         self.memory
             .store(BUSY, u64::try_from(busy.as_nanos()).unwrap_or(0));
     }
@@ -117,14 +117,14 @@ impl Speaker {
 
 /// The host's end.
 #[derive(Debug)]
-pub struct Listener {
+pub struct HostChannel {
     /// The file that QEMU is to use as the device's memory.
     pub file: File,
     read: u64,
     partial: Vec<u8>,
 }
 
-impl Listener {
+impl HostChannel {
     /// A new, silent channel.
     ///
     /// # Errors
@@ -132,7 +132,7 @@ impl Listener {
     pub fn new() -> io::Result<Self> {
         let file = File::from(memfd_create("halfopen-channel", MFdFlags::MFD_CLOEXEC)?);
         file.set_len(SIZE)?;
-        Ok(Listener {
+        Ok(HostChannel {
             file,
             read: 0,
             partial: Vec::new(),
@@ -142,8 +142,8 @@ impl Listener {
     /// Gives the guest what it is to work on.
     ///
     /// # Errors
-    /// Of pwrite(2); FileTooLarge when there is no room for it.
-    pub fn give(&self, input: &[u8]) -> io::Result<()> {
+    /// Of pwrite(2); FileTooLarge when there is no capacity for it.
+    pub fn write_input(&self, input: &[u8]) -> io::Result<()> {
         let length = input.len() as u64;
         if length > SIZE - INPUT as u64 {
             return Err(io::ErrorKind::FileTooLarge.into());
@@ -153,12 +153,12 @@ impl Listener {
             .write_all_at(&length.to_le_bytes(), INPUT_LENGTH as u64)
     }
 
-    /// The guest's clock when it was heard last, nanoseconds.
+    /// The guest's clock when it was messages last, nanoseconds.
     ///
     /// # Errors
     /// Of pread(2).
     pub fn clock_ns(&self) -> io::Result<u64> {
-        self.number(CLOCK)
+        self.read_u64(CLOCK)
     }
 
     /// How long the guest's processor was busy, nanoseconds; 0 before its end.
@@ -166,24 +166,24 @@ impl Listener {
     /// # Errors
     /// Of pread(2).
     pub fn busy_ns(&self) -> io::Result<u64> {
-        self.number(BUSY)
+        self.read_u64(BUSY)
     }
 
     /// The messages that were said since the last time.
     ///
     /// # Errors
     /// Of pread(2); InvalidData when something else than this program wrote.
-    pub fn hear(&mut self) -> io::Result<Vec<(Kind, Vec<u8>)>> {
-        let written = self.number(WRITTEN)?.min((INPUT - MESSAGES) as u64);
-        let mut fresh = vec![0; usize::try_from(written.saturating_sub(self.read)).unwrap_or(0)];
+    pub fn receive(&mut self) -> io::Result<Vec<(MessageKind, Vec<u8>)>> {
+        let written = self.read_u64(WRITTEN)?.min((INPUT - MESSAGES) as u64);
+        let mut unread = vec![0; usize::try_from(written.saturating_sub(self.read)).unwrap_or(0)];
         self.file
-            .read_exact_at(&mut fresh, MESSAGES as u64 + self.read)?;
+            .read_exact_at(&mut unread, MESSAGES as u64 + self.read)?;
         self.read = written;
-        self.partial.append(&mut fresh);
+        self.partial.append(&mut unread);
         let mut messages = Vec::new();
         let mut rest = self.partial.as_slice();
-        while let Some((&[letter, a, b, c, d], after)) = rest.split_first_chunk::<HEAD>() {
-            let Some((kind, _)) = LETTERS.iter().find(|(_, known)| *known == letter) else {
+        while let Some((&[byte, a, b, c, d], after)) = rest.split_first_chunk::<HEADER>() {
+            let Some((kind, _)) = KIND_BYTES.iter().find(|(_, known)| *known == byte) else {
                 return Err(io::ErrorKind::InvalidData.into());
             };
             let length = usize::try_from(u32::from_le_bytes([a, b, c, d])).unwrap_or(usize::MAX);
@@ -198,7 +198,7 @@ impl Listener {
         Ok(messages)
     }
 
-    fn number(&self, at: usize) -> io::Result<u64> {
+    fn read_u64(&self, at: usize) -> io::Result<u64> {
         let mut bytes = [0; 8];
         self.file.read_exact_at(&mut bytes, at as u64)?;
         Ok(u64::from_le_bytes(bytes))
@@ -210,47 +210,47 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_said_is_heard_once() {
-        let mut listener = Listener::new().expect("memory");
-        let mut speaker = Speaker::open(&listener.file).expect("memory");
-        assert_eq!(listener.hear().expect("silence"), []);
-        speaker.say(Kind::Booted, b"{}");
-        speaker.say(Kind::Said, b"two\nlines");
-        let heard = listener.hear().expect("right messages");
+    fn each_message_is_received_once() {
+        let mut host = HostChannel::new().expect("memory");
+        let mut guest = GuestChannel::open(&host.file).expect("memory");
+        assert_eq!(host.receive().expect("silence"), []);
+        guest.send(MessageKind::Booted, b"{}");
+        guest.send(MessageKind::Work, b"two\nlines");
+        let messages = host.receive().expect("right messages");
         assert_eq!(
-            heard,
+            messages,
             [
-                (Kind::Booted, b"{}".to_vec()),
-                (Kind::Said, b"two\nlines".to_vec())
+                (MessageKind::Booted, b"{}".to_vec()),
+                (MessageKind::Work, b"two\nlines".to_vec())
             ]
         );
-        assert!(listener.clock_ns().expect("a number") > 0);
-        speaker.say(Kind::Done, b"");
+        assert!(host.clock_ns().expect("a number") > 0);
+        guest.send(MessageKind::Done, b"");
         assert_eq!(
-            listener.hear().expect("right messages"),
-            [(Kind::Done, Vec::new())]
+            host.receive().expect("right messages"),
+            [(MessageKind::Done, Vec::new())]
         );
-        assert_eq!(listener.hear().expect("silence"), []);
+        assert_eq!(host.receive().expect("silence"), []);
     }
 
     #[test]
-    fn what_is_given_arrives() {
-        let listener = Listener::new().expect("memory");
-        let speaker = Speaker::open(&listener.file).expect("memory");
-        assert_eq!(speaker.input(), None);
-        listener.give(b"cases").expect("room");
-        assert_eq!(speaker.input().as_deref(), Some(&b"cases"[..]));
+    fn the_guest_reads_the_input() {
+        let host = HostChannel::new().expect("memory");
+        let guest = GuestChannel::open(&host.file).expect("memory");
+        assert_eq!(guest.read_input(), None);
+        host.write_input(b"cases").expect("room");
+        assert_eq!(guest.read_input().as_deref(), Some(&b"cases"[..]));
         let too_long = vec![0; usize::try_from(SIZE).expect("it fits") - INPUT + 1];
-        assert!(listener.give(&too_long).is_err());
+        assert!(host.write_input(&too_long).is_err());
     }
 
     #[test]
-    fn a_full_channel_is_cut_off() {
-        let mut listener = Listener::new().expect("memory");
-        listener.file.set_len(MESSAGES as u64 + 8).expect("smaller");
-        let mut speaker = Speaker::open(&listener.file).expect("memory");
-        speaker.say(Kind::Said, b"too long");
-        speaker.say(Kind::Said, b"lost");
-        assert_eq!(listener.hear().expect("no whole message"), []);
+    fn a_full_channel_truncates() {
+        let mut host = HostChannel::new().expect("memory");
+        host.file.set_len(MESSAGES as u64 + 8).expect("smaller");
+        let mut guest = GuestChannel::open(&host.file).expect("memory");
+        guest.send(MessageKind::Work, b"too long");
+        guest.send(MessageKind::Work, b"lost");
+        assert_eq!(host.receive().expect("no whole message"), []);
     }
 }

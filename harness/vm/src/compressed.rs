@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 
 /// The kernel is compressed with windows of up to 128 MiB (zstd -22 --ultra).
-const LARGEST_WINDOW: u64 = 256 << 20;
+const MAX_WINDOW_BYTES: u64 = 256 << 20;
 
 /// Decompresses by the magic number at the beginning; what has none that is
 /// known is given back as it is.
@@ -22,14 +22,14 @@ pub fn decompress(bytes: Vec<u8>) -> io::Result<Vec<u8>> {
 fn xz(bytes: &[u8]) -> io::Result<Vec<u8>> {
     let mut out = Vec::with_capacity(bytes.len() * 4);
     lzma_rs::xz_decompress(&mut io::BufReader::new(bytes), &mut out)
-        .map_err(|e| broken(format!("xz: {e:?}")))?;
+        .map_err(|e| invalid_data(format!("xz: {e:?}")))?;
     Ok(out)
 }
 
 fn zstd(bytes: &[u8]) -> io::Result<Vec<u8>> {
     let mut out = Vec::with_capacity(bytes.len() * 5);
-    ruzstd::decoding::StreamingDecoder::new_with_max_window_size(bytes, LARGEST_WINDOW)
-        .map_err(|e| broken(format!("zstd: {e}")))?
+    ruzstd::decoding::StreamingDecoder::new_with_max_window_size(bytes, MAX_WINDOW_BYTES)
+        .map_err(|e| invalid_data(format!("zstd: {e}")))?
         .read_to_end(&mut out)?;
     Ok(out)
 }
@@ -47,7 +47,7 @@ fn lz4_legacy(bytes: &[u8]) -> io::Result<Vec<u8>> {
         else {
             break;
         };
-        lz4_block(block, &mut out).ok_or_else(|| broken("lz4: a broken block".into()))?;
+        lz4_block(block, &mut out).ok_or_else(|| invalid_data("lz4: a broken block".into()))?;
         rest = tail;
     }
     Ok(out)
@@ -60,8 +60,8 @@ fn lz4_block(mut block: &[u8], out: &mut Vec<u8>) -> Option<()> {
     while let Some((&token, rest)) = block.split_first() {
         block = rest;
         let literals = lz4_length(usize::from(token >> 4), &mut block)?;
-        let (taken, rest) = block.split_at_checked(literals)?;
-        out.extend_from_slice(taken);
+        let (copied, rest) = block.split_at_checked(literals)?;
+        out.extend_from_slice(copied);
         block = rest;
         if block.is_empty() {
             break; // The last sequence has no match.
@@ -100,7 +100,7 @@ fn lz4_length(nibble: usize, block: &mut &[u8]) -> Option<usize> {
     Some(length)
 }
 
-fn broken(why: String) -> io::Error {
+fn invalid_data(why: String) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, why)
 }
 

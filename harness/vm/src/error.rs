@@ -67,12 +67,12 @@ pub enum VmError {
         source: io::Error,
     },
     /// QEMU ended without the guest having been heard.
-    #[error("qemu did not start kernel {release}: {said}")]
+    #[error("qemu did not start kernel {release}: {output}")]
     Qemu {
         /// `uname -r`.
         release: String,
         /// What QEMU wrote.
-        said: String,
+        output: String,
     },
     /// The guest's own work failed, in words.
     #[error("the guest on kernel {release} failed: {why}")]

@@ -34,7 +34,7 @@ impl Files {
     ///
     /// # Errors
     /// When kernel, modules or this program cannot be read.
-    pub fn of(kernel: &Kernel) -> Result<Self, VmError> {
+    pub fn read(kernel: &Kernel) -> Result<Self, VmError> {
         let read_at = SystemTime::now();
         let modules = || Modules::index(&kernel.modules)?.load_order(&MODULES);
         thread::scope(|scope| {
@@ -43,7 +43,7 @@ impl Files {
             Ok(Files {
                 release: kernel.release.clone(),
                 read_at,
-                image: image(&kernel.vmlinuz)?,
+                image: read_image(&kernel.vmlinuz)?,
                 program: binary::this_program(initramfs::INIT)?,
                 modules: modules
                     .join()
@@ -61,41 +61,41 @@ impl Files {
     pub(super) fn initramfs(&self) -> Result<File, VmError> {
         let archive = initramfs::build(&self.program, &self.modules)
             .map_err(VmError::system("pack the guest's files"))?;
-        nameless("halfopen-initramfs", &archive)
+        anonymous_file("halfopen-initramfs", &archive)
     }
 }
 
 /// The files of a kernel, as long as a guest of it runs.
 #[derive(Debug, Default)]
-pub struct Shared(Mutex<Weak<Files>>);
+pub struct SharedFiles(Mutex<Weak<Files>>);
 
-impl Shared {
+impl SharedFiles {
     /// Those that another guest has, or new ones.
     ///
     /// # Errors
-    /// As [`Files::of`].
+    /// As [`Files::read`].
     pub fn get(&self, kernel: &Kernel) -> Result<Arc<Files>, VmError> {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(files) = known.upgrade() {
             return Ok(files);
         }
-        let files = Arc::new(Files::of(kernel)?);
+        let files = Arc::new(Files::read(kernel)?);
         *known = Arc::downgrade(&files);
         Ok(files)
     }
 }
 
 /// Unpacked where that is possible.
-fn image(vmlinuz: &Path) -> Result<File, VmError> {
+fn read_image(vmlinuz: &Path) -> Result<File, VmError> {
     let image = std::fs::read(vmlinuz).map_err(VmError::file(vmlinuz))?;
-    nameless(
+    anonymous_file(
         "halfopen-kernel",
         &bzimage::unpacked(&image).unwrap_or(image),
     )
 }
 
 /// A file in memory.
-pub(super) fn nameless(name: &str, content: &[u8]) -> Result<File, VmError> {
+pub(super) fn anonymous_file(name: &str, content: &[u8]) -> Result<File, VmError> {
     let make = || {
         let mut file = File::from(memfd_create(name, MFdFlags::MFD_CLOEXEC)?);
         file.write_all(content)?;

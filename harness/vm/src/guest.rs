@@ -12,8 +12,8 @@ use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid};
 
-use super::channel::{Kind, Speaker};
-use super::machine::Booted;
+use super::channel::{GuestChannel, MessageKind};
+use super::machine::BootReport;
 use super::settings::MARKER;
 use super::{initramfs, pci};
 use halfopen_sys::clock::monotonic_ns;
@@ -21,15 +21,15 @@ use halfopen_sys::process::exit_now;
 use halfopen_sys::process::fork_single_threaded;
 
 /// A guest's work: prepares what does not depend on its input, asks for that once,
-/// says lines, fails with words. What is done before it asks is part of a saved
+/// says lines, fails with command_line. What is done before it asks is part of a saved
 /// state, so it is the same for all inputs.
 pub type Work = fn(
     input: &mut dyn FnMut() -> Result<Vec<u8>, String>,
-    say: &mut dyn FnMut(&[u8]),
+    send: &mut dyn FnMut(&[u8]),
 ) -> Result<(), String>;
 
 /// How often the guest shows its clock, guest time.
-const TICK: Duration = Duration::from_secs(20);
+const CLOCK_INTERVAL: Duration = Duration::from_secs(20);
 
 /// Does a guest's `work` if this process is the first one of a guest, and never
 /// returns then. To be called first in main(), before any thread is started.
@@ -38,14 +38,14 @@ pub fn serve_if_guest(work: Work) {
         return;
     }
     // A container's first process has /proc mounted, and no such word in it.
-    if !Path::new("/proc/cmdline").exists() && mount_one("proc", "/proc").is_err() {
+    if !Path::new("/proc/cmdline").exists() && mount_filesystem("proc", "/proc").is_err() {
         return;
     }
-    let words = fs::read_to_string("/proc/cmdline").unwrap_or_default();
-    if !words.split_whitespace().any(|word| word == MARKER) {
+    let command_line = fs::read_to_string("/proc/cmdline").unwrap_or_default();
+    if !command_line.split_whitespace().any(|word| word == MARKER) {
         return;
     }
-    if let Err(why) = live(work) {
+    if let Err(why) = run_guest(work) {
         eprintln!("halfopen guest: {why}");
     }
     // Takes 8 ms of guest time, ACPI's registers and all.
@@ -54,26 +54,26 @@ pub fn serve_if_guest(work: Work) {
     exit_now(1)
 }
 
-fn live(work: Work) -> Result<(), String> {
+fn run_guest(work: Work) -> Result<(), String> {
     for (kind, place) in [
         ("sysfs", "/sys"),
         ("devtmpfs", "/dev"),
         ("tmpfs", "/run"),
         ("tmpfs", "/tmp"),
     ] {
-        mount_one(kind, place).map_err(|e| format!("mount {place}: {e}"))?;
+        mount_filesystem(kind, place).map_err(|e| format!("mount {place}: {e}"))?;
     }
     let refused = load_modules();
-    settle_down();
-    let channel = pci::channel()?;
+    configure_kernel();
+    let device = pci::channel()?;
     // The first process must not end, and it inherits every orphan: it only
     // reaps, and its child does the work.
     match fork_single_threaded().map_err(|e| format!("fork: {e}"))? {
         ForkResult::Parent { child } => reap_until(child),
         ForkResult::Child => {
-            let speaker = Speaker::open(&channel).map_err(|e| format!("open the channel: {e}"));
-            let code = match speaker {
-                Ok(speaker) => speak(speaker, refused, work),
+            let channel = GuestChannel::open(&device).map_err(|e| format!("open the channel: {e}"));
+            let code = match channel {
+                Ok(channel) => run_work(channel, refused, work),
                 Err(why) => {
                     eprintln!("halfopen guest: {why}");
                     1
@@ -84,67 +84,70 @@ fn live(work: Work) -> Result<(), String> {
     }
 }
 
-fn speak(speaker: Speaker, refused: Vec<String>, work: Work) -> i32 {
+fn run_work(channel: GuestChannel, refused: Vec<String>, work: Work) -> i32 {
     if let Err(e) = halfopen_runner::endpoint::share_memory() {
         eprintln!("halfopen guest: endpoints get memory of their own: {e}");
     }
-    let speaker = Arc::new(Mutex::new(speaker));
-    let say = |kind, content: &[u8]| {
-        speaker
+    let channel = Arc::new(Mutex::new(channel));
+    let send = |kind, content: &[u8]| {
+        channel
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .say(kind, content);
+            .send(kind, content);
     };
     let mut input = || {
-        let input = input(&speaker)?;
-        let booted = Booted {
+        let input = wait_for_input(&channel)?;
+        let report = BootReport {
             release: halfopen_runner::machine::kernel(),
             at_ns: monotonic_ns(),
             refused: refused.clone(),
         };
-        say(
-            Kind::Booted,
-            &serde_json::to_vec(&booted).unwrap_or_default(),
+        send(
+            MessageKind::Booted,
+            &serde_json::to_vec(&report).unwrap_or_default(),
         );
-        show_clock(&speaker).map_err(|e| format!("start a thread: {e}"))?;
+        start_clock_thread(&channel).map_err(|e| format!("start a thread: {e}"))?;
         Ok(input)
     };
-    let done = work(&mut input, &mut |line| say(Kind::Said, line));
-    if let Some(busy) = busy() {
-        speaker
+    let result = work(&mut input, &mut |message| send(MessageKind::Work, message));
+    if let Some(busy) = busy_time() {
+        channel
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .busy(busy);
+            .publish_busy_time(busy);
     }
-    match done {
-        Ok(()) => say(Kind::Done, b""),
-        Err(why) => say(Kind::Failed, why.as_bytes()),
+    match result {
+        Ok(()) => send(MessageKind::Done, b""),
+        Err(why) => send(MessageKind::Failed, why.as_bytes()),
     }
     0
 }
 
 /// What the host has given. Where it has given nothing yet, the guest has the host
 /// stop it, save it, and give the input to a restored copy.
-fn input(speaker: &Mutex<Speaker>) -> Result<Vec<u8>, String> {
-    let given = || {
-        let speaker = speaker.lock().unwrap_or_else(PoisonError::into_inner);
-        speaker.input()
+fn wait_for_input(channel: &Mutex<GuestChannel>) -> Result<Vec<u8>, String> {
+    let read_input = || {
+        let channel = channel.lock().unwrap_or_else(PoisonError::into_inner);
+        channel.read_input()
     };
-    if let Some(input) = given() {
+    if let Some(input) = read_input() {
         return Ok(input);
     }
     pci::pause()?;
-    given().ok_or_else(|| "there is no input".to_owned())
+    read_input().ok_or_else(|| "there is no input".to_owned())
 }
 
 /// Shows the guest's clock now and then, for who watches the run.
-fn show_clock(speaker: &Arc<Mutex<Speaker>>) -> std::io::Result<()> {
-    let clock = Arc::clone(speaker);
-    let ticking = std::thread::Builder::new().name("clock".into());
-    ticking.spawn(move || {
+fn start_clock_thread(channel: &Arc<Mutex<GuestChannel>>) -> std::io::Result<()> {
+    let clock = Arc::clone(channel);
+    let builder = std::thread::Builder::new().name("clock".into());
+    builder.spawn(move || {
         loop {
-            std::thread::sleep(TICK);
-            clock.lock().unwrap_or_else(PoisonError::into_inner).tick();
+            std::thread::sleep(CLOCK_INTERVAL);
+            clock
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .publish_clock();
         }
     })?;
     Ok(())
@@ -153,7 +156,7 @@ fn show_clock(speaker: &Arc<Mutex<Speaker>>) -> std::io::Result<()> {
 /// How long the processor was busy since the boot: all the time but the idle
 /// one, which the kernel measures by the clock, not by ticks
 /// (get_cpu_idle_time_us()).
-fn busy() -> Option<Duration> {
+fn busy_time() -> Option<Duration> {
     let uptime = fs::read_to_string("/proc/uptime").ok()?;
     let idle: f64 = uptime.split_whitespace().nth(1)?.parse().ok()?;
     let up = Duration::from_nanos(u64::try_from(monotonic_ns()).ok()?);
@@ -174,7 +177,7 @@ fn reap_until(main: Pid) -> Result<(), String> {
     }
 }
 
-fn mount_one(kind: &str, place: &str) -> nix::Result<()> {
+fn mount_filesystem(kind: &str, place: &str) -> nix::Result<()> {
     mount(
         Some(kind),
         place,
@@ -225,7 +228,7 @@ fn parameters(module: &str) -> &'static CStr {
 
 /// Stops what wakes an idle kernel up for nothing, and lifts limits. What a
 /// kernel does not know is left as it is.
-fn settle_down() {
+fn configure_kernel() {
     for (key, value) in [
         // kcompactd: twice a second.
         ("vm/compaction_proactiveness", "0"),
@@ -258,7 +261,7 @@ fn settle_down() {
     }
     // Since 6.12 each start of an ordinary thread sets a timer a second ahead, for
     // the case that real-time ones leave it no time.
-    if mount_one("debugfs", "/sys/kernel/debug").is_ok() {
+    if mount_filesystem("debugfs", "/sys/kernel/debug").is_ok() {
         let _ = fs::write("/sys/kernel/debug/sched/fair_server/cpu0/runtime", "0");
     }
     let _ = setrlimit(Resource::RLIMIT_NOFILE, 1 << 20, 1 << 20);

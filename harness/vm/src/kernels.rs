@@ -34,7 +34,7 @@ pub const CAPABILITIES: [(&str, &str); 6] = [
 ];
 
 /// Without these no case runs.
-const NEEDED: [&str; 2] = ["veth", "nf_tables"];
+const REQUIRED_MODULES: [&str; 2] = ["veth", "nf_tables"];
 
 /// Kernels that were found, and files that looked like one.
 #[derive(Debug, Default)]
@@ -71,7 +71,7 @@ impl Kernel {
         })?;
         let modules = modules_of(&vmlinuz, &release)?;
         let index = Modules::index(&modules)?;
-        for needed in NEEDED {
+        for needed in REQUIRED_MODULES {
             if !index.has(needed) {
                 return Err(VmError::Lacks {
                     release,
@@ -81,7 +81,7 @@ impl Kernel {
         }
         let has = CAPABILITIES.iter().filter(|(_, module)| index.has(module));
         Ok(Kernel {
-            hz: hz(&vmlinuz, &modules, &release),
+            hz: config_hz(&vmlinuz, &modules, &release),
             has: has.map(|(name, _)| *name).collect(),
             release,
             vmlinuz,
@@ -125,7 +125,9 @@ pub fn find() -> Found {
             }
         }
     }
-    found.kernels.sort_by_key(|kernel| numbers(&kernel.release));
+    found
+        .kernels
+        .sort_by_key(|kernel| version_numbers(&kernel.release));
     found
 }
 
@@ -141,7 +143,7 @@ pub fn cache() -> Option<PathBuf> {
 }
 
 /// The numbers of a version, so that 6.12 comes after 6.1.
-fn numbers(release: &str) -> Vec<u64> {
+fn version_numbers(release: &str) -> Vec<u64> {
     release
         .split(|c: char| !c.is_ascii_digit())
         .filter_map(|number| number.parse().ok())
@@ -150,9 +152,9 @@ fn numbers(release: &str) -> Vec<u64> {
 
 fn modules_of(vmlinuz: &Path, release: &str) -> Result<PathBuf, VmError> {
     let dir = vmlinuz.parent().unwrap_or(Path::new("."));
-    let beside = dir.join("modules");
+    let adjacent = dir.join("modules");
     let candidates = [
-        beside.clone(),
+        adjacent.clone(),
         // /usr/lib/modules/RELEASE/vmlinuz has its modules around it.
         dir.to_owned(),
         dir.join("../lib/modules").join(release),
@@ -165,11 +167,11 @@ fn modules_of(vmlinuz: &Path, release: &str) -> Result<PathBuf, VmError> {
         .ok_or_else(|| VmError::NoModules {
             release: release.to_owned(),
             vmlinuz: vmlinuz.to_owned(),
-            looked: beside,
+            looked: adjacent,
         })
 }
 
-fn hz(vmlinuz: &Path, modules: &Path, release: &str) -> Option<u32> {
+fn config_hz(vmlinuz: &Path, modules: &Path, release: &str) -> Option<u32> {
     let named = format!("config-{release}");
     let files = [
         vmlinuz.with_file_name("config"),
@@ -226,7 +228,7 @@ mod tests {
             "6.1.0-50",
             "6.1.0-9",
         ];
-        releases.sort_by_key(|release| numbers(release));
+        releases.sort_by_key(|release| version_numbers(release));
         assert_eq!(
             releases,
             [

@@ -8,9 +8,9 @@ use super::compressed::decompress;
 use super::error::VmError;
 
 /// What a signed module ends with (include/linux/module_signature.h).
-const SIGNED: &[u8] = b"~Module signature appended~\n";
+const SIGNATURE_MARKER: &[u8] = b"~Module signature appended~\n";
 /// `struct module_signature`: its last field is the signature's length.
-const SIGNATURE_INFO: usize = 12;
+const SIGNATURE_INFO_BYTES: usize = 12;
 
 /// The modules of a kernel by name, with `_` for `-` as the kernel writes them.
 #[derive(Debug)]
@@ -144,16 +144,18 @@ fn depends(image: &[u8]) -> Vec<String> {
 /// of instructions a module on checking it. (The kernel then marks itself
 /// tainted, which nobody looks at.)
 fn strip_signature(image: &mut Vec<u8>) {
-    let Some(body) = image.strip_suffix(SIGNED) else {
+    let Some(body) = image.strip_suffix(SIGNATURE_MARKER) else {
         return;
     };
     let length = body
         .last_chunk::<4>()
         .map(|length| u32::from_be_bytes(*length));
     let signature = length.and_then(|length| usize::try_from(length).ok());
-    if let Some(end) =
-        signature.and_then(|length| body.len().checked_sub(SIGNATURE_INFO)?.checked_sub(length))
-    {
+    if let Some(end) = signature.and_then(|length| {
+        body.len()
+            .checked_sub(SIGNATURE_INFO_BYTES)?
+            .checked_sub(length)
+    }) {
         image.truncate(end);
     }
 }
@@ -172,9 +174,9 @@ fn hide_sections(image: &mut [u8]) {
     ];
     // Types, for BPF programs: checked one by one. A module that has functions for
     // such programs, by this list, is not loaded without (check_btf_kconfigs()).
-    let has_functions = named(image, &[b".BTF_ids"]).is_none_or(|found| !found.is_empty());
+    let has_functions = find_sections(image, &[b".BTF_ids"]).is_none_or(|found| !found.is_empty());
     let types: &[&[u8]] = if has_functions { &[] } else { &[b".BTF"] };
-    for (at, name) in named(image, &[&HIDDEN, types].concat()).unwrap_or_default() {
+    for (at, name) in find_sections(image, &[&HIDDEN, types].concat()).unwrap_or_default() {
         // sh_name, an offset into the names: now without its first letter. Not the
         // empty name: sysfs has a file a section, and refuses a module with two alike.
         image[at..at + 4].copy_from_slice(&(name + 1).to_le_bytes());
@@ -183,7 +185,7 @@ fn hide_sections(image: &mut [u8]) {
 
 /// Where an ELF file's section headers say that a section has one of these
 /// names, and the name's offset; None when it is cut off (elf(5)).
-fn named(elf: &[u8], names: &[&[u8]]) -> Option<Vec<(usize, u32)>> {
+fn find_sections(elf: &[u8], names: &[&[u8]]) -> Option<Vec<(usize, u32)>> {
     let long = |at: usize| {
         let bytes = elf.get(at..)?.first_chunk()?;
         usize::try_from(u64::from_le_bytes(*bytes)).ok()
@@ -216,7 +218,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_the_kernels() {
+    fn module_names_use_underscores() {
         let name = |path| module_name(Path::new(path));
         assert_eq!(
             name("a/nf-dup-netdev.ko.xz").as_deref(),
@@ -228,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn a_module_says_what_it_needs() {
+    fn dependencies_are_read_from_modinfo() {
         let image = b"\x7fELF..license=GPL\0depends=stp,llc\0name=bridge\0";
         assert_eq!(depends(image), ["stp", "llc"]);
         assert_eq!(depends(b"\x7fELF\0depends=\0"), Vec::<String>::new());
@@ -236,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn only_sections_without_use_lose_their_names() {
+    fn only_unused_sections_are_hidden() {
         // A header of 64 bytes, three section headers, their names.
         let names = b"\0.text\0.orc_unwind\0.BTF\0.BTF_ids\0";
         let mut elf = vec![0; 64 + 3 * 64];
@@ -264,13 +266,13 @@ mod tests {
 
     #[test]
     fn a_signature_is_cut_off() {
-        let mut info = [0; SIGNATURE_INFO];
-        info[SIGNATURE_INFO - 1] = 5;
-        let mut image = [b"\x7fELF body", &b"12345"[..], &info, SIGNED].concat();
+        let mut info = [0; SIGNATURE_INFO_BYTES];
+        info[SIGNATURE_INFO_BYTES - 1] = 5;
+        let mut image = [b"\x7fELF body", &b"12345"[..], &info, SIGNATURE_MARKER].concat();
         strip_signature(&mut image);
         assert_eq!(image, b"\x7fELF body");
-        let mut broken = [&[0xff; 4][..], SIGNED].concat();
+        let mut broken = [&[0xff; 4][..], SIGNATURE_MARKER].concat();
         strip_signature(&mut broken);
-        assert_eq!(broken.len(), 4 + SIGNED.len());
+        assert_eq!(broken.len(), 4 + SIGNATURE_MARKER.len());
     }
 }

@@ -9,8 +9,8 @@ use super::settings::{CHANNEL_DEVICE, CHANNEL_VENDOR, PAUSE_DEVICE, PAUSE_VENDOR
 
 /// The memory of the channel's device: its third region.
 pub(super) fn channel() -> Result<File, String> {
-    let device = device(CHANNEL_VENDOR, CHANNEL_DEVICE).ok_or("the machine has no channel")?;
-    open(&device, "resource2").map_err(|e| format!("open the channel: {e}"))
+    let device = find_device(CHANNEL_VENDOR, CHANNEL_DEVICE).ok_or("the machine has no channel")?;
+    open_region(&device, "resource2").map_err(|e| format!("open the channel: {e}"))
 }
 
 /// Stops this machine; returns when it goes on, restored somewhere else.
@@ -19,23 +19,23 @@ pub(super) fn channel() -> Result<File, String> {
 /// `-action panic=pause` makes a stop right after the instruction. No other way is
 /// as exact: a monitor's `stop` comes by the host's clock.
 pub(super) fn pause() -> Result<(), String> {
-    let device = device(PAUSE_VENDOR, PAUSE_DEVICE).ok_or("the machine has no pvpanic-pci")?;
+    let device = find_device(PAUSE_VENDOR, PAUSE_DEVICE).ok_or("the machine has no pvpanic-pci")?;
     let failed = |e| format!("stop the machine: {e}");
     // The register is not at the beginning of the page that is mapped.
     let regions = fs::read_to_string(device.join("resource")).map_err(failed)?;
     let first = regions.split_whitespace().next().unwrap_or_default();
     let start = usize::from_str_radix(first.trim_start_matches("0x"), 16)
         .map_err(|e| format!("understand {first}: {e}"))?;
-    let at = start % PAGE;
-    let file = open(&device, "resource0").map_err(failed)?;
+    let at = start % PAGE_BYTES;
+    let file = open_region(&device, "resource0").map_err(failed)?;
     let mut register = SharedMemory::map_at_least(&file, at + 1).map_err(failed)?;
     register.write(at, &[1]);
     Ok(())
 }
 
-const PAGE: usize = 4096;
+const PAGE_BYTES: usize = 4096;
 
-fn device(vendor: &str, device: &str) -> Option<PathBuf> {
+fn find_device(vendor: &str, device: &str) -> Option<PathBuf> {
     let is = |path: &Path, file: &str, id: &str| {
         fs::read_to_string(path.join(file)).is_ok_and(|text| text.trim() == id)
     };
@@ -47,7 +47,7 @@ fn device(vendor: &str, device: &str) -> Option<PathBuf> {
 }
 
 /// A region of a device, which does not answer before the device is enabled.
-fn open(device: &Path, region: &str) -> std::io::Result<File> {
+fn open_region(device: &Path, region: &str) -> std::io::Result<File> {
     fs::write(device.join("enable"), "1")?;
     File::options()
         .read(true)

@@ -10,22 +10,22 @@ use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::channel::{self, Listener};
+use super::channel::{self, HostChannel};
 use super::error::VmError;
-use super::files::{Files, nameless};
-use super::settings::{Record, Settings, command_line, machine};
+use super::files::{Files, anonymous_file};
+use super::settings::{Record, Settings, command_line, machine_arguments};
 use halfopen_sys::child::spawn_with_pdeathsig;
 use halfopen_sys::process::pidfd_open;
 
 /// The program, which is looked for in $PATH.
 const PROGRAM: &str = "qemu-system-x86_64";
 /// How often the guest's memory is looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// How much of the console an error shows.
 const CONSOLE_LINES: usize = 25;
 
 /// QEMU's file.
-pub(super) fn find() -> Result<PathBuf, VmError> {
+pub(super) fn find_executable() -> Result<PathBuf, VmError> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut files = std::env::split_paths(&path).map(|dir| dir.join(PROGRAM));
     files.find(|file| file.is_file()).ok_or(VmError::NoQemu)
@@ -66,8 +66,8 @@ impl Start<'_> {
 
     fn record(&self) -> Record {
         match self {
-            Start::Save { .. } => Record::None,
-            Start::Boot(_) | Start::Restore { .. } => Record::Kept,
+            Start::Save { .. } => Record::Off,
+            Start::Boot(_) | Start::Restore { .. } => Record::On,
         }
     }
 
@@ -85,7 +85,7 @@ impl Start<'_> {
                 devices,
                 monitor,
             } => {
-                let place = format!(",share=on,mem-path={}", path(memory));
+                let place = format!(",share=on,mem-path={}", fd_path(memory));
                 arguments.memory("file", settings, &place);
                 arguments.kernel(files, settings)?;
                 arguments.add(&["-action", "panic=pause"]);
@@ -98,7 +98,7 @@ impl Start<'_> {
             Start::Restore {
                 memory, devices, ..
             } => {
-                let place = format!(",share=off,mem-path={}", path(memory));
+                let place = format!(",share=off,mem-path={}", fd_path(memory));
                 arguments.memory("file", settings, &place);
                 let devices = devices.as_raw_fd();
                 arguments.add(&["-incoming", &format!("fd:{devices}")]);
@@ -114,7 +114,7 @@ impl Start<'_> {
 struct Arguments {
     words: Vec<String>,
     inherited: Vec<RawFd>,
-    kept: Vec<File>,
+    open_files: Vec<File>,
 }
 
 impl Arguments {
@@ -130,24 +130,29 @@ impl Arguments {
 
     fn kernel(&mut self, files: &Files, settings: &Settings) -> Result<(), VmError> {
         let initrd = files.initramfs()?;
-        self.add(&["-kernel", &path(&files.image), "-initrd", &path(&initrd)]);
+        self.add(&[
+            "-kernel",
+            &fd_path(&files.image),
+            "-initrd",
+            &fd_path(&initrd),
+        ]);
         self.add(&["-append", &command_line(settings)]);
         let files = [files.image.as_raw_fd(), initrd.as_raw_fd()];
         self.inherited.extend(files);
-        self.kept.push(initrd);
+        self.open_files.push(initrd);
         Ok(())
     }
 }
 
-fn path(file: &File) -> String {
+fn fd_path(file: &File) -> String {
     format!("/proc/self/fd/{}", file.as_raw_fd())
 }
 
 /// Every argument that a guest with these settings can get, less the files: what a
 /// saved state depends on.
 pub(super) fn all_arguments(settings: &Settings) -> Vec<String> {
-    let mut words = machine(settings, Record::None);
-    words.extend(machine(settings, Record::Kept));
+    let mut words = machine_arguments(settings, Record::Off);
+    words.extend(machine_arguments(settings, Record::On));
     words.extend(DEVICES.map(str::to_owned));
     words.push(channel::SIZE.to_string());
     words.push(command_line(settings));
@@ -169,32 +174,32 @@ const DEVICES: [&str; 8] = [
 ];
 
 /// QEMU, killed when dropped.
-pub(super) struct Running {
+pub(super) struct QemuProcess {
     child: Child,
     pidfd: OwnedFd,
     console: File,
     errors: File,
 }
 
-impl Running {
+impl QemuProcess {
     pub(super) fn start(
         start: &Start<'_>,
         settings: &Settings,
-        listener: &Listener,
+        host_channel: &HostChannel,
     ) -> Result<Self, VmError> {
-        let console = nameless("halfopen-console", b"")?;
-        let errors = nameless("halfopen-qemu", b"")?;
+        let console = anonymous_file("halfopen-console", b"")?;
+        let errors = anonymous_file("halfopen-qemu", b"")?;
         let arguments = start.arguments(settings)?;
         let channel = format!(
             "memory-backend-file,id=channel,share=on,mem-path={},size={}",
-            path(&listener.file),
+            fd_path(&host_channel.file),
             channel::SIZE
         );
         let mut command = Command::new(PROGRAM);
         command
-            .args(machine(settings, start.record()))
+            .args(machine_arguments(settings, start.record()))
             .args(&arguments.words)
-            .args(["-serial", &format!("file:{}", path(&console))])
+            .args(["-serial", &format!("file:{}", fd_path(&console))])
             .args(["-object", &channel])
             .args(DEVICES)
             .stdin(Stdio::null())
@@ -203,21 +208,21 @@ impl Running {
             // The terminal's Ctrl-C is this process's to act on.
             .process_group(0);
         let mut inherited = arguments.inherited;
-        inherited.extend([console.as_raw_fd(), listener.file.as_raw_fd()]);
+        inherited.extend([console.as_raw_fd(), host_channel.file.as_raw_fd()]);
         let child = spawn_with_pdeathsig(&mut command, inherited).map_err(|e| match e.kind() {
             std::io::ErrorKind::NotFound => VmError::NoQemu,
             _ => VmError::system("start qemu")(e),
         })?;
         let pid = i32::try_from(child.id()).expect("Linux's process ids fit into an i32");
         match pidfd_open(pid) {
-            Ok(pidfd) => Ok(Running {
+            Ok(pidfd) => Ok(QemuProcess {
                 child,
                 pidfd,
                 console,
                 errors,
             }),
             Err(e) => {
-                end(child);
+                kill_and_wait(child);
                 Err(VmError::system("watch qemu")(e))
             }
         }
@@ -233,7 +238,7 @@ impl Running {
         let mut fds = vec![PollFd::new(self.pidfd.as_fd(), PollFlags::POLLIN)];
         fds.extend(other.map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
         fds.extend(interrupt.map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
-        let timeout = PollTimeout::try_from(LOOK_EVERY).expect("a few milliseconds");
+        let timeout = PollTimeout::try_from(POLL_INTERVAL).expect("a few milliseconds");
         match poll(&mut fds, timeout) {
             Ok(_) | Err(nix::Error::EINTR) => {}
             Err(e) => return Err(VmError::system("wait for qemu")(e)),
@@ -249,23 +254,23 @@ impl Running {
         Ok(status.map(|status| status.code().unwrap_or(-1)))
     }
 
-    pub(super) fn verdict(
+    pub(super) fn exit_result(
         &mut self,
         release: &str,
         code: i32,
-        ending: Option<Result<(), String>>,
-        was_up: bool,
+        work_result: Option<Result<(), String>>,
+        booted: bool,
     ) -> Result<(), VmError> {
         let release = release.to_owned();
-        match ending {
+        match work_result {
             Some(Ok(())) if code == 0 => Ok(()),
             Some(Err(why)) => Err(VmError::Guest { release, why }),
             _ => {
-                let (console, said) = (self.console_end(), text(&mut self.errors));
-                if !was_up && console.is_empty() && !said.trim().is_empty() {
+                let (console, output) = (self.console_tail(), read_lossy(&mut self.errors));
+                if !booted && console.is_empty() && !output.trim().is_empty() {
                     return Err(VmError::Qemu {
                         release,
-                        said: said.trim().to_owned(),
+                        output: output.trim().to_owned(),
                     });
                 }
                 Err(VmError::Died { release, console })
@@ -273,15 +278,15 @@ impl Running {
         }
     }
 
-    pub(super) fn console_end(&mut self) -> String {
-        let console = text(&mut self.console);
+    pub(super) fn console_tail(&mut self) -> String {
+        let console = read_lossy(&mut self.console);
         let lines: Vec<&str> = console.lines().map(str::trim_end).collect();
         let last = lines.len().saturating_sub(CONSOLE_LINES);
         lines[last..].join("\n")
     }
 }
 
-impl Drop for Running {
+impl Drop for QemuProcess {
     fn drop(&mut self) {
         // Both fail only when it has ended already.
         let _ = self.child.kill();
@@ -289,13 +294,13 @@ impl Drop for Running {
     }
 }
 
-fn end(mut child: Child) {
+fn kill_and_wait(mut child: Child) {
     let _ = child.kill();
     let _ = child.wait();
 }
 
 /// What is in a file, read leniently: it is for an error's text.
-fn text(file: &mut File) -> String {
+fn read_lossy(file: &mut File) -> String {
     let mut bytes = Vec::new();
     let _ = file.rewind().and_then(|()| file.read_to_end(&mut bytes));
     String::from_utf8_lossy(&bytes).into_owned()

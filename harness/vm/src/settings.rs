@@ -132,7 +132,7 @@ const SKIPPED: [&str; 11] = [
 
 /// Words for sameness: what takes a guest's memory as it comes would make two
 /// runs differ.
-const SAMENESS: [&str; 4] = [
+const DETERMINISM: [&str; 4] = [
     // The kernel and every process at the same address each time.
     "nokaslr",
     "norandmaps",
@@ -188,7 +188,7 @@ pub fn command_line(settings: &Settings) -> String {
     ]);
     // Idle wake-ups: watchdogs, and accounting of memory and pressure.
     words.extend(["nowatchdog", "cgroup_disable=memory", "psi=0"]);
-    words.extend(SAMENESS);
+    words.extend(DETERMINISM);
     if settings.time == GuestTime::Virtual {
         // The time stamp counter counts nanoseconds exactly: nothing to measure
         // or to doubt. (With the host's clock it has the host's rate.)
@@ -206,13 +206,13 @@ pub fn command_line(settings: &Settings) -> String {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Record {
     /// Into nothing: for sameness.
-    Kept,
+    On,
     /// A machine with a record cannot be stopped: QEMU 7.2's replay-time.c ends it.
-    None,
+    Off,
 }
 
 /// QEMU's arguments, less the files.
-pub fn machine(settings: &Settings, record: Record) -> Vec<String> {
+pub fn machine_arguments(settings: &Settings, record: Record) -> Vec<String> {
     let mut words: Vec<String> = [
         "-nodefaults",
         "-no-user-config",
@@ -244,8 +244,8 @@ pub fn machine(settings: &Settings, record: Record) -> Vec<String> {
             // in 100 000 jumps, it takes a stale count, and the guest is a few
             // nanoseconds older than in another run.
             let record = match record {
-                Record::Kept => ",rr=record,rrfile=/dev/null",
-                Record::None => "",
+                Record::On => ",rr=record,rrfile=/dev/null",
+                Record::Off => "",
             };
             add(
                 "-icount",
@@ -269,11 +269,11 @@ mod tests {
             ..Settings::default()
         };
         assert!(
-            machine(&Settings::default(), Record::Kept)
+            machine_arguments(&Settings::default(), Record::On)
                 .iter()
                 .any(|word| word.starts_with("shift=0,sleep=off"))
         );
-        assert!(!machine(&real, Record::Kept).contains(&"-icount".to_owned()));
+        assert!(!machine_arguments(&real, Record::On).contains(&"-icount".to_owned()));
         assert!(!command_line(&real).contains("tsc"));
         assert!(command_line(&real).split(' ').any(|word| word == MARKER));
     }

@@ -6,16 +6,16 @@ use halfopen_scenario::case::Case;
 
 /// Up to so many cases get so many MiB. A case has up to ten namespaces and as many
 /// processes.
-const MEMORY: [(usize, u32); 3] = [(16, 512), (64, 1024), (usize::MAX, 3072)];
+const MEMORY_STEPS: [(usize, u32); 3] = [(16, 512), (64, 1024), (usize::MAX, 3072)];
 
 /// The most of these that the cases need: one that nobody uses is still woken up for,
 /// from 7.x on.
-const NAMESPACES: [usize; 4] = [3, 48, 192, 448];
+const NAMESPACE_STEPS: [usize; 4] = [3, 48, 192, 448];
 
 /// The guest's memory for so many cases.
 pub(super) fn memory_mib(cases: usize) -> u32 {
-    let fits = MEMORY.iter().find(|(most, _)| cases <= *most);
-    fits.map_or(MEMORY[MEMORY.len() - 1].1, |(_, mib)| *mib)
+    let fits = MEMORY_STEPS.iter().find(|(most, _)| cases <= *most);
+    fits.map_or(MEMORY_STEPS[MEMORY_STEPS.len() - 1].1, |(_, mib)| *mib)
 }
 
 /// How many namespaces the cases need at once: those of their nodes and of their wires.
@@ -27,7 +27,10 @@ pub(super) fn needed_namespaces<'a>(cases: impl IntoIterator<Item = &'a Case>) -
 
 /// How many of them are part of the saved state.
 pub(super) fn saved_namespaces(needed: usize) -> usize {
-    let fits = NAMESPACES.into_iter().rev().find(|count| *count <= needed);
+    let fits = NAMESPACE_STEPS
+        .into_iter()
+        .rev()
+        .find(|count| *count <= needed);
     fits.unwrap_or(0)
 }
 

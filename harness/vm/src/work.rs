@@ -2,7 +2,7 @@
 
 use std::net::{TcpListener, TcpStream};
 
-use super::order::{Order, Said};
+use super::protocol::{GuestMessage, Request};
 use super::settings::NAMESPACES;
 use super::size::needed_namespaces;
 use halfopen_lab::Lab;
@@ -34,8 +34,8 @@ fn warm_up() -> Result<(), LabError> {
 /// What needs no case: namespaces, as many as the kernel's command line says, and a
 /// connection. Returns how many namespaces there are.
 fn prepare() -> usize {
-    let words = std::fs::read_to_string("/proc/cmdline").unwrap_or_default();
-    let number = words
+    let command_line = std::fs::read_to_string("/proc/cmdline").unwrap_or_default();
+    let number = command_line
         .split_whitespace()
         .find_map(|word| word.strip_prefix(NAMESPACES)?.parse().ok())
         .unwrap_or(0);
@@ -56,37 +56,39 @@ fn prepare() -> usize {
 /// When it was given something else, or cannot run anything at all.
 pub fn work(
     input: &mut dyn FnMut() -> Result<Vec<u8>, String>,
-    say: &mut dyn FnMut(&[u8]),
+    send: &mut dyn FnMut(&[u8]),
 ) -> Result<(), String> {
     let prepared = prepare();
-    let order: Order<Case> =
+    let request: Request<Case> =
         serde_json::from_slice(&input()?).map_err(|e| format!("read the cases: {e}"))?;
-    let needed = needed_namespaces(&order.cases);
+    let needed = needed_namespaces(&request.cases);
     halfopen_lab::internal::fill_pool(needed.saturating_sub(prepared));
     let options = halfopen_runner::Options {
-        jobs: order.jobs,
-        sysctls: order.sysctls,
+        jobs: request.jobs,
+        sysctls: request.sysctls,
         privileges: "root".into(),
         interrupt: None,
-        virtual_time: order.virtual_time,
+        virtual_time: request.virtual_time,
     };
-    let mut tell = |said: &Said| {
-        // Plain data; what cannot be said is missed by the host.
-        let _ = postcard::to_stdvec(said).map(|message| say(&message));
+    let mut send_message = |message: &GuestMessage| {
+        // Plain data; what cannot be message is missed by the host.
+        let _ = postcard::to_stdvec(message).map(|bytes| send(&bytes));
     };
     let done = halfopen_runner::run_each(
-        &order.cases,
+        &request.cases,
         &options,
         &|_, ended| ended,
         &mut |index, stage| {
-            tell(&match stage {
-                Stage::Started => Said::Started(index),
-                Stage::Ended(ended) => Said::Ended(index, ended),
+            send_message(&match stage {
+                Stage::Started => GuestMessage::Started(index),
+                Stage::Ended(ended) => GuestMessage::Ended(index, ended),
             });
         },
     )
     .map_err(|e| chain(&e))?;
     let environment = serde_json::to_string(&done.environment);
-    tell(&Said::Environment(environment.map_err(|e| e.to_string())?));
+    send_message(&GuestMessage::Environment(
+        environment.map_err(|e| e.to_string())?,
+    ));
     Ok(())
 }

@@ -8,13 +8,13 @@ use crate::shared::output;
 
 pub(crate) fn kernels(clear_states: bool) -> Result<Exit, CliError> {
     if clear_states {
-        let cleared = store::opened().and_then(|store| store.map(|s| s.clear()).transpose());
+        let cleared = store::open_existing().and_then(|store| store.map(|s| s.clear()).transpose());
         let cleared = cleared.map_err(|e| CliError::Vm(format!("failed to clear states: {e}")))?;
         output::remark(&format!("thrown away: {}", cleared.unwrap_or_default()));
     }
     let found = kernels::find();
     output::say(&kernels::render(&found))?;
-    match store::opened().and_then(|store| store.map(|s| s.usage()).transpose()) {
+    match store::open_existing().and_then(|store| store.map(|s| s.usage()).transpose()) {
         Ok(None) => {}
         Ok(Some(usage)) => output::say(&format!("\nSaved states of guests: {usage}\n"))?,
         Err(e) => output::remark(&format!("saved states of guests: {e}")),

@@ -81,7 +81,7 @@ impl GuestProgress {
                     output::remark(&format!("{}: {refused}", guest.release));
                 }
             }
-            Event::Notice(why) => {
+            Event::NotRestored(why) => {
                 if !std::mem::replace(&mut guest.noticed, true) {
                     output::remark(&format!("{}: is booted: {why}", guest.release));
                 }

@@ -7,27 +7,27 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use self::state::file::{Check, State};
-use crate::channel::{Kind, Listener};
+use self::state::file::{IntegrityCheck, State};
+use crate::channel::{HostChannel, MessageKind};
 use crate::error::VmError;
 use crate::files::Files;
-use crate::qemu::{Running, Start};
+use crate::qemu::{QemuProcess, Start};
 pub use crate::settings::{GuestTime, Settings};
 
 /// What is heard from a guest.
 #[derive(Debug)]
-pub enum Heard<'a> {
+pub enum GuestEvent<'a> {
     /// It is up.
-    Booted(&'a Booted),
+    Booted(&'a BootReport),
     /// Its work has said something.
-    Said(&'a [u8]),
+    Message(&'a [u8]),
     /// Its clock: CLOCK_MONOTONIC since its boot.
     Clock(Duration),
 }
 
 /// What a guest says of itself when it is up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Booted {
+pub struct BootReport {
     /// `uname -r`, as it says.
     pub release: String,
     /// Its CLOCK_MONOTONIC, nanoseconds.
@@ -67,7 +67,7 @@ pub enum Origin {
 
 impl GuestTimes {
     /// The same, with what came before it, from `earlier` on.
-    pub(super) fn since(self, earlier: Instant) -> Self {
+    pub(super) fn including_wait_from(self, earlier: Instant) -> Self {
         let before = self.began.saturating_duration_since(earlier);
         GuestTimes {
             began: earlier,
@@ -92,10 +92,10 @@ pub fn boot(
     input: &[u8],
     settings: &Settings,
     interrupt: Option<BorrowedFd<'_>>,
-    heard: &mut dyn FnMut(Heard<'_>),
+    on_event: &mut dyn FnMut(GuestEvent<'_>),
 ) -> Result<GuestTimes, VmError> {
     let start = Start::Boot(files);
-    run(&start, input, settings, interrupt, &mut || Ok(()), heard)
+    run(&start, input, settings, interrupt, &mut || Ok(()), on_event)
 }
 
 /// As [`boot`], from a saved state.
@@ -108,7 +108,7 @@ pub(super) fn restore(
     input: &[u8],
     settings: &Settings,
     interrupt: Option<BorrowedFd<'_>>,
-    heard: &mut dyn FnMut(Heard<'_>),
+    on_event: &mut dyn FnMut(GuestEvent<'_>),
 ) -> Result<GuestTimes, VmError> {
     let devices = state.devices()?;
     let start = Start::Restore {
@@ -116,8 +116,8 @@ pub(super) fn restore(
         memory: state.file(),
         devices: &devices,
     };
-    let mut check = Some(state.check_meanwhile()?);
-    let mut check = || check.take().map_or(Ok(()), Check::wait);
+    let mut check = Some(state.start_check()?);
+    let mut check = || check.take().map_or(Ok(()), IntegrityCheck::wait);
     let mut up = false;
     let ended = run(
         &start,
@@ -125,13 +125,13 @@ pub(super) fn restore(
         settings,
         interrupt,
         &mut check,
-        &mut |what| {
+        &mut |event| {
             up = true;
-            heard(what);
+            on_event(event);
         },
     );
     match ended {
-        Err(VmError::Died { console: why, .. } | VmError::Qemu { said: why, .. }) if !up => {
+        Err(VmError::Died { console: why, .. } | VmError::Qemu { output: why, .. }) if !up => {
             Err(VmError::State {
                 release: state.release().to_owned(),
                 why,
@@ -148,51 +148,55 @@ fn run(
     settings: &Settings,
     interrupt: Option<BorrowedFd<'_>>,
     check: &mut dyn FnMut() -> Result<(), VmError>,
-    heard: &mut dyn FnMut(Heard<'_>),
+    on_event: &mut dyn FnMut(GuestEvent<'_>),
 ) -> Result<GuestTimes, VmError> {
     let started = Instant::now();
-    let mut listener = Listener::new().map_err(VmError::system("make the guest's channel"))?;
-    listener
-        .give(input)
+    let mut channel = HostChannel::new().map_err(VmError::system("make the guest's channel"))?;
+    channel
+        .write_input(input)
         .map_err(VmError::system("give the guest its input"))?;
-    let mut running = Running::start(start, settings, &listener)?;
+    let mut qemu = QemuProcess::start(start, settings, &channel)?;
     let mut up = None;
-    let mut ending = None;
-    let (mut last_sign, mut last_clock) = (Instant::now(), 0);
+    let mut work_result = None;
+    let (mut last_change, mut last_clock) = (Instant::now(), 0);
     loop {
-        let ended = running.wait(interrupt, None)?;
-        let lines = listener.hear().map_err(VmError::system("hear the guest"))?;
-        let clock = listener
+        let exit_code = qemu.wait(interrupt, None)?;
+        let messages = channel
+            .receive()
+            .map_err(VmError::system("hear the guest"))?;
+        let clock = channel
             .clock_ns()
             .map_err(VmError::system("read the guest's clock"))?;
-        if !lines.is_empty() || clock != last_clock {
+        if !messages.is_empty() || clock != last_clock {
             check()?;
-            last_sign = Instant::now();
+            last_change = Instant::now();
         }
-        for (kind, content) in lines {
+        for (kind, content) in messages {
             match kind {
-                Kind::Booted => {
+                MessageKind::Booted => {
                     let booted = serde_json::from_slice(&content).map_err(|e| {
                         VmError::system("understand the guest")(std::io::Error::other(e))
                     })?;
                     up = Some(started.elapsed());
-                    heard(Heard::Booted(&booted));
+                    on_event(GuestEvent::Booted(&booted));
                 }
-                Kind::Said => heard(Heard::Said(&content)),
-                Kind::Done => ending = Some(Ok(())),
-                Kind::Failed => ending = Some(Err(String::from_utf8_lossy(&content).into_owned())),
+                MessageKind::Work => on_event(GuestEvent::Message(&content)),
+                MessageKind::Done => work_result = Some(Ok(())),
+                MessageKind::Failed => {
+                    work_result = Some(Err(String::from_utf8_lossy(&content).into_owned()))
+                }
             }
         }
         if clock != last_clock {
             last_clock = clock;
-            heard(Heard::Clock(Duration::from_nanos(clock)));
+            on_event(GuestEvent::Clock(Duration::from_nanos(clock)));
         }
-        if let Some(code) = ended {
-            break running
-                .verdict(start.release(), code, ending, up.is_some())
+        if let Some(code) = exit_code {
+            break qemu
+                .exit_result(start.release(), code, work_result, up.is_some())
                 .map(|()| GuestTimes {
                     guest: Duration::from_nanos(last_clock),
-                    busy: Duration::from_nanos(listener.busy_ns().unwrap_or(0)),
+                    busy: Duration::from_nanos(channel.busy_ns().unwrap_or(0)),
                     began: started,
                     wall: started.elapsed(),
                     boot: up.unwrap_or_default(),
@@ -202,11 +206,11 @@ fn run(
                     },
                 });
         }
-        if last_sign.elapsed() > settings.silence {
+        if last_change.elapsed() > settings.silence {
             return Err(VmError::Hung {
                 release: start.release().to_owned(),
                 silence: settings.silence,
-                console: running.console_end(),
+                console: qemu.console_tail(),
             });
         }
     }

@@ -18,12 +18,12 @@ use nix::unistd::pipe2;
 use serde::{Deserialize, Serialize};
 
 use super::identity::{Expected, Identity};
-use super::pages::{self, Sum};
+use super::pages::{self, Checksum};
 use crate::error::VmError;
 
 const MAGIC: &[u8; 8] = b"halfopen";
 /// A description is not longer.
-const LONGEST_DESCRIPTION: u64 = 1 << 20;
+const MAX_DESCRIPTION_BYTES: u64 = 1 << 20;
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Description {
@@ -43,9 +43,9 @@ pub struct State {
 
 /// The file is being compared with its sum.
 #[derive(Debug)]
-pub struct Check(JoinHandle<Result<(), VmError>>);
+pub struct IntegrityCheck(JoinHandle<Result<(), VmError>>);
 
-impl Check {
+impl IntegrityCheck {
     /// How it came out.
     ///
     /// # Errors
@@ -68,7 +68,7 @@ impl State {
         file.read_exact_at(&mut end, before)?;
         let (size, magic) = end.split_at(8);
         let size = u64::from_le_bytes(size.try_into().unwrap_or_default());
-        if magic != MAGIC || size > LONGEST_DESCRIPTION.min(before) {
+        if magic != MAGIC || size > MAX_DESCRIPTION_BYTES.min(before) {
             return Ok(None);
         }
         let mut text = vec![0; usize::try_from(size).unwrap_or_default()];
@@ -77,7 +77,7 @@ impl State {
             return Ok(None);
         };
         let whole = description.memory.checked_add(description.devices) == Some(before - size);
-        if !whole || !description.identity.fits(expected) {
+        if !whole || !description.identity.matches(expected) {
             return Ok(None);
         }
         let mut devices = vec![0; usize::try_from(description.devices).unwrap_or_default()];
@@ -97,7 +97,7 @@ impl State {
         devices: &[u8],
     ) -> io::Result<()> {
         let size = memory.metadata()?.len();
-        let mut sum = Sum::default();
+        let mut sum = Checksum::default();
         pages::for_each(memory, size, |offset, page| {
             sum.add(offset, page);
             file.write_all_at(page, offset)
@@ -107,7 +107,7 @@ impl State {
             identity,
             memory: size,
             devices: devices.len() as u64,
-            sum: sum.words(),
+            sum: sum.to_hex(),
         })?;
         let length = (description.len() as u64).to_le_bytes();
         io::Seek::seek(&mut file, io::SeekFrom::Start(size))?;
@@ -143,26 +143,26 @@ impl State {
 
     /// Begins to compare the file with its sum, on a thread: it takes about as long as
     /// QEMU takes to start.
-    pub fn check_meanwhile(&self) -> Result<Check, VmError> {
+    pub fn start_check(&self) -> Result<IntegrityCheck, VmError> {
         let file = self.file.try_clone();
         let file = file.map_err(|e| self.unusable(&e.to_string()))?;
         let (memory, expected) = (self.description.memory, self.description.sum.clone());
         let (devices, release) = (self.devices.clone(), self.release().to_owned());
         let check = std::thread::spawn(move || {
-            let mut sum = Sum::default();
+            let mut sum = Checksum::default();
             let read = pages::for_each(&file, memory, |offset, page| {
                 sum.add(offset, page);
                 Ok(())
             });
             sum.add(memory, &devices);
             let why = match read {
-                Ok(()) if sum.words() == expected => return Ok(()),
+                Ok(()) if sum.to_hex() == expected => return Ok(()),
                 Ok(()) => "its file was damaged".to_owned(),
                 Err(e) => format!("its file cannot be read: {e}"),
             };
             Err(VmError::State { release, why })
         });
-        Ok(Check(check))
+        Ok(IntegrityCheck(check))
     }
 
     fn unusable(&self, why: &str) -> VmError {

@@ -18,7 +18,7 @@ use crate::settings::Settings;
 use crate::{binary, module::Modules};
 
 /// Of what is in a state's file and how. A new number makes all old ones useless.
-const FORMAT: u32 = 1;
+const FORMAT_VERSION: u32 = 1;
 
 /// What can be known of a state before anything is read of its kernel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,8 +27,8 @@ pub(super) struct Expected {
     release: String,
     vmlinuz: PathBuf,
     modules: PathBuf,
-    program: Vec<Stamp>,
-    qemu: Stamp,
+    program: Vec<FileStamp>,
+    qemu: FileStamp,
     arguments: Vec<String>,
 }
 
@@ -36,12 +36,12 @@ pub(super) struct Expected {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Identity {
     expected: Expected,
-    kernel: Vec<Stamp>,
+    kernel: Vec<FileStamp>,
 }
 
 /// A file, as it was.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Stamp {
+struct FileStamp {
     path: PathBuf,
     device: u64,
     inode: u64,
@@ -50,11 +50,11 @@ struct Stamp {
     changed_ns: i128,
 }
 
-impl Stamp {
+impl FileStamp {
     fn of(path: &Path) -> Result<Self, VmError> {
         let found = fs::metadata(path).map_err(VmError::file(path))?;
         let ns = |seconds: i64, ns: i64| i128::from(seconds) * 1_000_000_000 + i128::from(ns);
-        Ok(Stamp {
+        Ok(FileStamp {
             path: path.to_owned(),
             device: found.dev(),
             inode: found.ino(),
@@ -64,33 +64,33 @@ impl Stamp {
         })
     }
 
-    fn is_still(&self) -> bool {
-        Stamp::of(&self.path).is_ok_and(|now| now == *self)
+    fn is_unchanged(&self) -> bool {
+        FileStamp::of(&self.path).is_ok_and(|now| now == *self)
     }
 }
 
 impl Expected {
     /// Of a guest of this program, now.
-    pub(super) fn now(kernel: &Kernel, settings: &Settings) -> Result<Self, VmError> {
+    pub(super) fn current(kernel: &Kernel, settings: &Settings) -> Result<Self, VmError> {
         // The running program, even when its file was replaced.
-        let mut program = vec![Stamp::of(Path::new("/proc/self/exe"))?];
+        let mut program = vec![FileStamp::of(Path::new("/proc/self/exe"))?];
         for library in binary::libraries()? {
-            program.push(Stamp::of(Path::new(&library))?);
+            program.push(FileStamp::of(Path::new(&library))?);
         }
         Ok(Expected {
-            format: FORMAT,
+            format: FORMAT_VERSION,
             release: kernel.release.clone(),
             vmlinuz: kernel.vmlinuz.clone(),
             modules: kernel.modules.clone(),
             program,
-            qemu: Stamp::of(&qemu::find()?)?,
+            qemu: FileStamp::of(&qemu::find_executable()?)?,
             arguments: all_arguments(settings),
         })
     }
 
     /// The name of its file. A program that was built anew has the same, so that its
     /// new state takes the old one's place.
-    pub(super) fn name(&self) -> String {
+    pub(super) fn file_name(&self) -> String {
         let mut hasher = DefaultHasher::new();
         fs::read_link("/proc/self/exe").ok().hash(&mut hasher);
         (&self.vmlinuz, &self.arguments).hash(&mut hasher);
@@ -105,11 +105,11 @@ impl Identity {
     ///
     /// # Errors
     /// When one of them changed after `files` were read.
-    pub(super) fn of(expected: Expected, kernel: &Kernel, files: &Files) -> Result<Self, VmError> {
+    pub(super) fn new(expected: Expected, kernel: &Kernel, files: &Files) -> Result<Self, VmError> {
         let index = Modules::index(&kernel.modules)?;
         let modules = files.modules().filter_map(|name| index.path(name));
         let stamps = [kernel.vmlinuz.as_path()].into_iter().chain(modules);
-        let stamps: Vec<Stamp> = stamps.map(Stamp::of).collect::<Result<_, _>>()?;
+        let stamps: Vec<FileStamp> = stamps.map(FileStamp::of).collect::<Result<_, _>>()?;
         let read_at = files.read_at.duration_since(UNIX_EPOCH).unwrap_or_default();
         let read_ns = i128::try_from(read_at.as_nanos()).unwrap_or_default();
         match stamps.iter().find(|stamp| stamp.changed_ns >= read_ns) {
@@ -125,8 +125,8 @@ impl Identity {
     }
 
     /// Whether a state of this is what is expected.
-    pub(super) fn fits(&self, expected: &Expected) -> bool {
-        self.expected == *expected && self.kernel.iter().all(Stamp::is_still)
+    pub(super) fn matches(&self, expected: &Expected) -> bool {
+        self.expected == *expected && self.kernel.iter().all(FileStamp::is_unchanged)
     }
 
     /// `uname -r`.
@@ -140,10 +140,10 @@ pub(super) mod tests {
     use super::*;
 
     /// Of a guest whose kernel is the file at `vmlinuz`.
-    pub fn of(vmlinuz: &Path) -> (Expected, Identity) {
-        let stamp = Stamp::of(vmlinuz).expect("it is there");
+    pub fn identity_of(vmlinuz: &Path) -> (Expected, Identity) {
+        let stamp = FileStamp::of(vmlinuz).expect("it is there");
         let expected = Expected {
-            format: FORMAT,
+            format: FORMAT_VERSION,
             release: "6.12/x".into(),
             vmlinuz: vmlinuz.to_owned(),
             modules: "/nowhere".into(),
@@ -159,19 +159,23 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn whatever_changes_makes_another_one() {
+    fn every_change_makes_another_identity() {
         let folder = tempfile::tempdir().expect("a directory");
         let file = folder.path().join("vmlinuz");
         fs::write(&file, "one").expect("write");
-        let (expected, identity) = of(&file);
-        assert!(identity.fits(&expected));
+        let (expected, identity) = identity_of(&file);
+        assert!(identity.matches(&expected));
         let mut other = expected.clone();
         other.arguments.push("-seed".into());
-        assert!(!identity.fits(&other) && other.name() != expected.name());
+        assert!(!identity.matches(&other) && other.file_name() != expected.file_name());
         fs::write(&file, "two!").expect("write");
-        assert!(!identity.fits(&expected));
+        assert!(!identity.matches(&expected));
         // The new state takes the old one's place.
-        assert_eq!(of(&file).0.name(), expected.name());
-        assert!(!expected.name().contains('/'), "{}", expected.name());
+        assert_eq!(identity_of(&file).0.file_name(), expected.file_name());
+        assert!(
+            !expected.file_name().contains('/'),
+            "{}",
+            expected.file_name()
+        );
     }
 }

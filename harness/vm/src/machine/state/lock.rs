@@ -12,7 +12,7 @@ use super::store::{LOCK, Store};
 use crate::error::VmError;
 
 /// How often somebody else's lock is asked for, milliseconds.
-const ASK_EVERY: u8 = 20;
+const RETRY_INTERVAL_MS: u8 = 20;
 
 /// Waits until nobody else makes the state of this name. Held until what is returned
 /// is dropped, or the process ends.
@@ -52,7 +52,7 @@ pub(super) fn lock(
             .map(|fd| PollFd::new(fd, PollFlags::POLLIN))
             .into_iter()
             .collect();
-        if poll(&mut fds, PollTimeout::from(ASK_EVERY)).is_ok_and(|ready| ready > 0) {
+        if poll(&mut fds, PollTimeout::from(RETRY_INTERVAL_MS)).is_ok_and(|ready| ready > 0) {
             return Err(VmError::Interrupted);
         }
     }

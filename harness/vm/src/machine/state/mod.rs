@@ -7,7 +7,7 @@
 //! save      boots a guest until it stops itself
 //! monitor   QEMU's monitor, for that
 //! file      a state as a file, and whether it is whole
-//! pages     which pages of a memory are kept, and their sum
+//! pages     which pages of a memory are slot, and their sum
 //! store     the directory of states
 //! lock      who makes one
 //! ```
@@ -32,85 +32,85 @@ use self::file::State;
 use self::identity::{Expected, Identity};
 use self::store::Store;
 use crate::error::VmError;
-use crate::files::Shared;
+use crate::files::SharedFiles;
 use crate::kernels::Kernel;
-use crate::machine::{GuestTimes, Heard, Origin, boot, restore};
+use crate::machine::{GuestEvent, GuestTimes, Origin, boot, restore};
 use crate::settings::{GuestTime, Settings};
 
 /// Runs a guest on `kernel` from its saved state, which is made when there is none; or
-/// boots it where that is not possible, and tells `notice` why.
+/// boots it where that is not possible, and tells `on_restore_error` why.
 ///
 /// # Errors
 /// As [`boot`].
 pub fn restore_or_boot(
-    (kernel, files): (&Kernel, &Shared),
+    (kernel, files): (&Kernel, &SharedFiles),
     input: &[u8],
     settings: &Settings,
     interrupt: Option<BorrowedFd<'_>>,
-    notice: &mut dyn FnMut(&VmError),
-    heard: &mut dyn FnMut(Heard<'_>),
+    on_restore_error: &mut dyn FnMut(&VmError),
+    on_event: &mut dyn FnMut(GuestEvent<'_>),
 ) -> Result<GuestTimes, VmError> {
-    let kept = Kept::open(kernel, settings);
-    let made = kept.and_then(|kept| match kept {
-        Some(kept) => {
-            let (state, origin) = kept.get_or_make((kernel, files), settings, interrupt)?;
-            Ok(Some((kept, state, origin)))
+    let slot = StateSlot::open(kernel, settings);
+    let state = slot.and_then(|slot| match slot {
+        Some(slot) => {
+            let (state, origin) = slot.get_or_make((kernel, files), settings, interrupt)?;
+            Ok(Some((slot, state, origin)))
         }
         None => Ok(None),
     });
-    match made {
+    match state {
         Ok(None) => {}
-        Ok(Some((kept, state, origin))) => {
-            match restore(&state, input, settings, interrupt, heard) {
+        Ok(Some((slot, state, origin))) => {
+            match restore(&state, input, settings, interrupt, on_event) {
                 // Nothing was heard of it.
                 Err(why @ VmError::State { .. }) => {
                     // Without it the next guest makes a new one.
-                    let _ = kept.store.remove(&kept.name);
-                    notice(&why);
+                    let _ = slot.store.remove(&slot.name);
+                    on_restore_error(&why);
                 }
-                ended => return ended.map(|life| GuestTimes { origin, ..life }),
+                ended => return ended.map(|times| GuestTimes { origin, ..times }),
             }
         }
-        Err(why @ (VmError::State { .. } | VmError::System { .. })) => notice(&why),
+        Err(why @ (VmError::State { .. } | VmError::System { .. })) => on_restore_error(&why),
         // A guest that is booted would end the same way.
         Err(e) => return Err(e),
     }
-    boot(&*files.get(kernel)?, input, settings, interrupt, heard)
+    boot(&*files.get(kernel)?, input, settings, interrupt, on_event)
 }
 
 /// Where a state is, or will be.
-struct Kept {
+struct StateSlot {
     store: Store,
     name: String,
     expected: Expected,
 }
 
-impl Kept {
+impl StateSlot {
     /// None: states are not wanted.
     fn open(kernel: &Kernel, settings: &Settings) -> Result<Option<Self>, VmError> {
         let wanted = settings.restore && settings.time == GuestTime::Virtual;
-        let Some(place) = store::place().filter(|_| wanted) else {
+        let Some(path) = store::default_path().filter(|_| wanted) else {
             return Ok(None);
         };
-        let store = Store::open(&place).map_err(state(kernel))?;
-        let expected = Expected::now(kernel, settings)?;
-        Ok(Some(Kept {
+        let store = Store::open(&path).map_err(state_error(kernel))?;
+        let expected = Expected::current(kernel, settings)?;
+        Ok(Some(StateSlot {
             store,
-            name: expected.name(),
+            name: expected.file_name(),
             expected,
         }))
     }
 
     fn get_or_make(
         &self,
-        (kernel, files): (&Kernel, &Shared),
+        (kernel, files): (&Kernel, &SharedFiles),
         settings: &Settings,
         interrupt: Option<BorrowedFd<'_>>,
     ) -> Result<(State, Origin), VmError> {
         let find = || {
             self.store
                 .find(&self.name, &self.expected)
-                .map_err(state(kernel))
+                .map_err(state_error(kernel))
         };
         if let Some(state) = find()? {
             return Ok((state, Origin::Restored));
@@ -121,17 +121,17 @@ impl Kept {
             return Ok((state, Origin::Restored));
         }
         let files = files.get(kernel)?;
-        let identity = Identity::of(self.expected.clone(), kernel, &files)?;
+        let identity = Identity::new(self.expected.clone(), kernel, &files)?;
         let (memory, devices) = save::save(&files, settings, interrupt)?;
         self.store
             .put(&self.name, identity, &memory, &devices)
-            .map_err(state(kernel))?;
-        let lost = || state(kernel)(std::io::Error::other("it is gone or changed"));
+            .map_err(state_error(kernel))?;
+        let lost = || state_error(kernel)(std::io::Error::other("it is gone or changed"));
         Ok((find()?.ok_or_else(lost)?, Origin::SavedFirst))
     }
 }
 
-fn state(kernel: &Kernel) -> impl Fn(std::io::Error) -> VmError {
+fn state_error(kernel: &Kernel) -> impl Fn(std::io::Error) -> VmError {
     let release = kernel.release.clone();
     move |e| VmError::State {
         release: release.clone(),

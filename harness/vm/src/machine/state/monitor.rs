@@ -18,19 +18,19 @@ impl Monitor {
     /// Both ends: the other one is for QEMU.
     pub(super) fn pair() -> Result<(Self, OwnedFd), VmError> {
         let make = || {
-            let (ours, theirs) = UnixStream::pair()?;
-            ours.set_nonblocking(true)?;
+            let (local, remote) = UnixStream::pair()?;
+            local.set_nonblocking(true)?;
             let monitor = Monitor {
-                stream: ours,
+                stream: local,
                 unread: Vec::new(),
             };
-            Ok((monitor, theirs.into()))
+            Ok((monitor, remote.into()))
         };
         make().map_err(VmError::system::<std::io::Error>("make qemu's monitor"))
     }
 
     /// Has QEMU do something. It does one thing after the other.
-    pub(super) fn tell(&mut self, command: &str, arguments: &Value) -> Result<(), VmError> {
+    pub(super) fn execute(&mut self, command: &str, arguments: &Value) -> Result<(), VmError> {
         let line = json!({"execute": command, "arguments": arguments});
         self.stream
             .write_all(format!("{line}\n").as_bytes())
@@ -38,7 +38,7 @@ impl Monitor {
     }
 
     /// What QEMU has said since the last time.
-    pub(super) fn hear(&mut self) -> Result<Vec<Value>, VmError> {
+    pub(super) fn receive(&mut self) -> Result<Vec<Value>, VmError> {
         let mut bytes = [0; 4096];
         loop {
             match self.stream.read(&mut bytes) {

@@ -6,9 +6,9 @@ use std::os::unix::fs::FileExt;
 
 use nix::unistd::{Whence, lseek};
 
-const PAGE: usize = 4096;
+const PAGE_BYTES: usize = 4096;
 /// So much is read at once.
-const CHUNK: usize = 1 << 20;
+const CHUNK_BYTES: usize = 1 << 20;
 
 /// Calls `each` with the offset and the content of every page below `length` that is
 /// not zero. Holes of the file are not read.
@@ -20,14 +20,19 @@ pub(super) fn for_each(
     length: u64,
     mut each: impl FnMut(u64, &[u8]) -> io::Result<()>,
 ) -> io::Result<()> {
-    let mut chunk = vec![0; CHUNK];
+    let mut chunk = vec![0; CHUNK_BYTES];
     let mut at = 0;
     while let Some(data) = next_data(file, at)?.filter(|data| *data < length) {
         // A hole ends where a page of the file system does.
-        let start = data - data % PAGE as u64;
-        let count = usize::try_from(length - start).unwrap_or(CHUNK).min(CHUNK);
+        let start = data - data % PAGE_BYTES as u64;
+        let count = usize::try_from(length - start)
+            .unwrap_or(CHUNK_BYTES)
+            .min(CHUNK_BYTES);
         file.read_exact_at(&mut chunk[..count], start)?;
-        for (page, offset) in chunk[..count].chunks(PAGE).zip((start..).step_by(PAGE)) {
+        for (page, offset) in chunk[..count]
+            .chunks(PAGE_BYTES)
+            .zip((start..).step_by(PAGE_BYTES))
+        {
             if !is_zero(page) {
                 each(offset, page)?;
             }
@@ -58,9 +63,9 @@ fn is_zero(page: &[u8]) -> bool {
 /// A sum that tells a damaged file from a whole one; it does not withstand somebody
 /// who means harm. Four lanes, so that a processor takes some gigabytes a second.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Sum([u64; 4]);
+pub(super) struct Checksum([u64; 4]);
 
-impl Sum {
+impl Checksum {
     /// Takes in bytes, and where they are.
     pub(super) fn add(&mut self, offset: u64, bytes: &[u8]) {
         self.mix(0, offset);
@@ -81,7 +86,7 @@ impl Sum {
     }
 
     /// As text.
-    pub(super) fn words(self) -> String {
+    pub(super) fn to_hex(self) -> String {
         self.0.map(|lane| format!("{lane:016x}")).concat()
     }
 }
@@ -89,11 +94,11 @@ impl Sum {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::files::nameless;
+    use crate::files::anonymous_file;
 
     #[test]
-    fn zero_pages_and_holes_are_passed_over() {
-        let file = nameless("test", b"").expect("memory");
+    fn zero_pages_and_holes_are_skipped() {
+        let file = anonymous_file("test", b"").expect("memory");
         file.set_len(64 << 20).expect("longer");
         file.write_all_at(b"x", 5 * 4096 + 7).expect("write");
         file.write_all_at(&[0; 4096], 9 * 4096).expect("write");
@@ -109,11 +114,11 @@ mod tests {
     }
 
     #[test]
-    fn a_sum_sees_every_bit_and_every_place() {
+    fn a_checksum_depends_on_every_bit_and_offset() {
         let of = |offset, bytes: &[u8]| {
-            let mut sum = Sum::default();
+            let mut sum = Checksum::default();
             sum.add(offset, bytes);
-            sum.words()
+            sum.to_hex()
         };
         let page = [7; 4096];
         let mut other = page;

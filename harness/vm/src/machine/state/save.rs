@@ -8,10 +8,10 @@ use std::time::Instant;
 use serde_json::json;
 
 use super::monitor::Monitor;
-use crate::channel::{Kind, Listener};
+use crate::channel::{HostChannel, MessageKind};
 use crate::error::VmError;
-use crate::files::{Files, nameless};
-use crate::qemu::{Running, Start};
+use crate::files::{Files, anonymous_file};
+use crate::qemu::{QemuProcess, Start};
 use crate::settings::Settings;
 
 /// The guest as it is when it waits for its input: memory and devices.
@@ -24,37 +24,37 @@ pub(super) fn save(
     settings: &Settings,
     interrupt: Option<BorrowedFd<'_>>,
 ) -> Result<(File, Vec<u8>), VmError> {
-    let memory = nameless("halfopen-memory", b"")?;
+    let memory = anonymous_file("halfopen-memory", b"")?;
     memory
         .set_len(u64::from(settings.memory_mib) << 20)
         .map_err(VmError::system("make the guest's memory"))?;
-    let mut devices = nameless("halfopen-devices", b"")?;
-    let mut listener = Listener::new().map_err(VmError::system("make the guest's channel"))?;
-    let (mut monitor, theirs) = Monitor::pair()?;
+    let mut devices = anonymous_file("halfopen-devices", b"")?;
+    let mut channel = HostChannel::new().map_err(VmError::system("make the guest's channel"))?;
+    let (mut monitor, remote) = Monitor::pair()?;
     let start = Start::Save {
         files,
         memory: &memory,
         devices: &devices,
-        monitor: &theirs,
+        monitor: &remote,
     };
     let release = files.release.clone();
-    let mut running = Running::start(&start, settings, &listener)?;
-    drop(theirs);
-    monitor.tell("qmp_capabilities", &json!({}))?;
+    let mut qemu = QemuProcess::start(&start, settings, &channel)?;
+    drop(remote);
+    monitor.execute("qmp_capabilities", &json!({}))?;
     let began = Instant::now();
     let mut stopped = false;
     loop {
-        let ended = running.wait(interrupt, Some(monitor.as_fd()))?;
-        for message in monitor.hear()? {
+        let exit_code = qemu.wait(interrupt, Some(monitor.as_fd()))?;
+        for message in monitor.receive()? {
             if message["event"] == "STOP" {
                 stopped = true;
                 let place = format!("/proc/self/fd/{}", devices.as_raw_fd());
-                monitor.tell("xen-save-devices-state", &json!({ "filename": place }))?;
+                monitor.execute("xen-save-devices-state", &json!({ "filename": place }))?;
             } else if let Some(why) = message["error"]["desc"].as_str() {
                 let why = format!("qemu: {why}");
                 return Err(VmError::State { release, why });
             } else if stopped && message.get("return").is_some() {
-                drop(running);
+                drop(qemu);
                 let mut bytes = Vec::new();
                 devices
                     .rewind()
@@ -63,11 +63,15 @@ pub(super) fn save(
                 return Ok((memory, bytes));
             }
         }
-        if let Some(code) = ended {
-            let said = listener.hear().map_err(VmError::system("hear the guest"))?;
-            let failed = said.into_iter().find(|(kind, _)| *kind == Kind::Failed);
+        if let Some(code) = exit_code {
+            let messages = channel
+                .receive()
+                .map_err(VmError::system("hear the guest"))?;
+            let failed = messages
+                .into_iter()
+                .find(|(kind, _)| *kind == MessageKind::Failed);
             let failed = failed.map(|(_, why)| Err(String::from_utf8_lossy(&why).into_owned()));
-            running.verdict(&release, code, failed, false)?;
+            qemu.exit_result(&release, code, failed, false)?;
             let why = "the guest ended before it could be saved".to_owned();
             return Err(VmError::State { release, why });
         }
@@ -75,7 +79,7 @@ pub(super) fn save(
             return Err(VmError::Hung {
                 release,
                 silence: settings.silence,
-                console: running.console_end(),
+                console: qemu.console_tail(),
             });
         }
     }

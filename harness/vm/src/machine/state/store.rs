@@ -17,17 +17,17 @@ use super::file::State;
 use super::identity::{Expected, Identity};
 
 /// States take no more of the disk than this.
-pub const LIMIT: u64 = 2 << 30;
+pub const MAX_BYTES: u64 = 2 << 30;
 /// What a file is called until it is whole.
-const UNFINISHED: &str = ".new";
+const TEMPORARY_SUFFIX: &str = ".new";
 /// What was not finished after this time never will be.
-const ABANDONED: Duration = Duration::from_mins(10);
+const TEMPORARY_MAX_AGE: Duration = Duration::from_mins(10);
 
 /// The directory, open.
 #[derive(Debug)]
 pub struct Store {
     directory: File,
-    place: PathBuf,
+    path: PathBuf,
 }
 
 /// How much there is, and where.
@@ -38,15 +38,15 @@ pub struct Usage {
     /// Bytes of the disk that they take.
     pub bytes: u64,
     /// The directory.
-    pub place: PathBuf,
+    pub path: PathBuf,
 }
 
 impl fmt::Display for Usage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mib = |bytes: u64| bytes.div_ceil(1 << 20);
         let (states, bytes) = (self.states, mib(self.bytes));
-        let (most, place) = (mib(LIMIT), self.place.display());
-        write!(f, "{states}, {bytes} MiB of at most {most} MiB, in {place}")
+        let (most, path) = (mib(MAX_BYTES), self.path.display());
+        write!(f, "{states}, {bytes} MiB of at most {most} MiB, in {path}")
     }
 }
 
@@ -54,18 +54,18 @@ impl fmt::Display for Usage {
 ///
 /// # Errors
 /// As [`Store::open`].
-pub fn opened() -> io::Result<Option<Store>> {
-    let place = place().filter(|place| place.exists());
-    place.map(|place| Store::open(&place)).transpose()
+pub fn open_existing() -> io::Result<Option<Store>> {
+    let path = default_path().filter(|path| path.exists());
+    path.map(|path| Store::open(&path)).transpose()
 }
 
 /// Where states are kept: $HALFOPEN_STATES, else ~/.cache/halfopen/states; None: nowhere,
 /// without a home or by HALFOPEN_STATES=off.
-pub fn place() -> Option<PathBuf> {
+pub fn default_path() -> Option<PathBuf> {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
     match set("HALFOPEN_STATES") {
         Some(word) if word == "off" => None,
-        Some(place) => Some(place.into()),
+        Some(path) => Some(path.into()),
         None => set("XDG_CACHE_HOME")
             .map(PathBuf::from)
             .or_else(|| Some(PathBuf::from(set("HOME")?).join(".cache")))
@@ -74,15 +74,15 @@ pub fn place() -> Option<PathBuf> {
 }
 
 impl Store {
-    /// Opens it at `place`, and makes it when it is not there.
+    /// Opens it at `path`, and makes it when it is not there.
     ///
     /// # Errors
     /// When it cannot be made, or is not this user's alone.
-    pub fn open(place: &Path) -> io::Result<Self> {
-        if let Some(above) = place.parent() {
+    pub fn open(path: &Path) -> io::Result<Self> {
+        if let Some(above) = path.parent() {
             fs::create_dir_all(above)?;
         }
-        match DirBuilder::new().mode(0o700).create(place) {
+        match DirBuilder::new().mode(0o700).create(path) {
             Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e),
             _ => {}
         }
@@ -90,16 +90,16 @@ impl Store {
         let directory = File::options()
             .read(true)
             .custom_flags(flags.bits())
-            .open(place)?;
-        let is_ours = own(&directory.metadata()?);
+            .open(path)?;
+        let is_ours = is_private(&directory.metadata()?);
         match is_ours {
             true => Ok(Store {
                 directory,
-                place: place.to_owned(),
+                path: path.to_owned(),
             }),
             false => Err(io::Error::other(format!(
                 "{} is not this user's alone (chmod 700)",
-                place.display()
+                path.display()
             ))),
         }
     }
@@ -117,7 +117,7 @@ impl Store {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
             file => file?,
         };
-        if own(&file.metadata()?)
+        if is_private(&file.metadata()?)
             && let Some(state) = State::read(file.try_clone()?, expected)?
         {
             file.set_modified(SystemTime::now())?;
@@ -135,21 +135,21 @@ impl Store {
         memory: &File,
         devices: &[u8],
     ) -> io::Result<()> {
-        let unfinished = self.path(&format!("{name}{UNFINISHED}"));
+        let temporary = self.path(&format!("{name}{TEMPORARY_SUFFIX}"));
         // Left by somebody who had the lock and was killed.
-        let _ = fs::remove_file(&unfinished);
+        let _ = fs::remove_file(&temporary);
         let file = File::options()
             .write(true)
             .create_new(true)
             .mode(0o600)
-            .open(&unfinished)?;
+            .open(&temporary)?;
         let written = State::write(&file, identity, memory, devices)
-            .and_then(|()| fs::rename(&unfinished, self.path(name)));
+            .and_then(|()| fs::rename(&temporary, self.path(name)));
         if written.is_err() {
-            let _ = fs::remove_file(&unfinished);
+            let _ = fs::remove_file(&temporary);
         }
         written?;
-        self.bound(LIMIT, name)
+        self.evict(MAX_BYTES, name)
     }
 
     /// Throws the state of this name away. Guests that run from it are not disturbed.
@@ -169,7 +169,7 @@ impl Store {
         Ok(Usage {
             states: states.len(),
             bytes: states.iter().map(|(_, _, bytes)| bytes).sum(),
-            place: self.place.clone(),
+            path: self.path.clone(),
         })
     }
 
@@ -187,15 +187,15 @@ impl Store {
 
     /// Throws away what was not used for the longest time, but `kept`, until all take
     /// no more than `limit`.
-    pub(super) fn bound(&self, limit: u64, kept: &str) -> io::Result<()> {
+    pub(super) fn evict(&self, limit: u64, keep: &str) -> io::Result<()> {
         let mut files = self.files()?;
         files.sort_by_key(|(_, used, _)| *used);
         let mut total: u64 = files.iter().map(|(_, _, bytes)| bytes).sum();
         for (name, used, bytes) in files {
             let age = used.elapsed().unwrap_or_default();
-            let removable = match name.ends_with(UNFINISHED) {
-                true => age > ABANDONED,
-                false => total > limit && name != kept,
+            let removable = match name.ends_with(TEMPORARY_SUFFIX) {
+                true => age > TEMPORARY_MAX_AGE,
+                false => total > limit && name != keep,
             };
             if removable {
                 self.remove(&name)?;
@@ -208,7 +208,7 @@ impl Store {
     /// Name, last use, and size on the disk of each.
     fn files(&self) -> io::Result<Vec<(String, SystemTime, u64)>> {
         let mut files = Vec::new();
-        for entry in fs::read_dir(&self.place)? {
+        for entry in fs::read_dir(&self.path)? {
             let entry = entry?;
             let name = entry.file_name().to_string_lossy().into_owned();
             // It may be gone by now.
@@ -222,7 +222,7 @@ impl Store {
         Ok(files)
     }
 
-    /// By the open directory, so that nobody puts another one in its place.
+    /// By the open directory, so that nobody puts another one in its path.
     pub(super) fn path(&self, name: &str) -> PathBuf {
         PathBuf::from(format!("/proc/self/fd/{}", self.directory.as_raw_fd())).join(name)
     }
@@ -232,6 +232,6 @@ impl Store {
 pub(super) const LOCK: &str = "lock";
 
 /// Whether it is this user's, and nobody else may look into it.
-fn own(found: &fs::Metadata) -> bool {
+fn is_private(found: &fs::Metadata) -> bool {
     found.uid() == geteuid().as_raw() && found.mode() & 0o077 == 0
 }

@@ -8,7 +8,7 @@ use halfopen_runner::recorded::Ended;
 
 /// What a guest is to do.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Order<C> {
+pub(crate) struct Request<C> {
     pub(crate) cases: Vec<C>,
     pub(crate) jobs: Option<usize>,
     pub(crate) sysctls: BTreeMap<String, BTreeMap<String, String>>,
@@ -17,7 +17,7 @@ pub(crate) struct Order<C> {
 
 /// What a guest says of its cases.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) enum Said {
+pub(crate) enum GuestMessage {
     /// The case with this number of the order has started.
     Started(usize),
     /// It has ended.
