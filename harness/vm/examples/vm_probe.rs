@@ -1,5 +1,5 @@
-//! Boots a kernel and lets time pass in it: how many seconds of guest time does
-//! a second of real time give?
+//! Measures how many seconds of guest time a second of real time gives: boots kernels
+//! and runs a job that sleeps, or cases.
 //!
 //! ```text
 //! vm_probe [PATH…]        a job that sleeps, on these kernels or all that are found
@@ -64,7 +64,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// The guest's work: to sleep, or to run cases.
+/// The guest's work: sleeps, or runs cases.
 fn work(
     input: &mut dyn FnMut() -> Result<Vec<u8>, String>,
     send: &mut dyn FnMut(&[u8]),

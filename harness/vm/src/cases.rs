@@ -1,4 +1,6 @@
-//! The cases of a run, in a guest on each of several kernels.
+//! Runs cases in a guest on each of several kernels: shares the cases among guests,
+//! starts them, and turns their messages into outcomes. Used by every command that
+//! takes `--kernel`.
 
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, OwnedFd};
@@ -27,16 +29,17 @@ pub use super::work::work;
 pub struct Options {
     /// The guests' clock.
     pub time: GuestTime,
-    /// How many guests are under way at once; None: one a processor.
+    /// How many guests run at once; None: one per processor.
     pub guests: Option<usize>,
-    /// How many cases of a guest; None: as [`halfopen_runner::Options::jobs`].
+    /// How many cases of a guest run at once; None: as
+    /// [`halfopen_runner::Options::jobs`].
     pub jobs: Option<usize>,
-    /// A guest gets at most so many cases, and a kernel several guests; None:
-    /// one guest gets all of them, or two share them where they are many.
+    /// The most cases of a guest, so that a kernel may get several guests; None: one
+    /// guest gets all of them, or two share them where there are many.
     pub batch: Option<usize>,
     /// As [`halfopen_runner::Options::sysctls`].
     pub sysctls: BTreeMap<String, BTreeMap<String, String>>,
-    /// As [`halfopen_runner::Options::interrupt`]: guests are ended at once.
+    /// As [`halfopen_runner::Options::interrupt`]: guests are killed at once.
     pub interrupt: Option<Arc<OwnedFd>>,
     /// As [`Settings::silence`].
     pub silence: Duration,
@@ -69,14 +72,14 @@ impl Default for Options {
     }
 }
 
-/// What happens during a run in guests.
+/// An event of a run in guests.
 #[derive(Debug)]
 pub enum Progress<'a> {
     /// The guest is up.
     Booted(&'a BootReport),
-    /// It was booted where it should have been restored, and this is why.
+    /// The guest could not be restored and is booted, for this reason.
     NotRestored(&'a str),
-    /// Its clock, since its boot.
+    /// The guest's clock, since its boot.
     Clock(Duration),
     /// A case has started.
     Started(&'a str),
@@ -84,19 +87,19 @@ pub enum Progress<'a> {
     Finished(&'a Outcome),
 }
 
-/// What one kernel gave.
+/// The results of one kernel.
 #[derive(Debug)]
 pub struct KernelRun {
-    /// What the results depend on; None when the guest did not come to its end.
+    /// What the results depend on; None when the guest did not finish.
     pub environment: Option<Environment>,
     /// The outcomes of the cases that ended, in the order of the cases: all of
     /// them, unless the guest failed.
     pub outcomes: Vec<Outcome>,
-    /// How the guest's guest went, or why it failed.
+    /// The time that the guests took, or why one of them failed.
     pub ended: Result<GuestTimes, VmError>,
 }
 
-/// One guest's work: a kernel by its number, and its cases.
+/// One guest's work: a kernel by its index, and the cases.
 struct Job<'a> {
     kernel: usize,
     cases: Vec<&'a Case>,
@@ -104,17 +107,18 @@ struct Job<'a> {
     settings: Settings,
 }
 
-/// From so many cases on a second boot costs less than it saves.
+/// From so many cases on, a second boot costs less than it saves.
 const SPLIT_FROM_CASES: usize = 32;
 
-/// Runs `cases` on each of `kernels`, as many guests at once as told, and tells
-/// `on_progress` by the kernel's number. All cases of a guest run at once.
+/// Runs `cases` on each of `kernels`, in up to [`Options::guests`] guests at a time,
+/// and reports to `on_progress` with the kernel's index. All cases of a guest run at
+/// once.
 ///
-/// The result has one entry a kernel, in their order; a guest that fails does
-/// not touch the others.
+/// The result has one entry per kernel, in their order; a guest that fails does not
+/// affect other kernels.
 ///
 /// # Errors
-/// Only when the cases cannot be sent at all.
+/// Only when the cases cannot be serialized.
 pub fn run(
     cases: &[Case],
     kernels: &[Kernel],
@@ -175,7 +179,7 @@ pub fn run(
                 Event::Environment(e) => {
                     // Each guest has its own timer wheel.
                     compare_prediction::compare_all(cases, &mut outcomes_of_job[job], &e);
-                    // Of several guests that of the first, however fast it was.
+                    // Of several guests the first one's, whichever finished first.
                     if job == first_job[index] {
                         runs[index].environment = Some(*e);
                     }
@@ -200,7 +204,7 @@ pub fn run(
     Ok(runs)
 }
 
-/// The guests' work: each kernel gets all cases, in as many guests as outcomes_of_job.
+/// Plans the guests: each kernel gets all cases, in one guest per batch.
 fn plan_jobs<'a>(
     cases: &'a [Case],
     kernels: &[Kernel],
@@ -237,9 +241,9 @@ fn plan_jobs<'a>(
     Ok(jobs)
 }
 
-/// Which cases share a guest. Where there are many, two guests share them, so that
-/// one kernel's run keeps two processors busy. From the cases alone, so that
-/// results do not depend on the host.
+/// Which cases share a guest. Many cases are shared by two guests, so that one kernel's
+/// run keeps two processors busy. Computed from the cases alone, so that results do not
+/// depend on the host.
 fn batches<'a>(cases: &'a [Case], options: &Options) -> Vec<Vec<&'a Case>> {
     if let Some(most) = options.batch
         && !cases.is_empty()
@@ -250,8 +254,9 @@ fn batches<'a>(cases: &'a [Case], options: &Options) -> Vec<Vec<&'a Case>> {
     if cases.len() < SPLIT_FROM_CASES || options.time == GuestTime::Real {
         return vec![cases.iter().collect()];
     }
-    // Crowds and what is short go together: a crowd keeps the processor busy for
-    // so long that others' timers are late, and comes when these have ended.
+    // Cases with many connections go with the short ones: such a case keeps the
+    // processor busy for so long that the timers of others are late, and it starts when
+    // the short ones have ended.
     let mut order: Vec<usize> = (0..cases.len()).collect();
     order.sort_by_key(|&i| {
         (
@@ -276,15 +281,15 @@ fn batches<'a>(cases: &'a [Case], options: &Options) -> Vec<Vec<&'a Case>> {
     vec![cases_of(order), cases_of(longer)]
 }
 
-/// What a case costs its guest, about, in millions of instructions: its lab, its
-/// connections, and its hours, of which the host pays for the idle wake-ups.
+/// The estimated cost of a case, in millions of instructions: its lab, its connections,
+/// and its hours, for whose idle wake-ups the host pays.
 fn estimated_cost(case: &Case) -> u64 {
     let hours = halfopen_runner::expected_length(case).as_secs() / 3600;
     10 + halfopen_runner::connections(case) / 5 + 26 * hours
 }
 
-/// The times of a kernel's guests as one: what is spent adds up, what passed
-/// meanwhile passed for all of them. The first failure is the kernel's.
+/// Merges the times of a kernel's guests: busy time adds up, elapsed time covers all of
+/// them. The first failure is the kernel's.
 fn merge_times(times: Vec<Result<GuestTimes, VmError>>) -> Result<GuestTimes, VmError> {
     let mut merged: Option<GuestTimes> = None;
     for guest in times {
@@ -301,7 +306,7 @@ fn merge_times(times: Vec<Result<GuestTimes, VmError>>) -> Result<GuestTimes, Vm
     merged.ok_or(VmError::Interrupted)
 }
 
-/// What a worker tells.
+/// What a worker thread reports.
 enum Event {
     Booted(BootReport),
     NotRestored(String),
@@ -321,7 +326,7 @@ fn run_job(
 ) {
     let mut decode_error = None;
     let report = |event| {
-        // The receiver times until every worker is gone.
+        // The receiver is dropped after all workers have ended.
         let _ = send.send((number, event));
     };
     let interrupt = options.interrupt.as_ref().map(|fd| fd.as_fd());
@@ -356,7 +361,7 @@ fn run_job(
     report(Event::Ended(ended));
 }
 
-/// What a guest with these cases means.
+/// Decodes a message of a guest that runs `cases`.
 fn decode_message(message: &[u8], cases: &[&Case]) -> Result<Event, String> {
     let case = |number: usize| {
         let case = cases.get(number).copied();

@@ -1,20 +1,21 @@
-//! The memory through which host and guest speak: a PCI device's (ivshmem-plain),
-//! which is a file without a name on the host.
+//! The memory through which host and guest exchange messages: that of a PCI device
+//! (ivshmem-plain), backed by a memfd on the host. [`crate::machine`] uses the host's
+//! side, [`crate::guest`] the guest's.
 //!
-//! It is why two runs are the same: to the guest it is memory, so writing costs
-//! the same number of instructions whatever the host is doing. A virtio or
-//! serial port interrupts the guest when the *host* has taken the data, at
-//! another instruction each time. It needs no driver either.
+//! Shared memory keeps two runs identical: a write costs the same number of
+//! instructions whatever the host is doing. A virtio or serial port interrupts the
+//! guest when the *host* has taken the data, at another instruction each time. Shared
+//! memory needs no driver either.
 //!
 //! ```text
 //! 0     u64  bytes of messages written so far
 //! 8     u64  the guest's CLOCK_MONOTONIC, nanoseconds
-//! 16    u64  how long of that its processor was busy, nanoseconds; 0 before the end
-//! 24    u64  bytes of input; 0 before the host has given it
-//! 4096  messages: a byte that says what it is, u32 its length, its content
+//! 16    u64  how long its processor was busy, nanoseconds; 0 before the end
+//! 24    u64  bytes of input; 0 before the host has written it
+//! 4096  messages: a byte for the kind, u32 the content's length, the content
 //! 192M  the input
 //! ```
-//! Numbers are little-endian. A number of bytes is stored after the bytes it counts.
+//! Numbers are little-endian. A byte count is stored after the bytes it counts.
 
 use std::fs::File;
 use std::io;
@@ -26,7 +27,8 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use halfopen_sys::clock::monotonic_ns;
 use halfopen_sys::shared::SharedMemory;
 
-/// Its size: a power of two, as PCI wants it. Pages that are not written cost nothing.
+/// Size of the memory: a power of two, as PCI requires. Pages that are not written take
+/// no memory.
 pub const SIZE: u64 = 256 << 20;
 
 const WRITTEN: usize = 0;
@@ -35,19 +37,19 @@ const BUSY: usize = 16;
 const INPUT_LENGTH: usize = 24;
 const MESSAGES: usize = 4096;
 const INPUT: usize = 192 << 20;
-/// The byte and the length.
+/// Bytes before a message's content: its kind and its length.
 const HEADER: usize = 5;
 
-/// What a message is.
+/// The kind of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MessageKind {
-    /// The guest is up; what it has to say about itself, as JSON.
+    /// The guest is up; a [`BootReport`](crate::machine::BootReport) as JSON.
     Booted,
-    /// Something that the guest's work has to say.
+    /// A message of the guest's work.
     Work,
     /// The work is done.
     Done,
-    /// The work failed, in words.
+    /// The work failed; the reason as text.
     Failed,
 }
 
@@ -58,7 +60,7 @@ const KIND_BYTES: [(MessageKind, u8); 4] = [
     (MessageKind::Failed, b'F'),
 ];
 
-/// The guest's end.
+/// The guest's side of the channel.
 #[derive(Debug)]
 pub struct GuestChannel {
     memory: SharedMemory,
@@ -66,7 +68,7 @@ pub struct GuestChannel {
 }
 
 impl GuestChannel {
-    /// Over the device's memory.
+    /// Maps the memory of `device`.
     ///
     /// # Errors
     /// When it cannot be mapped.
@@ -77,14 +79,14 @@ impl GuestChannel {
         })
     }
 
-    /// The input; None: the host has not given it yet.
+    /// The input; None until the host has written it.
     pub fn read_input(&self) -> Option<Vec<u8>> {
         let length = usize::try_from(self.memory.load(INPUT_LENGTH)).unwrap_or(0);
         (length > 0).then(|| self.memory.read(INPUT, length))
     }
 
-    /// Says a message. One that does not fit any more is cut off, and what
-    /// follows is not messages.
+    /// Sends a message. A message that does not fit any more is truncated, and later
+    /// ones are lost.
     pub fn send(&mut self, kind: MessageKind, content: &[u8]) {
         let byte = KIND_BYTES
             .iter()
@@ -102,20 +104,20 @@ impl GuestChannel {
             .store(WRITTEN, u64::try_from(self.written).unwrap_or(u64::MAX));
     }
 
-    /// Shows the guest's clock.
+    /// Writes the guest's clock to the channel.
     pub fn publish_clock(&self) {
         self.memory
             .store(CLOCK, u64::try_from(monotonic_ns()).unwrap_or(0));
     }
 
-    /// Shows how long the guest's processor was busy.
+    /// Writes how long the guest's processor was busy to the channel.
     pub fn publish_busy_time(&self, busy: Duration) {
         self.memory
             .store(BUSY, u64::try_from(busy.as_nanos()).unwrap_or(0));
     }
 }
 
-/// The host's end.
+/// The host's side of the channel.
 #[derive(Debug)]
 pub struct HostChannel {
     /// The file that QEMU is to use as the device's memory.
@@ -125,10 +127,10 @@ pub struct HostChannel {
 }
 
 impl HostChannel {
-    /// A new, silent channel.
+    /// Creates a channel without input and messages.
     ///
     /// # Errors
-    /// Of memfd_create(2).
+    /// When memfd_create(2) or ftruncate(2) fails.
     pub fn new() -> io::Result<Self> {
         let file = File::from(memfd_create("halfopen-channel", MFdFlags::MFD_CLOEXEC)?);
         file.set_len(SIZE)?;
@@ -139,10 +141,10 @@ impl HostChannel {
         })
     }
 
-    /// Gives the guest what it is to work on.
+    /// Writes the guest's input.
     ///
     /// # Errors
-    /// Of pwrite(2); FileTooLarge when there is no capacity for it.
+    /// When pwrite(2) fails; FileTooLarge when the input does not fit.
     pub fn write_input(&self, input: &[u8]) -> io::Result<()> {
         let length = input.len() as u64;
         if length > SIZE - INPUT as u64 {
@@ -153,26 +155,28 @@ impl HostChannel {
             .write_all_at(&length.to_le_bytes(), INPUT_LENGTH as u64)
     }
 
-    /// The guest's clock when it was messages last, nanoseconds.
+    /// The guest's clock as last published, nanoseconds.
     ///
     /// # Errors
-    /// Of pread(2).
+    /// When pread(2) fails.
     pub fn clock_ns(&self) -> io::Result<u64> {
         self.read_u64(CLOCK)
     }
 
-    /// How long the guest's processor was busy, nanoseconds; 0 before its end.
+    /// How long the guest's processor was busy, nanoseconds; 0 before the guest has
+    /// ended.
     ///
     /// # Errors
-    /// Of pread(2).
+    /// When pread(2) fails.
     pub fn busy_ns(&self) -> io::Result<u64> {
         self.read_u64(BUSY)
     }
 
-    /// The messages that were said since the last time.
+    /// The messages sent since the last call.
     ///
     /// # Errors
-    /// Of pread(2); InvalidData when something else than this program wrote.
+    /// When pread(2) fails; InvalidData when the memory holds an unknown kind of
+    /// message.
     pub fn receive(&mut self) -> io::Result<Vec<(MessageKind, Vec<u8>)>> {
         let written = self.read_u64(WRITTEN)?.min((INPUT - MESSAGES) as u64);
         let mut unread = vec![0; usize::try_from(written.saturating_sub(self.read)).unwrap_or(0)];

@@ -1,4 +1,5 @@
-//! What the guests of a kernel have in common: unpacked once, half a second's work.
+//! Reads the files that all guests of a kernel share: image, modules and program. They
+//! are unpacked once, which takes half a second.
 
 use std::fs::File;
 use std::io::Write;
@@ -16,21 +17,21 @@ use super::module::{Module, Modules};
 use super::settings::MODULES;
 use super::{bzimage, initramfs};
 
-/// A kernel and what a guest on it finds.
+/// A kernel, and the files of its guests.
 #[derive(Debug)]
 pub struct Files {
     /// `uname -r`.
     pub(super) release: String,
-    /// The kernel as QEMU is to start it.
+    /// The kernel as QEMU starts it: unpacked where that is possible.
     pub(super) image: File,
-    /// When they were begun to be read.
+    /// When reading them began.
     pub(super) read_at: SystemTime,
     modules: Vec<Module>,
     program: Vec<PackedFile>,
 }
 
 impl Files {
-    /// Reads and unpacks them.
+    /// Reads and unpacks the files of `kernel`.
     ///
     /// # Errors
     /// When kernel, modules or this program cannot be read.
@@ -38,7 +39,7 @@ impl Files {
         let read_at = SystemTime::now();
         let modules = || Modules::index(&kernel.modules)?.load_order(&MODULES);
         thread::scope(|scope| {
-            // One takes as long as the other.
+            // Modules and kernel take about as long.
             let modules = scope.spawn(modules);
             Ok(Files {
                 release: kernel.release.clone(),
@@ -57,7 +58,7 @@ impl Files {
         self.modules.iter().map(|module| module.name.as_str())
     }
 
-    /// The initramfs of its guests.
+    /// Builds the initramfs of the guests.
     pub(super) fn initramfs(&self) -> Result<File, VmError> {
         let archive = initramfs::build(&self.program, &self.modules)
             .map_err(VmError::system("pack the guest's files"))?;
@@ -65,12 +66,12 @@ impl Files {
     }
 }
 
-/// The files of a kernel, as long as a guest of it runs.
+/// The files of a kernel, cached while a guest uses them.
 #[derive(Debug, Default)]
 pub struct SharedFiles(Mutex<Weak<Files>>);
 
 impl SharedFiles {
-    /// Those that another guest has, or new ones.
+    /// Those that another guest uses, or newly read ones.
     ///
     /// # Errors
     /// As [`Files::read`].
@@ -85,7 +86,7 @@ impl SharedFiles {
     }
 }
 
-/// Unpacked where that is possible.
+/// The image, unpacked where that is possible.
 fn read_image(vmlinuz: &Path) -> Result<File, VmError> {
     let image = std::fs::read(vmlinuz).map_err(VmError::file(vmlinuz))?;
     anonymous_file(
@@ -94,7 +95,7 @@ fn read_image(vmlinuz: &Path) -> Result<File, VmError> {
     )
 }
 
-/// A file in memory.
+/// A file in memory (memfd) with this content.
 pub(super) fn anonymous_file(name: &str, content: &[u8]) -> Result<File, VmError> {
     let make = || {
         let mut file = File::from(memfd_create(name, MFdFlags::MFD_CLOEXEC)?);

@@ -1,4 +1,6 @@
-//! The other side: this program as the first process of a guest.
+//! This program as the first process of a guest: mounts, loads modules, configures the
+//! kernel, and runs the work that it was built with. Uses the initramfs and the
+//! channel; [`crate::machine`] is its counterpart on the host.
 
 use std::ffi::CStr;
 use std::fs;
@@ -20,24 +22,25 @@ use halfopen_sys::clock::monotonic_ns;
 use halfopen_sys::process::exit_now;
 use halfopen_sys::process::fork_single_threaded;
 
-/// A guest's work: prepares what does not depend on its input, asks for that once,
-/// says lines, fails with command_line. What is done before it asks is part of a saved
-/// state, so it is the same for all inputs.
+/// A guest's work: prepares what does not depend on its input, calls `input` once,
+/// sends messages, and returns an error as text. What it does before `input` is part of
+/// a saved state, so it is the same for all inputs.
 pub type Work = fn(
     input: &mut dyn FnMut() -> Result<Vec<u8>, String>,
     send: &mut dyn FnMut(&[u8]),
 ) -> Result<(), String>;
 
-/// How often the guest shows its clock, guest time.
+/// How often the guest publishes its clock, in guest time.
 const CLOCK_INTERVAL: Duration = Duration::from_secs(20);
 
-/// Does a guest's `work` if this process is the first one of a guest, and never
-/// returns then. To be called first in main(), before any thread is started.
+/// Runs `work` and does not return if this process is the first one of a guest;
+/// otherwise does nothing. Call it first in main(), before any thread is started.
 pub fn serve_if_guest(work: Work) {
     if std::process::id() != 1 || !Path::new(initramfs::MODULES).exists() {
         return;
     }
-    // A container's first process has /proc mounted, and no such word in it.
+    // In a container /proc is mounted for the first process, and its command line lacks
+    // the marker.
     if !Path::new("/proc/cmdline").exists() && mount_filesystem("proc", "/proc").is_err() {
         return;
     }
@@ -48,9 +51,9 @@ pub fn serve_if_guest(work: Work) {
     if let Err(why) = run_guest(work) {
         eprintln!("halfopen guest: {why}");
     }
-    // Takes 8 ms of guest time, ACPI's registers and all.
+    // Powering off takes 8 ms of guest time, including ACPI's registers.
     let _ = reboot(RebootMode::RB_POWER_OFF);
-    // What is left is the kernel's panic when its first process ends.
+    // If that fails, the kernel panics when its first process ends.
     exit_now(1)
 }
 
@@ -66,8 +69,8 @@ fn run_guest(work: Work) -> Result<(), String> {
     let refused = load_modules();
     configure_kernel();
     let device = pci::channel()?;
-    // The first process must not end, and it inherits every orphan: it only
-    // reaps, and its child does the work.
+    // The first process must not end, and it inherits every orphan: it only reaps, and
+    // its child runs the work.
     match fork_single_threaded().map_err(|e| format!("fork: {e}"))? {
         ForkResult::Parent { child } => reap_until(child),
         ForkResult::Child => {
@@ -123,8 +126,8 @@ fn run_work(channel: GuestChannel, refused: Vec<String>, work: Work) -> i32 {
     0
 }
 
-/// What the host has given. Where it has given nothing yet, the guest has the host
-/// stop it, save it, and give the input to a restored copy.
+/// The input. If the host has not written it yet, the guest stops itself, the host
+/// saves it and writes the input for a restored copy.
 fn wait_for_input(channel: &Mutex<GuestChannel>) -> Result<Vec<u8>, String> {
     let read_input = || {
         let channel = channel.lock().unwrap_or_else(PoisonError::into_inner);
@@ -137,7 +140,7 @@ fn wait_for_input(channel: &Mutex<GuestChannel>) -> Result<Vec<u8>, String> {
     read_input().ok_or_else(|| "there is no input".to_owned())
 }
 
-/// Shows the guest's clock now and then, for who watches the run.
+/// Publishes the guest's clock every [`CLOCK_INTERVAL`], for the progress display.
 fn start_clock_thread(channel: &Arc<Mutex<GuestChannel>>) -> std::io::Result<()> {
     let clock = Arc::clone(channel);
     let builder = std::thread::Builder::new().name("clock".into());
@@ -153,9 +156,8 @@ fn start_clock_thread(channel: &Arc<Mutex<GuestChannel>>) -> std::io::Result<()>
     Ok(())
 }
 
-/// How long the processor was busy since the boot: all the time but the idle
-/// one, which the kernel measures by the clock, not by ticks
-/// (get_cpu_idle_time_us()).
+/// How long the processor was busy since the boot: the uptime without the idle time,
+/// which the kernel measures by the clock, not by ticks (get_cpu_idle_time_us()).
 fn busy_time() -> Option<Duration> {
     let uptime = fs::read_to_string("/proc/uptime").ok()?;
     let idle: f64 = uptime.split_whitespace().nth(1)?.parse().ok()?;
@@ -163,7 +165,7 @@ fn busy_time() -> Option<Duration> {
     up.checked_sub(Duration::try_from_secs_f64(idle).ok()?)
 }
 
-/// Reaps whatever ends, until `main` has.
+/// Reaps processes until `main` has ended.
 fn reap_until(main: Pid) -> Result<(), String> {
     loop {
         match waitpid(None, None) {
@@ -187,7 +189,8 @@ fn mount_filesystem(kind: &str, place: &str) -> nix::Result<()> {
     )
 }
 
-/// Loads the modules in the order of their names; returns what went wrong.
+/// Loads the modules in the order of their file names; returns those that failed, with
+/// the reason.
 fn load_modules() -> Vec<String> {
     let files = fs::read_dir(initramfs::MODULES)
         .into_iter()
@@ -211,7 +214,7 @@ fn load_modules() -> Vec<String> {
         if let Err(e) = loaded {
             refused.push(format!("{name}: {e}"));
         }
-        // Its memory is the guest's again.
+        // Frees the memory of the file.
         let _ = fs::remove_file(&file);
     }
     refused
@@ -220,14 +223,15 @@ fn load_modules() -> Vec<String> {
 /// A module's parameters.
 fn parameters(module: &str) -> &'static CStr {
     match module {
-        // Its collector walks the whole table, which is sized by the memory.
+        // The garbage collector walks the whole table, whose size depends on the
+        // memory.
         "nf_conntrack" => c"hashsize=1024",
         _ => c"",
     }
 }
 
-/// Stops what wakes an idle kernel up for nothing, and lifts limits. What a
-/// kernel does not know is left as it is.
+/// Turns off periodic work that wakes an idle kernel up, and raises limits. A kernel
+/// without one of these settings ignores it.
 fn configure_kernel() {
     for (key, value) in [
         // kcompactd: twice a second.
@@ -236,17 +240,17 @@ fn configure_kernel() {
         ("vm/stat_interval", "100000"),
         ("vm/dirty_writeback_centisecs", "0"),
         ("kernel/hung_task_timeout_secs", "0"),
-        // neigh_managed_work: every 5 s, for entries that nobody makes here. Newer
-        // kernels take no more than 2^31 / HZ.
+        // neigh_managed_work: every 5 s, for managed entries, which are not used here.
+        // Newer kernels accept no more than 2^31 / HZ.
         ("net/ipv4/neigh/default/interval_probe_time_ms", "2000000"),
         ("net/ipv6/neigh/default/interval_probe_time_ms", "2000000"),
-        // neigh_periodic_work: twice in this time, 30 s. All that is left to it here is
-        // to draw new reachable times each 300 s. A lab's interfaces have times of
-        // their own.
+        // neigh_periodic_work: runs twice in this time, which is 30 s by default. It is
+        // only left with drawing new reachable times each 300 s. A lab's interfaces
+        // have times of their own.
         ("net/ipv4/neigh/default/base_reachable_time_ms", "600000"),
         ("net/ipv6/neigh/default/base_reachable_time_ms", "600000"),
-        // Neighbour tables are shared by all namespaces: with too many entries
-        // of too many cases, those that nobody has used for a minute are gone.
+        // Neighbour tables are shared by all namespaces: with too many entries of too
+        // many cases, those that were not used for a minute would be removed.
         ("net/ipv4/neigh/default/gc_thresh1", "1000000"),
         ("net/ipv4/neigh/default/gc_thresh2", "1000000"),
         ("net/ipv4/neigh/default/gc_thresh3", "1000000"),
@@ -254,13 +258,13 @@ fn configure_kernel() {
         ("net/ipv6/neigh/default/gc_thresh2", "1000000"),
         ("net/ipv6/neigh/default/gc_thresh3", "1000000"),
         ("kernel/randomize_va_space", "0"),
-        // A thread or a process for every lane of every case.
+        // Each lane of each case is a thread or a process.
         ("kernel/pid_max", "4194304"),
     ] {
         let _ = fs::write(Path::new("/proc/sys").join(key), value);
     }
-    // Since 6.12 each start of an ordinary thread sets a timer a second ahead, for
-    // the case that real-time ones leave it no time.
+    // Since 6.12 (fair_server) each start of an ordinary thread sets a timer one second
+    // ahead, in case real-time threads leave it no time.
     if mount_filesystem("debugfs", "/sys/kernel/debug").is_ok() {
         let _ = fs::write("/sys/kernel/debug/sched/fair_server/cpu0/runtime", "0");
     }

@@ -1,5 +1,5 @@
-//! The guest's file system: this program and the modules; nothing else of the
-//! host. The input comes through the channel.
+//! Builds the guest's file system as a cpio archive: this program and the modules,
+//! nothing else of the host. The input comes through the channel.
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
@@ -11,20 +11,20 @@ use super::module::Module;
 
 /// The program that the kernel starts.
 pub const INIT: &str = "/init";
-/// Where the modules are; their file names sort in the order of loading.
+/// The directory of the modules; their file names sort in loading order.
 pub const MODULES: &str = "/modules";
 
-/// Builds the archive (Documentation/driver-api/early-userspace/buffer-format.rst).
-/// The same input gives the same bytes: no times, no owners.
+/// Builds the archive (Documentation/driver-api/early-userspace/buffer-format.rst). The
+/// same input gives the same bytes: it has no times and no owners.
 ///
 /// # Errors
-/// When a file is larger than the format can say, 4 GiB.
+/// When a file is larger than the format allows, 4 GiB.
 pub fn build(program: &[PackedFile], modules: &[Module]) -> io::Result<Vec<u8>> {
     let mut archive = Archive::default();
     for dir in ["/dev", "/proc", "/sys", "/run", "/tmp", MODULES] {
         archive.directory(dir)?;
     }
-    // What the kernel opens as standard input, output and error of init.
+    // The kernel opens it as standard input, output and error of init.
     archive.entry("/dev/console", ModeFileType::Char, 0o600, (5, 1), &[])?;
     for file in program {
         archive.file(&file.path, 0o755, &file.bytes)?;
@@ -47,7 +47,7 @@ struct Archive {
 }
 
 impl Archive {
-    /// A directory and those above it, unless they are there.
+    /// Adds a directory and its parents, unless they exist already.
     fn directory(&mut self, path: &str) -> io::Result<()> {
         for (end, _) in path.match_indices('/').skip(1).chain([(path.len(), "")]) {
             if self.directories.insert(path[..end].to_owned()) {

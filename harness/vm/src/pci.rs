@@ -1,4 +1,5 @@
-//! The guest's two devices: the channel, and the one by which it has itself stopped.
+//! Accesses the guest's two PCI devices through sysfs: the channel, and the device by
+//! which the guest stops itself. Used by [`crate::guest`].
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -7,21 +8,21 @@ use halfopen_sys::shared::SharedMemory;
 
 use super::settings::{CHANNEL_DEVICE, CHANNEL_VENDOR, PAUSE_DEVICE, PAUSE_VENDOR};
 
-/// The memory of the channel's device: its third region.
+/// The memory of the channel's device: its region 2 (BAR 2).
 pub(super) fn channel() -> Result<File, String> {
     let device = find_device(CHANNEL_VENDOR, CHANNEL_DEVICE).ok_or("the machine has no channel")?;
     open_region(&device, "resource2").map_err(|e| format!("open the channel: {e}"))
 }
 
-/// Stops this machine; returns when it goes on, restored somewhere else.
+/// Stops this machine; returns when it continues, restored in another process.
 ///
-/// The device is pvpanic: QEMU takes a 1 in its only register for a panic, which
-/// `-action panic=pause` makes a stop right after the instruction. No other way is
-/// as exact: a monitor's `stop` comes by the host's clock.
+/// The device is pvpanic: QEMU takes a 1 written to its only register for a panic, and
+/// `-action panic=pause` makes it stop right after the instruction. No other way is as
+/// exact: a monitor's `stop` arrives by the host's clock.
 pub(super) fn pause() -> Result<(), String> {
     let device = find_device(PAUSE_VENDOR, PAUSE_DEVICE).ok_or("the machine has no pvpanic-pci")?;
     let failed = |e| format!("stop the machine: {e}");
-    // The register is not at the beginning of the page that is mapped.
+    // The register is not at the beginning of the mapped page.
     let regions = fs::read_to_string(device.join("resource")).map_err(failed)?;
     let first = regions.split_whitespace().next().unwrap_or_default();
     let start = usize::from_str_radix(first.trim_start_matches("0x"), 16)
@@ -46,7 +47,7 @@ fn find_device(vendor: &str, device: &str) -> Option<PathBuf> {
         .find(|path| is(path, "vendor", vendor) && is(path, "device", device))
 }
 
-/// A region of a device, which does not answer before the device is enabled.
+/// Opens a region of a device. A device does not respond before it is enabled.
 fn open_region(device: &Path, region: &str) -> std::io::Result<File> {
     fs::write(device.join("enable"), "1")?;
     File::options()

@@ -1,4 +1,5 @@
-//! What a host and its guest say to each other about cases.
+//! What host and guest exchange about cases: the request that the guest gets as its
+//! input, and the messages that [`crate::work`] sends back to [`crate::cases`].
 
 use std::collections::BTreeMap;
 
@@ -6,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use halfopen_runner::recorded::Ended;
 
-/// What a guest is to do.
+/// The cases that a guest is to run, and how.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Request<C> {
     pub(crate) cases: Vec<C>,
@@ -15,13 +16,14 @@ pub(crate) struct Request<C> {
     pub(crate) virtual_time: bool,
 }
 
-/// What a guest says of its cases.
+/// A message about the cases of a [`Request`].
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum GuestMessage {
-    /// The case with this number of the order has started.
+    /// The case with this index in the request has started.
     Started(usize),
-    /// It has ended.
+    /// The case with this index has ended.
     Ended(usize, Ended),
-    /// An [`Environment`](halfopen_outcome::environment::Environment) as JSON, which may leave out what it does not have.
+    /// An [`Environment`](halfopen_outcome::environment::Environment) as JSON, a format
+    /// that may leave out fields that are not set.
     Environment(String),
 }

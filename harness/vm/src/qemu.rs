@@ -1,4 +1,5 @@
-//! QEMU's process: its arguments, how it is watched, how it ends.
+//! Runs QEMU's process: its arguments, waiting for it, and how its exit is judged. Used
+//! by [`crate::machine`], also to save a guest.
 
 use std::fs::File;
 use std::io::{Read, Seek};
@@ -17,40 +18,41 @@ use super::settings::{Record, Settings, command_line, machine_arguments};
 use halfopen_sys::child::spawn_with_pdeathsig;
 use halfopen_sys::process::pidfd_open;
 
-/// The program, which is looked for in $PATH.
+/// The executable, which is searched for in $PATH.
 const PROGRAM: &str = "qemu-system-x86_64";
-/// How often the guest's memory is looked at.
+/// How often the guest's channel is read.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
-/// How much of the console an error shows.
+/// Lines of the console that an error shows.
 const CONSOLE_LINES: usize = 25;
 
-/// QEMU's file.
+/// The path of QEMU's executable.
 pub(super) fn find_executable() -> Result<PathBuf, VmError> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut files = std::env::split_paths(&path).map(|dir| dir.join(PROGRAM));
     files.find(|file| file.is_file()).ok_or(VmError::NoQemu)
 }
 
-/// From where a guest starts.
+/// How a guest is started.
 pub(super) enum Start<'a> {
-    /// From nothing.
+    /// Boot the kernel.
     Boot(&'a Files),
-    /// From nothing, to be saved when it stops itself.
+    /// Boot the kernel, to be saved when the guest stops itself.
     Save {
         files: &'a Files,
-        /// Becomes its memory.
+        /// Becomes the guest's memory.
         memory: &'a File,
-        /// What else must be open in QEMU.
+        /// Another file that must be open in QEMU: the devices are written to it.
         devices: &'a File,
         /// The other end of [`super::state::monitor::Monitor`].
         monitor: &'a OwnedFd,
     },
-    /// From where another one was saved.
+    /// Restore a saved guest.
     Restore {
         release: &'a str,
-        /// The memory as it was; what the guest changes of it stays its own.
+        /// The saved memory; it is mapped privately, so that the guest's changes are
+        /// not written to the file.
         memory: &'a File,
-        /// The devices as they were, to be read from.
+        /// A pipe with the saved devices.
         devices: &'a OwnedFd,
     },
 }
@@ -71,7 +73,8 @@ impl Start<'_> {
         }
     }
 
-    /// QEMU's arguments beyond the machine's, and the descriptors in them.
+    /// The arguments of this start, without those of the machine, and the descriptors
+    /// in them.
     fn arguments(&self, settings: &Settings) -> Result<Arguments, VmError> {
         let mut arguments = Arguments::default();
         match self {
@@ -109,7 +112,7 @@ impl Start<'_> {
     }
 }
 
-/// Words, descriptors that are among them, and files that have to be open.
+/// Arguments, the descriptors that they name, and files that have to stay open.
 #[derive(Default)]
 struct Arguments {
     words: Vec<String>,
@@ -148,8 +151,8 @@ fn fd_path(file: &File) -> String {
     format!("/proc/self/fd/{}", file.as_raw_fd())
 }
 
-/// Every argument that a guest with these settings can get, less the files: what a
-/// saved state depends on.
+/// Every argument that a guest with these settings can get, without the files: part of
+/// what a saved state depends on.
 pub(super) fn all_arguments(settings: &Settings) -> Vec<String> {
     let mut words = machine_arguments(settings, Record::Off);
     words.extend(machine_arguments(settings, Record::On));
@@ -159,11 +162,13 @@ pub(super) fn all_arguments(settings: &Settings) -> Vec<String> {
     words
 }
 
-/// The channel, the device by which a guest stops itself; and what leaves out of a
-/// saved state all that is not a device, so that it can be loaded by itself.
+/// The channel, and the device by which a guest stops itself. The migration settings
+/// leave out of a saved state what is not a device, so that devices can be loaded
+/// separately.
 const DEVICES: [&str; 8] = [
     "-device",
-    // `master` is by whom its memory is saved: without it nothing can be.
+    // `master=on`: this side saves the device's memory; without it the guest cannot be
+    // saved.
     "ivshmem-plain,memdev=channel,master=on",
     "-device",
     "pvpanic-pci",
@@ -173,7 +178,7 @@ const DEVICES: [&str; 8] = [
     "migration.send-configuration=off",
 ];
 
-/// QEMU, killed when dropped.
+/// A QEMU process; it is killed on drop.
 pub(super) struct QemuProcess {
     child: Child,
     pidfd: OwnedFd,
@@ -205,7 +210,7 @@ impl QemuProcess {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(errors.try_clone().map_err(VmError::system("start qemu"))?)
-            // The terminal's Ctrl-C is this process's to act on.
+            // A Ctrl-C on the terminal is for this process to handle, not for QEMU.
             .process_group(0);
         let mut inherited = arguments.inherited;
         inherited.extend([console.as_raw_fd(), host_channel.file.as_raw_fd()]);
@@ -228,8 +233,8 @@ impl QemuProcess {
         }
     }
 
-    /// Waits a moment, or until `other` has something to read; QEMU's exit code once
-    /// it has ended (-1: killed).
+    /// Waits for [`POLL_INTERVAL`], or until `other` is readable; returns QEMU's exit
+    /// code once it has ended (-1: killed by a signal).
     pub(super) fn wait(
         &mut self,
         interrupt: Option<BorrowedFd<'_>>,
@@ -288,7 +293,7 @@ impl QemuProcess {
 
 impl Drop for QemuProcess {
     fn drop(&mut self) {
-        // Both fail only when it has ended already.
+        // Both fail only when QEMU has already ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -299,7 +304,7 @@ fn kill_and_wait(mut child: Child) {
     let _ = child.wait();
 }
 
-/// What is in a file, read leniently: it is for an error's text.
+/// The content of a file as text. Errors are ignored: it is for the text of an error.
 fn read_lossy(file: &mut File) -> String {
     let mut bytes = Vec::new();
     let _ = file.rewind().and_then(|()| file.read_to_end(&mut bytes));

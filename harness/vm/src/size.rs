@@ -1,31 +1,32 @@
-//! What a guest gets for its cases: memory, and namespaces that are made before it is
-//! saved. From the cases alone, so that results do not depend on the host; and in a few
-//! steps, because each combination has a saved state of its own.
+//! Determines what a guest gets for its cases: memory, and namespaces that are made
+//! before it is saved. Computed from the cases alone, so that results do not depend on
+//! the host; in a few steps, because each combination has a saved state of its own.
+//! Used by [`crate::cases`] and [`crate::work`].
 
 use halfopen_scenario::case::Case;
 
-/// Up to so many cases get so many MiB. A case has up to ten namespaces and as many
-/// processes.
+/// The most cases, and the MiB that they get. A case has up to ten namespaces and as
+/// many processes.
 const MEMORY_STEPS: [(usize, u32); 3] = [(16, 512), (64, 1024), (usize::MAX, 3072)];
 
-/// The most of these that the cases need: one that nobody uses is still woken up for,
-/// from 7.x on.
+/// Numbers of namespaces that a saved state may have. The largest that the cases need
+/// is used, and not more: from 7.x on the kernel wakes up for unused ones, too.
 const NAMESPACE_STEPS: [usize; 4] = [3, 48, 192, 448];
 
-/// The guest's memory for so many cases.
+/// The memory of a guest with so many cases, MiB.
 pub(super) fn memory_mib(cases: usize) -> u32 {
     let fits = MEMORY_STEPS.iter().find(|(most, _)| cases <= *most);
     fits.map_or(MEMORY_STEPS[MEMORY_STEPS.len() - 1].1, |(_, mib)| *mib)
 }
 
 /// How many namespaces the cases need at once: those of their nodes and of their wires.
-/// More cases than these take turns.
+/// Only [`halfopen_runner::MOST_AT_ONCE`] cases run at once.
 pub(super) fn needed_namespaces<'a>(cases: impl IntoIterator<Item = &'a Case>) -> usize {
     let together = cases.into_iter().take(halfopen_runner::MOST_AT_ONCE);
     together.map(|case| case.network.nodes.len() + 1).sum()
 }
 
-/// How many of them are part of the saved state.
+/// How many of the needed namespaces are part of the saved state.
 pub(super) fn saved_namespaces(needed: usize) -> usize {
     let fits = NAMESPACE_STEPS
         .into_iter()

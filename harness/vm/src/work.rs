@@ -1,4 +1,6 @@
-//! The guest's side of a run: what it prepares, and its cases.
+//! The guest's side of a run: prepares namespaces and a first connection, then runs the
+//! cases of the [`Request`] that the host has written. [`super::guest`] calls it in the
+//! guest.
 
 use std::net::{TcpListener, TcpStream};
 
@@ -11,11 +13,12 @@ use halfopen_net::error::chain;
 use halfopen_runner::{self, Stage};
 use halfopen_scenario::case::{Case, Family};
 
-/// Of [`warm_up`]: two hosts and the wire.
+/// Namespaces that [`warm_up`] uses: two hosts and the wire.
 const WARM_UP_NAMESPACES: usize = 3;
 
 /// Connects once, so that what the kernel does at its first connection is not done
-/// within a case: 6 ms for tables of random numbers (__inet_hash_connect()), for one.
+/// within a case: for one, 6 ms to fill tables of random numbers
+/// (__inet_hash_connect()).
 fn warm_up() -> Result<(), LabError> {
     let builder = Lab::builder().host("client").host("server");
     let lab = builder
@@ -31,29 +34,29 @@ fn warm_up() -> Result<(), LabError> {
     Ok(())
 }
 
-/// What needs no case: namespaces, as many as the kernel's command line says, and a
-/// connection. Returns how many namespaces there are.
+/// Prepares what does not depend on the cases: as many namespaces as the kernel's
+/// command line says, and a connection. Returns the number of namespaces.
 fn prepare() -> usize {
     let command_line = std::fs::read_to_string("/proc/cmdline").unwrap_or_default();
-    let number = command_line
+    let namespaces = command_line
         .split_whitespace()
         .find_map(|word| word.strip_prefix(NAMESPACES)?.parse().ok())
         .unwrap_or(0);
-    halfopen_lab::internal::prepare_dedicated_machine(number + WARM_UP_NAMESPACES);
+    halfopen_lab::internal::prepare_dedicated_machine(namespaces + WARM_UP_NAMESPACES);
     if let Err(e) = warm_up() {
-        // What is in the way of it is in the way of a case, which says so.
+        // A case fails for the same reason, and reports it.
         eprintln!(
             "halfopen guest: no connection before the cases: {}",
             chain(&e)
         );
     }
-    number
+    namespaces
 }
 
-/// What a guest does: runs the cases it was given. For [`super::guest::serve_if_guest`].
+/// The guest's work: runs the cases of its input. For [`super::guest::serve_if_guest`].
 ///
 /// # Errors
-/// When it was given something else, or cannot run anything at all.
+/// When the input is not a request, or when no case can be run at all.
 pub fn work(
     input: &mut dyn FnMut() -> Result<Vec<u8>, String>,
     send: &mut dyn FnMut(&[u8]),
@@ -71,7 +74,8 @@ pub fn work(
         virtual_time: request.virtual_time,
     };
     let mut send_message = |message: &GuestMessage| {
-        // Plain data; what cannot be message is missed by the host.
+        // Serializing plain data does not fail; the host reports a case whose message
+        // is missing.
         let _ = postcard::to_stdvec(message).map(|bytes| send(&bytes));
     };
     let done = halfopen_runner::run_each(

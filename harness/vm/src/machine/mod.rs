@@ -1,4 +1,6 @@
-//! One guest: QEMU is started, what the guest says is read, and QEMU is stopped.
+//! Runs one guest: starts QEMU, reads the guest's messages, and stops QEMU. Needs the
+//! files of a kernel, or a saved state ([`state`]); [`crate::cases`] uses it for every
+//! guest.
 
 pub mod state;
 
@@ -14,59 +16,60 @@ use crate::files::Files;
 use crate::qemu::{QemuProcess, Start};
 pub use crate::settings::{GuestTime, Settings};
 
-/// What is heard from a guest.
+/// An event of a guest.
 #[derive(Debug)]
 pub enum GuestEvent<'a> {
-    /// It is up.
+    /// The guest is up.
     Booted(&'a BootReport),
-    /// Its work has said something.
+    /// A message of its work.
     Message(&'a [u8]),
-    /// Its clock: CLOCK_MONOTONIC since its boot.
+    /// The guest's clock: CLOCK_MONOTONIC since its boot.
     Clock(Duration),
 }
 
-/// What a guest says of itself when it is up.
+/// What a guest reports once it is up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BootReport {
-    /// `uname -r`, as it says.
+    /// `uname -r` in the guest.
     pub release: String,
-    /// Its CLOCK_MONOTONIC, nanoseconds.
+    /// The guest's CLOCK_MONOTONIC, nanoseconds.
     pub at_ns: i64,
-    /// Modules that it could not load, and why.
+    /// Modules that the kernel refused to load, and why.
     pub refused: Vec<String>,
 }
 
-/// How a guest's life went.
+/// How long a guest took, in guest time and in real time.
 #[derive(Debug, Clone, Copy)]
 pub struct GuestTimes {
     /// Guest time from its boot to the end.
     pub guest: Duration,
-    /// Guest time of it in which the processor was busy. In virtual time that is
-    /// a nanosecond an instruction, whatever else this machine does. 0: the kernel did not tell.
+    /// Guest time in which the processor was busy. In virtual time that is a nanosecond
+    /// per instruction, whatever else this machine does. 0: the kernel did not report
+    /// it.
     pub busy: Duration,
-    /// When it was begun.
+    /// When the start of the guest began.
     pub began: Instant,
-    /// Real time from nothing to the end.
+    /// Real time from `began` to the end.
     pub wall: Duration,
-    /// Real time of it until the guest was up.
+    /// Real time from `began` until the guest was up.
     pub boot: Duration,
-    /// From where it was started.
+    /// How the guest was started.
     pub origin: Origin,
 }
 
-/// From where a guest was started; the quickest first.
+/// How a guest was started; the quickest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Origin {
-    /// From a saved state.
+    /// Restored from a saved state.
     Restored,
-    /// From a saved state, which had to be made first.
+    /// Restored from a saved state that had to be made first.
     SavedFirst,
-    /// From nothing.
+    /// Booted.
     Booted,
 }
 
 impl GuestTimes {
-    /// The same, with what came before it, from `earlier` on.
+    /// The same times with the wait from `earlier` on included.
     pub(super) fn including_wait_from(self, earlier: Instant) -> Self {
         let before = self.began.saturating_duration_since(earlier);
         GuestTimes {
@@ -78,15 +81,16 @@ impl GuestTimes {
     }
 }
 
-/// Starts the kernel of `files` with this program as its init, gives it `input` to
-/// work on (see [`crate::guest`]), and tells `heard` what it says, until it has ended.
+/// Starts the kernel of `files` with this program as its init, gives it `input` (see
+/// [`crate::guest`]), and passes its events to `on_event` until the guest has ended.
 ///
-/// Keep the calling thread: QEMU is killed when it ends, by the kernel, however
-/// it ends. Nothing else is left behind: QEMU's files have no names.
+/// The calling thread must live until the guest has ended: the kernel kills QEMU when
+/// the thread ends, however it ends (PR_SET_PDEATHSIG). Nothing else is left behind:
+/// QEMU's files have no names.
 ///
 /// # Errors
-/// Without QEMU; when the guest fails,
-/// dies, or is silent for too long; when `interrupt` becomes readable.
+/// Without QEMU; when the guest fails, ends early, or is silent for too long; when
+/// `interrupt` becomes readable.
 pub fn boot(
     files: &Files,
     input: &[u8],
@@ -98,11 +102,11 @@ pub fn boot(
     run(&start, input, settings, interrupt, &mut || Ok(()), on_event)
 }
 
-/// As [`boot`], from a saved state.
+/// As [`boot`], but restores the guest from a saved state.
 ///
 /// # Errors
-/// As [`boot`]; [`VmError::State`], before anything was heard, when the state is
-/// not as it was saved or QEMU does not take it.
+/// As [`boot`]; [`VmError::State`], before the first event, when the state is damaged
+/// or QEMU does not accept it.
 pub(super) fn restore(
     state: &State,
     input: &[u8],
@@ -118,7 +122,7 @@ pub(super) fn restore(
     };
     let mut check = Some(state.start_check()?);
     let mut check = || check.take().map_or(Ok(()), IntegrityCheck::wait);
-    let mut up = false;
+    let mut booted = false;
     let ended = run(
         &start,
         input,
@@ -126,12 +130,12 @@ pub(super) fn restore(
         interrupt,
         &mut check,
         &mut |event| {
-            up = true;
+            booted = true;
             on_event(event);
         },
     );
     match ended {
-        Err(VmError::Died { console: why, .. } | VmError::Qemu { output: why, .. }) if !up => {
+        Err(VmError::Died { console: why, .. } | VmError::Qemu { output: why, .. }) if !booted => {
             Err(VmError::State {
                 release: state.release().to_owned(),
                 why,
@@ -141,7 +145,7 @@ pub(super) fn restore(
     }
 }
 
-/// `check` is asked before anything is passed on to `heard`.
+/// Runs a guest. `check` is called before anything is passed to `on_event`.
 fn run(
     start: &Start<'_>,
     input: &[u8],
@@ -156,7 +160,7 @@ fn run(
         .write_input(input)
         .map_err(VmError::system("give the guest its input"))?;
     let mut qemu = QemuProcess::start(start, settings, &channel)?;
-    let mut up = None;
+    let mut boot_time = None;
     let mut work_result = None;
     let (mut last_change, mut last_clock) = (Instant::now(), 0);
     loop {
@@ -174,11 +178,11 @@ fn run(
         for (kind, content) in messages {
             match kind {
                 MessageKind::Booted => {
-                    let booted = serde_json::from_slice(&content).map_err(|e| {
+                    let report = serde_json::from_slice(&content).map_err(|e| {
                         VmError::system("understand the guest")(std::io::Error::other(e))
                     })?;
-                    up = Some(started.elapsed());
-                    on_event(GuestEvent::Booted(&booted));
+                    boot_time = Some(started.elapsed());
+                    on_event(GuestEvent::Booted(&report));
                 }
                 MessageKind::Work => on_event(GuestEvent::Message(&content)),
                 MessageKind::Done => work_result = Some(Ok(())),
@@ -193,13 +197,13 @@ fn run(
         }
         if let Some(code) = exit_code {
             break qemu
-                .exit_result(start.release(), code, work_result, up.is_some())
+                .exit_result(start.release(), code, work_result, boot_time.is_some())
                 .map(|()| GuestTimes {
                     guest: Duration::from_nanos(last_clock),
                     busy: Duration::from_nanos(channel.busy_ns().unwrap_or(0)),
                     began: started,
                     wall: started.elapsed(),
-                    boot: up.unwrap_or_default(),
+                    boot: boot_time.unwrap_or_default(),
                     origin: match start {
                         Start::Restore { .. } => Origin::Restored,
                         Start::Boot(_) | Start::Save { .. } => Origin::Booted,

@@ -1,5 +1,6 @@
-//! A saved state as a file: the guest's memory, from which QEMU maps it; then the
-//! devices, as QEMU wrote them; then a description.
+//! Reads and writes a saved state as a file: the guest's memory, which QEMU maps from
+//! it; then the devices, as QEMU wrote them; then a description. [`super::store`] keeps
+//! the files.
 //!
 //! ```text
 //! 0         the memory, with holes where it is zero
@@ -22,7 +23,7 @@ use super::pages::{self, Checksum};
 use crate::error::VmError;
 
 const MAGIC: &[u8; 8] = b"halfopen";
-/// A description is not longer.
+/// The longest description that is accepted.
 const MAX_DESCRIPTION_BYTES: u64 = 1 << 20;
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -33,7 +34,7 @@ struct Description {
     sum: String,
 }
 
-/// A guest that was saved when it was about to ask for its input.
+/// The state of a guest that was saved when it was about to ask for its input.
 #[derive(Debug)]
 pub struct State {
     file: File,
@@ -41,15 +42,15 @@ pub struct State {
     devices: Vec<u8>,
 }
 
-/// The file is being compared with its sum.
+/// A comparison of the file with its checksum, which runs on a thread.
 #[derive(Debug)]
 pub struct IntegrityCheck(JoinHandle<Result<(), VmError>>);
 
 impl IntegrityCheck {
-    /// How it came out.
+    /// Waits for the result.
     ///
     /// # Errors
-    /// [`VmError::State`] when it is not as it was written.
+    /// [`VmError::State`] when the file is damaged or cannot be read.
     pub fn wait(self) -> Result<(), VmError> {
         self.0
             .join()
@@ -58,7 +59,8 @@ impl IntegrityCheck {
 }
 
 impl State {
-    /// The state in `file`; None: it is none, or not whole, or not what is expected.
+    /// Reads the state in `file`; None when it is not a state, not complete, or not the
+    /// expected one.
     pub(super) fn read(file: File, expected: &Expected) -> io::Result<Option<Self>> {
         let length = file.metadata()?.len();
         let mut end = [0; 16];
@@ -89,7 +91,7 @@ impl State {
         }))
     }
 
-    /// Writes one to an empty file.
+    /// Writes a state to an empty file.
     pub(super) fn write(
         mut file: &File,
         identity: Identity,
@@ -119,18 +121,19 @@ impl State {
         self.description.identity.release()
     }
 
-    /// The file, which begins with the memory.
+    /// The file, which begins with the guest's memory.
     pub fn file(&self) -> &File {
         &self.file
     }
 
-    /// A pipe from which the devices can be read.
+    /// A pipe that holds the devices.
     ///
     /// # Errors
-    /// Of pipe(2); when they are more than a pipe holds.
+    /// When pipe(2) fails; when the devices do not fit into a pipe.
     pub fn devices(&self) -> Result<OwnedFd, VmError> {
         let fill = || {
-            // Nobody reads yet: what does not fit is an error.
+            // There is no reader yet: a write that does not fit has to fail, not to
+            // block.
             let (read, write) = pipe2(OFlag::O_CLOEXEC)?;
             let size = i32::try_from(self.devices.len()).unwrap_or(i32::MAX);
             fcntl(&write, FcntlArg::F_SETPIPE_SZ(size.max(4096)))?;
@@ -141,8 +144,8 @@ impl State {
         fill().map_err(|e: io::Error| self.unusable(&format!("its devices: {e}")))
     }
 
-    /// Begins to compare the file with its sum, on a thread: it takes about as long as
-    /// QEMU takes to start.
+    /// Starts to compare the file with its checksum, on a thread: it takes about as
+    /// long as QEMU takes to start.
     pub fn start_check(&self) -> Result<IntegrityCheck, VmError> {
         let file = self.file.try_clone();
         let file = file.map_err(|e| self.unusable(&e.to_string()))?;

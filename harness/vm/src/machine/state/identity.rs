@@ -1,5 +1,6 @@
-//! All that a saved state depends on. Files are told apart by what stat(2) says of
-//! them: reading them would take as long as a restored guest does.
+//! Identifies what a saved state depends on: kernel, modules, program, QEMU and its
+//! arguments. Files are compared by what stat(2) returns: reading them would take as
+//! long as a restored guest does.
 
 use std::collections::hash_map::DefaultHasher;
 use std::fs;
@@ -17,10 +18,10 @@ use crate::qemu::{self, all_arguments};
 use crate::settings::Settings;
 use crate::{binary, module::Modules};
 
-/// Of what is in a state's file and how. A new number makes all old ones useless.
+/// Version of the file's layout. A new number invalidates all older states.
 const FORMAT_VERSION: u32 = 1;
 
-/// What can be known of a state before anything is read of its kernel.
+/// The part of an identity that is known before the kernel's files are read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Expected {
     format: u32,
@@ -32,14 +33,14 @@ pub(super) struct Expected {
     arguments: Vec<String>,
 }
 
-/// All of it.
+/// A whole identity.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Identity {
     expected: Expected,
     kernel: Vec<FileStamp>,
 }
 
-/// A file, as it was.
+/// What stat(2) returned for a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct FileStamp {
     path: PathBuf,
@@ -70,7 +71,7 @@ impl FileStamp {
 }
 
 impl Expected {
-    /// Of a guest of this program, now.
+    /// The identity that a guest of this program has now.
     pub(super) fn current(kernel: &Kernel, settings: &Settings) -> Result<Self, VmError> {
         // The running program, even when its file was replaced.
         let mut program = vec![FileStamp::of(Path::new("/proc/self/exe"))?];
@@ -88,8 +89,8 @@ impl Expected {
         })
     }
 
-    /// The name of its file. A program that was built anew has the same, so that its
-    /// new state takes the old one's place.
+    /// The name of the state's file. A program that was rebuilt has the same name, so
+    /// that its new state replaces the old one.
     pub(super) fn file_name(&self) -> String {
         let mut hasher = DefaultHasher::new();
         fs::read_link("/proc/self/exe").ok().hash(&mut hasher);
@@ -101,7 +102,7 @@ impl Expected {
 }
 
 impl Identity {
-    /// With the files of the kernel.
+    /// Adds the files of the kernel.
     ///
     /// # Errors
     /// When one of them changed after `files` were read.
@@ -124,7 +125,8 @@ impl Identity {
         }
     }
 
-    /// Whether a state of this is what is expected.
+    /// Whether a state with this identity is the expected one and its kernel's files
+    /// are unchanged.
     pub(super) fn matches(&self, expected: &Expected) -> bool {
         self.expected == *expected && self.kernel.iter().all(FileStamp::is_unchanged)
     }
@@ -139,7 +141,7 @@ impl Identity {
 pub(super) mod tests {
     use super::*;
 
-    /// Of a guest whose kernel is the file at `vmlinuz`.
+    /// Identity of a guest whose kernel is the file at `vmlinuz`.
     pub fn identity_of(vmlinuz: &Path) -> (Expected, Identity) {
         let stamp = FileStamp::of(vmlinuz).expect("it is there");
         let expected = Expected {
@@ -170,7 +172,7 @@ pub(super) mod tests {
         assert!(!identity.matches(&other) && other.file_name() != expected.file_name());
         fs::write(&file, "two!").expect("write");
         assert!(!identity.matches(&expected));
-        // The new state takes the old one's place.
+        // The new state replaces the old one.
         assert_eq!(identity_of(&file).0.file_name(), expected.file_name());
         assert!(
             !expected.file_name().contains('/'),

@@ -1,4 +1,5 @@
-//! Who makes a state: one at a time, in any process.
+//! Makes sure that only one thread of one process makes a state at a time, by a lock
+//! (F_OFD_SETLK) on a file of the store.
 
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -11,11 +12,11 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use super::store::{LOCK, Store};
 use crate::error::VmError;
 
-/// How often somebody else's lock is asked for, milliseconds.
+/// How often a lock that is taken is tried again, milliseconds.
 const RETRY_INTERVAL_MS: u8 = 20;
 
-/// Waits until nobody else makes the state of this name. Held until what is returned
-/// is dropped, or the process ends.
+/// Waits until nobody else makes the state of this name. The lock is held until the
+/// returned file is dropped, or the process ends.
 pub(super) fn lock(
     store: &Store,
     name: &str,
@@ -30,8 +31,9 @@ pub(super) fn lock(
         .custom_flags(OFlag::O_NOFOLLOW.bits())
         .open(store.path(LOCK))
         .map_err(failed)?;
-    // One byte of one file a name, by the hash at the name's end: a lock belongs to an
-    // open file, so threads exclude each other, too.
+    // Each name locks one byte of the file, chosen by the hash at the end of the name.
+    // The lock belongs to the open file description, so threads exclude each other,
+    // too.
     let hash = name.rsplit('-').next().unwrap_or_default();
     let hash = u64::from_str_radix(hash, 16).unwrap_or(0);
     let wanted = flock {

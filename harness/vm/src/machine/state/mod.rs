@@ -1,19 +1,20 @@
-//! Guests that are restored, not booted: the first guest of a kernel, a program and
-//! settings is saved when it is about to ask for its input, and every guest goes on
-//! from there, the first one too.
+//! Restores guests instead of booting them. The first guest of a kernel, a program and
+//! settings is saved when it is about to ask for its input, and every guest continues
+//! from there, the first one included. [`crate::cases`] starts guests through
+//! [`restore_or_boot`].
 //!
 //! ```text
-//! identity  all that a state depends on
-//! save      boots a guest until it stops itself
-//! monitor   QEMU's monitor, for that
-//! file      a state as a file, and whether it is whole
-//! pages     which pages of a memory are slot, and their sum
+//! identity  what a state depends on
+//! save      boots a guest and saves it when it stops itself
+//! monitor   QEMU's monitor (QMP), used by save
+//! file      reads and writes a state as a file, checks it
+//! pages     the pages that are not zero, and their checksum
 //! store     the directory of states
-//! lock      who makes one
+//! lock      one maker of a state at a time
 //! ```
 //!
-//! Restored guests are the same to the nanosecond. A booted one is some microseconds
-//! away from them: it does not stop itself, and QEMU begins its random numbers anew
+//! Restored guests are the same to the nanosecond. A booted one differs from them by
+//! some microseconds: it does not stop itself, and QEMU restarts its random numbers
 //! when a guest is restored.
 
 pub(crate) mod file;
@@ -37,8 +38,9 @@ use crate::kernels::Kernel;
 use crate::machine::{GuestEvent, GuestTimes, Origin, boot, restore};
 use crate::settings::{GuestTime, Settings};
 
-/// Runs a guest on `kernel` from its saved state, which is made when there is none; or
-/// boots it where that is not possible, and tells `on_restore_error` why.
+/// Runs a guest on `kernel` from its saved state, which is made when there is none.
+/// Where that is not possible it boots the guest, and passes the reason to
+/// `on_restore_error`.
 ///
 /// # Errors
 /// As [`boot`].
@@ -62,9 +64,9 @@ pub fn restore_or_boot(
         Ok(None) => {}
         Ok(Some((slot, state, origin))) => {
             match restore(&state, input, settings, interrupt, on_event) {
-                // Nothing was heard of it.
+                // The guest has sent nothing yet.
                 Err(why @ VmError::State { .. }) => {
-                    // Without it the next guest makes a new one.
+                    // With the state removed, the next guest makes a new one.
                     let _ = slot.store.remove(&slot.name);
                     on_restore_error(&why);
                 }
@@ -72,13 +74,13 @@ pub fn restore_or_boot(
             }
         }
         Err(why @ (VmError::State { .. } | VmError::System { .. })) => on_restore_error(&why),
-        // A guest that is booted would end the same way.
+        // A booted guest would fail in the same way.
         Err(e) => return Err(e),
     }
     boot(&*files.get(kernel)?, input, settings, interrupt, on_event)
 }
 
-/// Where a state is, or will be.
+/// The place of a saved state in the store, whether or not the state exists yet.
 struct StateSlot {
     store: Store,
     name: String,
@@ -86,7 +88,7 @@ struct StateSlot {
 }
 
 impl StateSlot {
-    /// None: states are not wanted.
+    /// The place for a guest on `kernel`; None when saved states are turned off.
     fn open(kernel: &Kernel, settings: &Settings) -> Result<Option<Self>, VmError> {
         let wanted = settings.restore && settings.time == GuestTime::Virtual;
         let Some(path) = store::default_path().filter(|_| wanted) else {
@@ -116,7 +118,7 @@ impl StateSlot {
             return Ok((state, Origin::Restored));
         }
         let _lock = lock::lock(&self.store, &self.name, interrupt)?;
-        // Somebody else may have made it meanwhile.
+        // Another process or thread may have made it meanwhile.
         if let Some(state) = find()? {
             return Ok((state, Origin::Restored));
         }

@@ -1,4 +1,5 @@
-//! QEMU's monitor (QMP): one JSON object a line.
+//! A client of QEMU's monitor (QMP, one JSON object per line), by which [`super::save`]
+//! saves a guest's devices.
 
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -8,14 +9,14 @@ use serde_json::{Value, json};
 
 use crate::error::VmError;
 
-/// This program's end of the monitor.
+/// This program's end of the monitor's socket.
 pub(super) struct Monitor {
     stream: UnixStream,
     unread: Vec<u8>,
 }
 
 impl Monitor {
-    /// Both ends: the other one is for QEMU.
+    /// Both ends of the socket: the second one is for QEMU.
     pub(super) fn pair() -> Result<(Self, OwnedFd), VmError> {
         let make = || {
             let (local, remote) = UnixStream::pair()?;
@@ -29,7 +30,7 @@ impl Monitor {
         make().map_err(VmError::system::<std::io::Error>("make qemu's monitor"))
     }
 
-    /// Has QEMU do something. It does one thing after the other.
+    /// Sends a command. QEMU executes one after the other.
     pub(super) fn execute(&mut self, command: &str, arguments: &Value) -> Result<(), VmError> {
         let line = json!({"execute": command, "arguments": arguments});
         self.stream
@@ -37,7 +38,7 @@ impl Monitor {
             .map_err(VmError::system("tell qemu what to do"))
     }
 
-    /// What QEMU has said since the last time.
+    /// The messages that QEMU has sent since the last call.
     pub(super) fn receive(&mut self) -> Result<Vec<Value>, VmError> {
         let mut bytes = [0; 4096];
         loop {

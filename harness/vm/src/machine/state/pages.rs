@@ -1,4 +1,5 @@
-//! Pages of a guest's memory that are not zero: what of it is kept, and its sum.
+//! Reads the pages of a guest's memory that are not zero, which are those that a saved
+//! state stores, and computes their checksum.
 
 use std::fs::File;
 use std::io;
@@ -7,14 +8,14 @@ use std::os::unix::fs::FileExt;
 use nix::unistd::{Whence, lseek};
 
 const PAGE_BYTES: usize = 4096;
-/// So much is read at once.
+/// Bytes that are read at once.
 const CHUNK_BYTES: usize = 1 << 20;
 
 /// Calls `each` with the offset and the content of every page below `length` that is
 /// not zero. Holes of the file are not read.
 ///
 /// # Errors
-/// Of the file's system, and those of `each`.
+/// When the file cannot be read, and the errors of `each`.
 pub(super) fn for_each(
     file: &File,
     length: u64,
@@ -23,7 +24,7 @@ pub(super) fn for_each(
     let mut chunk = vec![0; CHUNK_BYTES];
     let mut at = 0;
     while let Some(data) = next_data(file, at)?.filter(|data| *data < length) {
-        // A hole ends where a page of the file system does.
+        // Holes end at page boundaries of the file system.
         let start = data - data % PAGE_BYTES as u64;
         let count = usize::try_from(length - start)
             .unwrap_or(CHUNK_BYTES)
@@ -42,7 +43,7 @@ pub(super) fn for_each(
     Ok(())
 }
 
-/// Where data begins from `at` on.
+/// The offset of the next data at or after `at`.
 fn next_data(file: &File, at: u64) -> io::Result<Option<u64>> {
     match lseek(
         file,
@@ -60,13 +61,13 @@ fn is_zero(page: &[u8]) -> bool {
         .all(|line| line.iter().fold(0, |all, byte| all | byte) == 0)
 }
 
-/// A sum that tells a damaged file from a whole one; it does not withstand somebody
-/// who means harm. Four lanes, so that a processor takes some gigabytes a second.
+/// A checksum that detects a damaged file; it is no protection against an attacker.
+/// Four lanes, so that a processor computes some gigabytes a second.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Checksum([u64; 4]);
 
 impl Checksum {
-    /// Takes in bytes, and where they are.
+    /// Adds bytes and their offset.
     pub(super) fn add(&mut self, offset: u64, bytes: &[u8]) {
         self.mix(0, offset);
         for group in bytes.chunks(32) {
@@ -79,13 +80,14 @@ impl Checksum {
     }
 
     fn mix(&mut self, lane: usize, word: u64) {
-        // An odd number with about as many ones as zeros: 2^64 by the golden ratio.
+        // An odd number with about as many ones as zeros: 2^64 divided by the golden
+        // ratio.
         const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
         let lane = &mut self.0[lane];
         *lane = (*lane ^ word).wrapping_mul(FACTOR).rotate_left(29);
     }
 
-    /// As text.
+    /// The checksum as hexadecimal text.
     pub(super) fn to_hex(self) -> String {
         self.0.map(|lane| format!("{lane:016x}")).concat()
     }

@@ -1,4 +1,5 @@
-//! Boots a guest until it stops itself, and keeps it as it is then.
+//! Boots a guest until it stops itself, and saves it as it is then. [`super`] calls it
+//! when the store has no state of the guest.
 
 use std::fs::File;
 use std::io::{Read, Seek};
@@ -14,11 +15,11 @@ use crate::files::{Files, anonymous_file};
 use crate::qemu::{QemuProcess, Start};
 use crate::settings::Settings;
 
-/// The guest as it is when it waits for its input: memory and devices.
+/// The guest's memory and devices while it waits for its input.
 ///
-/// The devices are saved by themselves (xen-save-devices-state, which has nothing to do
-/// with Xen but its name): some kilobytes. With a whole migration the memory would
-/// have to be read by every guest, where it is only mapped now.
+/// The devices are saved separately (xen-save-devices-state, which has nothing to do
+/// with Xen but its name): some kilobytes. With a whole migration every guest would
+/// have to read the memory, which is only mapped this way.
 pub(super) fn save(
     files: &Files,
     settings: &Settings,

@@ -1,6 +1,6 @@
-//! Where saved states are kept: a directory that is this user's alone, because who
-//! can change a state decides what the guest does. It does not grow without end: the
-//! states that were not used for the longest time go.
+//! The directory of saved states. It is accessible to this user alone, because whoever
+//! can change a state decides what the guest does. Its size is limited: the least
+//! recently used states are removed.
 
 use std::fmt;
 use std::fs::{self, DirBuilder, File};
@@ -16,26 +16,26 @@ use nix::unistd::geteuid;
 use super::file::State;
 use super::identity::{Expected, Identity};
 
-/// States take no more of the disk than this.
+/// The most bytes that states take on the disk.
 pub const MAX_BYTES: u64 = 2 << 30;
-/// What a file is called until it is whole.
+/// Suffix of a file's name until the file is complete.
 const TEMPORARY_SUFFIX: &str = ".new";
-/// What was not finished after this time never will be.
+/// A temporary file that is older than this was abandoned.
 const TEMPORARY_MAX_AGE: Duration = Duration::from_mins(10);
 
-/// The directory, open.
+/// The open directory.
 #[derive(Debug)]
 pub struct Store {
     directory: File,
     path: PathBuf,
 }
 
-/// How much there is, and where.
+/// How much the store holds, and where.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// States.
+    /// The number of states.
     pub states: usize,
-    /// Bytes of the disk that they take.
+    /// Bytes that they take on the disk.
     pub bytes: u64,
     /// The directory.
     pub path: PathBuf,
@@ -50,7 +50,7 @@ impl fmt::Display for Usage {
     }
 }
 
-/// The store of this user; None: states are not kept, or none was made yet.
+/// Opens the store of this user; None: states are not kept, or none was made yet.
 ///
 /// # Errors
 /// As [`Store::open`].
@@ -59,8 +59,8 @@ pub fn open_existing() -> io::Result<Option<Store>> {
     path.map(|path| Store::open(&path)).transpose()
 }
 
-/// Where states are kept: $HALFOPEN_STATES, else ~/.cache/halfopen/states; None: nowhere,
-/// without a home or by HALFOPEN_STATES=off.
+/// The directory of states: $HALFOPEN_STATES, else ~/.cache/halfopen/states; None
+/// without a home directory or with HALFOPEN_STATES=off.
 pub fn default_path() -> Option<PathBuf> {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
     match set("HALFOPEN_STATES") {
@@ -74,10 +74,10 @@ pub fn default_path() -> Option<PathBuf> {
 }
 
 impl Store {
-    /// Opens it at `path`, and makes it when it is not there.
+    /// Opens the store at `path`, and creates it when it does not exist.
     ///
     /// # Errors
-    /// When it cannot be made, or is not this user's alone.
+    /// When the directory cannot be created, or is accessible to other users.
     pub fn open(path: &Path) -> io::Result<Self> {
         if let Some(above) = path.parent() {
             fs::create_dir_all(above)?;
@@ -104,12 +104,12 @@ impl Store {
         }
     }
 
-    /// The state of this name, when it is what is expected. Another one of this name
-    /// is thrown away.
+    /// The state of this name, if it is the expected one. A state of this name that is
+    /// not is removed.
     pub(super) fn find(&self, name: &str, expected: &Expected) -> io::Result<Option<State>> {
         let file = File::options()
             .read(true)
-            // QEMU asks for both, though it maps the file privately.
+            // QEMU opens the file for reading and writing, though it maps it privately.
             .write(true)
             .custom_flags(OFlag::O_NOFOLLOW.bits())
             .open(self.path(name));
@@ -127,7 +127,7 @@ impl Store {
         Ok(None)
     }
 
-    /// Keeps a state under this name, in the place of another one.
+    /// Stores a state under this name, and replaces one that has it.
     pub(super) fn put(
         &self,
         name: &str,
@@ -136,7 +136,7 @@ impl Store {
         devices: &[u8],
     ) -> io::Result<()> {
         let temporary = self.path(&format!("{name}{TEMPORARY_SUFFIX}"));
-        // Left by somebody who had the lock and was killed.
+        // Left by a process that was killed while it held the lock.
         let _ = fs::remove_file(&temporary);
         let file = File::options()
             .write(true)
@@ -152,7 +152,7 @@ impl Store {
         self.evict(MAX_BYTES, name)
     }
 
-    /// Throws the state of this name away. Guests that run from it are not disturbed.
+    /// Removes the state of this name. Guests that run from it are not affected.
     pub(super) fn remove(&self, name: &str) -> io::Result<()> {
         match fs::remove_file(self.path(name)) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
@@ -160,7 +160,7 @@ impl Store {
         }
     }
 
-    /// How much there is.
+    /// The number of states and their size.
     ///
     /// # Errors
     /// When the directory cannot be read.
@@ -173,7 +173,7 @@ impl Store {
         })
     }
 
-    /// Throws all states away; returns how much that was.
+    /// Removes all states; returns how much the store held.
     ///
     /// # Errors
     /// When one of them cannot be removed.
@@ -185,8 +185,8 @@ impl Store {
         Ok(usage)
     }
 
-    /// Throws away what was not used for the longest time, but `kept`, until all take
-    /// no more than `limit`.
+    /// Removes the least recently used states, but not `keep`, until all take no more
+    /// than `limit`, and abandoned temporary files.
     pub(super) fn evict(&self, limit: u64, keep: &str) -> io::Result<()> {
         let mut files = self.files()?;
         files.sort_by_key(|(_, used, _)| *used);
@@ -211,7 +211,7 @@ impl Store {
         for entry in fs::read_dir(&self.path)? {
             let entry = entry?;
             let name = entry.file_name().to_string_lossy().into_owned();
-            // It may be gone by now.
+            // Another process may have removed it.
             let Ok(found) = entry.metadata() else {
                 continue;
             };
@@ -222,16 +222,17 @@ impl Store {
         Ok(files)
     }
 
-    /// By the open directory, so that nobody puts another one in its path.
+    /// A path through the open directory, so that nobody can replace the directory by
+    /// another one.
     pub(super) fn path(&self, name: &str) -> PathBuf {
         PathBuf::from(format!("/proc/self/fd/{}", self.directory.as_raw_fd())).join(name)
     }
 }
 
-/// See [`super::lock`].
+/// Name of the lock file, see [`super::lock`].
 pub(super) const LOCK: &str = "lock";
 
-/// Whether it is this user's, and nobody else may look into it.
+/// Whether the file belongs to this user and no other user has access to it.
 fn is_private(found: &fs::Metadata) -> bool {
     found.uid() == geteuid().as_raw() && found.mode() & 0o077 == 0
 }

@@ -1,4 +1,4 @@
-//! The store of states, with a state of a kernel that is none.
+//! Tests of the store, with a state of a file that is not a kernel.
 
 use std::fs::{self, File};
 use std::io;
