@@ -67,7 +67,7 @@ pub const PREDICTED_VIRTUAL_TIME: PredictionTolerance = PredictionTolerance {
 
 /// Virtual time on the same kernel build, with another build of this program or
 /// beside other cases. Each case starts at a phase of the timer wheel of its own
-/// (`halfopen_runner, schedule/start_times`), so timers fire alike; but the guest's clock counts
+/// (start_times in the runner), so timers fire alike; but the guest's clock counts
 /// instructions, and those of the program differ. Between an unoptimized and an
 /// optimized build, 195 of 198 times differed by less than 0.3 ms, half of them by
 /// less than 15 us.
