@@ -10,13 +10,12 @@
 use std::time::Duration;
 
 use crate::record::{Outcome, Packet, reference_ns};
+use crate::tolerance::QUIET_ROUND_TRIP;
 use halfopen_predict::{Prediction, RuleId};
 
 /// The kernel's TCP_RTO_MIN: a retransmission timeout is the smoothed round trip and
 /// at least this (__tcp_set_rto()).
 const RTO_MIN: Duration = Duration::from_millis(200);
-/// A round trip below this is a quiet machine's, and nothing is allowed for it.
-const QUIET: Duration = Duration::from_millis(4);
 
 /// How much later than predicted the sign may come for the slowest round trip that
 /// TCP measured before the fault. Zero on a quiet machine, and where the prediction
@@ -30,7 +29,7 @@ pub(super) fn allowance(prediction: &Prediction, outcome: &Outcome) -> Duration 
     }
     let until_ns = reference_ns(&outcome.faults);
     let slowest = slowest_round_trip(&outcome.wire.packets, until_ns);
-    if slowest < QUIET {
+    if slowest < QUIET_ROUND_TRIP {
         return Duration::ZERO;
     }
     // Each timeout is longer by the round trip doubled as often as itself, so the
