@@ -51,6 +51,11 @@ pub const PREDICTED_REAL_TIME: PredictionTolerance = PredictionTolerance {
     late: Duration::from_millis(150),
 };
 
+/// How late a machine may be and still count as quiet: what predictions in real
+/// time allow for. A case that differs or lies outside while the machine was later
+/// than this is run again; no tolerance is widened for it.
+pub const QUIET: Duration = PREDICTED_REAL_TIME.late;
+
 /// For predictions in virtual time that are computed from the moments at which
 /// programs acted and from the phase of the timer wheel: timers never fire early,
 /// and processes that wake on the same tick run one after the other on the guest's

@@ -87,6 +87,8 @@ fn blank(case: &Case) -> Outcome {
         unpredictable: None,
         outside: None,
         compared_with: None,
+        lag_ns: None,
+        disturbed_tries: Vec::new(),
         recovery: None,
     }
 }

@@ -12,6 +12,7 @@ mod case_run;
 pub mod endpoint;
 mod evaluate;
 mod fault;
+mod lag;
 pub mod machine;
 pub mod observe;
 mod options;

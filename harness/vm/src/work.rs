@@ -69,6 +69,7 @@ pub fn work(
         privileges: "root".into(),
         interrupt: None,
         virtual_time: order.virtual_time,
+        ..halfopen_runner::Options::default()
     };
     let mut tell = |said: &Said| {
         // Plain data; what cannot be said is missed by the host.

@@ -7,8 +7,8 @@ use clap::{Args, ValueEnum};
 
 use halfopen_net::duration::positive;
 
-use super::Time;
 use super::sysctl::{Sysctl, sysctl};
+use super::{OnDisturbed, Time};
 
 pub(super) const HELP: &str = "\
 One case a cell; the client is the one who should notice. All cells run at the
@@ -63,6 +63,10 @@ pub(crate) struct GridArgs {
     /// How many cells run at the same time [default: all]
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) jobs: Option<u16>,
+    /// Whether cells that came out wrong while this machine was late in each of
+    /// their tries end the grid with exit code 1
+    #[arg(long, value_enum, default_value_t = OnDisturbed::Warn, value_name = "POLICY")]
+    pub(crate) disturbed: OnDisturbed,
     /// For people, for documents, or for programs
     #[arg(long, value_enum, default_value_t = Form::Table, value_name = "FORM")]
     pub(crate) format: Form,

@@ -6,6 +6,7 @@
 
 mod descriptors;
 mod order;
+mod rerun;
 mod resources;
 mod slots;
 mod start_times;
@@ -45,6 +46,12 @@ pub enum Progress<'a> {
         /// Its outcome.
         outcome: &'a Outcome,
     },
+    /// All cases have ended, and this one is run again, alone: the machine was
+    /// disturbed, and it came out wrong.
+    Again {
+        /// Its id.
+        id: &'a str,
+    },
 }
 
 /// The results of a run.
@@ -77,13 +84,17 @@ pub fn run(
     observer(Progress::Total { cases: cases.len() });
     let mut outcomes: Vec<Option<Outcome>> = cases.iter().map(|_| None).collect();
     let map = |index: usize, ended| evaluate(&cases[index], ended);
-    let done = run_each(cases, options, &map, &mut |index, stage| match stage {
+    let timed = |index, ended, window| (map(index, ended), window);
+    let mut windows = vec![None; cases.len()];
+    let monitor = rerun::monitor(options)?;
+    let done = run_each_timed(cases, options, &timed, &mut |index, stage| match stage {
         Stage::Started => observer(Progress::Started {
             id: &cases[index].id,
         }),
-        Stage::Ended(outcome) => {
+        Stage::Ended((outcome, window)) => {
             observer(Progress::Finished { outcome: &outcome });
             outcomes[index] = Some(outcome);
+            windows[index] = window;
         }
     })?;
     let panicked = || Ended::Not(Status::Failed("its thread panicked".into()));
@@ -93,12 +104,26 @@ pub fn run(
         .map(|(index, outcome)| outcome.unwrap_or_else(|| map(index, panicked())))
         .collect();
     compare_prediction::compare_all(cases, &mut outcomes, &done.environment);
+    let mut interrupted = done.interrupted;
+    if let Some(monitor) = monitor {
+        rerun::measure(&mut outcomes, &windows, &monitor);
+        let run_again = rerun::Rerun {
+            cases,
+            options,
+            environment: &done.environment,
+            monitor: &monitor,
+        };
+        interrupted |= run_again.disturbed_cases(&mut outcomes, observer)?;
+    }
     Ok(Results {
         environment: done.environment,
         outcomes,
-        interrupted: done.interrupted,
+        interrupted,
     })
 }
+
+/// When a case ran, CLOCK_MONOTONIC; None: it did not.
+type Window = Option<(i64, i64)>;
 
 /// What [`run_each`] reports of one case.
 pub enum Stage<T> {
@@ -127,6 +152,17 @@ pub fn run_each<T: Send>(
     map: &(dyn Fn(usize, Ended) -> T + Sync),
     observer: &mut dyn FnMut(usize, Stage<T>),
 ) -> Result<Done, LabError> {
+    let map = |index, ended, _: Window| map(index, ended);
+    run_each_timed(cases, options, &map, observer)
+}
+
+/// As [`run_each`]; `map` also gets to know when the case ran.
+fn run_each_timed<T: Send>(
+    cases: &[Case],
+    options: &Options,
+    map: &(dyn Fn(usize, Ended, Window) -> T + Sync),
+    observer: &mut dyn FnMut(usize, Stage<T>),
+) -> Result<Done, LabError> {
     let resources = Resources::new(cases, options)?;
     let start_times = options
         .virtual_time
@@ -147,7 +183,7 @@ pub fn run_each<T: Send>(
         let (resources, positions) = (&resources, &positions);
         for (number, index) in order.into_iter().enumerate() {
             let case = &cases[index];
-            let not_run = |status| Stage::Ended(map(index, Ended::Not(status)));
+            let not_run = |status| Stage::Ended(map(index, Ended::Not(status), None));
             if case.clock == Clock::Virtual && !options.virtual_time {
                 let why = "it takes hours, and needs --time virtual".to_owned();
                 observer(index, not_run(Status::NotRun(why)));
@@ -165,7 +201,9 @@ pub fn run_each<T: Send>(
                         number,
                         start: start_times.map(|times| (times, positions[index])),
                     };
-                    let ended = map(index, resources.run(case, turn));
+                    let began_ns = monotonic_ns();
+                    let ended = resources.run(case, turn);
+                    let ended = map(index, ended, Some((began_ns, monotonic_ns())));
                     let _ = send.send((index, Stage::Ended(ended)));
                 });
             if let Err(e) = started {
