@@ -88,6 +88,7 @@ fn blank(case: &Case) -> Outcome {
         outside: None,
         compared_with: None,
         lag_ns: None,
+        overflows: Vec::new(),
         disturbed_tries: Vec::new(),
         recovery: None,
     }

@@ -1,6 +1,7 @@
 //! What disturbed cases do to a command: a line on standard error, and what the
 //! user chose for the exit code.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use halfopen_net::span::human_ns;
@@ -17,6 +18,10 @@ pub(crate) const WAIT_FOR_QUIET: Duration = Duration::from_secs(20);
 
 /// Reports disturbed cases on standard error, and returns the exit code.
 pub(crate) fn conclude(outcomes: &[Outcome], policy: OnDisturbed, exit: Exit) -> Exit {
+    let overflows: BTreeSet<&String> = outcomes.iter().flat_map(|o| &o.overflows).collect();
+    for overflow in overflows {
+        output::remark(&format!("while cases ran, {overflow}"));
+    }
     let Some(line) = warning(outcomes, policy) else {
         return exit;
     };
@@ -42,7 +47,7 @@ fn warning(outcomes: &[Outcome], policy: OnDisturbed) -> Option<String> {
         OnDisturbed::Warn => "counts as no failure (--disturbed fail makes it one)",
     };
     Some(format!(
-        "{} disturbed: this machine was up to {} late in every try; that {what}",
+        "{} disturbed: this machine was never quiet, and up to {} late; that {what}",
         counted(disturbed.len(), "case", "cases"),
         human_ns(i64::try_from(worst).unwrap_or(i64::MAX)),
     ))

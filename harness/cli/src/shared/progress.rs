@@ -62,6 +62,7 @@ impl Progress {
     pub(crate) fn record(&mut self, event: &Event<'_>) {
         match event {
             Event::Total { cases } => self.total = *cases,
+            Event::Limited { by } => output::remark(by),
             Event::Started { id } => {
                 self.running.insert((*id).to_owned(), Instant::now());
             }

@@ -83,6 +83,10 @@ pub struct Outcome {
     /// real time only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lag_ns: Option<u64>,
+    /// Which of the tables that all network namespaces share overflowed while the
+    /// case ran, and by how much.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub overflows: Vec<String>,
     /// The tries on a disturbed machine, the earliest first. When the verdict is
     /// [`Verdict::Disturbed`], the last of them is the one that is shown.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

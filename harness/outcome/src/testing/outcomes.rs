@@ -166,6 +166,7 @@ pub fn crash(detector: &str, errno: &str, after_ms: i64, verdict: Verdict) -> Ou
         outside: None,
         compared_with: None,
         lag_ns: None,
+        overflows: Vec::new(),
         disturbed_tries: Vec::new(),
         recovery: None,
     }

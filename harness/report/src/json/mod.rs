@@ -103,6 +103,9 @@ struct CaseView<'a> {
     /// How late the machine was at most; only where it was measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     lag_ns: Option<u64>,
+    /// Which shared tables overflowed while it ran; only where any did.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    overflows: &'a [String],
     /// The tries on a disturbed machine; only where there were any.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     disturbed_tries: &'a [DisturbedTry],
@@ -137,6 +140,7 @@ impl<'a> CaseView<'a> {
             status,
             reason,
             lag_ns: outcome.lag_ns,
+            overflows: &outcome.overflows,
             disturbed_tries: &outcome.disturbed_tries,
         }
     }

@@ -32,6 +32,7 @@ pub fn render(run: &Finished<'_>, width: u16) -> String {
     fallback(&mut text, run.outcomes);
     unpredictable(&mut text, run.outcomes);
     not_run(&mut text, run.outcomes);
+    overflows(&mut text, run.outcomes);
     // What needs a look comes last: on a terminal it is in sight then.
     cases::known(&mut text, run.outcomes);
     cases::disturbed(&mut text, run.outcomes);
@@ -156,6 +157,19 @@ fn not_run(text: &mut String, outcomes: &[Outcome]) {
     for (why, cases) in reasons(outcomes) {
         let count = counted(cases.len(), "case", "cases");
         let _ = writeln!(text, "\n{count} not run: {why}\n  {}", some_of(&cases));
+    }
+}
+
+/// Which of the tables that all network namespaces share overflowed during cases.
+fn overflows(text: &mut String, outcomes: &[Outcome]) {
+    let mut cases: IndexMap<&str, Vec<&str>> = IndexMap::new();
+    for outcome in outcomes {
+        for overflow in &outcome.overflows {
+            cases.entry(overflow).or_default().push(&outcome.id);
+        }
+    }
+    for (what, cases) in cases {
+        let _ = writeln!(text, "\nWhile they ran, {what}\n  {}", some_of(&cases));
     }
 }
 

@@ -4,7 +4,7 @@
 //! [`run`] is what the command calls; a guest calls [`run_each`] and sends the raw
 //! records to its host, which evaluates them.
 
-mod descriptors;
+mod budget;
 mod order;
 mod rerun;
 mod resources;
@@ -24,6 +24,7 @@ use crate::evaluate::evaluate;
 use crate::machine;
 use crate::options::Options;
 use crate::recorded::Ended;
+pub use budget::describe as describe_budget;
 pub use order::{connections, expected_length, has_many_connections};
 use resources::{Resources, Turn};
 use start_times::StartTimes;
@@ -35,6 +36,11 @@ pub enum Progress<'a> {
     Total {
         /// How many.
         cases: usize,
+    },
+    /// Not all of them run at once.
+    Limited {
+        /// How many do, and what limits it.
+        by: &'a str,
     },
     /// A case has started.
     Started {
@@ -82,10 +88,14 @@ pub fn run(
     observer: &mut dyn FnMut(Progress<'_>),
 ) -> Result<Results, LabError> {
     observer(Progress::Total { cases: cases.len() });
+    let limit = (!options.virtual_time).then(|| budget::limit(cases));
+    if let Some(by) = limit.flatten() {
+        observer(Progress::Limited { by: &by });
+    }
     let mut outcomes: Vec<Option<Outcome>> = cases.iter().map(|_| None).collect();
     let map = |index: usize, ended| evaluate(&cases[index], ended);
     let timed = |index, ended, window| (map(index, ended), window);
-    let mut windows = vec![None; cases.len()];
+    let mut windows: Vec<Window> = vec![None; cases.len()];
     let monitor = rerun::monitor(options)?;
     let done = run_each_timed(cases, options, &timed, &mut |index, stage| match stage {
         Stage::Started => observer(Progress::Started {
@@ -122,8 +132,18 @@ pub fn run(
     })
 }
 
-/// When a case ran, CLOCK_MONOTONIC; None: it did not.
-type Window = Option<(i64, i64)>;
+/// When a case ran, and what overflowed then; None: it did not run.
+type Window = Option<Ran>;
+
+/// What the schedule knows of a case that ran.
+#[derive(Debug, Clone)]
+struct Ran {
+    /// CLOCK_MONOTONIC.
+    began_ns: i64,
+    ended_ns: i64,
+    /// The machine's resources that overflowed meanwhile.
+    overflows: Vec<String>,
+}
 
 /// What [`run_each`] reports of one case.
 pub enum Stage<T> {
@@ -201,9 +221,14 @@ fn run_each_timed<T: Send>(
                         number,
                         start: start_times.map(|times| (times, positions[index])),
                     };
-                    let began_ns = monotonic_ns();
+                    let (began_ns, before) = (monotonic_ns(), budget::overflows());
                     let ended = resources.run(case, turn);
-                    let ended = map(index, ended, Some((began_ns, monotonic_ns())));
+                    let ran = Ran {
+                        began_ns,
+                        ended_ns: monotonic_ns(),
+                        overflows: budget::overflows_since(&before),
+                    };
+                    let ended = map(index, ended, Some(ran));
                     let _ = send.send((index, Stage::Ended(ended)));
                 });
             if let Err(e) = started {

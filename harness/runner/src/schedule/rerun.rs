@@ -45,10 +45,12 @@ pub(super) fn monitor(options: &Options) -> Result<Option<Arc<LagMonitor>>, LabE
 /// Records how late the machine was while each case ran.
 pub(super) fn measure(outcomes: &mut [Outcome], windows: &[Window], monitor: &LagMonitor) {
     for (outcome, window) in outcomes.iter_mut().zip(windows) {
-        if let (Status::Ran, Some((from_ns, to_ns))) = (&outcome.status, *window) {
-            let lag = monitor.worst_until(from_ns, to_ns);
+        let Some(ran) = window else { continue };
+        if outcome.status == Status::Ran {
+            let lag = monitor.worst_until(ran.began_ns, ran.ended_ns);
             outcome.lag_ns = Some(u64::try_from(lag.as_nanos()).unwrap_or(u64::MAX));
         }
+        outcome.overflows.clone_from(&ran.overflows);
     }
 }
 
@@ -132,11 +134,11 @@ impl Rerun<'_> {
 /// The record of a try that came out wrong on a disturbed machine; None: its result
 /// stands.
 fn disturbed_try(outcome: &Outcome) -> Option<DisturbedTry> {
-    let lag_ns = outcome.lag_ns?;
-    (Duration::from_nanos(lag_ns) > QUIET).then_some(())?;
+    let late = outcome.lag_ns.map(Duration::from_nanos) > Some(QUIET);
+    (late || !outcome.overflows.is_empty()).then_some(())?;
     Some(DisturbedTry {
-        lag_ns: Some(lag_ns),
-        overflows: Vec::new(),
+        lag_ns: outcome.lag_ns,
+        overflows: outcome.overflows.clone(),
         showed: complaint(outcome)?,
     })
 }
@@ -147,7 +149,8 @@ fn concluded(mut tries: Vec<Outcome>) -> Outcome {
     let lag_ns = disturbed.iter().filter_map(|of| of.lag_ns).max();
     let lag = Duration::from_nanos(lag_ns.unwrap_or(0));
     let all = disturbed.len() == tries.len();
-    let is_finding = lag_explains_nothing(&tries.iter().collect::<Vec<_>>(), lag);
+    let overflowed = disturbed.iter().any(|of| !of.overflows.is_empty());
+    let is_finding = !overflowed && lag_explains_nothing(&tries.iter().collect::<Vec<_>>(), lag);
     let Some(mut last) = tries.pop() else {
         unreachable!("a case has at least one try");
     };
@@ -186,6 +189,23 @@ mod tests {
         let stands = concluded(vec![late(4_500, 700), good(700)]);
         assert_eq!(stands.verdict, Verdict::AsExpected);
         assert_eq!(stands.disturbed_tries[0].lag_ns, Some(700_000_000));
+    }
+
+    #[test]
+    fn nothing_is_concluded_while_a_table_overflowed() {
+        let overflowed = |after_ms| {
+            let mut outcome = late(after_ms, 3);
+            outcome.overflows = vec!["17 IPv4 neighbour entries were refused".into()];
+            outcome
+        };
+        let tries = vec![overflowed(9_100), overflowed(9_100)];
+        assert_eq!(concluded(tries).verdict, Verdict::Disturbed);
+        let stands = concluded(vec![overflowed(9_100), late(9_100, 3)]);
+        assert_eq!(stands.verdict, Verdict::Differs);
+        // What is right is no wonder, whatever overflowed.
+        let mut right = good(3);
+        right.overflows = vec!["17 IPv4 neighbour entries were refused".into()];
+        assert_eq!(concluded(vec![right]).verdict, Verdict::AsExpected);
     }
 
     #[test]
