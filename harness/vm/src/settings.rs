@@ -51,7 +51,7 @@ impl Default for Settings {
 }
 
 /// On the kernel's command line of every guest of ours.
-pub const MARKER: &str = "halfopen.guest";
+pub use halfopen_sys::guest::MARKER;
 
 /// The PCI id of the channel's device, as sysfs writes it.
 pub const CHANNEL_VENDOR: &str = "0x1af4";

@@ -64,6 +64,10 @@ pub(crate) struct RunArgs {
     /// their tries end the run with exit code 1
     #[arg(long, value_enum, default_value_t = OnDisturbed::Warn, value_name = "POLICY")]
     pub(crate) disturbed: OnDisturbed,
+    /// Use no real-time priorities: nothing else on this machine has to wait for
+    /// the run, and times are less exact while it is busy
+    #[arg(long)]
+    pub(crate) no_real_time: bool,
     /// Draw every call and every packet of each case after the table
     #[arg(long)]
     pub(crate) ladder: bool,

@@ -107,15 +107,16 @@ pub(super) fn check<'a>(
 /// What limits how many of these cases run at once, as text; None: nothing does.
 pub(super) fn limit(cases: &[Case]) -> Option<String> {
     let most = |budgeted: &Budgeted| {
-        let needed = cases.iter().map(|case| budgeted.needed(case)).max()?;
-        budgeted.row.available.checked_div(needed)
+        let needed: usize = cases.iter().map(|case| budgeted.needed(case)).sum();
+        let available = budgeted.row.available.saturating_mul(cases.len());
+        available.checked_div(needed)
     };
     let limited = of_machine()
         .iter()
         .filter_map(|row| Some((most(row)?, row)));
     let (most, budgeted) = limited.min_by_key(|(most, _)| *most)?;
     let (name, key) = (budgeted.row.name, &budgeted.row.key);
-    (most < cases.len()).then(|| format!("{most} at once, by {name}: {key}"))
+    (most < cases.len()).then(|| format!("about {most} cases at once: {name} are shared ({key})"))
 }
 
 /// Each resource of the machine as a line: its name, what there is, what decides it.

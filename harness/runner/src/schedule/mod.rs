@@ -19,6 +19,7 @@ use halfopen_outcome::environment::Environment;
 use halfopen_outcome::record::{Outcome, Status};
 use halfopen_scenario::case::{Case, Clock};
 use halfopen_sys::clock::monotonic_ns;
+use halfopen_sys::schedule;
 
 use crate::evaluate::evaluate;
 use crate::machine;
@@ -96,6 +97,10 @@ pub fn run(
     let map = |index: usize, ended| evaluate(&cases[index], ended);
     let timed = |index, ended, window| (map(index, ended), window);
     let mut windows: Vec<Window> = vec![None; cases.len()];
+    if !options.virtual_time {
+        schedule::allow_real_time(!options.no_real_time);
+        schedule::limit_real_time();
+    }
     let monitor = rerun::monitor(options)?;
     let done = run_each_timed(cases, options, &timed, &mut |index, stage| match stage {
         Stage::Started => observer(Progress::Started {

@@ -42,6 +42,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, CliError> {
         privileges: privileges.to_owned(),
         virtual_time: false,
         wait_for_quiet: disturbed::WAIT_FOR_QUIET,
+        no_real_time: args.no_real_time,
     };
     let mut progress = Progress::new();
     let results = halfopen_runner::run(&cases, &options, &mut |event| progress.record(&event));
