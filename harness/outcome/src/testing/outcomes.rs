@@ -91,6 +91,7 @@ pub fn crash(detector: &str, errno: &str, after_ms: i64, verdict: Verdict) -> Ou
             wire_evidence_ns: None,
         }),
         faults: vec![FaultRecord {
+            due_ns: None,
             name: "crash".into(),
             what: "crash server".into(),
             is_fault: true,
