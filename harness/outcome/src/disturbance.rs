@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::record::{FirstSign, Outcome, Status, Verdict};
-use crate::tolerance::{PREDICTED_REAL_TIME, REAL_TIME};
+use crate::tolerance::{PREDICTED_REAL_TIME, QUIET, REAL_TIME};
 use halfopen_predict::Prediction;
 use halfopen_scenario::case::{Sign, SignKind};
 
@@ -21,6 +21,14 @@ pub fn complaint(outcome: &Outcome) -> Option<String> {
         }
         (Status::Ran, _) => outcome.outside.clone(),
     }
+}
+
+/// Whether a lag during a case may have made it wrong: one above what predictions
+/// allow for; or a smaller one, where a time is outside by no more than that. Timers
+/// that follow each other, as retransmissions do, are late one after the other, and
+/// each may be within the tolerance.
+pub fn lag_may_explain(outcome: &Outcome, lag: Duration) -> bool {
+    lag > QUIET || excess(outcome).is_some_and(|by| by <= lag)
 }
 
 /// Whether tries that were all disturbed are a finding nevertheless: they show the
@@ -142,6 +150,18 @@ mod tests {
         // One try is not enough to see whether it is steady.
         assert!(!lag_explains_nothing(&[&a], lag(400)));
         assert!(!lag_explains_nothing(&[], lag(400)));
+    }
+
+    #[test]
+    fn a_small_lag_explains_what_is_hardly_outside() {
+        let lag = Duration::from_millis;
+        // 32 ms beyond the tolerance.
+        assert!(lag_may_explain(&late(4_100), lag(70)));
+        assert!(!lag_may_explain(&late(4_100), lag(10)));
+        assert!(!lag_may_explain(&late(4_500), lag(70)));
+        assert!(lag_may_explain(&late(4_500), lag(160)));
+        let other = testing::crash("none", "EPIPE", 3_000, Verdict::Differs);
+        assert!(!lag_may_explain(&other, lag(70)));
     }
 
     #[test]

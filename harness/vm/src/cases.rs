@@ -7,19 +7,17 @@ use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use serde::{Deserialize, Serialize};
-
 use super::error::VmError;
 use super::files::Shared;
 use super::kernels::Kernel;
-use super::machine::{Booted, GuestTime, Heard, Life, Settings};
+use super::machine::state::restore_or_boot;
+use super::machine::{Booted, GuestTime, GuestTimes, Heard, Settings};
+use super::order::{Order, Said};
 use super::size;
-use super::state::restore_or_boot;
 use halfopen_net::error::chain;
 use halfopen_outcome::compare_prediction;
 use halfopen_outcome::environment::Environment;
 use halfopen_outcome::record::Outcome;
-use halfopen_runner::recorded::Ended;
 use halfopen_scenario::case::Case;
 
 pub use super::work::work;
@@ -95,7 +93,7 @@ pub struct KernelRun {
     /// them, unless the guest failed.
     pub outcomes: Vec<Outcome>,
     /// How the guest's life went, or why it failed.
-    pub ended: Result<Life, VmError>,
+    pub ended: Result<GuestTimes, VmError>,
 }
 
 /// One guest's work: a kernel by its number, and its cases.
@@ -108,26 +106,6 @@ struct Job<'a> {
 
 /// From so many cases on a second boot costs less than it saves.
 const SHARED_FROM: usize = 32;
-
-/// What a guest is to do.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Order<C> {
-    pub(super) cases: Vec<C>,
-    pub(super) jobs: Option<usize>,
-    pub(super) sysctls: BTreeMap<String, BTreeMap<String, String>>,
-    pub(super) virtual_time: bool,
-}
-
-/// What a guest says of its cases.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) enum Said {
-    /// The case with this number of the order has started.
-    Started(usize),
-    /// It has ended.
-    Ended(usize, Ended),
-    /// An [`Environment`] as JSON, which may leave out what it does not have.
-    Environment(String),
-}
 
 /// Runs `cases` on each of `kernels`, as many guests at once as told, and tells
 /// `watch` by the kernel's number. All cases of a guest run at once.
@@ -157,7 +135,8 @@ pub fn run(
             ended: Err(VmError::Interrupted),
         })
         .collect();
-    let mut lives: Vec<Vec<Result<Life, VmError>>> = kernels.iter().map(|_| Vec::new()).collect();
+    let mut lives: Vec<Vec<Result<GuestTimes, VmError>>> =
+        kernels.iter().map(|_| Vec::new()).collect();
     let mut told: Vec<Vec<Outcome>> = jobs.iter().map(|_| Vec::new()).collect();
     let first: Vec<usize> = (0..kernels.len())
         .map(|kernel| jobs.iter().take_while(|job| job.kernel != kernel).count())
@@ -302,11 +281,11 @@ fn cost(case: &Case) -> u64 {
 
 /// The lives of a kernel's guests as one: what is spent adds up, what passed
 /// meanwhile passed for all of them. The first failure is the kernel's.
-fn together(lives: Vec<Result<Life, VmError>>) -> Result<Life, VmError> {
-    let mut whole: Option<Life> = None;
+fn together(lives: Vec<Result<GuestTimes, VmError>>) -> Result<GuestTimes, VmError> {
+    let mut whole: Option<GuestTimes> = None;
     for life in lives {
         let life = life?;
-        whole = Some(whole.map_or(life, |so_far| Life {
+        whole = Some(whole.map_or(life, |so_far| GuestTimes {
             guest: so_far.guest.max(life.guest),
             busy: so_far.busy + life.busy,
             began: so_far.began.min(life.began),
@@ -327,7 +306,7 @@ enum Event {
     Started(String),
     Finished(Box<Outcome>),
     Environment(Box<Environment>),
-    Ended(Result<Life, VmError>),
+    Ended(Result<GuestTimes, VmError>),
 }
 
 fn one(

@@ -30,11 +30,11 @@ mod initramfs;
 pub mod kernels;
 pub mod machine;
 mod module;
+mod order;
 mod pci;
 mod qemu;
 pub mod settings;
 mod size;
-pub mod state;
 mod work;
 
 pub use error::VmError;

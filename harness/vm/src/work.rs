@@ -2,7 +2,7 @@
 
 use std::net::{TcpListener, TcpStream};
 
-use super::cases::{Order, Said};
+use super::order::{Order, Said};
 use super::settings::NAMESPACES;
 use super::size::needed_namespaces;
 use halfopen_lab::Lab;

@@ -1,7 +1,7 @@
 //! `halfopen kernels`: the kernels that guests can be started with.
 
 use halfopen_vm::kernels;
-use halfopen_vm::state::store;
+use halfopen_vm::machine::state::store;
 
 use crate::shared::error::{CliError, Exit};
 use crate::shared::output;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use halfopen_lab::LabError;
 use halfopen_outcome::compare_prediction;
-use halfopen_outcome::disturbance::{complaint, lag_explains_nothing};
+use halfopen_outcome::disturbance::{complaint, lag_explains_nothing, lag_may_explain};
 use halfopen_outcome::environment::Environment;
 use halfopen_outcome::record::{DisturbedTry, Outcome, Status, Verdict};
 use halfopen_outcome::tolerance::QUIET;
@@ -134,7 +134,8 @@ impl Rerun<'_> {
 /// The record of a try that came out wrong on a disturbed machine; None: its result
 /// stands.
 fn disturbed_try(outcome: &Outcome) -> Option<DisturbedTry> {
-    let late = outcome.lag_ns.map(Duration::from_nanos) > Some(QUIET);
+    let lag = outcome.lag_ns.map(Duration::from_nanos);
+    let late = lag.is_some_and(|lag| lag_may_explain(outcome, lag));
     (late || !outcome.overflows.is_empty()).then_some(())?;
     Some(DisturbedTry {
         lag_ns: outcome.lag_ns,

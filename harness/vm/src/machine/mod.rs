@@ -1,16 +1,18 @@
 //! One guest: QEMU is started, what the guest says is read, and QEMU is stopped.
 
+pub mod state;
+
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::channel::{Kind, Listener};
-use super::error::VmError;
-use super::files::Files;
-use super::qemu::{Running, Start};
-pub use super::settings::{GuestTime, Settings};
-use super::state::file::{Check, State};
+use self::state::file::{Check, State};
+use crate::channel::{Kind, Listener};
+use crate::error::VmError;
+use crate::files::Files;
+use crate::qemu::{Running, Start};
+pub use crate::settings::{GuestTime, Settings};
 
 /// What is heard from a guest.
 #[derive(Debug)]
@@ -36,7 +38,7 @@ pub struct Booted {
 
 /// How a guest's life went.
 #[derive(Debug, Clone, Copy)]
-pub struct Life {
+pub struct GuestTimes {
     /// Guest time from its boot to the end.
     pub guest: Duration,
     /// Guest time of it in which the processor was busy. In virtual time that is
@@ -63,11 +65,11 @@ pub enum Origin {
     Booted,
 }
 
-impl Life {
+impl GuestTimes {
     /// The same, with what came before it, from `earlier` on.
     pub(super) fn since(self, earlier: Instant) -> Self {
         let before = self.began.saturating_duration_since(earlier);
-        Life {
+        GuestTimes {
             began: earlier,
             wall: self.wall + before,
             boot: self.boot + before,
@@ -77,7 +79,7 @@ impl Life {
 }
 
 /// Starts the kernel of `files` with this program as its init, gives it `input` to
-/// work on (see [`super::guest`]), and tells `heard` what it says, until it has ended.
+/// work on (see [`crate::guest`]), and tells `heard` what it says, until it has ended.
 ///
 /// Keep the calling thread: QEMU is killed when it ends, by the kernel, however
 /// it ends. Nothing else is left behind: QEMU's files have no names.
@@ -91,7 +93,7 @@ pub fn boot(
     settings: &Settings,
     interrupt: Option<BorrowedFd<'_>>,
     heard: &mut dyn FnMut(Heard<'_>),
-) -> Result<Life, VmError> {
+) -> Result<GuestTimes, VmError> {
     let start = Start::Boot(files);
     run(&start, input, settings, interrupt, &mut || Ok(()), heard)
 }
@@ -107,7 +109,7 @@ pub(super) fn restore(
     settings: &Settings,
     interrupt: Option<BorrowedFd<'_>>,
     heard: &mut dyn FnMut(Heard<'_>),
-) -> Result<Life, VmError> {
+) -> Result<GuestTimes, VmError> {
     let devices = state.devices()?;
     let start = Start::Restore {
         release: state.release(),
@@ -147,7 +149,7 @@ fn run(
     interrupt: Option<BorrowedFd<'_>>,
     check: &mut dyn FnMut() -> Result<(), VmError>,
     heard: &mut dyn FnMut(Heard<'_>),
-) -> Result<Life, VmError> {
+) -> Result<GuestTimes, VmError> {
     let started = Instant::now();
     let mut listener = Listener::new().map_err(VmError::system("make the guest's channel"))?;
     listener
@@ -188,7 +190,7 @@ fn run(
         if let Some(code) = ended {
             break running
                 .verdict(start.release(), code, ending, up.is_some())
-                .map(|()| Life {
+                .map(|()| GuestTimes {
                     guest: Duration::from_nanos(last_clock),
                     busy: Duration::from_nanos(listener.busy_ns().unwrap_or(0)),
                     began: started,

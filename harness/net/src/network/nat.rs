@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Network;
+use super::Network;
 
 /// A router that tracks the TCP connections that are opened through it from the inside,
 /// and lets no other TCP through.

@@ -34,7 +34,7 @@ use self::store::Store;
 use crate::error::VmError;
 use crate::files::Shared;
 use crate::kernels::Kernel;
-use crate::machine::{Heard, Life, Origin, boot, restore};
+use crate::machine::{GuestTimes, Heard, Origin, boot, restore};
 use crate::settings::{GuestTime, Settings};
 
 /// Runs a guest on `kernel` from its saved state, which is made when there is none; or
@@ -49,7 +49,7 @@ pub fn restore_or_boot(
     interrupt: Option<BorrowedFd<'_>>,
     notice: &mut dyn FnMut(&VmError),
     heard: &mut dyn FnMut(Heard<'_>),
-) -> Result<Life, VmError> {
+) -> Result<GuestTimes, VmError> {
     let kept = Kept::open(kernel, settings);
     let made = kept.and_then(|kept| match kept {
         Some(kept) => {
@@ -68,7 +68,7 @@ pub fn restore_or_boot(
                     let _ = kept.store.remove(&kept.name);
                     notice(&why);
                 }
-                ended => return ended.map(|life| Life { origin, ..life }),
+                ended => return ended.map(|life| GuestTimes { origin, ..life }),
             }
         }
         Err(why @ (VmError::State { .. } | VmError::System { .. })) => notice(&why),
