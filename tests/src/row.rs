@@ -40,6 +40,16 @@ pub fn assert_row(folder: &Path, outcome: &Outcome, order: &[String], tolerance:
     settings.bind(|| insta::assert_snapshot!(outcome.scenario.as_str(), table));
 }
 
+/// Whether `outcome` agrees with its row, without a trace of it if it does not. A
+/// scenario without a snapshot agrees with everything.
+pub fn agrees(folder: &Path, outcome: &Outcome, order: &[String], tolerance: Tolerance) -> bool {
+    let Some(base) = contents(&folder.join(format!("{}.snap", outcome.scenario))) else {
+        return true;
+    };
+    let table = snapshot::with_row(&base, outcome, order);
+    snapshot::same_row_within(&base, &table, &outcome.id, &tolerance)
+}
+
 #[derive(Debug, Clone)]
 struct Within {
     tolerance: Tolerance,

@@ -5,12 +5,19 @@
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use halfopen_outcome::record::{Status, Verdict};
-use halfopen_outcome::tolerance::REAL_TIME;
+use halfopen_outcome::tolerance::{QUIET, REAL_TIME};
 use halfopen_scenario::case::{Case, Clock};
 use halfopen_tests::{catalogue, prediction, root, row};
 use libtest_mimic::{Arguments, Failed, Trial};
+
+/// How long a case waits for a quiet moment before it is run again: the other tests
+/// of a `cargo test` keep the machine busy for about as long.
+const WAIT_FOR_QUIET: Duration = Duration::from_secs(60);
+/// How often a case whose row differs is run again while the machine is disturbed.
+const ROW_TRIES: usize = 3;
 
 fn main() -> ExitCode {
     halfopen_runner::endpoint::serve_if_asked();
@@ -51,14 +58,34 @@ fn main() -> ExitCode {
 }
 
 fn check(case: &Case, order: &[String]) -> Result<(), Failed> {
-    let results = halfopen_runner::run(
-        std::slice::from_ref(case),
-        &halfopen_runner::Options::default(),
-        &mut |_| (),
-    )?;
-    let outcome = &results.outcomes[0];
+    let folder = root().join("tests/tests/snapshots/catalogue");
+    let options = halfopen_runner::Options {
+        wait_for_quiet: WAIT_FOR_QUIET,
+        ..halfopen_runner::Options::default()
+    };
+    let mut tries = 0;
+    let outcome = &loop {
+        let results = halfopen_runner::run(std::slice::from_ref(case), &options, &mut |_| ())?;
+        let Some(outcome) = results.outcomes.into_iter().next() else {
+            return Err("there is no outcome".into());
+        };
+        tries += 1;
+        // What a row shows besides the sign is not judged by run(): how many packets
+        // were sent again depends on the machine, too.
+        let disturbed = outcome.lag_ns.map(Duration::from_nanos) > Some(QUIET);
+        let row_agrees = row::agrees(&folder, &outcome, order, REAL_TIME);
+        if row_agrees || !disturbed || tries > ROW_TRIES {
+            break outcome;
+        }
+    };
     if let Status::Failed(why) | Status::NotRun(why) = &outcome.status {
         return Err(why.as_str().into());
+    }
+    if outcome.verdict == Verdict::Disturbed {
+        let tries = outcome.disturbed_tries.iter();
+        let tries: Vec<String> = tries.map(halfopen_report::text::disturbed_try).collect();
+        let figures = tries.join("\n  ");
+        return Err(format!("this machine was never quiet:\n  {figures}").into());
     }
     if outcome.verdict != Verdict::AsExpected {
         return Err(format!(
@@ -69,7 +96,6 @@ fn check(case: &Case, order: &[String]) -> Result<(), Failed> {
         .into());
     }
     prediction::held(outcome)?;
-    let folder = root().join("tests/tests/snapshots/catalogue");
     row::assert_row(&folder, outcome, order, REAL_TIME);
     Ok(())
 }

@@ -7,6 +7,7 @@
 //! - [`tolerance`]: how far times may differ, declared in this one place.
 //! - [`verdict`]: the observation against the scenario's expectation.
 //! - [`compare_prediction`]: the observation against the kernel's rules.
+//! - [`disturbance`]: whether a busy machine explains what a case showed.
 //! - [`baseline`], [`compare`], [`cause`], [`comparison`], [`update_baseline`]:
 //!   saved results, how two runs differ, and why.
 //! - [`impact`]: what a change of sysctls changes.
@@ -19,6 +20,7 @@ pub mod compare;
 pub mod compare_prediction;
 pub mod comparison;
 pub mod cost;
+pub mod disturbance;
 pub mod environment;
 pub mod first_sign;
 pub mod impact;

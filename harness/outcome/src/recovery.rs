@@ -141,6 +141,7 @@ mod tests {
 
     fn fault(name: &str, ms: i64, is_fault: bool) -> FaultRecord {
         FaultRecord {
+            due_ns: None,
             name: name.into(),
             what: name.into(),
             is_fault,

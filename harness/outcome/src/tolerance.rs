@@ -51,6 +51,11 @@ pub const PREDICTED_REAL_TIME: PredictionTolerance = PredictionTolerance {
     late: Duration::from_millis(150),
 };
 
+/// How late a machine may be and still count as quiet: what predictions in real
+/// time allow for. A case that differs or lies outside while the machine was later
+/// than this is run again; no tolerance is widened for it.
+pub const QUIET: Duration = PREDICTED_REAL_TIME.late;
+
 /// The slowest round trip before a fault that counts as a quiet machine's. For a
 /// slower one, a prediction that rests on retransmission allows what TCP itself added
 /// to its timeouts (compare_prediction/round_trip.rs).

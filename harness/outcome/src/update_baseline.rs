@@ -2,7 +2,7 @@
 //! tolerances stays as it is, to the letter, so that the history of the file shows
 //! changes and nothing else.
 
-use super::baseline::{Baseline, Entry, SavedRun, Setting};
+use super::baseline::{Baseline, CaseResult, DISTURBED, Entry, SavedRun, Setting};
 use super::compare::{self, ChangeKind};
 
 /// A run would hold entries of two environments.
@@ -67,6 +67,10 @@ impl Baseline {
         for (id, new) in cases {
             let before = old.cases.get(&id);
             let entry = match before {
+                // What a disturbed machine showed replaces nothing.
+                Some(before) if new.result == CaseResult::NotRun(DISTURBED.into()) => {
+                    before.clone()
+                }
                 Some(before) => {
                     let compared =
                         compare::case(&id, Some(before), Some(&new), &old.setting, &setting);

@@ -33,6 +33,9 @@ pub struct Totals {
     pub known: usize,
     /// The harness failed.
     pub failed: usize,
+    /// Neither: the machine was disturbed in every try.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub disturbed: usize,
     /// Not run.
     pub not_run: usize,
     /// Outside their prediction, with any verdict but a known difference.
@@ -51,8 +54,10 @@ impl Totals {
         };
         for outcome in outcomes {
             let verdict = verdict(outcome);
-            // A known difference need not be predicted.
-            let outside = outcome.outside.is_some() && verdict != Verdict::Known;
+            // A known difference need not be predicted, and a disturbed case says
+            // nothing.
+            let outside = outcome.outside.is_some()
+                && !matches!(verdict, Verdict::Known | Verdict::Disturbed);
             totals.outside += usize::from(outside);
             totals.fallback += usize::from(outcome.fallback().is_some());
             *match verdict {
@@ -61,6 +66,7 @@ impl Totals {
                 Verdict::Differs => &mut totals.differ,
                 Verdict::Known => &mut totals.known,
                 Verdict::Failed => &mut totals.failed,
+                Verdict::Disturbed => &mut totals.disturbed,
                 Verdict::NotRun => &mut totals.not_run,
             } += 1;
         }

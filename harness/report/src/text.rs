@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use halfopen_outcome::record::{
-    Call, CallResult, FaultRecord, FirstSign, Outcome, Packet, Status, Verdict, WireCounts,
+    Call, CallResult, DisturbedTry, FaultRecord, FirstSign, Outcome, Packet, Status, Verdict,
+    WireCounts,
 };
 pub use halfopen_outcome::states::owner;
 use halfopen_outcome::tolerance::Tolerance;
@@ -92,9 +93,20 @@ pub fn verdict(verdict: Verdict) -> &'static str {
         Verdict::Differs => "DIFFERS",
         Verdict::Known => "known",
         Verdict::Observed => "observed",
+        Verdict::Disturbed => "DISTURBED",
         Verdict::NotRun => "not run",
         Verdict::Failed => "FAILED",
     }
+}
+
+/// A try on a disturbed machine: `412 ms late: expected ETIMEDOUT, saw EOF`.
+pub fn disturbed_try(of: &DisturbedTry) -> String {
+    let late = of.lag_ns.map(|ns| {
+        let ns = i64::try_from(ns).unwrap_or(i64::MAX);
+        format!("{} late", human_ns(ns))
+    });
+    let causes: Vec<String> = late.into_iter().chain(of.overflows.clone()).collect();
+    format!("{}: {}", causes.join(", "), of.showed)
 }
 
 /// The declared reason for a known difference: `the book is too old (bug 12)`.

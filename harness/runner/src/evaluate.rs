@@ -87,6 +87,9 @@ fn blank(case: &Case) -> Outcome {
         unpredictable: None,
         outside: None,
         compared_with: None,
+        lag_ns: None,
+        overflows: Vec::new(),
+        disturbed_tries: Vec::new(),
         recovery: None,
     }
 }

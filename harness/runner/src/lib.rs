@@ -12,6 +12,7 @@ mod case_run;
 pub mod endpoint;
 mod evaluate;
 mod fault;
+mod lag;
 pub mod machine;
 pub mod observe;
 mod options;
@@ -23,7 +24,7 @@ pub use evaluate::evaluate;
 pub use halfopen_lab::sandbox;
 pub use options::Options;
 pub use schedule::{
-    Done, MOST_AT_ONCE, Progress, Results, Stage, connections, expected_length,
+    Done, MOST_AT_ONCE, Progress, Results, Stage, connections, describe_budget, expected_length,
     has_many_connections, run, run_each,
 };
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
+use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
@@ -17,6 +18,12 @@ pub struct Options {
     pub privileges: String,
     /// The clock skips idle time, so cases that last hours are run, too.
     pub virtual_time: bool,
+    /// Endpoints and the runner do without real-time priorities, so that the rest of
+    /// the machine does not notice them; results are less exact on a busy one.
+    pub no_real_time: bool,
+    /// How long a run waits in all for a quiet moment before it runs cases again
+    /// that came out wrong on a disturbed machine.
+    pub wait_for_quiet: Duration,
     /// The reading end of a pipe: when its writing end is closed, running cases
     /// end at once and the others are not run.
     pub interrupt: Option<Arc<OwnedFd>>,

@@ -10,6 +10,7 @@ pub mod child;
 pub mod clock;
 pub mod descriptors;
 pub mod ethtool;
+pub mod guest;
 pub mod inherit;
 pub mod lifeline;
 pub mod packet;

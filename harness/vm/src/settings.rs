@@ -53,7 +53,7 @@ impl Default for Settings {
 }
 
 /// On the kernel's command line of every guest of halfopen.
-pub const MARKER: &str = "halfopen.guest";
+pub use halfopen_sys::guest::MARKER;
 
 /// The PCI vendor id of the channel's device (ivshmem), as sysfs writes it.
 pub const CHANNEL_VENDOR: &str = "0x1af4";

@@ -72,6 +72,7 @@ pub fn work(
         privileges: "root".into(),
         interrupt: None,
         virtual_time: request.virtual_time,
+        ..halfopen_runner::Options::default()
     };
     let mut send_message = |message: &GuestMessage| {
         // Serializing plain data does not fail; the host reports a case whose message

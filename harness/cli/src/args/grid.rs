@@ -7,12 +7,13 @@ use clap::{Args, ValueEnum};
 
 use halfopen_net::duration::positive;
 
-use super::Time;
 use super::sysctl::{Sysctl, sysctl};
+use super::{OnDisturbed, Time};
 
 pub(super) const HELP: &str = "\
-One case a cell; the client is the one who should notice. All cells run at the
-same time, so in real time it ends about a minute after its start. What takes
+One case a cell; the client is the one who should notice. As many cells run at
+the same time as this machine's neighbour tables have room for (`halfopen doctor`
+shows it): about a hundred, so in real time it takes about five minutes. What takes
 longer than 45 s (keepalive's two hours, TCP's quarter of an hour) is not
 measured then: such a cell shows, in parentheses, what the kernel's rules say.
 In virtual time a cell is waited for three hours, and all of that is measured.
@@ -60,9 +61,17 @@ pub(crate) struct GridArgs {
     /// be given several times
     #[arg(long, value_name = "HOST:KEY=VALUE", value_parser = sysctl)]
     pub(crate) sysctl: Vec<Sysctl>,
-    /// How many cells run at the same time [default: all]
+    /// How many cells run at the same time [default: by the machine]
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) jobs: Option<u16>,
+    /// Whether cells that came out wrong while this machine was late in each of
+    /// their tries end the grid with exit code 1
+    #[arg(long, value_enum, default_value_t = OnDisturbed::Warn, value_name = "POLICY")]
+    pub(crate) disturbed: OnDisturbed,
+    /// Use no real-time priorities: nothing else on this machine has to wait for
+    /// the run, and times are less exact while it is busy
+    #[arg(long)]
+    pub(crate) no_real_time: bool,
     /// For people, for documents, or for programs
     #[arg(long, value_enum, default_value_t = Form::Table, value_name = "FORM")]
     pub(crate) format: Form,

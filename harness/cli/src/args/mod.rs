@@ -178,6 +178,15 @@ pub(crate) enum ReportFormat {
     Json,
 }
 
+/// What disturbed cases do to the exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OnDisturbed {
+    /// Exit code 1
+    Fail,
+    /// A line on standard error
+    Warn,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Time {
     /// As it passes

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::sysctl::{Sysctl, sysctl};
-use super::{CaseArgs, ReportFormat, Time};
+use super::{CaseArgs, OnDisturbed, ReportFormat, Time};
 
 pub(super) const HELP: &str = "\
 FILE is the first word if it ends in .yaml or .yml, or names a file; otherwise
@@ -31,7 +31,10 @@ Examples:
 
 Exit codes: 0 as expected, 1 a case differs, failed, or is outside its
 prediction (with --against: nothing has changed, something has), 2 wrong input,
-3 this machine cannot do it (or could run none of the cases), 130 interrupted.";
+3 this machine cannot do it (or could run none of the cases), 130 interrupted.
+A case that came out wrong while this machine was busy is run again, alone, up
+to three times. If the machine was never quiet, it is `disturbed`: that is a line
+on standard error and no failure, unless --disturbed fail makes it one.";
 
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
@@ -57,6 +60,14 @@ pub(crate) struct RunArgs {
     /// [default with --time virtual: the newest that `halfopen kernels` shows]
     #[arg(long, value_name = "KERNEL")]
     pub(crate) kernel: Vec<String>,
+    /// Whether cases that came out wrong while this machine was late in each of
+    /// their tries end the run with exit code 1
+    #[arg(long, value_enum, default_value_t = OnDisturbed::Warn, value_name = "POLICY")]
+    pub(crate) disturbed: OnDisturbed,
+    /// Use no real-time priorities: nothing else on this machine has to wait for
+    /// the run, and times are less exact while it is busy
+    #[arg(long)]
+    pub(crate) no_real_time: bool,
     /// Draw every call and every packet of each case after the table
     #[arg(long)]
     pub(crate) ladder: bool,

@@ -110,6 +110,10 @@ fn facts(text: &mut String) {
         controls.join(", ")
     };
     let _ = writeln!(text, "  congestion controls  {controls}");
+    // What is left for cases, of what all network namespaces share.
+    for (name, available, key) in halfopen_runner::describe_budget() {
+        let _ = writeln!(text, "  {name:20} {available} for cases ({key})");
+    }
 }
 
 fn line(

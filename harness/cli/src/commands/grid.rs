@@ -21,7 +21,7 @@ use crate::shared::error::{CliError, Exit};
 use crate::shared::guests::{self, kernels_of};
 use crate::shared::progress::Progress;
 use crate::shared::sysctls::{self, Sysctls};
-use crate::shared::{capabilities, interrupt, output};
+use crate::shared::{capabilities, disturbed, interrupt, output};
 
 /// How long a cell is waited for in real time: the fast detectors are set to
 /// 30 s, and a host that reboots is away for 20 s.
@@ -109,6 +109,8 @@ fn run_here(args: &GridArgs, plan: &Plan, sysctls: Sysctls) -> Result<Ran, CliEr
         interrupt: interrupt::watch(),
         privileges: privileges.to_owned(),
         virtual_time: false,
+        wait_for_quiet: disturbed::WAIT_FOR_QUIET,
+        no_real_time: args.no_real_time,
     };
     let mut progress = Progress::new();
     let results = halfopen_runner::run(&plan.cases, &options, &mut |event| progress.record(&event));
@@ -195,7 +197,8 @@ fn report(args: &GridArgs, plan: &Plan, ran: &Ran) -> Result<Exit, CliError> {
             interrupted: ran.interrupted,
             elapsed: ran.elapsed,
         };
-        exits.push(Exit::of_run(&finished));
+        let exit = Exit::of_run(&finished);
+        exits.push(disturbed::conclude(&on.outcomes, args.disturbed, exit));
         output::remark(&format!(
             "{}: {}",
             on.environment.kernel,

@@ -5,6 +5,7 @@
 pub(crate) mod baseline;
 pub(crate) mod capabilities;
 pub(crate) mod catalogue;
+pub(crate) mod disturbed;
 pub(crate) mod error;
 mod guest_progress;
 pub(crate) mod guests;

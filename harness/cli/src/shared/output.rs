@@ -69,6 +69,7 @@ pub(crate) fn coloured(table: &str) -> String {
         ("as expected", colour(AnsiColor::Green)),
         ("DIFFERS", colour(AnsiColor::Red).bold()),
         ("FAILED", colour(AnsiColor::Red).bold()),
+        ("DISTURBED", colour(AnsiColor::Yellow).bold()),
         ("not run", colour(AnsiColor::Yellow)),
         ("known", colour(AnsiColor::Yellow)),
         ("observed", colour(AnsiColor::Cyan)),

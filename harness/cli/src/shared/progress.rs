@@ -23,6 +23,8 @@ pub(crate) struct Progress {
     began: Instant,
     /// Cases that run now, the longest-running first.
     running: IndexMap<String, Instant>,
+    /// The case that is run again because the machine was disturbed.
+    again: Option<String>,
     display: Display,
 }
 
@@ -51,6 +53,7 @@ impl Progress {
             done: 0,
             began,
             running: IndexMap::new(),
+            again: None,
             display,
         }
     }
@@ -59,6 +62,7 @@ impl Progress {
     pub(crate) fn record(&mut self, event: &Event<'_>) {
         match event {
             Event::Total { cases } => self.total = *cases,
+            Event::Limited { by } => output::remark(by),
             Event::Started { id } => {
                 self.running.insert((*id).to_owned(), Instant::now());
             }
@@ -66,6 +70,9 @@ impl Progress {
                 // shift_remove() keeps the order of the others, which is that of their start.
                 self.running.shift_remove(&outcome.id);
                 self.done += 1;
+            }
+            Event::Again { id } => {
+                self.again = Some((*id).to_owned());
             }
         }
         self.show();
@@ -85,14 +92,17 @@ impl Progress {
             Display::Bar(bar) => {
                 bar.set_length(self.total as u64);
                 bar.set_position(self.done as u64);
-                bar.set_message(
-                    self.running
-                        .first()
-                        .map_or_else(String::new, |(id, _)| id.clone()),
-                );
+                let now = self.running.first().map(|(id, _)| id.clone());
+                let again = self.again.as_ref().map(|id| format!("again: {id}"));
+                bar.set_message(again.or(now).unwrap_or_default());
             }
             Display::Log { last } => {
-                if last.elapsed() >= LOG_INTERVAL && self.done < self.total {
+                if let Some(id) = &self.again
+                    && last.elapsed() >= LOG_INTERVAL
+                {
+                    *last = Instant::now();
+                    output::remark(&format!("the machine was busy; again, and alone: {id}"));
+                } else if last.elapsed() >= LOG_INTERVAL && self.done < self.total {
                     *last = Instant::now();
                     let seconds = human(Duration::from_secs(elapsed.as_secs()));
                     let oldest = self

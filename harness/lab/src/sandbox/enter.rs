@@ -8,7 +8,7 @@ use nix::sys::signal::Signal;
 use nix::unistd::ForkResult;
 
 use super::error::{Privileges, SandboxError};
-use super::{id_maps, supervise};
+use super::{id_maps, neighbour_tables, supervise};
 use halfopen_sys::process::{fork_single_threaded, thread_count};
 
 fn system(what: &'static str) -> impl Fn(nix::Error) -> SandboxError {
@@ -33,6 +33,7 @@ const NAMESPACES: CloneFlags = CloneFlags::CLONE_NEWNS
 /// caller is still the only process, but may already be in new namespaces: it should
 /// report the error and exit.
 pub fn enter() -> Result<Privileges, SandboxError> {
+    neighbour_tables::remember();
     let privileges = new_namespaces()?;
     let guard = supervise::Guard::new().map_err(system("make a pipe"))?;
     match fork()? {

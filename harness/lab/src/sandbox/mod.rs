@@ -23,9 +23,12 @@ mod cure;
 mod enter;
 mod error;
 mod id_maps;
+mod neighbour_tables;
 mod supervise;
 
 pub use before_main::enter_or_exit;
 pub use cure::why_refused;
 pub use enter::enter;
 pub use error::{Privileges, SandboxError};
+#[doc(hidden)]
+pub use neighbour_tables::{NeighbourTable, Overflows, neighbour_tables};

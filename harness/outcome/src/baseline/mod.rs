@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::environment::Environment;
-use super::record::{Outcome, Packet, Status, WireCounts, WireRecord};
+use super::record::{Outcome, Packet, Status, Verdict, WireCounts, WireRecord};
 use super::states::states;
 use halfopen_predict::Version;
 use halfopen_scenario::case::{Case, Known, NodeKind, Sign, SignKind};
@@ -28,6 +28,10 @@ pub use write::{duration_text, interval};
 
 /// The version of the file format. Files of a later version are refused.
 pub const VERSION: u32 = 1;
+
+/// Why a case is not run, in the saved form of one whose machine was disturbed: what
+/// it showed is no result.
+pub const DISTURBED: &str = "the machine was disturbed";
 
 /// A baseline file: one run for each kernel and clock.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -147,6 +151,9 @@ impl Entry {
     /// virtual time and to the millisecond in real time.
     pub fn of(case: &Case, outcome: &Outcome, virtual_time: bool) -> Self {
         let result = match (&outcome.status, &outcome.first_sign) {
+            (Status::Ran, _) if outcome.verdict == Verdict::Disturbed => {
+                CaseResult::NotRun(DISTURBED.into())
+            }
             (Status::NotRun(why), _) => CaseResult::NotRun(why.clone()),
             (Status::Failed(why), _) => CaseResult::Failed(why.clone()),
             (Status::Ran, None) => CaseResult::Failed("no sign was recorded".into()),

@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use super::*;
-use crate::testing::saved_run;
+use crate::testing::{self, saved_run};
 use crate::update_baseline::Updated;
 
 fn parsed(text: &str) -> Baseline {
@@ -121,4 +121,22 @@ fn saving_a_part_leaves_the_rest() {
         .map(|r| r.setting.kernel.as_str())
         .collect();
     assert_eq!(kernels, ["5.10.0", "6.12.0"], "sorted by version");
+}
+
+#[test]
+fn a_disturbed_case_replaces_no_result() {
+    let disturbed = SavedRun::of(
+        &testing::environment(),
+        &testing::cases(),
+        &[testing::disturbed()],
+    );
+    let id = testing::disturbed().id;
+    assert_eq!(
+        disturbed.cases[&id].result,
+        CaseResult::NotRun(DISTURBED.into())
+    );
+    let ran = testing::crash("none", "ETIMEDOUT", 3_000, Verdict::AsExpected);
+    let ran = SavedRun::of(&testing::environment(), &testing::cases(), &[ran]);
+    let (baseline, _) = saved(ran.clone(), disturbed, &|_| true);
+    assert_eq!(baseline.runs, [ran]);
 }

@@ -90,7 +90,10 @@ pub(super) fn fault_delay(case: &Case, faults: &[FaultRecord]) -> Duration {
     let event = case.events.iter().find(|e| e.name == first.name);
     let planned = match event.map(|e| &e.when) {
         Some(When::At(at)) => i64::try_from(at.as_nanos()).unwrap_or(i64::MAX),
-        _ => first.asked_ns,
+        // The sockets are recorded before a fault is asked for, which takes tens of
+        // milliseconds while other labs are built: sock_diag has one lock for all
+        // namespaces.
+        _ => first.due_ns.unwrap_or(first.asked_ns),
     };
     Duration::from_nanos((first.effective_ns - planned).max(0).unsigned_abs())
 }

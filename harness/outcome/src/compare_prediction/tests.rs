@@ -1,5 +1,6 @@
 use super::*;
 use crate::environment::WheelAt;
+use crate::record::Verdict;
 use crate::testing;
 use halfopen_scenario::case::SignKind;
 
@@ -90,4 +91,17 @@ fn a_fallback_in_virtual_time_has_its_reason() {
     });
     assert!(with_wheel.is_some(), "{with_wheel:?}");
     assert_ne!(with_wheel, Some(ComparedWith::Case));
+}
+
+#[test]
+fn a_fault_is_as_late_as_it_was_after_its_moment() {
+    let case = testing::cases().remove(0);
+    let mut faults = testing::crash("none", "ETIMEDOUT", 3_000, Verdict::AsExpected).faults;
+    // It waits for a mark, not for a time of its own.
+    faults[0].name = "another".into();
+    let asked = fault_delay(&case, &faults);
+    assert_eq!(asked, Duration::from_micros(40));
+    faults[0].due_ns = Some(faults[0].asked_ns - 45_000_000);
+    let delay = fault_delay(&case, &faults);
+    assert_eq!(delay, Duration::from_micros(45_040));
 }

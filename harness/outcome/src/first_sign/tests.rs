@@ -28,6 +28,7 @@ fn lane(name: &str, calls: Vec<Call>) -> EndpointRecord {
 fn crash(at_ms: i64) -> FaultRecord {
     let at = at_ms * 1_000_000;
     FaultRecord {
+        due_ns: None,
         name: "crash".into(),
         what: String::new(),
         is_fault: true,

@@ -12,6 +12,10 @@ pub struct FaultRecord {
     pub what: String,
     /// Whether times count from it (keyboard input and heals are no faults).
     pub is_fault: bool,
+    /// When it was due by its time or its mark. Not part of the record: the runner of
+    /// this machine knows it, and a guest's moments need no delay.
+    #[serde(skip)]
+    pub due_ns: Option<i64>,
     /// When the runner sent the request to the kernel.
     pub asked_ns: i64,
     /// When the kernel's answer to the request arrived: the event is in effect.

@@ -6,6 +6,7 @@
 //! moment its lanes were released).
 
 mod compared_with;
+mod disturbance;
 mod fault;
 mod process;
 mod recovery;
@@ -19,6 +20,7 @@ use halfopen_predict::Prediction;
 use halfopen_scenario::case::{Sign, SignKind};
 
 pub use compared_with::ComparedWith;
+pub use disturbance::DisturbedTry;
 pub use fault::{FaultRecord, asked_ns, reference_ns};
 pub use process::{Call, CallResult, EndpointRecord, ExitKind, ProcessEnd, ProcessRecord};
 pub use recovery::Recovery;
@@ -77,6 +79,18 @@ pub struct Outcome {
     /// Which prediction the observation was compared with; None: with none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compared_with: Option<ComparedWith>,
+    /// By how much the machine was late at most while the case ran. Measured in
+    /// real time only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lag_ns: Option<u64>,
+    /// Which of the tables that all network namespaces share overflowed while the
+    /// case ran, and by how much.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub overflows: Vec<String>,
+    /// The tries on a disturbed machine, the earliest first. When the verdict is
+    /// [`Verdict::Disturbed`], the last of them is the one that is shown.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub disturbed_tries: Vec<DisturbedTry>,
 }
 
 /// Whether a case ran.
@@ -103,6 +117,9 @@ pub enum Verdict {
     Known,
     /// The scenario expects nothing; the observation is only reported.
     Observed,
+    /// Not as expected or not as predicted, on a machine that was late or whose
+    /// shared tables overflowed in each try: it says nothing about the case.
+    Disturbed,
     /// Not run.
     NotRun,
     /// The harness failed.

@@ -13,7 +13,7 @@ use crate::record::{Outcome, Verdict};
 use halfopen_scenario::case::{Case, SignKind};
 use halfopen_scenario::parse;
 
-pub use outcomes::{crash, failed, not_run, not_the_book, unnoticed};
+pub use outcomes::{crash, disturbed, failed, not_run, not_the_book, unnoticed};
 
 /// The environment of [`all`].
 pub fn environment() -> Environment {

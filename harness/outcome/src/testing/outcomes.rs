@@ -91,6 +91,7 @@ pub fn crash(detector: &str, errno: &str, after_ms: i64, verdict: Verdict) -> Ou
             wire_evidence_ns: None,
         }),
         faults: vec![FaultRecord {
+            due_ns: None,
             name: "crash".into(),
             what: "crash server".into(),
             is_fault: true,
@@ -165,6 +166,9 @@ pub fn crash(detector: &str, errno: &str, after_ms: i64, verdict: Verdict) -> Ou
         unpredictable: None,
         outside: None,
         compared_with: None,
+        lag_ns: None,
+        overflows: Vec::new(),
+        disturbed_tries: Vec::new(),
         recovery: None,
     }
 }
@@ -227,6 +231,19 @@ fn without_record(id: &str, status: Status, verdict: Verdict) -> Outcome {
     outcome.faults.clear();
     outcome.endpoints.clear();
     outcome.wire = WireRecord::default();
+    outcome
+}
+
+/// A case whose machine was late in each of two tries.
+pub fn disturbed() -> Outcome {
+    let mut outcome = crash("none", "ETIMEDOUT", 4_000, Verdict::Disturbed);
+    let disturbed = |lag_ms: u64| DisturbedTry {
+        lag_ns: Some(lag_ms * 1_000_000),
+        overflows: Vec::new(),
+        showed: "expected after 3s to 3.6s, saw it after 4s".into(),
+    };
+    outcome.lag_ns = Some(730_000_000);
+    outcome.disturbed_tries = vec![disturbed(412), disturbed(730)];
     outcome
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::text;
-use halfopen_outcome::record::{Outcome, Status};
+use halfopen_outcome::record::{Outcome, Status, Verdict};
 use halfopen_predict::Prediction;
 use halfopen_scenario::case::SignKind;
 
@@ -32,6 +32,8 @@ pub enum Content<'a> {
         /// Its earliest time.
         earliest: Duration,
     },
+    /// The machine was disturbed in every try.
+    Disturbed,
     /// It was not run.
     NotRun,
     /// The harness failed.
@@ -47,6 +49,9 @@ impl<'a> Content<'a> {
         let seen = match (&outcome.status, &outcome.first_sign) {
             (Status::NotRun(_), _) => return Content::NotRun,
             (Status::Failed(_), _) | (Status::Ran, None) => return Content::Failed,
+            (Status::Ran, Some(_)) if outcome.verdict == Verdict::Disturbed => {
+                return Content::Disturbed;
+            }
             (Status::Ran, Some(seen)) => seen,
         };
         match (&seen.outcome, seen.since_fault_ns, beyond_limit) {
@@ -78,6 +83,7 @@ impl<'a> Content<'a> {
             Content::BeyondLimit { sign, earliest } => {
                 format!("({} {})", text::kind(sign), time(*earliest))
             }
+            Content::Disturbed => "disturbed".into(),
             Content::NotRun => "not run".into(),
             Content::Failed => "FAILED".into(),
             Content::Missing => "no result".into(),
@@ -97,6 +103,7 @@ impl<'a> Content<'a> {
             Content::BeyondLimit { sign, earliest } => {
                 format!("({} {})", letter(sign), compact(*earliest))
             }
+            Content::Disturbed => "~".into(),
             Content::NotRun => "not run".into(),
             Content::Failed => "FAILED".into(),
             Content::Missing => "?".into(),

@@ -9,7 +9,7 @@ use crate::finished::Totals;
 use crate::grid_plan::State;
 use crate::json::{FirstSignView, PredictionView};
 use halfopen_outcome::environment::Environment;
-use halfopen_outcome::record::{FirstSign, Outcome, Status};
+use halfopen_outcome::record::{DisturbedTry, FirstSign, Outcome, Status, Verdict};
 use halfopen_predict::Prediction;
 
 /// The version of the format.
@@ -121,6 +121,15 @@ struct CellView<'a> {
     status: &'static str,
     /// Why it was not run, or what failed.
     reason: Option<&'a str>,
+    /// Present, and true, only when the machine was disturbed in every try.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    disturbed: bool,
+    /// How late the machine was at most; only where it was measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lag_ns: Option<u64>,
+    /// The tries on a disturbed machine; only where there were any.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    disturbed_tries: &'a [DisturbedTry],
 }
 
 impl<'a> CellView<'a> {
@@ -142,6 +151,9 @@ impl<'a> CellView<'a> {
             prediction_beyond_limit: beyond_limit.map(PredictionView::of),
             status,
             reason,
+            disturbed: outcome.verdict == Verdict::Disturbed,
+            lag_ns: outcome.lag_ns,
+            disturbed_tries: &outcome.disturbed_tries,
         }
     }
 }

@@ -7,7 +7,7 @@ use super::cell::letter;
 use super::{Content, Grid};
 use crate::text;
 use halfopen_net::span::human;
-use halfopen_outcome::record::Status;
+use halfopen_outcome::record::{Status, Verdict};
 
 /// The letters that occur, and the marks of cells without a sign.
 pub fn signs(grid: &Grid<'_>, letters: bool) -> String {
@@ -41,6 +41,9 @@ pub fn signs(grid: &Grid<'_>, letters: bool) -> String {
             text,
             "( )  not measured: nothing within {limit}, and then, by the kernel's rules, not before this"
         );
+    }
+    if letters && has(|c| matches!(c, Content::Disturbed)) {
+        text.push_str("~  disturbed: the machine was not quiet in any try\n");
     }
     if has(|c| c.is_outside()) {
         text.push_str("!  measured, but not as the kernel's rules say\n");
@@ -90,10 +93,21 @@ pub fn remarks(grid: &Grid<'_>) -> String {
         }
     };
     let outside = outcomes().filter_map(|(cell, outcome)| {
-        let why = outcome.outside.as_ref()?;
+        let disturbed = outcome.verdict == Verdict::Disturbed;
+        let why = outcome.outside.as_ref().filter(|_| !disturbed)?;
         Some(format!("{}: {why}", grid.name(cell)))
     });
     section("outside the prediction", outside.collect());
+    let disturbed = outcomes().filter_map(|(cell, outcome)| {
+        let tries = outcome.disturbed_tries.iter().map(text::disturbed_try);
+        let tries: Vec<String> = tries.collect();
+        (outcome.verdict == Verdict::Disturbed)
+            .then(|| format!("{}: {}", grid.name(cell), tries.join(" | ")))
+    });
+    section(
+        "disturbed: the machine was not quiet in any try",
+        disturbed.collect(),
+    );
     let failed = outcomes().filter_map(|(cell, outcome)| match &outcome.status {
         Status::Failed(why) => Some(format!("{}: {why}", grid.name(cell))),
         _ => None,

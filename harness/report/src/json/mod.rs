@@ -13,7 +13,8 @@ use serde::Serialize;
 use halfopen_outcome::cost::cost;
 use halfopen_outcome::environment::Environment;
 use halfopen_outcome::record::{
-    EndpointRecord, FaultRecord, Netstat, Outcome, Recovery, Status, Verdict, WireRecord,
+    DisturbedTry, EndpointRecord, FaultRecord, Netstat, Outcome, Recovery, Status, Verdict,
+    WireRecord,
 };
 
 use super::finished::{Finished, Totals, verdict};
@@ -99,6 +100,15 @@ struct CaseView<'a> {
     status: &'static str,
     /// Why it was not run, or what failed.
     reason: Option<&'a str>,
+    /// How late the machine was at most; only where it was measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lag_ns: Option<u64>,
+    /// Which shared tables overflowed while it ran; only where any did.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    overflows: &'a [String],
+    /// The tries on a disturbed machine; only where there were any.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    disturbed_tries: &'a [DisturbedTry],
 }
 
 impl<'a> CaseView<'a> {
@@ -129,6 +139,9 @@ impl<'a> CaseView<'a> {
             surprises: &outcome.surprises,
             status,
             reason,
+            lag_ns: outcome.lag_ns,
+            overflows: &outcome.overflows,
+            disturbed_tries: &outcome.disturbed_tries,
         }
     }
 }

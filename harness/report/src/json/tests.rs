@@ -22,6 +22,19 @@ fn one_case_in_full() {
 }
 
 #[test]
+fn a_disturbed_case_has_its_tries() {
+    let document = text(&[testing::disturbed()]);
+    let document: serde_json::Value =
+        serde_json::from_str(&document).expect("what was written is JSON");
+    let case = &document["cases"][0];
+    assert_eq!(case["verdict"], "disturbed");
+    assert_eq!(case["lag_ns"], 730_000_000);
+    assert_eq!(case["disturbed_tries"][0]["lag_ns"], 412_000_000);
+    assert_eq!(document["totals"]["disturbed"], 1);
+    assert_eq!(document["totals"]["differ"], 0);
+}
+
+#[test]
 fn every_kind_of_case_has_the_same_keys() {
     let document: serde_json::Value =
         serde_json::from_str(&text(&testing::all())).expect("what was written is JSON");

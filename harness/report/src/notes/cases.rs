@@ -48,7 +48,10 @@ pub(super) fn outside_prediction(text: &mut String, outcomes: &[Outcome]) {
     let cases: Vec<_> = outcomes
         .iter()
         .filter(|case| {
-            let shown_elsewhere = matches!(verdict(case), Verdict::Differs | Verdict::Known);
+            let shown_elsewhere = matches!(
+                verdict(case),
+                Verdict::Differs | Verdict::Known | Verdict::Disturbed
+            );
             case.outside.is_some() && !shown_elsewhere
         })
         .collect();
@@ -65,6 +68,26 @@ pub(super) fn outside_prediction(text: &mut String, outcomes: &[Outcome]) {
         let _ = writeln!(text, "    observed  {}", text::observed(case));
         predicted(text, case);
         evidence(text, case);
+    }
+}
+
+/// Cases whose machine was disturbed in every try: what it showed, and how late the
+/// machine was.
+pub(super) fn disturbed(text: &mut String, outcomes: &[Outcome]) {
+    let cases = with_verdict(outcomes, Verdict::Disturbed);
+    if cases.is_empty() {
+        return;
+    }
+    let _ = writeln!(
+        text,
+        "\n{} disturbed: the machine was not quiet in any try, so they show nothing",
+        counted(cases.len(), "case", "cases")
+    );
+    for case in cases {
+        let _ = writeln!(text, "\n  {}", case.id);
+        for (number, of) in (1..).zip(&case.disturbed_tries) {
+            let _ = writeln!(text, "    try {number}     {}", text::disturbed_try(of));
+        }
     }
 }
 

@@ -32,8 +32,10 @@ pub fn render(run: &Finished<'_>, width: u16) -> String {
     fallback(&mut text, run.outcomes);
     unpredictable(&mut text, run.outcomes);
     not_run(&mut text, run.outcomes);
+    overflows(&mut text, run.outcomes);
     // What needs a look comes last: on a terminal it is in sight then.
     cases::known(&mut text, run.outcomes);
+    cases::disturbed(&mut text, run.outcomes);
     cases::outside_prediction(&mut text, run.outcomes);
     cases::failures(&mut text, run.outcomes);
     cases::differences(&mut text, run.outcomes);
@@ -76,6 +78,9 @@ pub fn totals(run: &Finished<'_>) -> String {
     if totals.failed > 0 {
         parts.push(format!("{} failed", totals.failed));
     }
+    if totals.disturbed > 0 {
+        parts.push(format!("{} disturbed", totals.disturbed));
+    }
     if totals.not_run > 0 {
         let reasons = reasons(run.outcomes);
         let why: Vec<_> = match reasons.len() {
@@ -101,7 +106,10 @@ pub fn totals(run: &Finished<'_>) -> String {
 fn surprises(text: &mut String, outcomes: &[Outcome]) {
     // Those of cases that differ are shown with their evidence.
     let shown_here = |case: &&Outcome| {
-        let shown_elsewhere = matches!(verdict(case), Verdict::Differs | Verdict::Known);
+        let shown_elsewhere = matches!(
+            verdict(case),
+            Verdict::Differs | Verdict::Known | Verdict::Disturbed
+        );
         !case.surprises.is_empty() && !shown_elsewhere
     };
     let cases: Vec<_> = outcomes.iter().filter(shown_here).collect();
@@ -149,6 +157,19 @@ fn not_run(text: &mut String, outcomes: &[Outcome]) {
     for (why, cases) in reasons(outcomes) {
         let count = counted(cases.len(), "case", "cases");
         let _ = writeln!(text, "\n{count} not run: {why}\n  {}", some_of(&cases));
+    }
+}
+
+/// Which of the tables that all network namespaces share overflowed during cases.
+fn overflows(text: &mut String, outcomes: &[Outcome]) {
+    let mut cases: IndexMap<&str, Vec<&str>> = IndexMap::new();
+    for outcome in outcomes {
+        for overflow in &outcome.overflows {
+            cases.entry(overflow).or_default().push(&outcome.id);
+        }
+    }
+    for (what, cases) in cases {
+        let _ = writeln!(text, "\nWhile they ran, {what}\n  {}", some_of(&cases));
     }
 }
 

@@ -121,3 +121,33 @@ fn nothing_expected_has_a_cure() {
         "{text}"
     );
 }
+
+#[test]
+fn disturbed_cases_are_apart_with_their_figures() {
+    let mut disturbed = testing::disturbed();
+    // How it lay outside says nothing.
+    disturbed.outside = Some("too late".into());
+    let outcomes = [disturbed];
+    let environment = testing::environment();
+    let run = Finished {
+        environment: &environment,
+        outcomes: &outcomes,
+        interrupted: false,
+        elapsed: Duration::from_secs(31),
+    };
+    let text = render(&run, table::LOG_WIDTH);
+    assert!(text.contains("1 case disturbed"), "{text}");
+    assert!(
+        text.contains("try 2     730 ms late: expected after"),
+        "{text}"
+    );
+    assert!(
+        text.contains("0 as expected, 0 differ, 1 disturbed in 31 s"),
+        "{text}"
+    );
+    assert!(
+        !text.contains("not as expected") && !text.contains("outside"),
+        "{text}"
+    );
+    assert!(table::render(&outcomes, table::LOG_WIDTH).contains("DISTURBED"));
+}

@@ -77,6 +77,8 @@ pub(super) struct Restart {
 pub(super) struct Agenda {
     tasks: Vec<(i64, Task)>,
     taken_up: Vec<bool>,
+    /// When the task that was taken last was due.
+    last_due_ns: Option<i64>,
 }
 
 impl Agenda {
@@ -85,6 +87,7 @@ impl Agenda {
         Agenda {
             tasks: Vec::new(),
             taken_up: vec![false; case.events.len()],
+            last_due_ns: None,
         }
     }
 
@@ -134,11 +137,17 @@ impl Agenda {
             .enumerate()
             .filter(|(_, (at, _))| *at <= now)
             .min_by_key(|(_, (at, _))| *at)?;
-        let (_, due) = self.tasks.remove(index);
+        let (due_ns, due) = self.tasks.remove(index);
+        self.last_due_ns = Some(due_ns);
         if let Task::Event(event) = due {
             self.take_up(event);
         }
         Some(due)
+    }
+
+    /// When the task that was taken last was due; None: none was taken yet.
+    pub fn last_due_ns(&self) -> Option<i64> {
+        self.last_due_ns
     }
 
     /// When the earliest task is due.

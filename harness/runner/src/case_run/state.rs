@@ -80,6 +80,7 @@ impl<'a> CaseRun<'a> {
             name: name.to_owned(),
             what,
             is_fault,
+            due_ns: self.agenda.last_due_ns().map(|at_ns| at_ns - self.t0_ns),
             asked_ns: at.asked_ns - self.t0_ns,
             effective_ns: at.effective_ns - self.t0_ns,
         });

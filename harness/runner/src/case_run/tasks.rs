@@ -6,7 +6,7 @@ use super::applied::{Applied, MarkTime};
 use super::apply::{self, HOST_STOP_GRACE};
 use super::restart;
 use super::state::CaseRun;
-use crate::fault;
+use crate::fault::{self, EffectiveAt};
 use halfopen_lab::LabError;
 use halfopen_scenario::case::{Event, EventAction};
 use halfopen_sys::clock::monotonic_ns;
@@ -40,7 +40,11 @@ pub(super) fn apply_event(run: &mut CaseRun<'_>, event: &Event) -> Result<(), La
     if matches!(event.action, EventAction::Netstat) {
         run.snapshot_sockets(&event.name)?;
     }
-    let applied = apply::apply(&mut run.testbed, event, asked_ns)?;
+    let silent = silence_first(run, event)?;
+    let mut applied = apply::apply(&mut run.testbed, event, asked_ns)?;
+    if let Some(at) = silent {
+        applied.at = at;
+    }
     if let Some(mechanism) = &applied.mechanism {
         what = format!("{what}, by {mechanism}");
     }
@@ -49,6 +53,19 @@ pub(super) fn apply_event(run: &mut CaseRun<'_>, event: &Event) -> Result<(), La
         run.snapshot_sockets_soon(format!("after {}", event.name));
     }
     Ok(())
+}
+
+/// A crash takes effect when the host is silent, and lanes that wait for it go on at
+/// that moment. Deleting the host's interfaces, which nobody can see any more, takes
+/// tens of milliseconds while other labs do the same (rtnl_lock() is one for all
+/// namespaces): their writes would come as much later after the fault.
+fn silence_first(run: &mut CaseRun<'_>, event: &Event) -> Result<Option<EffectiveAt>, LabError> {
+    let EventAction::Crash { host } = &event.action else {
+        return Ok(None);
+    };
+    let at = run.testbed.silence(host)?;
+    run.set_mark(&event.name, at.effective_ns);
+    Ok(Some(at))
 }
 
 /// A restart after the first, unless the lane is not back from the last one:

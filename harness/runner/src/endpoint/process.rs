@@ -21,7 +21,7 @@ use super::script::{Flow, Script};
 use super::sockets::Sockets;
 use halfopen_scenario::case::Disposition;
 use halfopen_sys::inherit::{close_others, take_inherited};
-use halfopen_sys::schedule::{Prompt, wake_promptly};
+use halfopen_sys::schedule::{Prompt, allow_real_time, lower_if_limited, wake_promptly};
 use halfopen_sys::{descriptors, lifeline, passing, process, signals};
 
 /// Becomes the template of endpoints, and does not return, when this process was
@@ -46,19 +46,21 @@ fn run_template(arguments: impl Iterator<Item = OsString>) -> io::Result<()> {
         .map(|number| number.to_str().and_then(|number| number.parse().ok()))
         .collect::<Option<_>>()
         .unwrap_or_default();
-    let &[socket, lifeline] = numbers.as_slice() else {
+    let &[socket, lifeline, real_time] = numbers.as_slice() else {
         return Err(invalid(
-            "its arguments are not the numbers of two descriptors",
+            "its arguments are not the numbers of two descriptors, and 1 or 0",
         ));
     };
     #[allow(unsafe_code)]
     // SAFETY: the first thing that this process does: it owns nothing but the two
     // descriptors that its parent gave it, and nothing else has taken them.
     let (socket, lifeline) = unsafe {
-        close_others(&numbers);
+        close_others(&[socket, lifeline]);
         (take_inherited(socket)?, take_inherited(lifeline)?)
     };
     let socket = UnixStream::from(socket);
+    allow_real_time(real_time != 0);
+    lower_if_limited();
     // At the runner's priority: a lane may be started while others are timed.
     wake_promptly(Prompt::Runner);
     loop {

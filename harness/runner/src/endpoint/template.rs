@@ -15,6 +15,7 @@ use nix::unistd::pipe2;
 use super::protocol::TEMPLATE_ARG;
 use halfopen_sys::inherit::spawn_inheriting;
 use halfopen_sys::passing;
+use halfopen_sys::schedule::may_use_real_time;
 
 /// The running template. It ends when this process does, by the end of file of its
 /// socket; nobody reaps it before.
@@ -59,6 +60,7 @@ impl Template {
             TEMPLATE_ARG.to_owned(),
             inherited[0].to_string(),
             inherited[1].to_string(),
+            i32::from(may_use_real_time()).to_string(),
         ];
         let arguments = arguments
             .map(CString::new)

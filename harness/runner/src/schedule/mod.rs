@@ -4,8 +4,9 @@
 //! [`run`] is what the command calls; a guest calls [`run_each`] and sends the raw
 //! records to its host, which evaluates them.
 
-mod descriptors;
+mod budget;
 mod order;
+mod rerun;
 mod resources;
 mod slots;
 mod start_times;
@@ -18,11 +19,13 @@ use halfopen_outcome::environment::Environment;
 use halfopen_outcome::record::{Outcome, Status};
 use halfopen_scenario::case::{Case, Clock};
 use halfopen_sys::clock::monotonic_ns;
+use halfopen_sys::schedule;
 
 use crate::evaluate::evaluate;
 use crate::machine;
 use crate::options::Options;
 use crate::recorded::Ended;
+pub use budget::describe as describe_budget;
 pub use order::{connections, expected_length, has_many_connections};
 use resources::{Resources, Turn};
 use start_times::StartTimes;
@@ -35,6 +38,11 @@ pub enum Progress<'a> {
         /// How many.
         cases: usize,
     },
+    /// Not all of them run at once.
+    Limited {
+        /// How many do, and what limits it.
+        by: &'a str,
+    },
     /// A case has started.
     Started {
         /// Its id.
@@ -44,6 +52,12 @@ pub enum Progress<'a> {
     Finished {
         /// Its outcome.
         outcome: &'a Outcome,
+    },
+    /// All cases have ended, and this one is run again, alone: the machine was
+    /// disturbed, and it came out wrong.
+    Again {
+        /// Its id.
+        id: &'a str,
     },
 }
 
@@ -75,15 +89,27 @@ pub fn run(
     observer: &mut dyn FnMut(Progress<'_>),
 ) -> Result<Results, LabError> {
     observer(Progress::Total { cases: cases.len() });
+    let limit = (!options.virtual_time).then(|| budget::limit(cases));
+    if let Some(by) = limit.flatten() {
+        observer(Progress::Limited { by: &by });
+    }
     let mut outcomes: Vec<Option<Outcome>> = cases.iter().map(|_| None).collect();
     let map = |index: usize, ended| evaluate(&cases[index], ended);
-    let done = run_each(cases, options, &map, &mut |index, stage| match stage {
+    let timed = |index, ended, window| (map(index, ended), window);
+    let mut windows: Vec<Window> = vec![None; cases.len()];
+    if !options.virtual_time {
+        schedule::allow_real_time(!options.no_real_time);
+        schedule::limit_real_time();
+    }
+    let monitor = rerun::monitor(options)?;
+    let done = run_each_timed(cases, options, &timed, &mut |index, stage| match stage {
         Stage::Started => observer(Progress::Started {
             id: &cases[index].id,
         }),
-        Stage::Ended(outcome) => {
+        Stage::Ended((outcome, window)) => {
             observer(Progress::Finished { outcome: &outcome });
             outcomes[index] = Some(outcome);
+            windows[index] = window;
         }
     })?;
     let panicked = || Ended::Not(Status::Failed("its thread panicked".into()));
@@ -93,11 +119,35 @@ pub fn run(
         .map(|(index, outcome)| outcome.unwrap_or_else(|| map(index, panicked())))
         .collect();
     compare_prediction::compare_all(cases, &mut outcomes, &done.environment);
+    let mut interrupted = done.interrupted;
+    if let Some(monitor) = monitor {
+        rerun::measure(&mut outcomes, &windows, &monitor);
+        let run_again = rerun::Rerun {
+            cases,
+            options,
+            environment: &done.environment,
+            monitor: &monitor,
+        };
+        interrupted |= run_again.disturbed_cases(&mut outcomes, observer)?;
+    }
     Ok(Results {
         environment: done.environment,
         outcomes,
-        interrupted: done.interrupted,
+        interrupted,
     })
+}
+
+/// When a case ran, and what overflowed then; None: it did not run.
+type Window = Option<Ran>;
+
+/// What the schedule knows of a case that ran.
+#[derive(Debug, Clone)]
+struct Ran {
+    /// CLOCK_MONOTONIC.
+    began_ns: i64,
+    ended_ns: i64,
+    /// The machine's resources that overflowed meanwhile.
+    overflows: Vec<String>,
 }
 
 /// What [`run_each`] reports of one case.
@@ -127,6 +177,17 @@ pub fn run_each<T: Send>(
     map: &(dyn Fn(usize, Ended) -> T + Sync),
     observer: &mut dyn FnMut(usize, Stage<T>),
 ) -> Result<Done, LabError> {
+    let map = |index, ended, _: Window| map(index, ended);
+    run_each_timed(cases, options, &map, observer)
+}
+
+/// As [`run_each`]; `map` also gets to know when the case ran.
+fn run_each_timed<T: Send>(
+    cases: &[Case],
+    options: &Options,
+    map: &(dyn Fn(usize, Ended, Window) -> T + Sync),
+    observer: &mut dyn FnMut(usize, Stage<T>),
+) -> Result<Done, LabError> {
     let resources = Resources::new(cases, options)?;
     let start_times = options
         .virtual_time
@@ -147,7 +208,7 @@ pub fn run_each<T: Send>(
         let (resources, positions) = (&resources, &positions);
         for (number, index) in order.into_iter().enumerate() {
             let case = &cases[index];
-            let not_run = |status| Stage::Ended(map(index, Ended::Not(status)));
+            let not_run = |status| Stage::Ended(map(index, Ended::Not(status), None));
             if case.clock == Clock::Virtual && !options.virtual_time {
                 let why = "it takes hours, and needs --time virtual".to_owned();
                 observer(index, not_run(Status::NotRun(why)));
@@ -165,7 +226,14 @@ pub fn run_each<T: Send>(
                         number,
                         start: start_times.map(|times| (times, positions[index])),
                     };
-                    let ended = map(index, resources.run(case, turn));
+                    let (began_ns, before) = (monotonic_ns(), budget::overflows());
+                    let ended = resources.run(case, turn);
+                    let ran = Ran {
+                        began_ns,
+                        ended_ns: monotonic_ns(),
+                        overflows: budget::overflows_since(&before),
+                    };
+                    let ended = map(index, ended, Some(ran));
                     let _ = send.send((index, Stage::Ended(ended)));
                 });
             if let Err(e) = started {

@@ -1,12 +1,12 @@
 //! What the cases of a run share: places to run, descriptors, processors.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::MOST_AT_ONCE;
-use super::descriptors;
+use super::budget::{self, Budgeted};
 use super::slots::{Slot, Slots};
 use super::start_times::{StartPosition, StartTimes};
-use crate::case_run::{Grant, descriptors_needed, run_case};
+use crate::case_run::{Grant, run_case};
 use crate::options::Options;
 use crate::recorded::Ended;
 use halfopen_lab::LabError;
@@ -14,6 +14,9 @@ use halfopen_net::error::chain;
 use halfopen_outcome::record::Status;
 use halfopen_scenario::case::Case;
 use halfopen_sys::clock::{monotonic_ns, sleep_until};
+
+/// The turns that runs of this process have had so far.
+static TURNS: AtomicUsize = AtomicUsize::new(0);
 
 /// When it is a case's turn.
 #[derive(Debug, Clone, Copy)]
@@ -30,7 +33,11 @@ pub(super) struct Resources<'a> {
     /// Building a lab keeps a processor busy.
     processors: Slots,
     running: Slots,
-    descriptors: Slots,
+    descriptors: Budgeted,
+    /// None in a guest, which has its machine to itself.
+    machine: &'static [Budgeted],
+    /// The first turn of this run: the machine's slots serve all runs of the process.
+    first_turn: usize,
     /// Labs are left standing: a guest ends with its cases. Not with so many cases
     /// that their labs do not fit into its memory together.
     leave_labs: bool,
@@ -43,13 +50,20 @@ impl<'a> Resources<'a> {
     /// # Errors
     /// When one of the cases alone needs more descriptors than there are.
     pub fn new(cases: &[Case], options: &'a Options) -> Result<Self, LabError> {
-        let descriptors = descriptors::budget_for(cases)?;
+        let descriptors = budget::descriptors()?;
+        let machine = match options.virtual_time {
+            true => &[],
+            false => budget::of_machine(),
+        };
+        budget::check(cases, machine.iter().chain([&descriptors]))?;
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Resources {
             options,
             processors: Slots::new(processors),
             running: Slots::new(options.jobs.unwrap_or(MOST_AT_ONCE)),
-            descriptors: Slots::new(descriptors),
+            descriptors,
+            machine,
+            first_turn: TURNS.fetch_add(cases.len(), Ordering::Relaxed),
             leave_labs: options.virtual_time && cases.len() <= MOST_AT_ONCE,
             interrupted: AtomicBool::new(false),
         })
@@ -57,10 +71,17 @@ impl<'a> Resources<'a> {
 
     /// Waits until the case may run beside the others. It may as long as the result
     /// exists.
-    pub fn admit(&self, case: &Case, number: usize) -> [Slot<'_>; 2] {
-        let running = self.running.take(number);
-        let needed = descriptors_needed(case);
-        [running, self.descriptors.take_many(number, needed)]
+    pub fn admit(&self, case: &Case, number: usize) -> Vec<Slot<'_>> {
+        let turn = self.first_turn + number;
+        let mut slots = vec![self.running.take(turn)];
+        // Always in the same order, so that no two cases wait for each other.
+        for budgeted in self.machine.iter().chain([&self.descriptors]) {
+            let needed = budgeted.needed(case);
+            if needed > 0 {
+                slots.push(budgeted.slots.take_many(turn, needed));
+            }
+        }
+        slots
     }
 
     /// Whether a case was interrupted.

@@ -12,7 +12,7 @@ use halfopen_runner::Options;
 use crate::args::{ReportFormat, RunArgs, Time};
 use crate::shared::error::{CliError, Exit};
 use crate::shared::progress::Progress;
-use crate::shared::{capabilities, catalogue, interrupt, select, sysctls};
+use crate::shared::{capabilities, catalogue, disturbed, interrupt, select, sysctls};
 use compare::Plan;
 use report::report;
 
@@ -41,6 +41,8 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, CliError> {
         interrupt: interrupt::watch(),
         privileges: privileges.to_owned(),
         virtual_time: false,
+        wait_for_quiet: disturbed::WAIT_FOR_QUIET,
+        no_real_time: args.no_real_time,
     };
     let mut progress = Progress::new();
     let results = halfopen_runner::run(&cases, &options, &mut |event| progress.record(&event));
@@ -58,5 +60,6 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, CliError> {
     let runs = [finished];
     let compared = plan.carry_out(&runs, &picked, args.format)?;
     let own = Exit::of_run(&finished);
-    Ok(compared.filter(|_| !finished.interrupted).unwrap_or(own))
+    let exit = compared.filter(|_| !finished.interrupted).unwrap_or(own);
+    Ok(disturbed::conclude(&results.outcomes, args.disturbed, exit))
 }

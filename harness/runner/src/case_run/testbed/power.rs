@@ -26,6 +26,11 @@ impl Power {
 }
 
 impl Testbed<'_> {
+    /// Cuts a host off; its processes go on. A crash does it by itself, too.
+    pub fn silence(&mut self, host: &str) -> Result<EffectiveAt, LabError> {
+        self.lab.silence(host)
+    }
+
     /// Cuts a host off, then kills its processes: the silence comes first.
     pub fn crash(&mut self, host: &str) -> Result<EffectiveAt, LabError> {
         self.sockets.forget(host);
