@@ -18,9 +18,12 @@ pub(crate) const WAIT_FOR_QUIET: Duration = Duration::from_secs(20);
 
 /// Reports disturbed cases on standard error, and returns the exit code.
 pub(crate) fn conclude(outcomes: &[Outcome], policy: OnDisturbed, exit: Exit) -> Exit {
+    // Each case counts what overflowed while it ran; the longest saw the most.
+    let cases = outcomes.iter().filter(|o| !o.overflows.is_empty()).count();
     let overflows: BTreeSet<&String> = outcomes.iter().flat_map(|o| &o.overflows).collect();
-    for overflow in overflows {
-        output::remark(&format!("while cases ran, {overflow}"));
+    if let Some(most) = overflows.last() {
+        let cases = counted(cases, "case", "cases");
+        output::remark(&format!("while {cases} ran, {most}"));
     }
     let Some(line) = warning(outcomes, policy) else {
         return exit;
