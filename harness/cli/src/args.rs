@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::baseline::{BaselineArgs, DiffArgs};
+use super::exec::{ExecArgs, HELP as EXEC_HELP};
 use super::grid::GridArgs;
 use super::impact::ImpactArgs;
 use super::question::PredictArgs;
@@ -38,6 +39,9 @@ pub(super) enum Command {
     /// Run cases and show what each one's sockets did
     #[command(after_help = RUN_EXAMPLES)]
     Run(RunArgs),
+    /// Run a program against a fault, without a scenario file, and draw what happened
+    #[command(after_help = EXEC_HELP)]
+    Exec(ExecArgs),
     /// Compare two files of `run --save`: what is not the same any more
     #[command(after_help = DIFF_EXAMPLES)]
     Diff(DiffArgs),

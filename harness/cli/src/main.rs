@@ -6,6 +6,7 @@ mod baseline;
 mod catalogue;
 mod doctor;
 mod error;
+mod exec;
 mod grid;
 mod guests;
 mod guests_meter;
@@ -37,6 +38,10 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match &cli.command {
         Command::Run(args) => run::run(args),
+        Command::Exec(args) => match exec::exec(args) {
+            Ok(code) => return code,
+            Err(e) => Err(e),
+        },
         Command::Diff(args) => baseline::diff(args),
         Command::Impact(args) => impact::impact(args),
         Command::Predict(args) => predict::answer(args),

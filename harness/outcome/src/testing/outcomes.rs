@@ -165,6 +165,8 @@ pub fn crash(detector: &str, errno: &str, after_ms: i64, verdict: Verdict) -> Ou
         unpredictable: None,
         outside: None,
         compared_with: None,
+        programs: Vec::new(),
+        user_sees: None,
         recovery: None,
     }
 }

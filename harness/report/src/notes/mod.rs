@@ -6,6 +6,7 @@ mod book;
 mod cases;
 mod connections;
 mod cost;
+mod programs;
 mod recovery;
 
 #[cfg(test)]
@@ -29,6 +30,7 @@ pub fn render(run: &Finished<'_>, width: u16) -> String {
     cases::known(&mut text, run.outcomes);
     cases::failures(&mut text, run.outcomes);
     book::render(&mut text, run.outcomes, usize::from(width));
+    text.push_str(&programs::render(run.outcomes));
     text.push_str(&recovery::render(run.outcomes));
     text.push_str(&connections::render(run.environment, run.outcomes));
     text.push_str(&cost::render(run.outcomes));

@@ -15,6 +15,7 @@ use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
 use nix::unistd::Pid;
 
+use super::program;
 use super::protocol::{Plan, TEMPLATE_ARG};
 use super::report::Reporter;
 use super::script::{Flow, Script};
@@ -120,6 +121,21 @@ pub(super) fn run_endpoint(
     // For `ps -o comm`, which shows 15 bytes. Nothing depends on it.
     if let Ok(name) = CString::new(format!("halfopen-{}", plan.lane.name)) {
         let _ = nix::sys::prctl::set_name(&name);
+    }
+    if let Some(program) = &plan.lane.program {
+        let marks = take_marks(&plan.marks, given.collect())?;
+        wake_promptly(Prompt::Tracer);
+        program::run(
+            &plan,
+            program,
+            &mut Reporter::new(reports),
+            keyboard,
+            &marks[plan.start.as_str()],
+        );
+        // Until the runner ends it.
+        loop {
+            nix::unistd::pause();
+        }
     }
     let mut script = Script {
         plan: &plan,

@@ -118,6 +118,38 @@ pub enum Report {
         /// When.
         at: i64,
     },
+    /// A traced program began; it is the endpoint's first process from now on.
+    Program {
+        /// Its process.
+        pid: i32,
+    },
+    /// The program is ready in the sense of its lane.
+    ProgramReady,
+    /// The program wrote a line.
+    Line {
+        /// To standard error, not to standard output.
+        stderr: bool,
+        /// The line, shortened if it is long.
+        text: String,
+        /// When the tracer read it.
+        at: i64,
+    },
+    /// What the program set on a socket, all of it so far.
+    Detector {
+        /// Counts the sockets of the program.
+        socket: u32,
+        /// The connection, once it has addresses.
+        conn: Option<String>,
+        /// The settings.
+        text: String,
+    },
+    /// Something about the program that a reader of the result should know.
+    Note {
+        /// What.
+        text: String,
+        /// When.
+        at: i64,
+    },
     /// The endpoint itself failed (a bug, or a limit of the machine).
     Broken {
         /// The process that reports.

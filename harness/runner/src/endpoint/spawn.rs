@@ -19,6 +19,7 @@ use halfopen_lab::LabError;
 use halfopen_outcome::record::ExitKind;
 use halfopen_sys::process::pidfd_open;
 use halfopen_sys::{descriptors, passing};
+use halfopen_trace::Request;
 
 /// How much of a report pipe is read at once.
 const CHUNK: usize = 4096;
@@ -36,6 +37,8 @@ pub struct Endpoint {
     pidfd: OwnedFd,
     reports: File,
     keyboard: File,
+    /// The keyboard takes requests to the tracer of a program.
+    traces: bool,
     /// A buffer that begins with the part of a report that has arrived so far.
     partial: Vec<u8>,
     /// The length of that part.
@@ -93,7 +96,7 @@ impl Endpoint {
         }
         // The children of a lane that forks get copies of its memory, so it cannot
         // share that with the runner.
-        let alone = !spec.forks();
+        let alone = !spec.forks() && spec.lane.program.is_none();
         let shared = alone.then(|| shared_memory::start(&plan, &given)).flatten();
         let pid = shared
             .unwrap_or_else(|| template::copy(spec.program, &plan, &given))
@@ -114,6 +117,7 @@ impl Endpoint {
             pidfd,
             reports: reports.into(),
             keyboard: keyboard.into(),
+            traces: spec.lane.program.is_some(),
             partial: Vec::new(),
             filled: 0,
         })
@@ -198,7 +202,19 @@ impl Endpoint {
     /// # Errors
     /// EPIPE when the endpoint has ended, EAGAIN when it has left 64 KiB unread.
     pub fn type_text(&mut self, text: &str) -> io::Result<()> {
-        self.keyboard.write_all(format!("{text}\n").as_bytes())
+        let line = format!("{text}\n");
+        match self.traces {
+            true => self.write_to_program(&line),
+            false => self.keyboard.write_all(line.as_bytes()),
+        }
+    }
+
+    /// Writes to a program's standard input.
+    ///
+    /// # Errors
+    /// As [`Self::type_text`].
+    pub fn write_to_program(&mut self, text: &str) -> io::Result<()> {
+        Request::Write(text.to_owned()).send(&mut self.keyboard)
     }
 
     /// How the endpoint's own process ended, without waiting; None: it runs.
