@@ -145,7 +145,11 @@ pub(super) fn rows(outcome: &Outcome, hosts: &[String]) -> Vec<Row> {
 
 /// Calls and ends of a lane's processes: from when, until when, and the text.
 fn calls(endpoint: &EndpointRecord) -> impl Iterator<Item = (i64, i64, String)> {
-    endpoint.processes.iter().flat_map(|process| {
+    // Of a program's helpers that did nothing on the network the end says nothing.
+    let silent = |number: u32, calls: usize| number > 0 && calls == 0;
+    let processes = endpoint.processes.iter();
+    let processes = processes.filter(move |p| !silent(p.number, p.calls.len()));
+    processes.flat_map(|process| {
         let mut who = if endpoint.lane == endpoint.host {
             String::new()
         } else {

@@ -32,7 +32,7 @@ pub(super) fn render(outcomes: &[Outcome]) -> String {
 }
 
 fn of_program(text: &mut String, program: &ProgramRecord) {
-    let _ = writeln!(text, "    {}: {}", program.lane, program.command.join(" "));
+    let _ = writeln!(text, "    {}: {}", program.lane, quoted(&program.command));
     let mut shown: Vec<&str> = Vec::new();
     for detector in &program.detectors {
         // A server sets the same on each connection.
@@ -46,4 +46,14 @@ fn of_program(text: &mut String, program: &ProgramRecord) {
     if shown.is_empty() {
         text.push_str("      detector: it set none\n");
     }
+}
+
+/// A command with quotes around words that a shell would split.
+fn quoted(command: &[String]) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
+    let words = command.iter().map(|word| match word.chars().all(plain) {
+        true if !word.is_empty() => word.clone(),
+        _ => format!("'{}'", word.replace('\'', "'\\''")),
+    });
+    words.collect::<Vec<_>>().join(" ")
 }

@@ -18,7 +18,7 @@ use halfopen_scenario::case::{Program, Ready};
 use halfopen_trace::event::{
     Detail, End, Entered, Gave, Line, Protocol, Returned, Socket, Stream, Unseen,
 };
-use halfopen_trace::{CallName, Detector, Detectors, Event, What};
+use halfopen_trace::{CallName, Detectors, Event, What};
 use result::{is_poll, result_of};
 
 /// How much of a line is reported.
@@ -33,6 +33,9 @@ pub(super) struct Translator<'a> {
     calls: BTreeSet<u64>,
     /// Polls that timed out, by thread: not reported yet.
     idle: HashMap<i32, Idle>,
+    /// Streams that were closed while the program ran: by its end, unless it does
+    /// something later.
+    closed: Vec<(Stream, i64)>,
     main: Option<i32>,
     running: BTreeSet<i32>,
     ready: bool,
@@ -54,6 +57,7 @@ impl<'a> Translator<'a> {
             detectors: Detectors::default(),
             calls: BTreeSet::new(),
             idle: HashMap::new(),
+            closed: Vec::new(),
             main: None,
             running: BTreeSet::new(),
             ready: false,
@@ -63,6 +67,9 @@ impl<'a> Translator<'a> {
     pub(super) fn translate(&mut self, event: &Event) {
         self.detectors.observe(event);
         let at = event.at_ns;
+        if matches!(event.what, What::Entered(_) | What::Created { .. }) {
+            self.runs_on();
+        }
         match &event.what {
             What::Entered(entered) => self.entered(event, entered),
             What::Returned(returned) => self.returned(event, returned),
@@ -75,15 +82,7 @@ impl<'a> Translator<'a> {
                 ),
                 at,
             ),
-            What::StreamClosed { stream } if self.main.is_some_and(|m| self.running.contains(&m)) => {
-                self.reporter.note(
-                    format!(
-                        "it closed {} and runs on: what it would have written there is not seen",
-                        name_of(*stream)
-                    ),
-                    at,
-                );
-            }
+            What::StreamClosed { stream } => self.closed.push((*stream, at)),
             What::Created { child, thread: false } => {
                 self.running.insert(*child);
                 let pid = event.pid;
@@ -102,6 +101,21 @@ impl<'a> Translator<'a> {
             What::Ended(end) => self.ended(event, *end),
             What::Unseen(unseen) => self.unseen(*unseen, at),
             _ => {}
+        }
+    }
+
+    /// Says which streams a program that goes on has closed.
+    fn runs_on(&mut self) {
+        for (stream, at) in std::mem::take(&mut self.closed) {
+            // A process's last close()s come in any order.
+            if !self.main.is_some_and(|main| self.running.contains(&main)) {
+                return;
+            }
+            let name = name_of(stream);
+            self.reporter.note(
+                format!("it closed {name} and runs on: what it would write there is not seen"),
+                at,
+            );
         }
     }
 
@@ -279,7 +293,7 @@ impl<'a> Translator<'a> {
 
     fn detector(&mut self, socket: &Socket) {
         if let Some(detector) = self.detectors.get(socket.id)
-            && *detector != Detector::default()
+            && !result::detector_text(detector).is_empty()
         {
             let conn = self.connection(socket, None);
             self.reporter.write_report(&Report::Detector {
