@@ -79,3 +79,18 @@ fn published_figures_and_the_rules() {
         }
     }
 }
+
+#[test]
+fn the_readmes_rust_test_is_one_that_runs() {
+    let read = |file: &str| std::fs::read_to_string(root().join(file)).expect("it is there");
+    let readme = read("README.md");
+    let block = readme
+        .split("```rust\n")
+        .nth(1)
+        .and_then(|rest| rest.split("```").next());
+    let block = block.expect("README.md shows a test in Rust");
+    assert!(
+        read("tests/tests/readme.rs").ends_with(block),
+        "tests/tests/readme.rs is another one than README.md shows"
+    );
+}

@@ -50,6 +50,8 @@ fn a_case() -> Result<Vec<Case>, Failed> {
 fn hangs() -> Result<(), Failed> {
     let options = Options {
         silence: Duration::from_millis(100),
+        // A restored one is up by then.
+        restore: false,
         ..Options::default()
     };
     let runs = cases::run(&a_case()?, &[kernel()?], &options, &mut |_, _| ())?;

@@ -13,3 +13,9 @@ pub fn prepare_dedicated_machine(namespaces: usize) {
     crate::namespace::root_netns::declare_root_netns();
     crate::namespace::root_netns::fill_pool(namespaces);
 }
+
+/// Creates so many more network namespaces in advance, after
+/// [`prepare_dedicated_machine`].
+pub fn fill_pool(namespaces: usize) {
+    crate::namespace::root_netns::fill_pool(namespaces);
+}

@@ -10,11 +10,11 @@ pub mod span;
 mod cable;
 mod change;
 mod impairment;
-mod nat;
+
 mod network;
 
 pub use cable::{CableRef, Carrier, Direction};
 pub use change::{InterfaceChange, NeighbourChange, RejectWith, RouteChange};
 pub use impairment::{ImpairBy, Impairment, Loss, Mtu, QUEUE};
-pub use nat::{Nat, OnForgotten};
-pub use network::{Family, Network, Node, NodeKind};
+
+pub use network::{Family, Nat, Network, Node, NodeKind, OnForgotten};

@@ -51,6 +51,11 @@ pub const PREDICTED_REAL_TIME: PredictionTolerance = PredictionTolerance {
     late: Duration::from_millis(150),
 };
 
+/// The slowest round trip before a fault that counts as a quiet machine's. For a
+/// slower one, a prediction that rests on retransmission allows what TCP itself added
+/// to its timeouts (compare_prediction/round_trip.rs).
+pub const QUIET_ROUND_TRIP: Duration = Duration::from_millis(4);
+
 /// For predictions in virtual time that are computed from the moments at which
 /// programs acted and from the phase of the timer wheel: timers never fire early,
 /// and processes that wake on the same tick run one after the other on the guest's
@@ -62,7 +67,7 @@ pub const PREDICTED_VIRTUAL_TIME: PredictionTolerance = PredictionTolerance {
 
 /// Virtual time on the same kernel build, with another build of this program or
 /// beside other cases. Each case starts at a phase of the timer wheel of its own
-/// (`halfopen_runner::phase`), so timers fire alike; but the guest's clock counts
+/// (start_times in the runner), so timers fire alike; but the guest's clock counts
 /// instructions, and those of the program differ. Between an unoptimized and an
 /// optimized build, 195 of 198 times differed by less than 0.3 ms, half of them by
 /// less than 15 us.

@@ -5,6 +5,7 @@ use halfopen_outcome::record::{Outcome, Status, Verdict};
 use halfopen_scenario::case::SignKind;
 
 use super::finished::{Finished, verdict};
+use super::notes::cases::predicted;
 use super::text;
 use halfopen_net::span;
 
@@ -47,7 +48,29 @@ pub fn render(runs: &[Finished<'_>]) -> String {
         row.push(remark(&cases).to_owned());
         rows.push((false, row));
     }
-    aligned(&rows)
+    aligned(&rows) + &outside(runs)
+}
+
+/// The cases outside their prediction, kernel by kernel.
+fn outside(runs: &[Finished<'_>]) -> String {
+    let mut text = String::new();
+    for run in runs {
+        let known = |case: &&Outcome| verdict(case) == Verdict::Known;
+        let cases = run.outcomes.iter().filter(|case| !known(case));
+        for case in cases {
+            if case.outside.is_none() {
+                continue;
+            }
+            let kernel = short(&run.environment.kernel);
+            let observed = text::observed(case);
+            text.push_str(&format!(
+                "\n{} on {kernel} is outside its prediction\n    observed  {observed}\n",
+                case.id
+            ));
+            predicted(&mut text, case);
+        }
+    }
+    text
 }
 
 fn ids<'a>(runs: &'a [Finished<'_>]) -> Vec<&'a str> {
@@ -174,5 +197,32 @@ mod tests {
             elapsed: Duration::from_secs(1),
         };
         insta::assert_snapshot!(render(&[run(&one, &a), run(&other, &b)]));
+    }
+
+    #[test]
+    fn a_case_outside_its_prediction_is_named_with_its_kernel() {
+        let environment = testing::environment();
+        let mut case = testing::all()
+            .into_iter()
+            .find(|case| case.prediction.is_some() && case.verdict == Verdict::AsExpected)
+            .expect("one is as predicted");
+        case.outside = Some("ETIMEDOUT was predicted 2.000 to 2.004 s after the fault".into());
+        let outcomes = [case];
+        let one = Finished {
+            environment: &environment,
+            outcomes: &outcomes,
+            interrupted: false,
+            elapsed: Duration::from_secs(1),
+        };
+        let text = render(&[one, one]);
+        let lines = text.lines().filter(|line| line.contains("is outside"));
+        assert_eq!(lines.count(), 2, "{text}");
+        for part in [
+            "observed  ETIMEDOUT",
+            "predicted ",
+            "surprise  ETIMEDOUT was predicted",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
     }
 }

@@ -114,6 +114,7 @@ fn row(outcome: &Outcome) -> Row {
         predicted(outcome),
         text::verdict(verdict(outcome)).to_owned(),
     ]
+    .map(|cell| text::unbroken(&cell))
 }
 
 /// The predicted time, with the predicted sign if another one was observed; `?`
@@ -202,7 +203,7 @@ fn lines(rows: &[Row], widths: &[usize; COLUMNS]) -> String {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
-    let mut text = table.trim_fmt();
+    let mut text = text::broken(&table.trim_fmt());
     text.push('\n');
     text
 }

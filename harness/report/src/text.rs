@@ -216,9 +216,10 @@ pub fn wrapped(text: &mut String, paragraph: &str, first: &str, rest: &str) {
     const WIDTH: usize = 96;
     let mut line = first.to_owned();
     let mut fresh = true;
-    for word in paragraph.split_whitespace() {
+    let paragraph = unbroken(paragraph);
+    for word in words(&paragraph) {
         if !fresh && line.chars().count() + 1 + word.chars().count() > WIDTH {
-            text.push_str(&line);
+            text.push_str(&broken(&line));
             text.push('\n');
             line = rest.to_owned();
             fresh = true;
@@ -229,6 +230,60 @@ pub fn wrapped(text: &mut String, paragraph: &str, first: &str, rest: &str) {
         line.push_str(word);
         fresh = false;
     }
-    text.push_str(&line);
+    text.push_str(&broken(&line));
     text.push('\n');
+}
+
+/// A no-break space: lines are not broken there.
+const NO_BREAK: char = '\u{a0}';
+
+/// Text whose durations are not to be broken across lines: the spaces in them are
+/// no-break spaces. [`broken`] restores them once the lines are made.
+pub(crate) fn unbroken(text: &str) -> String {
+    const UNITS: [&str; 5] = ["us", "ms", "s", "m", "h"];
+    let is_number = |word: &str| {
+        let digits = word.trim_start_matches(['(', '-']);
+        digits.starts_with(|c: char| c.is_ascii_digit())
+            && digits.chars().all(|c| c.is_ascii_digit() || c == '.')
+    };
+    let is_unit = |word: &str| UNITS.contains(&word.trim_end_matches([',', ';', '.', ')', ':']));
+    let mut joined = String::new();
+    let mut before = "";
+    for word in text.split(' ') {
+        if !joined.is_empty() {
+            // Within a duration of several parts, `2 h 11 m`, too.
+            let within =
+                is_number(before) && is_unit(word) || UNITS.contains(&before) && is_number(word);
+            joined.push(if within { NO_BREAK } else { ' ' });
+        }
+        joined.push_str(word);
+        before = word;
+    }
+    joined
+}
+
+/// The words of [`unbroken`] text: what lines may be broken between.
+pub(crate) fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split([' ', '\n', '\t'])
+        .filter(|word| !word.is_empty())
+}
+
+/// Lines as they are printed.
+pub(crate) fn broken(lines: &str) -> String {
+    lines.replace(NO_BREAK, " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_stay_on_one_line() {
+        let text = unbroken("after 2 h 11 m 15 s, or 3.27 s to 3.35 s (HZ=250) of 5 cases");
+        let parts: Vec<&str> = words(&text).collect();
+        assert_eq!(parts[1], "2\u{a0}h\u{a0}11\u{a0}m\u{a0}15\u{a0}s,");
+        assert_eq!(parts[3..6], ["3.27\u{a0}s", "to", "3.35\u{a0}s"]);
+        assert_eq!(parts[8..], ["5", "cases"]);
+        assert_eq!(broken(&text).matches('\u{a0}').count(), 0);
+    }
 }

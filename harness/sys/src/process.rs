@@ -5,8 +5,9 @@
 //! it.
 
 use std::io;
-use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
+use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::unistd::ForkResult;
 
 /// How many threads this process has.
@@ -85,6 +86,21 @@ pub fn exit_now(status: i32) -> ! {
 pub fn pidfd_open(pid: i32) -> io::Result<OwnedFd> {
     // SAFETY: takes two integers, returns a descriptor or -1.
     let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+    owned(fd)
+}
+
+/// A copy of the descriptor `fd` of another process: pidfd_getfd(2), Linux 5.6.
+///
+/// # Errors
+/// EBADF when the process has no such descriptor; EPERM without the right to
+/// trace it (ptrace(2), PTRACE_MODE_ATTACH_REALCREDS).
+pub fn pidfd_getfd(process: BorrowedFd<'_>, fd: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: takes three integers, returns a descriptor or -1.
+    let copy = unsafe { libc::syscall(libc::SYS_pidfd_getfd, process.as_raw_fd(), fd, 0) };
+    owned(copy)
+}
+
+fn owned(fd: libc::c_long) -> io::Result<OwnedFd> {
     let fd = i32::try_from(fd).map_err(io::Error::other)?;
     if fd < 0 {
         return Err(io::Error::last_os_error());
@@ -92,4 +108,43 @@ pub fn pidfd_open(pid: i32) -> io::Result<OwnedFd> {
     // SAFETY: a new descriptor that has no other owner; the kernel makes it
     // close-on-exec.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Gives SIGPIPE, which Rust programs ignore, its default action: exec() would
+/// hand the ignoring on.
+///
+/// # Errors
+/// Those of sigaction(2).
+pub fn reset_sigpipe() -> io::Result<()> {
+    // SAFETY: the default action runs no code of this process.
+    unsafe { signal(Signal::SIGPIPE, SigHandler::SigDfl) }?;
+    Ok(())
+}
+
+/// dup2(2) to a number that need not be an open descriptor.
+///
+/// # Errors
+/// Those of dup2(2).
+///
+/// # Safety
+/// Closes what `to` names: nothing in the process may own it. A child that is
+/// about to exec owns its standard descriptors alone.
+pub unsafe fn dup_to(fd: RawFd, to: RawFd) -> io::Result<()> {
+    // SAFETY: takes two integers; who owns `to` is the caller's promise.
+    match unsafe { libc::dup2(fd, to) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
+}
+
+/// kill(2) by the signal's number: nix has no real-time signals.
+///
+/// # Errors
+/// Those of kill(2).
+pub fn send_signal(pid: i32, signal: i32) -> io::Result<()> {
+    // SAFETY: takes two integers.
+    match unsafe { libc::kill(pid, signal) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
 }

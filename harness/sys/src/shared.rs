@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap};
 
 /// A shared mapping of a whole file or device, never unmapped. The other side
-/// may read it at any moment, so it is only written, and numbers atomically.
+/// may access it at any moment, so numbers are loaded and stored atomically, and
+/// bytes are read only after the number that says they are there.
 #[derive(Debug)]
 pub struct SharedMemory {
     start: NonNull<u8>,
@@ -30,6 +31,15 @@ impl SharedMemory {
     /// Of mmap(2); InvalidInput when the file is empty.
     pub fn map(file: &File) -> io::Result<Self> {
         let length = usize::try_from(file.metadata()?.len()).map_err(io::Error::other)?;
+        Self::map_at_least(file, length)
+    }
+
+    /// Maps `length` bytes of `file`, which may be a device whose registers lie
+    /// behind the end that it tells.
+    ///
+    /// # Errors
+    /// As [`SharedMemory::map`].
+    pub fn map_at_least(file: &File, length: usize) -> io::Result<Self> {
         let size = NonZeroUsize::new(length).ok_or(io::ErrorKind::InvalidInput)?;
         // SAFETY: the kernel picks an address that nothing else uses.
         let start = unsafe {
@@ -75,18 +85,47 @@ impl SharedMemory {
         }
     }
 
+    /// Copies `count` bytes from `offset`; as many as there are. The other side
+    /// must have finished writing them.
+    pub fn read(&self, offset: usize, count: usize) -> Vec<u8> {
+        let available = self.length.saturating_sub(offset);
+        let mut bytes = vec![0; count.min(available)];
+        if !bytes.is_empty() {
+            // SAFETY: offset + the length of `bytes` is within the mapping, and
+            // `bytes` is memory of its own.
+            unsafe {
+                self.start
+                    .as_ptr()
+                    .add(offset)
+                    .copy_to_nonoverlapping(bytes.as_mut_ptr(), bytes.len())
+            };
+        }
+        bytes
+    }
+
+    /// Loads a number at `offset` before everything that is read after.
+    ///
+    /// # Panics
+    /// When the offset is not a multiple of 8 within the mapping: a bug.
+    pub fn load(&self, offset: usize) -> u64 {
+        u64::from_le(self.cell(offset).load(Ordering::Acquire))
+    }
+
     /// Stores a number at `offset` after everything that was written before.
     ///
     /// # Panics
     /// When the offset is not a multiple of 8 within the mapping: a bug.
     pub fn store(&self, offset: usize, number: u64) {
+        self.cell(offset).store(number.to_le(), Ordering::Release);
+    }
+
+    fn cell(&self, offset: usize) -> &AtomicU64 {
         assert!(
             offset.is_multiple_of(8) && offset + 8 <= self.length,
             "a number's offset"
         );
-        // SAFETY: aligned (mappings begin at a page) and within the mapping, and
-        // only ever accessed as this atomic by this process.
-        let cell = unsafe { AtomicU64::from_ptr(self.start.as_ptr().add(offset).cast()) };
-        cell.store(number.to_le(), Ordering::Release);
+        // SAFETY: aligned (mappings begin at a page), within the mapping, which
+        // is never unmapped, and only ever accessed as this atomic by this process.
+        unsafe { AtomicU64::from_ptr(self.start.as_ptr().add(offset).cast()) }
     }
 }

@@ -90,7 +90,6 @@ mod lines;
 mod name;
 mod program;
 mod setting;
-mod sys;
 pub mod table;
 mod text;
 mod tracer;

@@ -1,4 +1,4 @@
-//! What joining, cutting and filtering a cable costs. Needs root.
+//! Measures what joining, blocking and filtering a cable costs. Needs root.
 //!
 //! `cargo run --example filter_timing`
 
@@ -80,7 +80,7 @@ fn round(t: &mut Times, ns: &Namespace, pa: &PortRef, pb: &PortRef) -> Result<()
     Ok(())
 }
 
-/// Times by what was done, in the order it was first done.
+/// Times by operation, in the order of first use.
 #[derive(Default)]
 struct Times(Vec<(&'static str, Vec<Duration>)>);
 

@@ -1,5 +1,5 @@
-//! Boots a kernel and lets time pass in it: how many seconds of guest time does
-//! a second of real time give?
+//! Measures how many seconds of guest time a second of real time gives: boots kernels
+//! and runs a job that sleeps, or cases.
 //!
 //! ```text
 //! vm_probe [PATH…]        a job that sleeps, on these kernels or all that are found
@@ -11,16 +11,16 @@ use std::time::Duration;
 
 use halfopen_runner::endpoint;
 use halfopen_vm::files::Files;
-use halfopen_vm::machine::{Heard, Settings, boot};
+use halfopen_vm::machine::{GuestEvent, Settings, boot};
 use halfopen_vm::{Kernel, cases, guest, kernels};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     endpoint::serve_if_asked();
     guest::serve_if_guest(work);
-    let words: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<String> = std::env::args().skip(1).collect();
     let mut found = kernels::find();
     print!("{}", kernels::render(&found));
-    let named = words
+    let named = args
         .iter()
         .filter(|w| w.contains('/') && !w.ends_with(".yaml"));
     let named: Vec<Kernel> = named
@@ -29,8 +29,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     if !named.is_empty() {
         found.kernels = named;
     }
-    if words.first().is_some_and(|word| word == "cases") {
-        return run_cases(&found.kernels, &words);
+    if args.first().is_some_and(|word| word == "cases") {
+        return run_cases(&found.kernels, &args);
     }
     for kernel in &found.kernels {
         let seconds = std::env::var("SECONDS_TO_SLEEP").unwrap_or("8000".into());
@@ -39,24 +39,24 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             append: std::env::var("APPEND").unwrap_or_default(),
             ..Settings::default()
         };
-        let life = boot(
-            &Files::of(kernel)?,
+        let times = boot(
+            &Files::read(kernel)?,
             seconds.as_bytes(),
             &settings,
             None,
-            &mut |heard| match heard {
-                Heard::Booted(booted) => println!("{booted:?}"),
-                Heard::Said(line) => println!("  {}", String::from_utf8_lossy(line)),
-                Heard::Clock(_) => {}
+            &mut |event| match event {
+                GuestEvent::Booted(booted) => println!("{booted:?}"),
+                GuestEvent::Message(message) => println!("  {}", String::from_utf8_lossy(message)),
+                GuestEvent::Clock(_) => {}
             },
         );
-        match life {
-            Ok(life) => println!(
+        match times {
+            Ok(times) => println!(
                 "{}: {:.0} s of guest time in {:.2} s, {:.2} s of them to boot\n",
                 kernel.release,
-                life.guest.as_secs_f64(),
-                life.wall.as_secs_f64(),
-                life.boot.as_secs_f64()
+                times.guest.as_secs_f64(),
+                times.wall.as_secs_f64(),
+                times.boot.as_secs_f64()
             ),
             Err(e) => println!("{e}\n"),
         }
@@ -64,20 +64,24 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// The guest's work: to sleep, or to run cases.
-fn work(input: &[u8], say: &mut dyn FnMut(&[u8])) -> Result<(), String> {
-    let Ok(seconds) = String::from_utf8_lossy(input).parse() else {
-        return cases::work(input, say);
+/// The guest's work: sleeps, or runs cases.
+fn work(
+    input: &mut dyn FnMut() -> Result<Vec<u8>, String>,
+    send: &mut dyn FnMut(&[u8]),
+) -> Result<(), String> {
+    let given = input()?;
+    let Ok(seconds) = String::from_utf8_lossy(&given).parse() else {
+        return cases::work(&mut || Ok(given.clone()), send);
     };
     let now = halfopen_sys::clock::monotonic_ns;
-    say(format!("sleeps from {} ns", now()).as_bytes());
+    send(format!("sleeps from {} ns", now()).as_bytes());
     std::thread::sleep(Duration::from_secs(seconds));
-    say(format!("to {} ns", now()).as_bytes());
+    send(format!("to {} ns", now()).as_bytes());
     Ok(())
 }
 
-fn run_cases(kernels: &[Kernel], words: &[String]) -> Result<(), Box<dyn std::error::Error>> {
-    let file = words
+fn run_cases(kernels: &[Kernel], args: &[String]) -> Result<(), Box<dyn std::error::Error>> {
+    let file = args
         .iter()
         .find(|w| w.ends_with(".yaml"))
         .ok_or("name a file of scenarios")?;
@@ -85,7 +89,7 @@ fn run_cases(kernels: &[Kernel], words: &[String]) -> Result<(), Box<dyn std::er
     let all = halfopen_scenario::parse(file, &text)
         .map_err(|e| e.to_string())?
         .cases;
-    let filter = words
+    let filter = args
         .get(2)
         .filter(|w| !w.contains('/'))
         .map_or("", String::as_str);
@@ -118,7 +122,7 @@ fn run_cases(kernels: &[Kernel], words: &[String]) -> Result<(), Box<dyn std::er
             run.outcomes.len()
         );
         match &run.ended {
-            Ok(life) => println!("  {life:?}"),
+            Ok(times) => println!("  {times:?}"),
             Err(e) => println!("  {e}"),
         }
         let file = format!("/tmp/vm-probe-{}.json", kernel.release);

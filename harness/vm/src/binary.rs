@@ -1,4 +1,5 @@
-//! This program itself, packed to run where nothing else is installed.
+//! Packs this program itself, to run where nothing else is installed. [`crate::files`]
+//! puts it into the initramfs.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -14,11 +15,11 @@ const PT_INTERP: u32 = 3;
 pub struct PackedFile {
     /// Its absolute path in the guest.
     pub path: String,
-    /// What is in it.
+    /// Its content.
     pub bytes: Vec<u8>,
 }
 
-/// This program as `init`, its loader, and the libraries it runs with.
+/// This program under the path `init`, its loader, and its libraries.
 ///
 /// # Errors
 /// When one of them cannot be read any more.
@@ -45,10 +46,10 @@ pub fn this_program(init: &str) -> Result<Vec<PackedFile>, VmError> {
     Ok(files)
 }
 
-/// The shared libraries mapped into this process, by their paths. The loader is
-/// among them under its real name; it is packed a second time under the name
-/// that the program asks for.
-fn libraries() -> Result<BTreeSet<String>, VmError> {
+/// The paths of the shared libraries mapped into this process. The loader is among them
+/// under its real name; it is packed a second time under the name that the program asks
+/// for.
+pub(super) fn libraries() -> Result<BTreeSet<String>, VmError> {
     let maps = fs::read_to_string("/proc/self/maps").map_err(VmError::file("/proc/self/maps"))?;
     let mapped = maps
         .lines()
@@ -61,31 +62,31 @@ fn libraries() -> Result<BTreeSet<String>, VmError> {
     Ok(mapped.filter(is_library).map(str::to_owned).collect())
 }
 
-/// A program header (elf(5)): type, file offset, size in the file.
+/// The program headers (elf(5)): type, file offset, size in the file.
 fn segments(elf: &[u8]) -> Vec<(u32, usize, usize)> {
-    let number = |at: usize| {
+    let u64_at = |at: usize| {
         elf.get(at..)?
             .first_chunk()
             .and_then(|b| usize::try_from(u64::from_le_bytes(*b)).ok())
     };
-    let half = |at: usize| {
+    let u16_at = |at: usize| {
         elf.get(at..)?
             .first_chunk()
             .map(|b| usize::from(u16::from_le_bytes(*b)))
     };
-    let kind = |at: usize| elf.get(at..)?.first_chunk().map(|b| u32::from_le_bytes(*b));
-    let (Some(table), Some(size), Some(count)) = (number(32), half(54), half(56)) else {
+    let u32_at = |at: usize| elf.get(at..)?.first_chunk().map(|b| u32::from_le_bytes(*b));
+    let (Some(table), Some(size), Some(count)) = (u64_at(32), u16_at(54), u16_at(56)) else {
         return Vec::new();
     };
     (0..count)
         .filter_map(|i| {
             let at = table.checked_add(i * size)?;
-            Some((kind(at)?, number(at + 8)?, number(at + 32)?))
+            Some((u32_at(at)?, u64_at(at + 8)?, u64_at(at + 32)?))
         })
         .collect()
 }
 
-/// The loader that an ELF program names; None: it is static.
+/// The loader of an ELF program; None: it is linked statically.
 fn interpreter(elf: &[u8]) -> Option<String> {
     let (_, at, size) = segments(elf)
         .into_iter()
@@ -94,8 +95,8 @@ fn interpreter(elf: &[u8]) -> Option<String> {
     String::from_utf8(path.to_vec()).ok()
 }
 
-/// An ELF file without what lies behind its last loaded segment: sections,
-/// symbols and debug information, which only a debugger reads.
+/// Removes what follows the last loaded segment: sections, symbols and debug
+/// information, which only a debugger reads.
 fn without_debug(mut elf: Vec<u8>) -> Vec<u8> {
     let loaded = segments(&elf)
         .into_iter()

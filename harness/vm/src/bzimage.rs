@@ -1,8 +1,9 @@
-//! The format of vmlinuz: Documentation/arch/x86/boot.rst in the kernel.
+//! Reads the format of vmlinuz (Documentation/arch/x86/boot.rst in the kernel): the
+//! release, and the kernel inside. Used by [`crate::kernels`] and [`crate::files`].
 
 use super::compressed::decompress;
 
-/// Where the setup header's fields are, from the file's beginning.
+/// Offsets of the setup header's fields in the file.
 const SETUP_SECTS: usize = 0x1f1;
 const BOOT_FLAG: usize = 0x1fe;
 const MAGIC: usize = 0x202;
@@ -17,7 +18,7 @@ const XLF_KERNEL_64: u16 = 1;
 /// The release (`uname -r`) of a kernel, from the first 64 KiB of its image.
 ///
 /// # Errors
-/// In words, when it is no x86-64 bzImage.
+/// When it is not an x86-64 bzImage; the reason as text.
 pub fn release(head: &[u8]) -> Result<String, String> {
     if u16_at(head, BOOT_FLAG) != Some(0xaa55) || head.get(MAGIC..MAGIC + 4) != Some(b"HdrS") {
         return Err("it has no x86 boot header (`HdrS` at 0x202)".into());
@@ -37,11 +38,11 @@ pub fn release(head: &[u8]) -> Result<String, String> {
         .ok_or_else(|| "it has no version".into())
 }
 
-/// The kernel inside the image, as an ELF file that a virtual machine starts
-/// without firmware's help; None when it can't be (an unknown compression, or
-/// a kernel without CONFIG_PVH): the image itself is started then.
+/// The kernel inside the image, as an ELF file that a virtual machine starts without
+/// firmware; None for an unknown compression, or a kernel without CONFIG_PVH: the image
+/// itself is started then.
 ///
-/// The guest need not unpack itself, which takes it seconds of real time.
+/// With it the guest need not unpack itself, which takes seconds of real time.
 pub fn unpacked(image: &[u8]) -> Option<Vec<u8>> {
     let setup_sects = match *image.get(SETUP_SECTS)? {
         0 => 4,

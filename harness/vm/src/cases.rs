@@ -1,47 +1,50 @@
-//! The cases of a run, in a guest on each of several kernels.
+//! Runs cases in a guest on each of several kernels: shares the cases among guests,
+//! starts them, and turns their messages into outcomes. Used by every command that
+//! takes `--kernel`.
 
 use std::collections::BTreeMap;
-use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use serde::{Deserialize, Serialize};
-
 use super::error::VmError;
-use super::files::Shared;
+use super::files::SharedFiles;
 use super::kernels::Kernel;
-use super::machine::{Booted, GuestTime, Heard, Life, Settings, boot};
-use halfopen_lab::Lab;
-use halfopen_lab::LabError;
+use super::machine::state::restore_or_boot;
+use super::machine::{BootReport, GuestEvent, GuestTime, GuestTimes, Settings};
+use super::protocol::{GuestMessage, Request};
+use super::size;
 use halfopen_net::error::chain;
 use halfopen_outcome::compare_prediction;
 use halfopen_outcome::environment::Environment;
 use halfopen_outcome::record::Outcome;
-use halfopen_runner::recorded::Ended;
-use halfopen_runner::{self, Stage};
-use halfopen_scenario::case::{Case, Family};
+use halfopen_scenario::case::Case;
+
+pub use super::work::work;
 
 /// How cases are run in guests.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// The guests' clock.
     pub time: GuestTime,
-    /// How many guests are under way at once; None: one a processor.
+    /// How many guests run at once; None: one per processor.
     pub guests: Option<usize>,
-    /// How many cases of a guest; None: as [`halfopen_runner::Options::jobs`].
+    /// How many cases of a guest run at once; None: as
+    /// [`halfopen_runner::Options::jobs`].
     pub jobs: Option<usize>,
-    /// A guest gets at most so many cases, and a kernel several guests; None:
-    /// one guest gets all of them, or two share them where they are many.
+    /// The most cases of a guest, so that a kernel may get several guests; None: one
+    /// guest gets all of them, or two share them where there are many.
     pub batch: Option<usize>,
     /// As [`halfopen_runner::Options::sysctls`].
     pub sysctls: BTreeMap<String, BTreeMap<String, String>>,
-    /// As [`halfopen_runner::Options::interrupt`]: guests are ended at once.
+    /// As [`halfopen_runner::Options::interrupt`]: guests are killed at once.
     pub interrupt: Option<Arc<OwnedFd>>,
     /// As [`Settings::silence`].
     pub silence: Duration,
+    /// As [`Settings::restore`].
+    pub restore: bool,
     /// As [`Settings::append`].
     pub append: String,
 }
@@ -51,6 +54,7 @@ impl Default for Options {
         let Settings {
             time,
             silence,
+            restore,
             append,
             ..
         } = Settings::default();
@@ -62,17 +66,20 @@ impl Default for Options {
             sysctls: BTreeMap::new(),
             interrupt: None,
             silence,
+            restore,
             append,
         }
     }
 }
 
-/// What happens during a run in guests.
+/// An event of a run in guests.
 #[derive(Debug)]
 pub enum Progress<'a> {
     /// The guest is up.
-    Booted(&'a Booted),
-    /// Its clock, since its boot.
+    Booted(&'a BootReport),
+    /// The guest could not be restored and is booted, for this reason.
+    NotRestored(&'a str),
+    /// The guest's clock, since its boot.
     Clock(Duration),
     /// A case has started.
     Started(&'a str),
@@ -80,19 +87,19 @@ pub enum Progress<'a> {
     Finished(&'a Outcome),
 }
 
-/// What one kernel gave.
+/// The results of one kernel.
 #[derive(Debug)]
 pub struct KernelRun {
-    /// What the results depend on; None when the guest did not come to its end.
+    /// What the results depend on; None when the guest did not finish.
     pub environment: Option<Environment>,
     /// The outcomes of the cases that ended, in the order of the cases: all of
     /// them, unless the guest failed.
     pub outcomes: Vec<Outcome>,
-    /// How the guest's life went, or why it failed.
-    pub ended: Result<Life, VmError>,
+    /// The time that the guests took, or why one of them failed.
+    pub ended: Result<GuestTimes, VmError>,
 }
 
-/// One guest's work: a kernel by its number, and its cases.
+/// One guest's work: a kernel by its index, and the cases.
 struct Job<'a> {
     kernel: usize,
     cases: Vec<&'a Case>,
@@ -100,44 +107,25 @@ struct Job<'a> {
     settings: Settings,
 }
 
-/// From so many cases on a second boot costs less than it saves.
-const SHARED_FROM: usize = 32;
+/// From so many cases on, a second boot costs less than it saves.
+const SPLIT_FROM_CASES: usize = 32;
 
-/// What a guest is to do.
-#[derive(Debug, Serialize, Deserialize)]
-struct Order<C> {
-    cases: Vec<C>,
-    jobs: Option<usize>,
-    sysctls: BTreeMap<String, BTreeMap<String, String>>,
-    virtual_time: bool,
-}
-
-/// What a guest says of its cases.
-#[derive(Debug, Serialize, Deserialize)]
-enum Said {
-    /// The case with this number of the order has started.
-    Started(usize),
-    /// It has ended.
-    Ended(usize, Ended),
-    /// An [`Environment`] as JSON, which may leave out what it does not have.
-    Environment(String),
-}
-
-/// Runs `cases` on each of `kernels`, as many guests at once as told, and tells
-/// `watch` by the kernel's number. All cases of a guest run at once.
+/// Runs `cases` on each of `kernels`, in up to [`Options::guests`] guests at a time,
+/// and reports to `on_progress` with the kernel's index. All cases of a guest run at
+/// once.
 ///
-/// The result has one entry a kernel, in their order; a guest that fails does
-/// not touch the others.
+/// The result has one entry per kernel, in their order; a guest that fails does not
+/// affect other kernels.
 ///
 /// # Errors
-/// Only when the cases cannot be sent at all.
+/// Only when the cases cannot be serialized.
 pub fn run(
     cases: &[Case],
     kernels: &[Kernel],
     options: &Options,
-    watch: &mut dyn FnMut(usize, Progress<'_>),
+    on_progress: &mut dyn FnMut(usize, Progress<'_>),
 ) -> Result<Vec<KernelRun>, VmError> {
-    let jobs = jobs(cases, kernels, options)?;
+    let jobs = plan_jobs(cases, kernels, options)?;
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let guests = options
         .guests
@@ -151,27 +139,28 @@ pub fn run(
             ended: Err(VmError::Interrupted),
         })
         .collect();
-    let mut lives: Vec<Vec<Result<Life, VmError>>> = kernels.iter().map(|_| Vec::new()).collect();
-    let mut told: Vec<Vec<Outcome>> = jobs.iter().map(|_| Vec::new()).collect();
-    let first: Vec<usize> = (0..kernels.len())
+    let mut times: Vec<Vec<Result<GuestTimes, VmError>>> =
+        kernels.iter().map(|_| Vec::new()).collect();
+    let mut outcomes_of_job: Vec<Vec<Outcome>> = jobs.iter().map(|_| Vec::new()).collect();
+    let first_job: Vec<usize> = (0..kernels.len())
         .map(|kernel| jobs.iter().take_while(|job| job.kernel != kernel).count())
         .collect();
     let next = Mutex::new(AtomicUsize::new(0));
-    let files: Vec<Shared> = kernels.iter().map(|_| Shared::default()).collect();
+    let files: Vec<SharedFiles> = kernels.iter().map(|_| SharedFiles::default()).collect();
     std::thread::scope(|scope| {
         let (send, events) = channel();
         for _ in 0..guests {
             let (send, jobs, next, files) = (send.clone(), &jobs, &next, &files);
             scope.spawn(move || {
                 loop {
-                    let turn = next.lock().unwrap_or_else(PoisonError::into_inner);
-                    let index = turn.fetch_add(1, Ordering::Relaxed);
-                    drop(turn);
+                    let counter = next.lock().unwrap_or_else(PoisonError::into_inner);
+                    let index = counter.fetch_add(1, Ordering::Relaxed);
+                    drop(counter);
                     let Some(job) = jobs.get(index) else {
                         break;
                     };
-                    let of = (&kernels[job.kernel], &files[job.kernel]);
-                    one(index, of, job, options, &send);
+                    let target = (&kernels[job.kernel], &files[job.kernel]);
+                    run_job(index, target, job, options, &send);
                 }
             });
         }
@@ -179,43 +168,44 @@ pub fn run(
         for (job, event) in events {
             let index = jobs[job].kernel;
             match event {
-                Event::Booted(booted) => watch(index, Progress::Booted(&booted)),
-                Event::Clock(clock) => watch(index, Progress::Clock(clock)),
-                Event::Started(id) => watch(index, Progress::Started(&id)),
+                Event::Booted(booted) => on_progress(index, Progress::Booted(&booted)),
+                Event::NotRestored(why) => on_progress(index, Progress::NotRestored(&why)),
+                Event::Clock(clock) => on_progress(index, Progress::Clock(clock)),
+                Event::Started(id) => on_progress(index, Progress::Started(&id)),
                 Event::Finished(outcome) => {
-                    watch(index, Progress::Finished(&outcome));
-                    told[job].push(*outcome);
+                    on_progress(index, Progress::Finished(&outcome));
+                    outcomes_of_job[job].push(*outcome);
                 }
                 Event::Environment(e) => {
                     // Each guest has its own timer wheel.
-                    compare_prediction::compare_all(cases, &mut told[job], &e);
-                    // Of several guests that of the first, however fast it was.
-                    if job == first[index] {
+                    compare_prediction::compare_all(cases, &mut outcomes_of_job[job], &e);
+                    // Of several guests the first one's, whichever finished first.
+                    if job == first_job[index] {
                         runs[index].environment = Some(*e);
                     }
                 }
-                Event::Ended(ended) => lives[index].push(ended),
+                Event::Ended(ended) => times[index].push(ended),
             }
         }
     });
-    let place: BTreeMap<&str, usize> = cases
+    let position: BTreeMap<&str, usize> = cases
         .iter()
         .enumerate()
         .map(|(i, case)| (case.id.as_str(), i))
         .collect();
-    for (job, outcomes) in jobs.iter().zip(told) {
+    for (job, outcomes) in jobs.iter().zip(outcomes_of_job) {
         runs[job.kernel].outcomes.extend(outcomes);
     }
-    for (run, lives) in runs.iter_mut().zip(lives) {
-        run.ended = together(lives);
+    for (run, times) in runs.iter_mut().zip(times) {
+        run.ended = merge_times(times);
         run.outcomes
-            .sort_by_key(|outcome| place.get(outcome.id.as_str()).copied());
+            .sort_by_key(|outcome| position.get(outcome.id.as_str()).copied());
     }
     Ok(runs)
 }
 
-/// The guests' work: each kernel gets all cases, in as many guests as told.
-fn jobs<'a>(
+/// Plans the guests: each kernel gets all cases, in one guest per batch.
+fn plan_jobs<'a>(
     cases: &'a [Case],
     kernels: &[Kernel],
     options: &Options,
@@ -224,7 +214,8 @@ fn jobs<'a>(
     let mut jobs = Vec::new();
     for kernel in 0..kernels.len() {
         for batch in &batches {
-            let order = Order {
+            let needed = size::needed_namespaces(batch.iter().copied());
+            let request = Request {
                 cases: batch.clone(),
                 jobs: options.jobs,
                 sysctls: options.sysctls.clone(),
@@ -233,12 +224,14 @@ fn jobs<'a>(
             jobs.push(Job {
                 kernel,
                 cases: batch.clone(),
-                input: serde_json::to_vec(&order)
+                input: serde_json::to_vec(&request)
                     .map_err(|e| VmError::system("send the cases")(std::io::Error::other(e)))?,
                 settings: Settings {
                     time: options.time,
-                    memory_mib: memory_mib(batch.len()),
+                    memory_mib: size::memory_mib(batch.len()),
+                    namespaces: size::saved_namespaces(needed),
                     silence: options.silence,
+                    restore: options.restore,
                     append: options.append.clone(),
                     ..Settings::default()
                 },
@@ -248,9 +241,9 @@ fn jobs<'a>(
     Ok(jobs)
 }
 
-/// Which cases share a guest. Where there are many, two guests share them, so that
-/// one kernel's run keeps two processors busy. From the cases alone, so that
-/// results do not depend on the host.
+/// Which cases share a guest. Many cases are shared by two guests, so that one kernel's
+/// run keeps two processors busy. Computed from the cases alone, so that results do not
+/// depend on the host.
 fn batches<'a>(cases: &'a [Case], options: &Options) -> Vec<Vec<&'a Case>> {
     if let Some(most) = options.batch
         && !cases.is_empty()
@@ -258,11 +251,12 @@ fn batches<'a>(cases: &'a [Case], options: &Options) -> Vec<Vec<&'a Case>> {
         let chunks = cases.chunks(most.max(1));
         return chunks.map(|chunk| chunk.iter().collect()).collect();
     }
-    if cases.len() < SHARED_FROM || options.time == GuestTime::Real {
+    if cases.len() < SPLIT_FROM_CASES || options.time == GuestTime::Real {
         return vec![cases.iter().collect()];
     }
-    // Crowds and what is short go together: a crowd keeps the processor busy for
-    // so long that others' timers are late, and comes when these have ended.
+    // Cases with many connections go with the short ones: such a case keeps the
+    // processor busy for so long that the timers of others are late, and it starts when
+    // the short ones have ended.
     let mut order: Vec<usize> = (0..cases.len()).collect();
     order.sort_by_key(|&i| {
         (
@@ -270,11 +264,15 @@ fn batches<'a>(cases: &'a [Case], options: &Options) -> Vec<Vec<&'a Case>> {
             halfopen_runner::expected_length(&cases[i]),
         )
     });
-    let half = order.iter().map(|&i| cost(&cases[i])).sum::<u64>() / 2;
-    let mut so_far = 0;
+    let half = order
+        .iter()
+        .map(|&i| estimated_cost(&cases[i]))
+        .sum::<u64>()
+        / 2;
+    let mut sum = 0;
     let shorter = order.iter().take_while(|&&i| {
-        so_far += cost(&cases[i]);
-        so_far <= half
+        sum += estimated_cost(&cases[i]);
+        sum <= half
     });
     let mut longer = order.split_off(shorter.count());
     order.sort_unstable();
@@ -283,163 +281,101 @@ fn batches<'a>(cases: &'a [Case], options: &Options) -> Vec<Vec<&'a Case>> {
     vec![cases_of(order), cases_of(longer)]
 }
 
-/// What a case costs its guest, about, in millions of instructions: its lab, its
-/// connections, and its hours, of which the host pays for the idle wake-ups.
-fn cost(case: &Case) -> u64 {
+/// The estimated cost of a case, in millions of instructions: its lab, its connections,
+/// and its hours, for whose idle wake-ups the host pays.
+fn estimated_cost(case: &Case) -> u64 {
     let hours = halfopen_runner::expected_length(case).as_secs() / 3600;
     10 + halfopen_runner::connections(case) / 5 + 26 * hours
 }
 
-/// The lives of a kernel's guests as one: what is spent adds up, what passed
-/// meanwhile passed for all of them. The first failure is the kernel's.
-fn together(lives: Vec<Result<Life, VmError>>) -> Result<Life, VmError> {
-    let mut whole: Option<Life> = None;
-    for life in lives {
-        let life = life?;
-        whole = Some(whole.map_or(life, |so_far| Life {
-            guest: so_far.guest.max(life.guest),
-            busy: so_far.busy + life.busy,
-            began: so_far.began.min(life.began),
-            wall: (so_far.began + so_far.wall).max(life.began + life.wall)
-                - so_far.began.min(life.began),
-            boot: so_far.boot.max(life.boot),
+/// Merges the times of a kernel's guests: busy time adds up, elapsed time covers all of
+/// them. The first failure is the kernel's.
+fn merge_times(times: Vec<Result<GuestTimes, VmError>>) -> Result<GuestTimes, VmError> {
+    let mut merged: Option<GuestTimes> = None;
+    for guest in times {
+        let guest = guest?;
+        merged = Some(merged.map_or(guest, |sum| GuestTimes {
+            guest: sum.guest.max(guest.guest),
+            busy: sum.busy + guest.busy,
+            began: sum.began.min(guest.began),
+            wall: (sum.began + sum.wall).max(guest.began + guest.wall) - sum.began.min(guest.began),
+            boot: sum.boot.max(guest.boot),
+            origin: sum.origin.max(guest.origin),
         }));
     }
-    whole.ok_or(VmError::Interrupted)
+    merged.ok_or(VmError::Interrupted)
 }
 
-/// What a worker tells.
+/// What a worker thread reports.
 enum Event {
-    Booted(Booted),
+    Booted(BootReport),
+    NotRestored(String),
     Clock(Duration),
     Started(String),
     Finished(Box<Outcome>),
     Environment(Box<Environment>),
-    Ended(Result<Life, VmError>),
+    Ended(Result<GuestTimes, VmError>),
 }
 
-fn one(
+fn run_job(
     number: usize,
-    (kernel, files): (&Kernel, &Shared),
+    (kernel, files): (&Kernel, &SharedFiles),
     job: &Job<'_>,
     options: &Options,
     send: &Sender<(usize, Event)>,
 ) {
-    let mut misunderstood = None;
-    let tell = |event| {
-        // The receiver lives until every worker is gone.
+    let mut decode_error = None;
+    let report = |event| {
+        // The receiver is dropped after all workers have ended.
         let _ = send.send((number, event));
     };
     let interrupt = options.interrupt.as_ref().map(|fd| fd.as_fd());
-    let mut heard = |heard: Heard<'_>| match heard {
-        Heard::Booted(booted) => tell(Event::Booted(booted.clone())),
-        Heard::Clock(clock) => tell(Event::Clock(clock)),
-        Heard::Said(said) => match understand(said, &job.cases) {
-            Ok(event) => tell(event),
-            Err(why) => misunderstood = Some(why),
+    let mut on_event = |event: GuestEvent<'_>| match event {
+        GuestEvent::Booted(booted) => report(Event::Booted(booted.clone())),
+        GuestEvent::Clock(clock) => report(Event::Clock(clock)),
+        GuestEvent::Message(message) => match decode_message(message, &job.cases) {
+            Ok(event) => report(event),
+            Err(why) => decode_error = Some(why),
         },
     };
     let started = Instant::now();
-    let ended = files.get(kernel).and_then(|files| {
-        let (input, settings) = (&job.input, &job.settings);
-        boot(&files, input, settings, interrupt, &mut heard)
-    });
-    let ended = ended.map(|life| life.since(started));
-    let ended = match misunderstood {
+    let (input, settings) = (&job.input, &job.settings);
+    let mut on_restore_error = |why: &VmError| report(Event::NotRestored(chain(why)));
+    let target = (kernel, files);
+    let ended = restore_or_boot(
+        target,
+        input,
+        settings,
+        interrupt,
+        &mut on_restore_error,
+        &mut on_event,
+    );
+    let ended = ended.map(|guest| guest.including_wait_from(started));
+    let ended = match decode_error {
         Some(why) if ended.is_ok() => Err(VmError::Guest {
             release: kernel.release.clone(),
             why: format!("it said: {why}"),
         }),
         _ => ended,
     };
-    tell(Event::Ended(ended));
+    report(Event::Ended(ended));
 }
 
-/// What a guest with these cases means.
-fn understand(said: &[u8], cases: &[&Case]) -> Result<Event, String> {
+/// Decodes a message of a guest that runs `cases`.
+fn decode_message(message: &[u8], cases: &[&Case]) -> Result<Event, String> {
     let case = |number: usize| {
         let case = cases.get(number).copied();
         case.ok_or_else(|| format!("a case {number}, of {}", cases.len()))
     };
-    match postcard::from_bytes(said).map_err(|e| e.to_string())? {
-        Said::Started(number) => Ok(Event::Started(case(number)?.id.clone())),
-        Said::Ended(number, ended) => {
+    match postcard::from_bytes(message).map_err(|e| e.to_string())? {
+        GuestMessage::Started(number) => Ok(Event::Started(case(number)?.id.clone())),
+        GuestMessage::Ended(number, ended) => {
             let outcome = halfopen_runner::evaluate(case(number)?, ended);
             Ok(Event::Finished(Box::new(outcome)))
         }
-        Said::Environment(text) => {
+        GuestMessage::Environment(text) => {
             let environment = serde_json::from_str(&text).map_err(|e| e.to_string())?;
             Ok(Event::Environment(environment))
         }
     }
-}
-
-/// The guest's memory for so many cases: a case has up to ten namespaces and as
-/// many processes. From the cases alone, so that results do not depend on the host.
-fn memory_mib(cases: usize) -> u32 {
-    let cases = u32::try_from(cases).unwrap_or(u32::MAX);
-    cases.saturating_mul(8).saturating_add(384).min(3072)
-}
-
-/// Connects once, so that what the kernel does at its first connection is not done
-/// within a case: 6 ms for tables of random numbers (__inet_hash_connect()), for one.
-fn warm_up() -> Result<(), LabError> {
-    let builder = Lab::builder().host("client").host("server");
-    let lab = builder
-        .cable("client", "server")
-        .families(&[Family::Ipv4])
-        .build()?;
-    let server = (lab.address("server", Family::Ipv4)?, 7);
-    let failed = |e| LabError::system("connect", e);
-    let listener = lab.enter("server", || TcpListener::bind(server))?;
-    let client = lab.enter("client", || TcpStream::connect(server))?;
-    drop((client.map_err(failed)?, listener.map_err(failed)?));
-    lab.leak_namespaces();
-    Ok(())
-}
-
-/// What a guest does: runs the cases it was given. For [`super::guest::serve_if_guest`].
-///
-/// # Errors
-/// When it was given something else, or cannot run anything at all.
-pub fn work(input: &[u8], say: &mut dyn FnMut(&[u8])) -> Result<(), String> {
-    let order: Order<Case> =
-        serde_json::from_slice(input).map_err(|e| format!("read the cases: {e}"))?;
-    // Those of its nodes and that of the wire. More cases than these take turns.
-    let together = order.cases.iter().take(halfopen_runner::MOST_AT_ONCE);
-    let namespaces = together.map(|case| case.network.nodes.len() + 1);
-    halfopen_lab::internal::prepare_dedicated_machine(namespaces.sum());
-    if let Err(e) = warm_up() {
-        // What is in the way of it is in the way of a case, which says so.
-        eprintln!(
-            "halfopen guest: no connection before the cases: {}",
-            chain(&e)
-        );
-    }
-    let options = halfopen_runner::Options {
-        jobs: order.jobs,
-        sysctls: order.sysctls,
-        privileges: "root".into(),
-        interrupt: None,
-        virtual_time: order.virtual_time,
-    };
-    let mut tell = |said: &Said| {
-        // Plain data; what cannot be said is missed by the host.
-        let _ = postcard::to_stdvec(said).map(|message| say(&message));
-    };
-    let done = halfopen_runner::run_each(
-        &order.cases,
-        &options,
-        &|_, ended| ended,
-        &mut |index, stage| {
-            tell(&match stage {
-                Stage::Started => Said::Started(index),
-                Stage::Ended(ended) => Said::Ended(index, ended),
-            });
-        },
-    )
-    .map_err(|e| chain(&e))?;
-    let environment = serde_json::to_string(&done.environment);
-    tell(&Said::Environment(environment.map_err(|e| e.to_string())?));
-    Ok(())
 }

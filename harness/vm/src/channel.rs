@@ -1,18 +1,21 @@
-//! The memory through which the guest speaks: a PCI device's (ivshmem-plain),
-//! which is a file without a name on the host.
+//! The memory through which host and guest exchange messages: that of a PCI device
+//! (ivshmem-plain), backed by a memfd on the host. [`crate::machine`] uses the host's
+//! side, [`crate::guest`] the guest's.
 //!
-//! It is why two runs are the same: to the guest it is memory, so writing costs
-//! the same number of instructions whatever the host is doing. A virtio or
-//! serial port interrupts the guest when the *host* has taken the data, at
-//! another instruction each time. It needs no driver either.
+//! Shared memory keeps two runs identical: a write costs the same number of
+//! instructions whatever the host is doing. A virtio or serial port interrupts the
+//! guest when the *host* has taken the data, at another instruction each time. Shared
+//! memory needs no driver either.
 //!
 //! ```text
 //! 0     u64  bytes of messages written so far
 //! 8     u64  the guest's CLOCK_MONOTONIC, nanoseconds
-//! 16    u64  how long of that its processor was busy, nanoseconds; 0 before the end
-//! 4096  messages: a letter that says what it is, u32 its length, its content
+//! 16    u64  how long its processor was busy, nanoseconds; 0 before the end
+//! 24    u64  bytes of input; 0 before the host has written it
+//! 4096  messages: a byte for the kind, u32 the content's length, the content
+//! 192M  the input
 //! ```
-//! Numbers are little-endian. The first is stored after the messages it counts.
+//! Numbers are little-endian. A byte count is stored after the bytes it counts.
 
 use std::fs::File;
 use std::io;
@@ -24,142 +27,167 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use halfopen_sys::clock::monotonic_ns;
 use halfopen_sys::shared::SharedMemory;
 
-/// Its size: a power of two, as PCI wants it. Pages that are not written cost nothing.
+/// Size of the memory: a power of two, as PCI requires. Pages that are not written take
+/// no memory.
 pub const SIZE: u64 = 256 << 20;
 
 const WRITTEN: usize = 0;
 const CLOCK: usize = 8;
 const BUSY: usize = 16;
+const INPUT_LENGTH: usize = 24;
 const MESSAGES: usize = 4096;
-/// The letter and the length.
-const HEAD: usize = 5;
+const INPUT: usize = 192 << 20;
+/// Bytes before a message's content: its kind and its length.
+const HEADER: usize = 5;
 
-/// What a message is.
+/// The kind of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// The guest is up; what it has to say about itself, as JSON.
+pub enum MessageKind {
+    /// The guest is up; a [`BootReport`](crate::machine::BootReport) as JSON.
     Booted,
-    /// Something that the guest's work has to say.
-    Said,
+    /// A message of the guest's work.
+    Work,
     /// The work is done.
     Done,
-    /// The work failed, in words.
+    /// The work failed; the reason as text.
     Failed,
 }
 
-const LETTERS: [(Kind, u8); 4] = [
-    (Kind::Booted, b'B'),
-    (Kind::Said, b'S'),
-    (Kind::Done, b'D'),
-    (Kind::Failed, b'F'),
+const KIND_BYTES: [(MessageKind, u8); 4] = [
+    (MessageKind::Booted, b'B'),
+    (MessageKind::Work, b'S'),
+    (MessageKind::Done, b'D'),
+    (MessageKind::Failed, b'F'),
 ];
 
-/// The guest's end.
+/// The guest's side of the channel.
 #[derive(Debug)]
-pub struct Speaker {
+pub struct GuestChannel {
     memory: SharedMemory,
     written: usize,
 }
 
-impl Speaker {
-    /// Over the device's memory.
+impl GuestChannel {
+    /// Maps the memory of `device`.
     ///
     /// # Errors
     /// When it cannot be mapped.
     pub fn open(device: &File) -> io::Result<Self> {
-        Ok(Speaker {
+        Ok(GuestChannel {
             memory: SharedMemory::map(device)?,
             written: 0,
         })
     }
 
-    /// Says a message. One that does not fit any more is cut off, and what
-    /// follows is not heard.
-    pub fn say(&mut self, kind: Kind, content: &[u8]) {
-        let letter = LETTERS
+    /// The input; None until the host has written it.
+    pub fn read_input(&self) -> Option<Vec<u8>> {
+        let length = usize::try_from(self.memory.load(INPUT_LENGTH)).unwrap_or(0);
+        (length > 0).then(|| self.memory.read(INPUT, length))
+    }
+
+    /// Sends a message. A message that does not fit any more is truncated, and later
+    /// ones are lost.
+    pub fn send(&mut self, kind: MessageKind, content: &[u8]) {
+        let byte = KIND_BYTES
             .iter()
             .find(|(k, _)| *k == kind)
-            .map_or(b'S', |(_, letter)| *letter);
+            .map_or(b'S', |(_, byte)| *byte);
         let length = u32::try_from(content.len()).unwrap_or(u32::MAX);
         let at = MESSAGES + self.written;
-        self.memory.write(at, &[letter]);
+        self.memory.write(at, &[byte]);
         self.memory.write(at + 1, &length.to_le_bytes());
-        self.memory.write(at + HEAD, content);
-        let room = self.memory.len() - MESSAGES;
-        self.written = (self.written + HEAD + content.len()).min(room);
-        self.tick();
+        self.memory.write(at + HEADER, content);
+        let capacity = self.memory.len().min(INPUT) - MESSAGES;
+        self.written = (self.written + HEADER + content.len()).min(capacity);
+        self.publish_clock();
         self.memory
             .store(WRITTEN, u64::try_from(self.written).unwrap_or(u64::MAX));
     }
 
-    /// Shows the guest's clock.
-    pub fn tick(&self) {
+    /// Writes the guest's clock to the channel.
+    pub fn publish_clock(&self) {
         self.memory
             .store(CLOCK, u64::try_from(monotonic_ns()).unwrap_or(0));
     }
 
-    /// Shows how long the guest's processor was busy.
-    pub fn busy(&self, busy: Duration) {
+    /// Writes how long the guest's processor was busy to the channel.
+    pub fn publish_busy_time(&self, busy: Duration) {
         self.memory
             .store(BUSY, u64::try_from(busy.as_nanos()).unwrap_or(0));
     }
 }
 
-/// The host's end.
+/// The host's side of the channel.
 #[derive(Debug)]
-pub struct Listener {
+pub struct HostChannel {
     /// The file that QEMU is to use as the device's memory.
     pub file: File,
     read: u64,
     partial: Vec<u8>,
 }
 
-impl Listener {
-    /// A new, silent channel.
+impl HostChannel {
+    /// Creates a channel without input and messages.
     ///
     /// # Errors
-    /// Of memfd_create(2).
+    /// When memfd_create(2) or ftruncate(2) fails.
     pub fn new() -> io::Result<Self> {
         let file = File::from(memfd_create("halfopen-channel", MFdFlags::MFD_CLOEXEC)?);
         file.set_len(SIZE)?;
-        Ok(Listener {
+        Ok(HostChannel {
             file,
             read: 0,
             partial: Vec::new(),
         })
     }
 
-    /// The guest's clock when it was heard last, nanoseconds.
+    /// Writes the guest's input.
     ///
     /// # Errors
-    /// Of pread(2).
-    pub fn clock_ns(&self) -> io::Result<u64> {
-        self.number(CLOCK)
-    }
-
-    /// How long the guest's processor was busy, nanoseconds; 0 before its end.
-    ///
-    /// # Errors
-    /// Of pread(2).
-    pub fn busy_ns(&self) -> io::Result<u64> {
-        self.number(BUSY)
-    }
-
-    /// The messages that were said since the last time.
-    ///
-    /// # Errors
-    /// Of pread(2); InvalidData when something else than this program wrote.
-    pub fn hear(&mut self) -> io::Result<Vec<(Kind, Vec<u8>)>> {
-        let written = self.number(WRITTEN)?.min(SIZE - MESSAGES as u64);
-        let mut fresh = vec![0; usize::try_from(written.saturating_sub(self.read)).unwrap_or(0)];
+    /// When pwrite(2) fails; FileTooLarge when the input does not fit.
+    pub fn write_input(&self, input: &[u8]) -> io::Result<()> {
+        let length = input.len() as u64;
+        if length > SIZE - INPUT as u64 {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.file.write_all_at(input, INPUT as u64)?;
         self.file
-            .read_exact_at(&mut fresh, MESSAGES as u64 + self.read)?;
+            .write_all_at(&length.to_le_bytes(), INPUT_LENGTH as u64)
+    }
+
+    /// The guest's clock as last published, nanoseconds.
+    ///
+    /// # Errors
+    /// When pread(2) fails.
+    pub fn clock_ns(&self) -> io::Result<u64> {
+        self.read_u64(CLOCK)
+    }
+
+    /// How long the guest's processor was busy, nanoseconds; 0 before the guest has
+    /// ended.
+    ///
+    /// # Errors
+    /// When pread(2) fails.
+    pub fn busy_ns(&self) -> io::Result<u64> {
+        self.read_u64(BUSY)
+    }
+
+    /// The messages sent since the last call.
+    ///
+    /// # Errors
+    /// When pread(2) fails; InvalidData when the memory holds an unknown kind of
+    /// message.
+    pub fn receive(&mut self) -> io::Result<Vec<(MessageKind, Vec<u8>)>> {
+        let written = self.read_u64(WRITTEN)?.min((INPUT - MESSAGES) as u64);
+        let mut unread = vec![0; usize::try_from(written.saturating_sub(self.read)).unwrap_or(0)];
+        self.file
+            .read_exact_at(&mut unread, MESSAGES as u64 + self.read)?;
         self.read = written;
-        self.partial.append(&mut fresh);
+        self.partial.append(&mut unread);
         let mut messages = Vec::new();
         let mut rest = self.partial.as_slice();
-        while let Some((&[letter, a, b, c, d], after)) = rest.split_first_chunk::<HEAD>() {
-            let Some((kind, _)) = LETTERS.iter().find(|(_, known)| *known == letter) else {
+        while let Some((&[byte, a, b, c, d], after)) = rest.split_first_chunk::<HEADER>() {
+            let Some((kind, _)) = KIND_BYTES.iter().find(|(_, known)| *known == byte) else {
                 return Err(io::ErrorKind::InvalidData.into());
             };
             let length = usize::try_from(u32::from_le_bytes([a, b, c, d])).unwrap_or(usize::MAX);
@@ -174,7 +202,7 @@ impl Listener {
         Ok(messages)
     }
 
-    fn number(&self, at: usize) -> io::Result<u64> {
+    fn read_u64(&self, at: usize) -> io::Result<u64> {
         let mut bytes = [0; 8];
         self.file.read_exact_at(&mut bytes, at as u64)?;
         Ok(u64::from_le_bytes(bytes))
@@ -186,36 +214,47 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_said_is_heard_once() {
-        let mut listener = Listener::new().expect("memory");
-        let mut speaker = Speaker::open(&listener.file).expect("memory");
-        assert_eq!(listener.hear().expect("silence"), []);
-        speaker.say(Kind::Booted, b"{}");
-        speaker.say(Kind::Said, b"two\nlines");
-        let heard = listener.hear().expect("right messages");
+    fn each_message_is_received_once() {
+        let mut host = HostChannel::new().expect("memory");
+        let mut guest = GuestChannel::open(&host.file).expect("memory");
+        assert_eq!(host.receive().expect("silence"), []);
+        guest.send(MessageKind::Booted, b"{}");
+        guest.send(MessageKind::Work, b"two\nlines");
+        let messages = host.receive().expect("right messages");
         assert_eq!(
-            heard,
+            messages,
             [
-                (Kind::Booted, b"{}".to_vec()),
-                (Kind::Said, b"two\nlines".to_vec())
+                (MessageKind::Booted, b"{}".to_vec()),
+                (MessageKind::Work, b"two\nlines".to_vec())
             ]
         );
-        assert!(listener.clock_ns().expect("a number") > 0);
-        speaker.say(Kind::Done, b"");
+        assert!(host.clock_ns().expect("a number") > 0);
+        guest.send(MessageKind::Done, b"");
         assert_eq!(
-            listener.hear().expect("right messages"),
-            [(Kind::Done, Vec::new())]
+            host.receive().expect("right messages"),
+            [(MessageKind::Done, Vec::new())]
         );
-        assert_eq!(listener.hear().expect("silence"), []);
+        assert_eq!(host.receive().expect("silence"), []);
     }
 
     #[test]
-    fn a_full_channel_is_cut_off() {
-        let mut listener = Listener::new().expect("memory");
-        listener.file.set_len(MESSAGES as u64 + 8).expect("smaller");
-        let mut speaker = Speaker::open(&listener.file).expect("memory");
-        speaker.say(Kind::Said, b"too long");
-        speaker.say(Kind::Said, b"lost");
-        assert_eq!(listener.hear().expect("no whole message"), []);
+    fn the_guest_reads_the_input() {
+        let host = HostChannel::new().expect("memory");
+        let guest = GuestChannel::open(&host.file).expect("memory");
+        assert_eq!(guest.read_input(), None);
+        host.write_input(b"cases").expect("room");
+        assert_eq!(guest.read_input().as_deref(), Some(&b"cases"[..]));
+        let too_long = vec![0; usize::try_from(SIZE).expect("it fits") - INPUT + 1];
+        assert!(host.write_input(&too_long).is_err());
+    }
+
+    #[test]
+    fn a_full_channel_truncates() {
+        let mut host = HostChannel::new().expect("memory");
+        host.file.set_len(MESSAGES as u64 + 8).expect("smaller");
+        let mut guest = GuestChannel::open(&host.file).expect("memory");
+        guest.send(MessageKind::Work, b"too long");
+        guest.send(MessageKind::Work, b"lost");
+        assert_eq!(host.receive().expect("no whole message"), []);
     }
 }

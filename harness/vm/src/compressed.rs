@@ -1,15 +1,16 @@
-//! Decompression of what kernels come in: .xz, .zst, and the kernel's LZ4.
+//! Decompresses kernels and modules: .xz, .zst, and the kernel's LZ4.
 
 use std::io::{self, Read};
 
-/// The kernel is compressed with windows of up to 128 MiB (zstd -22 --ultra).
-const LARGEST_WINDOW: u64 = 256 << 20;
+/// The largest window that is accepted: kernels are compressed with windows of up to
+/// 128 MiB (zstd -22 --ultra).
+const MAX_WINDOW_BYTES: u64 = 256 << 20;
 
-/// Decompresses by the magic number at the beginning; what has none that is
-/// known is given back as it is.
+/// Decompresses by the magic number at the beginning; bytes without a known one are
+/// returned unchanged.
 ///
 /// # Errors
-/// When the stream is broken.
+/// When the stream is corrupt.
 pub fn decompress(bytes: Vec<u8>) -> io::Result<Vec<u8>> {
     match bytes.as_slice() {
         [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => xz(&bytes),
@@ -22,21 +23,21 @@ pub fn decompress(bytes: Vec<u8>) -> io::Result<Vec<u8>> {
 fn xz(bytes: &[u8]) -> io::Result<Vec<u8>> {
     let mut out = Vec::with_capacity(bytes.len() * 4);
     lzma_rs::xz_decompress(&mut io::BufReader::new(bytes), &mut out)
-        .map_err(|e| broken(format!("xz: {e:?}")))?;
+        .map_err(|e| invalid_data(format!("xz: {e:?}")))?;
     Ok(out)
 }
 
 fn zstd(bytes: &[u8]) -> io::Result<Vec<u8>> {
     let mut out = Vec::with_capacity(bytes.len() * 5);
-    ruzstd::decoding::StreamingDecoder::new_with_max_window_size(bytes, LARGEST_WINDOW)
-        .map_err(|e| broken(format!("zstd: {e}")))?
+    ruzstd::decoding::StreamingDecoder::new_with_max_window_size(bytes, MAX_WINDOW_BYTES)
+        .map_err(|e| invalid_data(format!("zstd: {e}")))?
         .read_to_end(&mut out)?;
     Ok(out)
 }
 
-/// LZ4's legacy frame: a magic number, then blocks with their length before
-/// them, up to the end (lib/decompress_unlz4.c). The kernel's build appends the
-/// unpacked size, which reads as a length that does not fit.
+/// LZ4's legacy frame: a magic number, then blocks, each preceded by its length, up to
+/// the end (lib/decompress_unlz4.c). The kernel's build appends the unpacked size,
+/// which reads as a length that does not fit.
 fn lz4_legacy(bytes: &[u8]) -> io::Result<Vec<u8>> {
     let mut out = Vec::with_capacity(bytes.len() * 5);
     let mut rest = &bytes[4..];
@@ -47,21 +48,21 @@ fn lz4_legacy(bytes: &[u8]) -> io::Result<Vec<u8>> {
         else {
             break;
         };
-        lz4_block(block, &mut out).ok_or_else(|| broken("lz4: a broken block".into()))?;
+        lz4_block(block, &mut out).ok_or_else(|| invalid_data("lz4: a broken block".into()))?;
         rest = tail;
     }
     Ok(out)
 }
 
-/// One LZ4 block (lz4_Block_format.md): literals and a match, again and again.
-/// Matches do not reach into the block before.
+/// One LZ4 block (lz4_Block_format.md): literals and a match, repeated. Matches do not
+/// reach into the previous block.
 fn lz4_block(mut block: &[u8], out: &mut Vec<u8>) -> Option<()> {
     let start = out.len();
     while let Some((&token, rest)) = block.split_first() {
         block = rest;
         let literals = lz4_length(usize::from(token >> 4), &mut block)?;
-        let (taken, rest) = block.split_at_checked(literals)?;
-        out.extend_from_slice(taken);
+        let (copied, rest) = block.split_at_checked(literals)?;
+        out.extend_from_slice(copied);
         block = rest;
         if block.is_empty() {
             break; // The last sequence has no match.
@@ -74,7 +75,7 @@ fn lz4_block(mut block: &[u8], out: &mut Vec<u8>) -> Option<()> {
             .len()
             .checked_sub(offset)
             .filter(|from| offset > 0 && *from >= start)?;
-        // A match may reach into what it writes itself: copy what is there, again.
+        // A match may overlap its own output: copy what is there, repeatedly.
         while length > 0 {
             let count = length.min(out.len() - from);
             out.extend_from_within(from..from + count);
@@ -100,7 +101,7 @@ fn lz4_length(nibble: usize, block: &mut &[u8]) -> Option<usize> {
     Some(length)
 }
 
-fn broken(why: String) -> io::Error {
+fn invalid_data(why: String) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, why)
 }
 

@@ -1,13 +1,13 @@
-//! What can go wrong with kernels and virtual machines.
+//! Errors of kernels and virtual machines.
 
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// How a kernel is got, for the cures.
+/// How to get a kernel, for the cures.
 const GET_KERNELS: &str = "ci/kernels fetches stock kernels that have everything";
 
-/// An error, with the kernel or file it happened to.
+/// An error, with the kernel or file it concerns.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum VmError {
@@ -19,7 +19,7 @@ pub enum VmError {
     /// No kernel on this machine.
     #[error("no kernel was found in {}\n  cure: ci/kernels, or name one by --kernel PATH", looked.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(", "))]
     NoKernel {
-        /// Where one was looked for.
+        /// Directories that were searched.
         looked: Vec<PathBuf>,
     },
     /// A file that is not a Linux kernel for x86-64.
@@ -27,7 +27,7 @@ pub enum VmError {
     NotAKernel {
         /// The file.
         path: PathBuf,
-        /// What about it is wrong.
+        /// What is wrong with it.
         why: String,
     },
     /// A kernel without its modules.
@@ -40,7 +40,7 @@ pub enum VmError {
         /// Where its modules should have been.
         looked: PathBuf,
     },
-    /// A kernel without something that every case needs.
+    /// A kernel without a module that every case needs.
     #[error("kernel {release} has no {what}, which every case needs\n  cure: {GET_KERNELS}")]
     Lacks {
         /// `uname -r`.
@@ -62,24 +62,24 @@ pub enum VmError {
     System {
         /// What was attempted.
         what: String,
-        /// The kernel's answer.
+        /// The kernel's error.
         #[source]
         source: io::Error,
     },
-    /// QEMU ended without the guest having been heard.
-    #[error("qemu did not start kernel {release}: {said}")]
+    /// QEMU ended before the guest sent a message.
+    #[error("qemu did not start kernel {release}: {output}")]
     Qemu {
         /// `uname -r`.
         release: String,
-        /// What QEMU wrote.
-        said: String,
+        /// What QEMU wrote to standard error.
+        output: String,
     },
-    /// The guest's own work failed, in words.
+    /// The guest's work failed.
     #[error("the guest on kernel {release} failed: {why}")]
     Guest {
         /// `uname -r`.
         release: String,
-        /// What it said.
+        /// The reason as text.
         why: String,
     },
     /// The guest ended before it was done: a kernel panic, usually.
@@ -92,17 +92,25 @@ pub enum VmError {
         /// The last lines of its console.
         console: String,
     },
-    /// Nothing was heard for too long.
+    /// The guest was silent for too long and was killed.
     #[error("the guest on kernel {release} gave no sign for {} s and was ended; its console's end:\n{console}", silence.as_secs())]
     Hung {
         /// `uname -r`.
         release: String,
-        /// The limit it ran into.
+        /// The limit that was exceeded.
         silence: Duration,
         /// The last lines of its console.
         console: String,
     },
-    /// The user's Ctrl-C.
+    /// A saved state that cannot be used, or could not be made.
+    #[error("no saved state of a guest on kernel {release}: {why}")]
+    State {
+        /// `uname -r`.
+        release: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Interrupted by the user (Ctrl-C).
     #[error("interrupted")]
     Interrupted,
 }

@@ -1,7 +1,9 @@
-//! The other side: this program as the first process of a guest.
+//! This program as the first process of a guest: mounts, loads modules, configures the
+//! kernel, and runs the work that it was built with. Uses the initramfs and the
+//! channel; [`crate::machine`] is its counterpart on the host.
 
 use std::ffi::CStr;
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -12,64 +14,69 @@ use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid};
 
-use super::channel::{Kind, Speaker};
-use super::initramfs;
-use super::machine::Booted;
-use super::settings::{CHANNEL_DEVICE, CHANNEL_VENDOR, MARKER};
+use super::channel::{GuestChannel, MessageKind};
+use super::machine::BootReport;
+use super::settings::MARKER;
+use super::{initramfs, pci};
 use halfopen_sys::clock::monotonic_ns;
 use halfopen_sys::process::exit_now;
 use halfopen_sys::process::fork_single_threaded;
 
-/// A guest's work: takes the input, says lines, fails with words.
-pub type Work = fn(input: &[u8], say: &mut dyn FnMut(&[u8])) -> Result<(), String>;
+/// A guest's work: prepares what does not depend on its input, calls `input` once,
+/// sends messages, and returns an error as text. What it does before `input` is part of
+/// a saved state, so it is the same for all inputs.
+pub type Work = fn(
+    input: &mut dyn FnMut() -> Result<Vec<u8>, String>,
+    send: &mut dyn FnMut(&[u8]),
+) -> Result<(), String>;
 
-/// How often the guest shows its clock, guest time.
-const TICK: Duration = Duration::from_secs(20);
+/// How often the guest publishes its clock, in guest time.
+const CLOCK_INTERVAL: Duration = Duration::from_secs(20);
 
-/// Does a guest's `work` if this process is the first one of a guest, and never
-/// returns then. To be called first in main(), before any thread is started.
+/// Runs `work` and does not return if this process is the first one of a guest;
+/// otherwise does nothing. Call it first in main(), before any thread is started.
 pub fn serve_if_guest(work: Work) {
-    if std::process::id() != 1 || !Path::new(initramfs::INPUT).exists() {
+    if std::process::id() != 1 || !Path::new(initramfs::MODULES).exists() {
         return;
     }
-    // A container's first process has /proc mounted, and no such word in it.
-    if !Path::new("/proc/cmdline").exists() && mount_one("proc", "/proc").is_err() {
+    // In a container /proc is mounted for the first process, and its command line lacks
+    // the marker.
+    if !Path::new("/proc/cmdline").exists() && mount_filesystem("proc", "/proc").is_err() {
         return;
     }
-    let words = fs::read_to_string("/proc/cmdline").unwrap_or_default();
-    if !words.split_whitespace().any(|word| word == MARKER) {
+    let command_line = fs::read_to_string("/proc/cmdline").unwrap_or_default();
+    if !command_line.split_whitespace().any(|word| word == MARKER) {
         return;
     }
-    if let Err(why) = live(work) {
+    if let Err(why) = run_guest(work) {
         eprintln!("halfopen guest: {why}");
     }
-    // Takes 8 ms of guest time, ACPI's registers and all.
+    // Powering off takes 8 ms of guest time, including ACPI's registers.
     let _ = reboot(RebootMode::RB_POWER_OFF);
-    // What is left is the kernel's panic when its first process ends.
+    // If that fails, the kernel panics when its first process ends.
     exit_now(1)
 }
 
-fn live(work: Work) -> Result<(), String> {
+fn run_guest(work: Work) -> Result<(), String> {
     for (kind, place) in [
         ("sysfs", "/sys"),
         ("devtmpfs", "/dev"),
         ("tmpfs", "/run"),
         ("tmpfs", "/tmp"),
     ] {
-        mount_one(kind, place).map_err(|e| format!("mount {place}: {e}"))?;
+        mount_filesystem(kind, place).map_err(|e| format!("mount {place}: {e}"))?;
     }
     let refused = load_modules();
-    settle_down();
-    let input = fs::read(initramfs::INPUT).map_err(|e| format!("read the input: {e}"))?;
-    let channel = channel_file()?;
-    // The first process must not end, and it inherits every orphan: it only
-    // reaps, and its child does the work.
+    configure_kernel();
+    let device = pci::channel()?;
+    // The first process must not end, and it inherits every orphan: it only reaps, and
+    // its child runs the work.
     match fork_single_threaded().map_err(|e| format!("fork: {e}"))? {
         ForkResult::Parent { child } => reap_until(child),
         ForkResult::Child => {
-            let speaker = Speaker::open(&channel).map_err(|e| format!("open the channel: {e}"));
-            let code = match speaker {
-                Ok(speaker) => speak(speaker, refused, &input, work),
+            let channel = GuestChannel::open(&device).map_err(|e| format!("open the channel: {e}"));
+            let code = match channel {
+                Ok(channel) => run_work(channel, refused, work),
                 Err(why) => {
                     eprintln!("halfopen guest: {why}");
                     1
@@ -80,63 +87,85 @@ fn live(work: Work) -> Result<(), String> {
     }
 }
 
-fn speak(speaker: Speaker, refused: Vec<String>, input: &[u8], work: Work) -> i32 {
+fn run_work(channel: GuestChannel, refused: Vec<String>, work: Work) -> i32 {
     if let Err(e) = halfopen_runner::endpoint::share_memory() {
         eprintln!("halfopen guest: endpoints get memory of their own: {e}");
     }
-    let booted = Booted {
-        release: halfopen_runner::machine::kernel(),
-        at_ns: monotonic_ns(),
-        refused,
-    };
-    let speaker = Arc::new(Mutex::new(speaker));
-    let say = |kind, content: &[u8]| {
-        speaker
+    let channel = Arc::new(Mutex::new(channel));
+    let send = |kind, content: &[u8]| {
+        channel
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .say(kind, content);
+            .send(kind, content);
     };
-    say(
-        Kind::Booted,
-        &serde_json::to_vec(&booted).unwrap_or_default(),
-    );
-    let clock = Arc::clone(&speaker);
-    let ticking = std::thread::Builder::new()
-        .name("clock".into())
-        .spawn(move || {
-            loop {
-                std::thread::sleep(TICK);
-                clock.lock().unwrap_or_else(PoisonError::into_inner).tick();
-            }
-        });
-    let done = match ticking {
-        Ok(_) => work(input, &mut |line| say(Kind::Said, line)),
-        Err(e) => Err(format!("start a thread: {e}")),
+    let mut input = || {
+        let input = wait_for_input(&channel)?;
+        let report = BootReport {
+            release: halfopen_runner::machine::kernel(),
+            at_ns: monotonic_ns(),
+            refused: refused.clone(),
+        };
+        send(
+            MessageKind::Booted,
+            &serde_json::to_vec(&report).unwrap_or_default(),
+        );
+        start_clock_thread(&channel).map_err(|e| format!("start a thread: {e}"))?;
+        Ok(input)
     };
-    if let Some(busy) = busy() {
-        speaker
+    let result = work(&mut input, &mut |message| send(MessageKind::Work, message));
+    if let Some(busy) = busy_time() {
+        channel
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .busy(busy);
+            .publish_busy_time(busy);
     }
-    match done {
-        Ok(()) => say(Kind::Done, b""),
-        Err(why) => say(Kind::Failed, why.as_bytes()),
+    match result {
+        Ok(()) => send(MessageKind::Done, b""),
+        Err(why) => send(MessageKind::Failed, why.as_bytes()),
     }
     0
 }
 
-/// How long the processor was busy since the boot: all the time but the idle
-/// one, which the kernel measures by the clock, not by ticks
-/// (get_cpu_idle_time_us()).
-fn busy() -> Option<Duration> {
+/// The input. If the host has not written it yet, the guest stops itself, the host
+/// saves it and writes the input for a restored copy.
+fn wait_for_input(channel: &Mutex<GuestChannel>) -> Result<Vec<u8>, String> {
+    let read_input = || {
+        let channel = channel.lock().unwrap_or_else(PoisonError::into_inner);
+        channel.read_input()
+    };
+    if let Some(input) = read_input() {
+        return Ok(input);
+    }
+    pci::pause()?;
+    read_input().ok_or_else(|| "there is no input".to_owned())
+}
+
+/// Publishes the guest's clock every [`CLOCK_INTERVAL`], for the progress display.
+fn start_clock_thread(channel: &Arc<Mutex<GuestChannel>>) -> std::io::Result<()> {
+    let clock = Arc::clone(channel);
+    let builder = std::thread::Builder::new().name("clock".into());
+    builder.spawn(move || {
+        loop {
+            std::thread::sleep(CLOCK_INTERVAL);
+            clock
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .publish_clock();
+        }
+    })?;
+    Ok(())
+}
+
+/// How long the processor was busy since the boot: the uptime without the idle time,
+/// which the kernel measures by the clock, not by ticks (get_cpu_idle_time_us()).
+fn busy_time() -> Option<Duration> {
     let uptime = fs::read_to_string("/proc/uptime").ok()?;
     let idle: f64 = uptime.split_whitespace().nth(1)?.parse().ok()?;
     let up = Duration::from_nanos(u64::try_from(monotonic_ns()).ok()?);
     up.checked_sub(Duration::try_from_secs_f64(idle).ok()?)
 }
 
-/// Reaps whatever ends, until `main` has.
+/// Reaps processes until `main` has ended.
 fn reap_until(main: Pid) -> Result<(), String> {
     loop {
         match waitpid(None, None) {
@@ -150,7 +179,7 @@ fn reap_until(main: Pid) -> Result<(), String> {
     }
 }
 
-fn mount_one(kind: &str, place: &str) -> nix::Result<()> {
+fn mount_filesystem(kind: &str, place: &str) -> nix::Result<()> {
     mount(
         Some(kind),
         place,
@@ -160,7 +189,8 @@ fn mount_one(kind: &str, place: &str) -> nix::Result<()> {
     )
 }
 
-/// Loads the modules in the order of their names; returns what went wrong.
+/// Loads the modules in the order of their file names; returns those that failed, with
+/// the reason.
 fn load_modules() -> Vec<String> {
     let files = fs::read_dir(initramfs::MODULES)
         .into_iter()
@@ -184,7 +214,7 @@ fn load_modules() -> Vec<String> {
         if let Err(e) = loaded {
             refused.push(format!("{name}: {e}"));
         }
-        // Its memory is the guest's again.
+        // Frees the memory of the file.
         let _ = fs::remove_file(&file);
     }
     refused
@@ -193,15 +223,16 @@ fn load_modules() -> Vec<String> {
 /// A module's parameters.
 fn parameters(module: &str) -> &'static CStr {
     match module {
-        // Its collector walks the whole table, which is sized by the memory.
+        // The garbage collector walks the whole table, whose size depends on the
+        // memory.
         "nf_conntrack" => c"hashsize=1024",
         _ => c"",
     }
 }
 
-/// Stops what wakes an idle kernel up for nothing, and lifts limits. What a
-/// kernel does not know is left as it is.
-fn settle_down() {
+/// Turns off periodic work that wakes an idle kernel up, and raises limits. A kernel
+/// without one of these settings ignores it.
+fn configure_kernel() {
     for (key, value) in [
         // kcompactd: twice a second.
         ("vm/compaction_proactiveness", "0"),
@@ -209,17 +240,17 @@ fn settle_down() {
         ("vm/stat_interval", "100000"),
         ("vm/dirty_writeback_centisecs", "0"),
         ("kernel/hung_task_timeout_secs", "0"),
-        // neigh_managed_work: every 5 s, for entries that nobody makes here. Newer
-        // kernels take no more than 2^31 / HZ.
+        // neigh_managed_work: every 5 s, for managed entries, which are not used here.
+        // Newer kernels accept no more than 2^31 / HZ.
         ("net/ipv4/neigh/default/interval_probe_time_ms", "2000000"),
         ("net/ipv6/neigh/default/interval_probe_time_ms", "2000000"),
-        // neigh_periodic_work: twice in this time, 30 s. All that is left to it here is
-        // to draw new reachable times each 300 s. A lab's interfaces have times of
-        // their own.
+        // neigh_periodic_work: runs twice in this time, which is 30 s by default. It is
+        // only left with drawing new reachable times each 300 s. A lab's interfaces
+        // have times of their own.
         ("net/ipv4/neigh/default/base_reachable_time_ms", "600000"),
         ("net/ipv6/neigh/default/base_reachable_time_ms", "600000"),
-        // Neighbour tables are shared by all namespaces: with too many entries
-        // of too many cases, those that nobody has used for a minute are gone.
+        // Neighbour tables are shared by all namespaces: with too many entries of too
+        // many cases, those that were not used for a minute would be removed.
         ("net/ipv4/neigh/default/gc_thresh1", "1000000"),
         ("net/ipv4/neigh/default/gc_thresh2", "1000000"),
         ("net/ipv4/neigh/default/gc_thresh3", "1000000"),
@@ -227,35 +258,15 @@ fn settle_down() {
         ("net/ipv6/neigh/default/gc_thresh2", "1000000"),
         ("net/ipv6/neigh/default/gc_thresh3", "1000000"),
         ("kernel/randomize_va_space", "0"),
-        // A thread or a process for every lane of every case.
+        // Each lane of each case is a thread or a process.
         ("kernel/pid_max", "4194304"),
     ] {
         let _ = fs::write(Path::new("/proc/sys").join(key), value);
     }
-    // Since 6.12 each start of an ordinary thread sets a timer a second ahead, for
-    // the case that real-time ones leave it no time.
-    if mount_one("debugfs", "/sys/kernel/debug").is_ok() {
+    // Since 6.12 (fair_server) each start of an ordinary thread sets a timer one second
+    // ahead, in case real-time threads leave it no time.
+    if mount_filesystem("debugfs", "/sys/kernel/debug").is_ok() {
         let _ = fs::write("/sys/kernel/debug/sched/fair_server/cpu0/runtime", "0");
     }
     let _ = setrlimit(Resource::RLIMIT_NOFILE, 1 << 20, 1 << 20);
-}
-
-/// The memory of the channel's device: its third region.
-fn channel_file() -> Result<File, String> {
-    let is = |path: &Path, file: &str, id: &str| {
-        fs::read_to_string(path.join(file)).is_ok_and(|text| text.trim() == id)
-    };
-    let devices = fs::read_dir("/sys/bus/pci/devices").map_err(|e| format!("list devices: {e}"))?;
-    let device = devices
-        .flatten()
-        .map(|entry| entry.path())
-        .find(|path| is(path, "vendor", CHANNEL_VENDOR) && is(path, "device", CHANNEL_DEVICE))
-        .ok_or("the machine has no channel")?;
-    // Its memory does not answer before the device is enabled.
-    fs::write(device.join("enable"), "1").map_err(|e| format!("enable the channel: {e}"))?;
-    File::options()
-        .read(true)
-        .write(true)
-        .open(device.join("resource2"))
-        .map_err(|e| format!("open the channel: {e}"))
 }

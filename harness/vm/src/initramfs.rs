@@ -1,5 +1,5 @@
-//! The guest's file system: this program, the modules, the input; nothing
-//! else of the host.
+//! Builds the guest's file system as a cpio archive: this program and the modules,
+//! nothing else of the host. The input comes through the channel.
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
@@ -11,22 +11,20 @@ use super::module::Module;
 
 /// The program that the kernel starts.
 pub const INIT: &str = "/init";
-/// What the guest is to work on.
-pub const INPUT: &str = "/input";
-/// Where the modules are; their file names sort in the order of loading.
+/// The directory of the modules; their file names sort in loading order.
 pub const MODULES: &str = "/modules";
 
-/// Builds the archive (Documentation/driver-api/early-userspace/buffer-format.rst).
-/// The same input gives the same bytes: no times, no owners.
+/// Builds the archive (Documentation/driver-api/early-userspace/buffer-format.rst). The
+/// same input gives the same bytes: it has no times and no owners.
 ///
 /// # Errors
-/// When a file is larger than the format can say, 4 GiB.
-pub fn build(program: &[PackedFile], modules: &[Module], input: &[u8]) -> io::Result<Vec<u8>> {
+/// When a file is larger than the format allows, 4 GiB.
+pub fn build(program: &[PackedFile], modules: &[Module]) -> io::Result<Vec<u8>> {
     let mut archive = Archive::default();
     for dir in ["/dev", "/proc", "/sys", "/run", "/tmp", MODULES] {
         archive.directory(dir)?;
     }
-    // What the kernel opens as standard input, output and error of init.
+    // The kernel opens it as standard input, output and error of init.
     archive.entry("/dev/console", ModeFileType::Char, 0o600, (5, 1), &[])?;
     for file in program {
         archive.file(&file.path, 0o755, &file.bytes)?;
@@ -38,7 +36,6 @@ pub fn build(program: &[PackedFile], modules: &[Module], input: &[u8]) -> io::Re
             &module.image,
         )?;
     }
-    archive.file(INPUT, 0o644, input)?;
     cpio::newc::trailer(archive.bytes)
 }
 
@@ -50,7 +47,7 @@ struct Archive {
 }
 
 impl Archive {
-    /// A directory and those above it, unless they are there.
+    /// Adds a directory and its parents, unless they exist already.
     fn directory(&mut self, path: &str) -> io::Result<()> {
         for (end, _) in path.match_indices('/').skip(1).chain([(path.len(), "")]) {
             if self.directories.insert(path[..end].to_owned()) {
@@ -114,8 +111,8 @@ mod tests {
             name: "llc".into(),
             image: b"module".to_vec(),
         }];
-        let archive = build(&program, &modules, b"cases").expect("small");
-        assert_eq!(archive, build(&program, &modules, b"cases").expect("small"));
+        let archive = build(&program, &modules).expect("small");
+        assert_eq!(archive, build(&program, &modules).expect("small"));
         let mut rest = archive.as_slice();
         let mut names = Vec::new();
         loop {
@@ -137,6 +134,6 @@ mod tests {
                 .count(),
             0
         );
-        assert!(names.contains(&"modules/000-llc".to_owned()) && names.contains(&"input".into()));
+        assert!(names.contains(&"modules/000-llc".to_owned()));
     }
 }

@@ -1,4 +1,5 @@
-//! Which kernels there are, and what each can do.
+//! Finds kernels and what each of them supports. Used by the command to list and choose
+//! kernels, and by [`crate::machine`] for their paths.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -8,22 +9,22 @@ use super::bzimage;
 use super::error::VmError;
 use super::module::Modules;
 
-/// A kernel that a guest can be started with.
+/// A kernel that a guest can run.
 #[derive(Debug, Clone)]
 pub struct Kernel {
     /// `uname -r`.
     pub release: String,
     /// Its image.
     pub vmlinuz: PathBuf,
-    /// The directory `/lib/modules/RELEASE`, wherever it is.
+    /// Its directory of modules (`/lib/modules/RELEASE`), wherever it is.
     pub modules: PathBuf,
-    /// Timer ticks a second (CONFIG_HZ), where its configuration is beside it.
+    /// Timer ticks per second (CONFIG_HZ), if its configuration was found.
     pub hz: Option<u32>,
-    /// What it can do, by the names of [`CAPABILITIES`].
+    /// What it supports, by the names of [`CAPABILITIES`].
     pub has: Vec<&'static str>,
 }
 
-/// What cases may need of a kernel beyond TCP, and the module that it is.
+/// What cases may need of a kernel beyond TCP, and the module that provides it.
 pub const CAPABILITIES: [(&str, &str); 6] = [
     ("veth", "veth"),
     ("nft", "nf_tables"),
@@ -33,27 +34,28 @@ pub const CAPABILITIES: [(&str, &str); 6] = [
     ("diag", "tcp_diag"),
 ];
 
-/// Without these no case runs.
-const NEEDED: [&str; 2] = ["veth", "nf_tables"];
+/// Modules that every case needs.
+const REQUIRED_MODULES: [&str; 2] = ["veth", "nf_tables"];
 
-/// Kernels that were found, and files that looked like one.
+/// Kernels that were found, and files that looked like kernels.
 #[derive(Debug, Default)]
 pub struct Found {
-    /// Kernels by version, the oldest first.
+    /// Kernels by version, oldest first.
     pub kernels: Vec<Kernel>,
-    /// Why others cannot be used.
+    /// Why other files cannot be used.
     pub unusable: Vec<VmError>,
-    /// Where they were looked for.
+    /// Directories that were searched.
     pub looked: Vec<PathBuf>,
 }
 
 impl Kernel {
-    /// The kernel at `path`: a vmlinuz, or a directory with a vmlinuz in it as
-    /// ci/kernels makes them. Its modules are looked for beside it (`modules`),
-    /// in the tree it was unpacked to, and under /lib/modules.
+    /// Opens the kernel at `path`: a vmlinuz, or a directory that contains one, as
+    /// ci/kernels makes them. Its modules are searched for beside it (`modules`), in
+    /// the tree it was unpacked to, and under /lib/modules.
     ///
     /// # Errors
-    /// When it is no kernel, has no modules, or lacks what every case needs.
+    /// When it is not a kernel, has no modules, or lacks a module that every case
+    /// needs.
     pub fn open(path: &Path) -> Result<Self, VmError> {
         let vmlinuz = if path.is_dir() {
             path.join("vmlinuz")
@@ -71,7 +73,7 @@ impl Kernel {
         })?;
         let modules = modules_of(&vmlinuz, &release)?;
         let index = Modules::index(&modules)?;
-        for needed in NEEDED {
+        for needed in REQUIRED_MODULES {
             if !index.has(needed) {
                 return Err(VmError::Lacks {
                     release,
@@ -81,7 +83,7 @@ impl Kernel {
         }
         let has = CAPABILITIES.iter().filter(|(_, module)| index.has(module));
         Ok(Kernel {
-            hz: hz(&vmlinuz, &modules, &release),
+            hz: config_hz(&vmlinuz, &modules, &release),
             has: has.map(|(name, _)| *name).collect(),
             release,
             vmlinuz,
@@ -90,7 +92,7 @@ impl Kernel {
     }
 }
 
-/// All kernels in the cache of ci/kernels, in /boot and under /lib/modules.
+/// Finds all kernels in the cache of ci/kernels, in /boot and under /lib/modules.
 pub fn find() -> Found {
     let cache = cache();
     let mut found = Found {
@@ -106,7 +108,7 @@ pub fn find() -> Found {
         for entry in fs::read_dir(&dir).into_iter().flatten().flatten() {
             let (path, name) = (entry.path(), entry.file_name());
             let image = match name.to_string_lossy() {
-                // An unpacking that is under way, or was interrupted.
+                // A kernel that is being unpacked, or whose unpacking was interrupted.
                 name if name.contains(".new.") => continue,
                 name if name.starts_with("vmlinuz") => path,
                 _ => path.join("vmlinuz"),
@@ -125,11 +127,13 @@ pub fn find() -> Found {
             }
         }
     }
-    found.kernels.sort_by_key(|kernel| numbers(&kernel.release));
+    found
+        .kernels
+        .sort_by_key(|kernel| version_numbers(&kernel.release));
     found
 }
 
-/// Where ci/kernels puts kernels; None without a home.
+/// The directory where ci/kernels puts kernels; None without a home directory.
 pub fn cache() -> Option<PathBuf> {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
     set("HALFOPEN_KERNELS").map(PathBuf::from).or_else(|| {
@@ -140,8 +144,8 @@ pub fn cache() -> Option<PathBuf> {
     })
 }
 
-/// The numbers of a version, so that 6.12 comes after 6.1.
-fn numbers(release: &str) -> Vec<u64> {
+/// The numbers of a version, which sort 6.12 after 6.1.
+fn version_numbers(release: &str) -> Vec<u64> {
     release
         .split(|c: char| !c.is_ascii_digit())
         .filter_map(|number| number.parse().ok())
@@ -150,10 +154,10 @@ fn numbers(release: &str) -> Vec<u64> {
 
 fn modules_of(vmlinuz: &Path, release: &str) -> Result<PathBuf, VmError> {
     let dir = vmlinuz.parent().unwrap_or(Path::new("."));
-    let beside = dir.join("modules");
+    let adjacent = dir.join("modules");
     let candidates = [
-        beside.clone(),
-        // /usr/lib/modules/RELEASE/vmlinuz has its modules around it.
+        adjacent.clone(),
+        // /usr/lib/modules/RELEASE/vmlinuz lies in its directory of modules.
         dir.to_owned(),
         dir.join("../lib/modules").join(release),
         dir.join("../usr/lib/modules").join(release),
@@ -165,11 +169,11 @@ fn modules_of(vmlinuz: &Path, release: &str) -> Result<PathBuf, VmError> {
         .ok_or_else(|| VmError::NoModules {
             release: release.to_owned(),
             vmlinuz: vmlinuz.to_owned(),
-            looked: beside,
+            looked: adjacent,
         })
 }
 
-fn hz(vmlinuz: &Path, modules: &Path, release: &str) -> Option<u32> {
+fn config_hz(vmlinuz: &Path, modules: &Path, release: &str) -> Option<u32> {
     let named = format!("config-{release}");
     let files = [
         vmlinuz.with_file_name("config"),
@@ -184,7 +188,8 @@ fn hz(vmlinuz: &Path, modules: &Path, release: &str) -> Option<u32> {
         .find_map(|line| line.strip_prefix("CONFIG_HZ=")?.parse().ok())
 }
 
-/// The kernels as an aligned text table, with a line for each that cannot be used.
+/// The kernels as an aligned text table, followed by a paragraph for each that cannot
+/// be used.
 pub fn render(found: &Found) -> String {
     let mut rows = vec![["KERNEL", "HZ", "HAS", "WHERE"].map(str::to_owned)];
     for kernel in &found.kernels {
@@ -226,7 +231,7 @@ mod tests {
             "6.1.0-50",
             "6.1.0-9",
         ];
-        releases.sort_by_key(|release| numbers(release));
+        releases.sort_by_key(|release| version_numbers(release));
         assert_eq!(
             releases,
             [

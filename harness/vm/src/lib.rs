@@ -1,17 +1,25 @@
-//! Virtual time: other kernels under QEMU, whose clock jumps over idle time.
+//! Runs cases on other kernels, in guests under QEMU whose clock jumps over idle time.
+//! Needs qemu-system-x86_64 and kernels with their modules; halfopen-runner runs the
+//! cases inside the guest. Used by the command and by the tests that need virtual time.
 //!
 //! ```text
-//! kernels   finds kernels and says what each can do
-//! files     what one kernel is started with: image, modules, initramfs
-//! machine   QEMU: starts it, hears it, ends it
-//! guest     the other side: this same program as PID 1 of the guest
-//! channel   the memory through which the guest speaks
-//! cases     the cases of a run in one guest, or in several
+//! kernels   finds kernels and what each supports
+//! files     the files of a kernel's guests: image, modules, initramfs
+//! machine   runs one guest: starts, reads, stops it
+//! qemu      the process of a guest
+//! state     restores guests instead of booting them
+//! guest     this same program as PID 1 of the guest
+//! pci       the guest's devices
+//! channel   the memory through which host and guest exchange messages
+//! protocol  the request and the messages about cases
+//! cases     runs cases in one guest or several, on each kernel
+//! size      memory and namespaces for a number of cases
+//! work      runs the cases in the guest
 //! ```
 //!
-//! QEMU translates (TCG) and counts instructions (icount): the guest's clocks
-//! advance by a nanosecond an instruction, and when it has nothing to do they
-//! jump to its next timer. Nothing of the host's time gets in.
+//! QEMU translates the guest's code (TCG) and counts its instructions (icount): the
+//! guest's clocks advance by one nanosecond per instruction, and when the guest is idle
+//! they jump to its next timer. The host's time does not enter into it.
 
 mod binary;
 mod bzimage;
@@ -25,7 +33,12 @@ mod initramfs;
 pub mod kernels;
 pub mod machine;
 mod module;
+mod pci;
+mod protocol;
+mod qemu;
 pub mod settings;
+mod size;
+mod work;
 
 pub use error::VmError;
 pub use kernels::Kernel;

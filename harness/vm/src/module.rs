@@ -1,4 +1,6 @@
-//! A kernel's modules: where they are, what they need, how they are packed.
+//! Finds a kernel's modules, resolves their dependencies, and unpacks them for the
+//! guest. Used by [`crate::kernels`], [`crate::files`] and the identity of saved
+//! states.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -7,29 +9,30 @@ use std::path::{Path, PathBuf};
 use super::compressed::decompress;
 use super::error::VmError;
 
-/// What a signed module ends with (include/linux/module_signature.h).
-const SIGNED: &[u8] = b"~Module signature appended~\n";
-/// `struct module_signature`: its last field is the signature's length.
-const SIGNATURE_INFO: usize = 12;
+/// The end of a signed module (include/linux/module_signature.h).
+const SIGNATURE_MARKER: &[u8] = b"~Module signature appended~\n";
+/// Size of `struct module_signature`, whose last field is the signature's length.
+const SIGNATURE_INFO_BYTES: usize = 12;
 
-/// The modules of a kernel by name, with `_` for `-` as the kernel writes them.
+/// The modules of a kernel by name, with `_` for `-` as in the kernel.
 #[derive(Debug)]
 pub struct Modules {
     files: BTreeMap<String, PathBuf>,
     builtin: BTreeSet<String>,
 }
 
-/// A module ready to be loaded.
+/// A module that can be loaded.
 #[derive(Debug)]
 pub struct Module {
     /// Its name.
     pub name: String,
-    /// Its ELF file, unpacked, without signature and what is for traces and for BPF.
+    /// Its ELF file, unpacked, without its signature and without the sections for
+    /// tracing and BPF.
     pub image: Vec<u8>,
 }
 
 impl Modules {
-    /// Looks through `/lib/modules/RELEASE`.
+    /// Indexes `/lib/modules/RELEASE`.
     ///
     /// # Errors
     /// When it cannot be read.
@@ -47,7 +50,8 @@ impl Modules {
                 }
             }
         }
-        // Not every kernel's package has it; then nothing is known to be built in.
+        // Not every kernel's package has this file; without it no module is known to be
+        // built in.
         let builtin = fs::read_to_string(dir.join("modules.builtin")).unwrap_or_default();
         let builtin = builtin
             .lines()
@@ -56,14 +60,18 @@ impl Modules {
         Ok(Modules { files, builtin })
     }
 
-    /// Whether the kernel has it, as a module or built in.
+    /// Whether the kernel has the module, as a file or built in.
     pub fn has(&self, name: &str) -> bool {
         self.files.contains_key(name) || self.builtin.contains(name)
     }
 
-    /// The modules among `wanted` and all that they need, in an order in which
-    /// they can be loaded. Names that the kernel has built in, or does not
-    /// have, are left out.
+    /// Its file, unless it is built in.
+    pub fn path(&self, name: &str) -> Option<&Path> {
+        self.files.get(name).map(PathBuf::as_path)
+    }
+
+    /// The modules among `wanted` and their dependencies, in loading order. Names that
+    /// are built in, or that the kernel does not have, are left out.
     ///
     /// # Errors
     /// When a module's file cannot be read or unpacked.
@@ -76,7 +84,8 @@ impl Modules {
         Ok(order)
     }
 
-    /// Depth first. depmod is not needed: a module names what it needs itself.
+    /// Adds a module after its dependencies (depth first). depmod is not needed: a
+    /// module lists its dependencies itself.
     fn visit(
         &self,
         name: &str,
@@ -118,7 +127,7 @@ fn module_name(path: &Path) -> Option<String> {
     (packed.is_empty() || packed.starts_with('.')).then(|| name.replace('-', "_"))
 }
 
-/// The `depends=` of its .modinfo section: names separated by commas.
+/// The dependencies in its .modinfo section (`depends=`): names separated by commas.
 fn depends(image: &[u8]) -> Vec<String> {
     const KEY: &[u8] = b"\0depends=";
     let Some(at) = image.windows(KEY.len()).position(|bytes| bytes == KEY) else {
@@ -135,61 +144,65 @@ fn depends(image: &[u8]) -> Vec<String> {
         .collect()
 }
 
-/// Cuts the signature off: the guest has no use for it and would spend millions
-/// of instructions a module on checking it. (The kernel then marks itself
-/// tainted, which nobody looks at.)
+/// Removes the signature: the guest does not need it and would spend millions of
+/// instructions per module on checking it. (The kernel then marks itself tainted, which
+/// has no effect here.)
 fn strip_signature(image: &mut Vec<u8>) {
-    let Some(body) = image.strip_suffix(SIGNED) else {
+    let Some(body) = image.strip_suffix(SIGNATURE_MARKER) else {
         return;
     };
     let length = body
         .last_chunk::<4>()
         .map(|length| u32::from_be_bytes(*length));
     let signature = length.and_then(|length| usize::try_from(length).ok());
-    if let Some(end) =
-        signature.and_then(|length| body.len().checked_sub(SIGNATURE_INFO)?.checked_sub(length))
-    {
+    if let Some(end) = signature.and_then(|length| {
+        body.len()
+            .checked_sub(SIGNATURE_INFO_BYTES)?
+            .checked_sub(length)
+    }) {
         image.truncate(end);
     }
 }
 
-/// Changes the names of sections that a guest has no use for, because the kernel
-/// finds them by name: each is worth half a million instructions a module and more.
-/// The functions stay as they are.
+/// Renames sections that a guest does not need, because the kernel finds them by name:
+/// each costs half a million instructions per module or more. The module's functions
+/// are unchanged.
 fn hide_sections(image: &mut [u8]) {
     const HIDDEN: [&[u8]; 3] = [
-        // For stack traces, and sorted.
+        // For stack traces; the kernel sorts them.
         b".orc_unwind",
         b".orc_unwind_ip",
-        // Where a tracer could begin: for each place all names are looked through
+        // Addresses where tracing can be enabled: for each one all names are searched
         // (test_for_valid_rec()).
         b"__mcount_loc",
     ];
-    // Types, for BPF programs: checked one by one. A module that has functions for
-    // such programs, by this list, is not loaded without (check_btf_kconfigs()).
-    let has_functions = named(image, &[b".BTF_ids"]).is_none_or(|found| !found.is_empty());
+    // Types for BPF programs, checked one by one. A module with functions for such
+    // programs (.BTF_ids lists them) is not loaded without its types
+    // (check_btf_kconfigs()).
+    let has_functions = find_sections(image, &[b".BTF_ids"]).is_none_or(|found| !found.is_empty());
     let types: &[&[u8]] = if has_functions { &[] } else { &[b".BTF"] };
-    for (at, name) in named(image, &[&HIDDEN, types].concat()).unwrap_or_default() {
-        // sh_name, an offset into the names: now without its first letter. Not the
-        // empty name: sysfs has a file a section, and refuses a module with two alike.
+    for (at, name) in find_sections(image, &[&HIDDEN, types].concat()).unwrap_or_default() {
+        // sh_name is an offset into the names: skip the first letter. It must not
+        // become the empty name: sysfs has a file per section, and refuses a module
+        // with two sections of one name.
         image[at..at + 4].copy_from_slice(&(name + 1).to_le_bytes());
     }
 }
 
-/// Where an ELF file's section headers say that a section has one of these
-/// names, and the name's offset; None when it is cut off (elf(5)).
-fn named(elf: &[u8], names: &[&[u8]]) -> Option<Vec<(usize, u32)>> {
-    let long = |at: usize| {
+/// The section headers of an ELF file whose section has one of these names: each
+/// header's offset, and that of the name; None when the file is truncated (elf(5)).
+fn find_sections(elf: &[u8], names: &[&[u8]]) -> Option<Vec<(usize, u32)>> {
+    let u64_at = |at: usize| {
         let bytes = elf.get(at..)?.first_chunk()?;
         usize::try_from(u64::from_le_bytes(*bytes)).ok()
     };
-    let half = |at: usize| {
+    let u16_at = |at: usize| {
         let bytes = elf.get(at..)?.first_chunk()?;
         Some(usize::from(u16::from_le_bytes(*bytes)))
     };
-    let (table, size, count, strings) = (long(40)?, half(58)?, half(60)?, half(62)?);
+    let (table, size, count, strings) = (u64_at(40)?, u16_at(58)?, u16_at(60)?, u16_at(62)?);
     let header = |number: usize| table.checked_add(number * size);
-    let start = long(header(strings)?.checked_add(24)?)?;
+    let start = u64_at(header(strings)?.checked_add(24)?)?;
     let mut found = Vec::new();
     for number in 0..count {
         let at = header(number)?;
@@ -211,7 +224,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_the_kernels() {
+    fn module_names_use_underscores() {
         let name = |path| module_name(Path::new(path));
         assert_eq!(
             name("a/nf-dup-netdev.ko.xz").as_deref(),
@@ -223,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_module_says_what_it_needs() {
+    fn dependencies_are_read_from_modinfo() {
         let image = b"\x7fELF..license=GPL\0depends=stp,llc\0name=bridge\0";
         assert_eq!(depends(image), ["stp", "llc"]);
         assert_eq!(depends(b"\x7fELF\0depends=\0"), Vec::<String>::new());
@@ -231,8 +244,8 @@ mod tests {
     }
 
     #[test]
-    fn only_sections_without_use_lose_their_names() {
-        // A header of 64 bytes, three section headers, their names.
+    fn only_unused_sections_are_hidden() {
+        // An ELF header of 64 bytes, three section headers, their names.
         let names = b"\0.text\0.orc_unwind\0.BTF\0.BTF_ids\0";
         let mut elf = vec![0; 64 + 3 * 64];
         elf[40] = 64;
@@ -243,7 +256,7 @@ mod tests {
         let mut hidden = elf.clone();
         hide_sections(&mut hidden);
         assert_eq!((hidden[64], hidden[128]), (1, 8));
-        // Types go where nothing asks for them.
+        // Types are hidden where nothing needs them.
         let with = |first: u8, second: u8| {
             let mut elf = elf.clone();
             (elf[64], elf[128]) = (first, second);
@@ -259,13 +272,13 @@ mod tests {
 
     #[test]
     fn a_signature_is_cut_off() {
-        let mut info = [0; SIGNATURE_INFO];
-        info[SIGNATURE_INFO - 1] = 5;
-        let mut image = [b"\x7fELF body", &b"12345"[..], &info, SIGNED].concat();
+        let mut info = [0; SIGNATURE_INFO_BYTES];
+        info[SIGNATURE_INFO_BYTES - 1] = 5;
+        let mut image = [b"\x7fELF body", &b"12345"[..], &info, SIGNATURE_MARKER].concat();
         strip_signature(&mut image);
         assert_eq!(image, b"\x7fELF body");
-        let mut broken = [&[0xff; 4][..], SIGNED].concat();
+        let mut broken = [&[0xff; 4][..], SIGNATURE_MARKER].concat();
         strip_signature(&mut broken);
-        assert_eq!(broken.len(), 4 + SIGNED.len());
+        assert_eq!(broken.len(), 4 + SIGNATURE_MARKER.len());
     }
 }

@@ -1,33 +1,40 @@
-//! What a guest is made of: QEMU's machine, the kernel's command line, the
-//! modules. Each word is here for speed, for sameness, or to end well.
+//! Defines what a guest consists of: QEMU's machine, the kernel's command line, the
+//! modules. Each word is there for speed, for determinism, or for a clean end. Used to
+//! start QEMU, and in the guest.
 
 use std::time::Duration;
 
-/// Which clock a guest lives by.
+/// The clock that a guest runs by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GuestTime {
-    /// An instruction is a nanosecond, and idle time takes none of the host's.
+    /// An instruction takes a nanosecond, and idle time takes no real time.
     Virtual,
-    /// The host's.
+    /// The host's clock.
     Real,
 }
 
 /// How a guest is run.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Its clock.
+    /// The guest's clock.
     pub time: GuestTime,
-    /// Its memory, MiB. Results may depend on it: derive it from the input only.
+    /// The guest's memory, MiB. Results may depend on it: derive it from the input
+    /// only.
     pub memory_mib: u32,
-    /// Nanoseconds of guest time an instruction takes, as a power of two. The
-    /// work is the same number of instructions, so a larger one makes the
-    /// guest a slower machine without making the run shorter; what it shortens
-    /// is busy waiting, and [`command_line`] leaves next to none of that.
+    /// Nanoseconds of guest time that an instruction takes, as a power of two. The work
+    /// is the same number of instructions, so a larger value makes the guest a slower
+    /// machine without making the run shorter; it only shortens busy waiting, which
+    /// [`command_line`] nearly eliminates.
     pub shift: u8,
-    /// End the guest when its clock stood still and nothing was heard for so
-    /// long, real time. Booting counts as silence.
+    /// The guest is killed when its clock did not advance and no message arrived for so
+    /// long, in real time. Booting counts as silence.
     pub silence: Duration,
-    /// More words for the kernel's command line.
+    /// How many network namespaces the guest makes before it asks for its input: they
+    /// are part of a saved state.
+    pub namespaces: usize,
+    /// In virtual time: restore the guest from a saved state.
+    pub restore: bool,
+    /// More arguments for the kernel's command line.
     pub append: String,
 }
 
@@ -38,21 +45,31 @@ impl Default for Settings {
             memory_mib: 512,
             shift: 0,
             silence: Duration::from_secs(120),
+            namespaces: 0,
+            restore: true,
             append: String::new(),
         }
     }
 }
 
-/// On the kernel's command line of every guest of ours.
+/// On the kernel's command line of every guest of halfopen.
 pub const MARKER: &str = "halfopen.guest";
 
-/// The PCI id of the channel's device, as sysfs writes it.
+/// The PCI vendor id of the channel's device (ivshmem), as sysfs writes it.
 pub const CHANNEL_VENDOR: &str = "0x1af4";
-/// See [`CHANNEL_VENDOR`].
+/// The PCI device id, see [`CHANNEL_VENDOR`].
 pub const CHANNEL_DEVICE: &str = "0x1110";
 
-/// Modules that labs, faults and observers use. What a kernel does not have is
-/// left out; what they need themselves is added.
+/// On the kernel's command line, followed by a number: see [`Settings::namespaces`].
+pub const NAMESPACES: &str = "halfopen.namespaces=";
+
+/// The PCI vendor id of the device by which a guest stops itself (pvpanic-pci).
+pub const PAUSE_VENDOR: &str = "0x1b36";
+/// The PCI device id, see [`PAUSE_VENDOR`].
+pub const PAUSE_DEVICE: &str = "0x0011";
+
+/// Modules that labs, faults and observers use. Those that a kernel does not have are
+/// left out; their dependencies are added.
 pub const MODULES: [&str; 28] = [
     "veth",
     "bridge",
@@ -84,18 +101,18 @@ pub const MODULES: [&str; 28] = [
     "crc32c_generic", // nf_tables needs a crc32c through libcrc32c (a soft dependency).
 ];
 
-/// Functions that the kernel's boot leaves out (initcall_blacklist=; names that
-/// a kernel does not have are passed over). What each costs of the instructions
-/// of a boot, 870 million on 6.12 and 820 million on 7.3 with all of them but
-/// the first three.
+/// Functions that the kernel's boot skips (initcall_blacklist=; the kernel ignores
+/// names that it does not have). The numbers are what each costs of the instructions of
+/// a boot: 870 million on 6.12 and 820 million on 7.3 with all of them skipped but the
+/// first three.
 const SKIPPED: [&str; 11] = [
     // Certificates that check modules' signatures (the modules come without).
     "load_system_certificate_list",
     // Tracing of block devices.
     "init_blk_tracer",
-    // Its check is busy waiting.
+    // Its check is a busy wait.
     "init_acpi_pm_clocksource",
-    // A source of random numbers tries itself out: 130 million on 6.12.
+    // A source of random numbers tests itself: 130 million on 6.12.
     "jent_mod_init",
     // Names in the texts of trace events, 33 to 126 million, and their files.
     "trace_eval_init",
@@ -104,31 +121,31 @@ const SKIPPED: [&str; 11] = [
     "ftrace_check_for_weak_functions",
     // A self-test: 5 million.
     "blake2s_mod_init",
-    // A device by which programs may use the HPET is timed by 300 000 turns of
-    // reading and writing its registers, which are slow to emulate (0.15 s); one
-    // of the two does it for the other. The kernel's own use of it is neither.
+    // The device by which programs may use the HPET is timed by 300 000 iterations of
+    // reading and writing its registers, which are slow to emulate (0.15 s); one of the
+    // two functions does it for the other. The kernel's own use of the HPET is in
+    // neither.
     "hpet_late_init",
     "hpet_init",
-    // kcompactd: 5.9 to 5.14 wake it each half a second to look whether memory is in
-    // pieces (HPAGE_FRAG_CHECK_INTERVAL_MSEC), also where that is turned off: of 108 000
-    // idle wake-ups in nine hours of 5.10 it caused most.
+    // kcompactd: 5.9 to 5.14 wake it every half second to check whether memory is
+    // fragmented (HPAGE_FRAG_CHECK_INTERVAL_MSEC), even where proactive compaction is
+    // turned off: of 108 000 idle wake-ups in nine hours of 5.10 it caused most.
     "kcompactd_init",
 ];
 
-/// Words for sameness: what takes a guest's memory as it comes would make two
-/// runs differ.
-const SAMENESS: [&str; 4] = [
+/// Arguments for determinism: random addresses, and whatever depends on the host's
+/// speed, would make two runs differ.
+const DETERMINISM: [&str; 4] = [
     // The kernel and every process at the same address each time.
     "nokaslr",
     "norandmaps",
-    // The random pool filled at once, by RDRAND, which `-seed` makes repeatable.
+    // The random pool is filled at once by RDRAND, which `-seed` makes repeatable.
     "random.trust_cpu=on",
-    // DAMON_STAT (6.17 and later; Debian has it on) looks every 5 ms to 10 s which
-    // pages were accessed, and works by what it finds. A translated processor
-    // sets a page's accessed bit when its own table of translations lacks the
-    // page, and QEMU makes that table smaller by the host's clock
-    // (tlb_mmu_resize_locked(), windows of 100 ms): the one thing in a guest that
-    // depends on how fast the host is.
+    // DAMON_STAT (6.17 and later; Debian has it on) checks every 5 ms to 10 s which
+    // pages were accessed, and acts on the result. A translated processor sets a page's
+    // accessed bit when its own translation table (TLB) lacks the page, and QEMU
+    // shrinks that table by the host's clock (tlb_mmu_resize_locked(), windows of 100
+    // ms): it is the one thing in a guest that depends on how fast the host is.
     "damon_stat.enabled=0",
 ];
 
@@ -136,55 +153,71 @@ const SAMENESS: [&str; 4] = [
 pub fn command_line(settings: &Settings) -> String {
     let skipped = format!("initcall_blacklist={}", SKIPPED.join(","));
     let mut words = vec![MARKER, "rdinit=/init", "console=ttyS0", "quiet"];
-    // A panic ends the machine (QEMU's -no-reboot), its message on the console.
-    // By a triple fault: a machine without a keyboard's controller is otherwise
-    // waited for, by counting, for a minute (native_machine_emergency_restart()).
+    // A panic ends the machine (QEMU's -no-reboot), with its message on the console. It
+    // resets by a triple fault: otherwise, on a machine without a keyboard controller,
+    // the kernel waits for the controller in a counting loop for a minute
+    // (native_machine_emergency_restart()).
     words.extend(["panic=-1", "oops=panic", "reboot=triple"]);
-    // Speed, by what it saved of Debian 6.1's first 10 s on a busy machine:
+    // Speed; the numbers are what each saved of Debian 6.1's first 10 s on a busy
+    // machine:
     words.extend([
-        // The local APIC's timer is calibrated by 100 ms of busy waiting, which
-        // is the most expensive thing a translated guest can do (6 s), and it
-        // can't be set further ahead than 134 ms (8 wake-ups a second, idle).
-        // Without it the HPET is used: 21 s ahead, and fewer registers.
+        // The local APIC's timer is calibrated by 100 ms of busy waiting, which is the
+        // most expensive thing a translated guest can do (6 s), and it cannot be set
+        // further ahead than 134 ms (8 wake-ups a second when idle). Without it the
+        // kernel uses the HPET: 21 s ahead, and fewer registers.
         "nolapic",
         // Self-tests of ciphers: 0.7 s of guest time.
         "cryptomgr.notests",
-        // Instructions that only make the boot longer.
+        // Functions that only make the boot longer.
         &skipped,
-        // Locks, thousands of them, are not made those of a single processor: each would
-        // be a change of address spaces twice, which costs what was translated.
+        // Keeps the kernel from patching thousands of locks for a single processor:
+        // each patch would change address spaces twice, which discards translated code.
         "noreplace-smp",
         "mitigations=off",
         "init_on_alloc=0",
         "no_timer_check",
         "8250.nr_uarts=1",
         "audit=0",
-        // Each file and each call on a socket is asked about, to no end.
+        // Other security modules check each file and each call on a socket, without
+        // effect here.
         "lsm=capability",
         "hardened_usercopy=off",
-        // Each look at the sockets (inet_diag) walks these tables, which every
-        // namespace shares and which the kernel sizes by its memory.
+        // Each dump of the sockets (inet_diag) walks these tables, which all namespaces
+        // share and whose size depends on the memory.
         "thash_entries=256",
         "uhash_entries=256",
-        // The end of a namespace walks this one (tcp_metrics_flush_all()).
+        // Removing a namespace walks this one (tcp_metrics_flush_all()).
         "tcpmhash_entries=64",
-        // khugepaged looks through the runner's hundreds of stacks.
+        // khugepaged scans the runner's hundreds of stacks.
         "transparent_hugepage=never",
     ]);
-    // Idle wake-ups: watchdogs, and accounting of memory and pressure.
+    // Idle wake-ups: watchdogs, and memory and pressure accounting.
     words.extend(["nowatchdog", "cgroup_disable=memory", "psi=0"]);
-    words.extend(SAMENESS);
+    words.extend(DETERMINISM);
     if settings.time == GuestTime::Virtual {
-        // The time stamp counter counts nanoseconds exactly: nothing to measure
-        // or to doubt. (With the host's clock it has the host's rate.)
+        // The time stamp counter counts nanoseconds exactly, so it needs no calibration
+        // and no watchdog. (With the host's clock it has the host's rate.)
         words.extend(["tsc=reliable", "tsc_early_khz=1000000"]);
+    }
+    let namespaces = format!("{NAMESPACES}{}", settings.namespaces);
+    if settings.namespaces > 0 {
+        words.push(&namespaces);
     }
     words.push(&settings.append);
     words.join(" ").trim_end().to_owned()
 }
 
-/// QEMU's arguments, less the files.
-pub fn machine(settings: &Settings) -> Vec<String> {
+/// Whether QEMU records the run (record/replay).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Record {
+    /// Record to /dev/null, for determinism: see [`machine_arguments`].
+    On,
+    /// A machine that records cannot be stopped: QEMU 7.2's replay-time.c ends it.
+    Off,
+}
+
+/// QEMU's arguments, without the files.
+pub fn machine_arguments(settings: &Settings, record: Record) -> Vec<String> {
     let mut words: Vec<String> = [
         "-nodefaults",
         "-no-user-config",
@@ -195,10 +228,13 @@ pub fn machine(settings: &Settings) -> Vec<String> {
     .map(str::to_owned)
     .to_vec();
     let mut add = |option: &str, value: String| words.extend([option.to_owned(), value]);
-    // Not the newest machine: one that every QEMU in use has, and the same.
+    // Not the newest machine type: one that every QEMU in use has, and always the same.
     add(
         "-machine",
-        "pc-i440fx-6.2,i8042=off,smbus=off,usb=off,vmport=off".into(),
+        // The memory has a name, so that a file can back it; suppress-vmdesc leaves the
+        // description of the state's fields out of a saved state.
+        "pc-i440fx-6.2,i8042=off,smbus=off,usb=off,vmport=off,memory-backend=pc.ram,suppress-vmdesc=on"
+            .into(),
     );
     add("-cpu", "qemu64,+rdrand".into());
     add("-smp", "1".into());
@@ -207,15 +243,17 @@ pub fn machine(settings: &Settings) -> Vec<String> {
     add("-seed", "1".into());
     match settings.time {
         GuestTime::Virtual => {
-            // The record of what happened goes nowhere; it is asked for because
-            // only then does QEMU's main loop wait for the instructions of the
-            // guest to be counted before it lets the clock jump. Otherwise, once
-            // in 100 000 jumps, it takes a stale count, and the guest is a few
-            // nanoseconds older than in another run.
-            let record = "rr=record,rrfile=/dev/null";
+            // The record is discarded. It is requested because only then does QEMU's
+            // main loop wait until the guest's instructions are counted before it lets
+            // the clock jump. Otherwise, once in 100 000 jumps, it uses a stale count,
+            // and the guest is a few nanoseconds older than in another run.
+            let record = match record {
+                Record::On => ",rr=record,rrfile=/dev/null",
+                Record::Off => "",
+            };
             add(
                 "-icount",
-                format!("shift={},sleep=off,{record}", settings.shift),
+                format!("shift={},sleep=off{record}", settings.shift),
             );
             add("-rtc", "base=2026-01-01T00:00:00,clock=vm".into());
         }
@@ -235,11 +273,11 @@ mod tests {
             ..Settings::default()
         };
         assert!(
-            machine(&Settings::default())
+            machine_arguments(&Settings::default(), Record::On)
                 .iter()
                 .any(|word| word.starts_with("shift=0,sleep=off"))
         );
-        assert!(!machine(&real).contains(&"-icount".to_owned()));
+        assert!(!machine_arguments(&real, Record::On).contains(&"-icount".to_owned()));
         assert!(!command_line(&real).contains("tsc"));
         assert!(command_line(&real).split(' ').any(|word| word == MARKER));
     }

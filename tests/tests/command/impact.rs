@@ -55,6 +55,22 @@ fn two_files_of_sysctl_conf() {
     );
 }
 
+/// A configuration that outlived its kernel: the rest of it is what counts.
+#[test]
+fn a_key_that_is_gone_is_named_and_passed_over() {
+    let place = place();
+    for dash in ["", "-"] {
+        let conf = format!("net.ipv4.tcp_retries2 = 8\n{dash}net.ipv4.tcp_tw_recycle = 0\n");
+        place.write("old.conf", &conf);
+        let ran = place.halfopen("impact --to old.conf --predict --kernel 6.12");
+        assert_eq!(ran.code, Some(1), "the rest changes something: {ran}");
+        assert_said("impact-gone-key", &ran);
+    }
+    place.write("only.conf", "net.ipv4.tcp_tw_recycle = 0\n");
+    let ran = place.halfopen("impact --to only.conf --kernel 6.12");
+    assert!(ran.stdout.contains("no kernel has it since 4.12"), "{ran}");
+}
+
 #[test]
 fn this_machines_own_values_are_only_read() {
     let ran = place().halfopen("impact --sysctl-from-host --predict killed");

@@ -127,11 +127,11 @@ fn kernel_without_nftables() {
 #[test]
 fn sysctl_that_this_kernel_lacks() {
     let place = Place::with(QUICK);
-    let ran = place.halfopen("run refused --sysctl client:net.ipv4.tcp_retries9=3");
+    let ran = place.halfopen("run refused --sysctl client:net.ipv4.tcp_of_the_future=3");
     assert_eq!(ran.code, Some(3), "{ran}");
     assert!(
         ran.stdout
-            .contains("set or read sysctl net.ipv4.tcp_retries9"),
+            .contains("set or read sysctl net.ipv4.tcp_of_the_future"),
         "{ran}"
     );
     assert!(ran.stdout.contains("2 not run"), "{ran}");

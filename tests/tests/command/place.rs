@@ -70,7 +70,10 @@ pub fn assert_said(name: &str, ran: &Ran) {
     settings.set_snapshot_path("../snapshots/command");
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
-    settings.add_filter(r"halfopen \d+\.\d+\.\d+\S*", "halfopen [version]");
+    settings.add_filter(
+        r"halfopen \d+\.\d+\.\d+\S*( \([0-9a-f]+( \d{4}-\d{2}-\d{2})?\))?",
+        "halfopen [version]",
+    );
     // Aligned to the right: a shorter time has more blanks before it.
     settings.add_filter(r"(client [a-z]+) +\d+(\.\d+)? (ns|us|ms|s)\b", "$1  [time]");
     settings.add_filter(r"\bby +after\b", "by  after");

@@ -86,11 +86,34 @@ fn what_makes_no_question() {
             "--fault crash --network }x",
             "write a time such as 60s or a name",
         ),
-        ("--fault crash --network moon", "makes no scenario"),
+        (
+            "--fault crash --network moon",
+            "--network moon: unknown network `moon`; expected one of: link, lan, routed",
+        ),
+        (
+            "--keepalive 60s,20s,300",
+            "--keepalive 60s,20s,300: 300 is out of range",
+        ),
+        (
+            "--user-timeout 30 --idle 3",
+            "--user-timeout 30: the duration `30` has no unit; write `30s`",
+        ),
+        (
+            "--idle 30h",
+            "--idle 30h: this happens 1d6h after the start, when the case has given up",
+        ),
         ("--fault crash --hz 1", "24..=10000"),
     ] {
         let ran = predict(words);
         assert_eq!(ran.code, Some(2), "{words}: {ran}");
         assert!(ran.stderr.contains(says), "{words}: {ran}");
     }
+}
+
+#[test]
+fn mistakes_name_the_flag_and_no_yaml() {
+    assert_said(
+        "predict-wrong-keepalive",
+        &predict("--keepalive 60,20,3 --fault crash"),
+    );
 }

@@ -17,6 +17,22 @@ fn built_in_catalogue_runs() {
     assert!(ran.stdout.contains("2 as expected, 0 differ"), "{ran}");
 }
 
+/// The flag and the cures are in the output, not only in the documentation.
+#[test]
+fn what_was_not_run_and_what_was_not_expected_have_a_cure() {
+    let hours = QUICK.replace("  killed:\n", "  killed:\n    clock: virtual\n");
+    let ran = Place::with(&hours).halfopen("run killed");
+    assert_eq!(ran.code, Some(3), "{ran}");
+    assert!(ran.stdout.contains("1 case not run: "), "{ran}");
+    assert!(ran.stdout.contains("--time virtual"), "{ran}");
+
+    let expected = "    expect: { eof: true, call: read, after: 0s }\n";
+    let ran = Place::with(&QUICK.replace(expected, "")).halfopen("run killed");
+    assert_eq!(ran.code, Some(0), "{ran}");
+    assert!(ran.stdout.contains("`expect:`"), "{ran}");
+    assert!(ran.stdout.contains("--save"), "{ran}");
+}
+
 #[test]
 fn case_that_differs() {
     let wrong = "    expect: { errno: ETIMEDOUT, call: read, after: 2s }\n    server: [listen, accept, echo]";

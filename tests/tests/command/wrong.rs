@@ -33,6 +33,49 @@ fn sysctl_of_no_host_or_in_no_form() {
     assert_said("wrong-sysctl-key", &set("client:kernel.panic=1"));
 }
 
+/// A false green otherwise: the cases run, or are predicted, without it.
+#[test]
+fn sysctl_that_no_kernel_has() {
+    let place = Place::with(QUICK);
+    for (words, said) in [
+        (
+            "run --sysctl client:net.ipv4.tcp_retries=8",
+            "did you mean `net.ipv4.tcp_retries1`?",
+        ),
+        (
+            "predict --fault crash --sysctl client:net.ipv4.tcp_retries=3",
+            "did you mean `net.ipv4.tcp_retries1`?",
+        ),
+        (
+            "impact --sysctl net.ipv4.tcp_retries=8 --predict",
+            "did you mean `net.ipv4.tcp_retries1`?",
+        ),
+        (
+            "grid --sysctl all:net.ipv4.tcp_keepalive_tme=8",
+            "did you mean `net.ipv4.tcp_keepalive_time`?",
+        ),
+        (
+            "run --sysctl client:net.ipv4.tcp_tw_recycle=0",
+            "no kernel has net.ipv4.tcp_tw_recycle since 4.12",
+        ),
+        (
+            "run --sysctl client:net.tcp_sack=0",
+            "`net.tcp_sack` is not the name of a sysctl",
+        ),
+    ] {
+        let ran = place.halfopen(words);
+        assert_eq!(ran.code, Some(2), "{words}: {ran}");
+        assert!(ran.stderr.contains(said), "{words}: {ran}");
+    }
+}
+
+#[test]
+fn misspelt_command() {
+    let ran = Place::empty().halfopen("rnu");
+    assert_eq!(ran.code, Some(2), "{ran}");
+    assert_said("wrong-command", &ran);
+}
+
 #[test]
 fn unknown_command_and_option() {
     let place = Place::with(QUICK);

@@ -15,12 +15,6 @@ const ORDER: [&str; 12] = [
     "report", "cli",
 ];
 
-/// Crates whose modules may still import each other in a circle, and why.
-const CIRCLES: [(&str, &str); 1] = [(
-    "predict",
-    "its inside is to be replaced by a simulator; until then it only keeps its place",
-)];
-
 /// `halfopen-lab` in a manifest's table of dependencies.
 fn dependencies(manifest: &Path) -> Vec<String> {
     let text = fs::read_to_string(manifest).expect("every crate has a manifest");
@@ -63,9 +57,6 @@ fn crates_depend_on_crates_below() {
 fn modules_form_no_circle() {
     let mut wrong = Vec::new();
     for name in ORDER {
-        if CIRCLES.iter().any(|(tolerated, _)| *tolerated == name) {
-            continue;
-        }
         let graph = imports::of_crate(&root().join("harness").join(name).join("src"));
         for circle in circles(&graph) {
             wrong.push(format!("{name}: {}", circle.join(" <-> ")));

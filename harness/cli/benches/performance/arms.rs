@@ -96,11 +96,11 @@ pub fn connect_in(lab: &Lab) -> Result<(TcpListener, TcpStream), Box<dyn Error>>
 }
 
 fn by_netlink() -> Result<Round, Box<dyn Error>> {
-    let home = here()?;
+    let origin = here()?;
     let start = Instant::now();
     let network = Floor::up()?;
     let up = start.elapsed();
-    let sockets = connect(&network.client, &network.server, &home)?;
+    let sockets = connect(&network.client, &network.server, &origin)?;
     let connected = start.elapsed();
     drop(sockets);
     drop(network);
@@ -108,21 +108,21 @@ fn by_netlink() -> Result<Round, Box<dyn Error>> {
 }
 
 fn by_shell() -> Result<Round, Box<dyn Error>> {
-    let home = here()?;
+    let origin = here()?;
     let start = Instant::now();
     shell::up()?;
     let up = start.elapsed();
     let [client, server] = [shell::namespace("client")?, shell::namespace("server")?];
-    let sockets = connect(&client, &server, &home)?;
+    let sockets = connect(&client, &server, &origin)?;
     let connected = start.elapsed();
     drop((sockets, client, server));
     shell::down()?;
     Ok([up, connected - up, start.elapsed() - connected])
 }
 
-fn connect(client: &File, server: &File, home: &File) -> io::Result<(TcpListener, TcpStream)> {
+fn connect(client: &File, server: &File, origin: &File) -> io::Result<(TcpListener, TcpStream)> {
     let address = (floor::SERVER, PORT);
-    let listener = inside(server, home, || TcpListener::bind(address))?;
-    let stream = inside(client, home, || TcpStream::connect(address))?;
+    let listener = inside(server, origin, || TcpListener::bind(address))?;
+    let stream = inside(client, origin, || TcpStream::connect(address))?;
     Ok((listener, stream))
 }

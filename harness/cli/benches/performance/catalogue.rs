@@ -23,10 +23,10 @@ pub struct Catalogue {
     far: Vec<(Duration, String)>,
 }
 
-pub fn measure(rounds: usize, words: &[&str]) -> Result<Catalogue, Box<dyn Error>> {
+pub fn measure(rounds: usize, arguments: &[&str]) -> Result<Catalogue, Box<dyn Error>> {
     let mut found = Catalogue::default();
     for _ in 0..rounds {
-        let (took, run) = run(words)?;
+        let (took, run) = run(arguments)?;
         found.all.push(took);
         found.evidence(&run);
         if found.longest_id.is_empty() {
@@ -38,11 +38,11 @@ pub fn measure(rounds: usize, words: &[&str]) -> Result<Catalogue, Box<dyn Error
     Ok(found)
 }
 
-fn run(words: &[&str]) -> Result<(Duration, Value), Box<dyn Error>> {
+fn run(arguments: &[&str]) -> Result<(Duration, Value), Box<dyn Error>> {
     let start = Instant::now();
     let output = Command::new(HALFOPEN)
         .args(["run", SCENARIOS])
-        .args(words)
+        .args(arguments)
         .args(["--format", "json"])
         .stderr(Stdio::null())
         .output()?;

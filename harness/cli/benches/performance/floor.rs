@@ -83,15 +83,15 @@ impl<'a> End<'a> {
     }
 }
 
-/// Runs `f` in a namespace and comes back to `home`.
+/// Runs `f` in a namespace and returns to `origin`.
 pub fn inside<R>(
     namespace: &File,
-    home: &File,
+    origin: &File,
     f: impl FnOnce() -> io::Result<R>,
 ) -> io::Result<R> {
     setns(namespace, CloneFlags::CLONE_NEWNET)?;
     let result = f();
-    setns(home, CloneFlags::CLONE_NEWNET)?;
+    setns(origin, CloneFlags::CLONE_NEWNET)?;
     result
 }
 

@@ -14,9 +14,9 @@ use super::numbers::Targets;
 const DEFAULTS_WITHIN: Duration = Duration::from_secs(12);
 
 /// What one guest's life took, by what was run in it.
-pub type Lives = Vec<(String, machine::Life)>;
+pub type Lives = Vec<(String, machine::GuestTimes)>;
 
-/// What is measured; `Err` in words when this machine cannot.
+/// What is measured; `Err` with the reason when this machine cannot.
 pub fn measure(whole: bool) -> Result<Result<Lives, String>, Box<dyn Error>> {
     let found = kernels::find().kernels;
     let Some(kernel) = found.last() else {
@@ -43,7 +43,7 @@ pub fn measure(whole: bool) -> Result<Result<Lives, String>, Box<dyn Error>> {
     Ok(Ok(lives))
 }
 
-fn life(cases: &[Case], kernel: &Kernel) -> Result<machine::Life, String> {
+fn life(cases: &[Case], kernel: &Kernel) -> Result<machine::GuestTimes, String> {
     let kernels = std::slice::from_ref(kernel);
     let runs = cases::run(cases, kernels, &Options::default(), &mut |_, _| ());
     let run = runs.map_err(|e| e.to_string())?.into_iter().next();

@@ -1,7 +1,7 @@
-//! What halfopen costs and how exact it is, held to targets. `ci/bench` runs it.
+//! Measures what halfopen costs and how exact it is, against targets. `ci/bench` runs it.
 //!
 //! Everything is measured in one run, the arms in turn (A B C, A B C, ...), so
-//! that a machine that is slow or busy is so for all of them, and targets are
+//! that a slow or busy machine affects all of them alike, and targets are
 //! ratios. Needs root or user namespaces, and `ip` and `nft` for the arm that
 //! makes the network by hand.
 

@@ -36,7 +36,7 @@ ip netns del server
 ip netns del wire
 ";
 
-/// Gives `ip netns` a place for its names that is nobody else's. Inside the
+/// Gives `ip netns` a directory of its own for its names. Inside the
 /// sandbox, whose mounts are its own.
 pub fn prepare() -> io::Result<()> {
     let none = None::<&str>;

@@ -6,6 +6,7 @@
 
 mod outside;
 mod refined;
+mod round_trip;
 
 #[cfg(test)]
 mod tests;
@@ -16,7 +17,7 @@ use std::time::Duration;
 use super::environment::Environment;
 use super::overrides::with_overrides;
 use super::record::{ComparedWith, FirstSign, Outcome, Status};
-use super::tolerance::{PREDICTED_REAL_TIME, PREDICTED_VIRTUAL_TIME};
+use super::tolerance::{PREDICTED_REAL_TIME, PREDICTED_VIRTUAL_TIME, PredictionTolerance};
 use halfopen_predict::{KernelFacts, Prediction, Version, predict};
 use halfopen_scenario::case::Case;
 
@@ -121,7 +122,11 @@ fn outside_case(
     first: &FirstSign,
 ) -> Option<String> {
     let delay = fault_delay(case, &outcome.faults);
-    sign_outside(prediction, first, delay, &PREDICTED_REAL_TIME).or_else(|| {
+    let tolerance = PredictionTolerance {
+        late: PREDICTED_REAL_TIME.late + round_trip::allowance(prediction, outcome),
+        ..PREDICTED_REAL_TIME
+    };
+    sign_outside(prediction, first, delay, &tolerance).or_else(|| {
         let delay = heal_delay(case, outcome);
         first_byte_outside(prediction, outcome, delay, &PREDICTED_REAL_TIME)
     })

@@ -41,10 +41,14 @@ pub(super) fn sign_outside(
         tolerance.allows(after, earliest, latest)
     });
     (!inside).then(|| {
+        let spans: Vec<String> = prediction
+            .intervals()
+            .map(|span| (span.earliest.as_secs_f64(), span.latest.as_secs_f64()))
+            .map(|(earliest, latest)| format!("{earliest:.3} to {latest:.3} s"))
+            .collect();
         format!(
-            "{predicted} was predicted {:.3} to {:.3} s after the fault, it came after {:.3} s",
-            prediction.earliest.as_secs_f64(),
-            prediction.latest.as_secs_f64(),
+            "{predicted} was predicted {} after the fault, it came after {:.3} s",
+            spans.join(" or "),
             after.as_secs_f64()
         )
     })

@@ -99,6 +99,9 @@ pub fn ignored(key: &str, value: &str, oldest: Option<Version>) -> Option<String
     if let Some((_, why)) = NEEDED.iter().find(|(name, _)| *name == key) {
         return Some((*why).into());
     }
+    if let Some(version) = gone_since(key) {
+        return Some(format!("no kernel has it since {version}"));
+    }
     if GLOBAL.contains(&key) {
         return Some("it is the whole machine's: a network namespace has none of its own".into());
     }
@@ -128,6 +131,23 @@ fn too_new(key: &str, oldest: Option<Version>) -> Option<String> {
     Some(format!("kernel {oldest} has none: it came with {since}"))
 }
 
+/// Sysctls that kernels had once, and the first version without.
+const GONE: &[(&str, Version)] = &[
+    ("net.ipv4.ip_conntrack_max", Version(4, 9)),
+    ("net.ipv4.tcp_abc", Version(3, 9)),
+    ("net.ipv4.tcp_cookie_size", Version(3, 10)),
+    ("net.ipv4.tcp_dma_copybreak", Version(3, 18)),
+    ("net.ipv4.tcp_frto_response", Version(3, 10)),
+    ("net.ipv4.tcp_thin_dupack", Version(4, 11)),
+    ("net.ipv4.tcp_tw_recycle", Version(4, 12)),
+];
+
+/// The first kernel version without a sysctl that kernels had before.
+pub fn gone_since(key: &str) -> Option<Version> {
+    let (_, version) = GONE.iter().find(|(name, _)| *name == key)?;
+    Some(*version)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -152,6 +172,7 @@ mod tests {
             ("net.ipv4.ip_forward", "by what a node is"),
             ("net.ipv6.conf.all.forwarding", "by what a node is"),
             ("net.ipv4.tcp_rto_max_ms", "it came with 6.15"),
+            ("net.ipv4.tcp_tw_recycle", "no kernel has it since 4.12"),
             ("net.unix.max_dgram_qlen", "not known to decide"),
             ("net.ipv4.tcp_congestion_control", "no 1"),
         ] {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use indexmap::IndexMap;
 
 use crate::finished::by_scenario;
-use crate::text::{self, counted};
+use crate::text::{self, broken, counted, unbroken, words};
 use halfopen_outcome::record::{Outcome, Status};
 
 /// The disagreements and the notes, scenario by scenario. Times are left to the
@@ -66,11 +66,12 @@ pub(super) fn render(text: &mut String, outcomes: &[Outcome], width: usize) {
 /// Writes a paragraph in lines of at most `width` columns.
 fn wrapped(text: &mut String, paragraph: &str, indent: &str, width: usize) {
     let mut line = String::new();
-    for word in paragraph.split_whitespace() {
+    let paragraph = unbroken(paragraph);
+    for word in words(&paragraph) {
         if !line.is_empty()
             && indent.len() + line.chars().count() + 1 + word.chars().count() > width
         {
-            let _ = writeln!(text, "{indent}{line}");
+            let _ = writeln!(text, "{indent}{}", broken(&line));
             line.clear();
         }
         if !line.is_empty() {
@@ -78,5 +79,5 @@ fn wrapped(text: &mut String, paragraph: &str, indent: &str, width: usize) {
         }
         line.push_str(word);
     }
-    let _ = writeln!(text, "{indent}{line}");
+    let _ = writeln!(text, "{indent}{}", broken(&line));
 }

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use crate::finished::verdict;
 use crate::ladder;
 use crate::text::{self, counted};
-use halfopen_outcome::record::{Outcome, Status, Verdict};
+use halfopen_outcome::record::{ComparedWith, Outcome, Status, Verdict};
 
 fn with_verdict(outcomes: &[Outcome], wanted: Verdict) -> Vec<&Outcome> {
     outcomes
@@ -68,11 +68,21 @@ pub(super) fn outside_prediction(text: &mut String, outcomes: &[Outcome]) {
     }
 }
 
-fn predicted(text: &mut String, case: &Outcome) {
+/// The prediction, and how the observation lies outside it.
+pub(crate) fn predicted(text: &mut String, case: &Outcome) {
     let Some(prediction) = &case.prediction else {
         return;
     };
-    let _ = writeln!(text, "    predicted {}", text::prediction(prediction));
+    // In virtual time the judged interval is narrower: that of the surprise below.
+    let judged = match case.compared_with {
+        Some(ComparedWith::Moments) => " (from the case alone)",
+        _ => "",
+    };
+    let _ = writeln!(
+        text,
+        "    predicted {}{judged}",
+        text::prediction(prediction)
+    );
     let _ = writeln!(text, "    because   {}", prediction.because);
     if let Some(outside) = &case.outside {
         let _ = writeln!(text, "    surprise  {outside}");

@@ -3,7 +3,7 @@
 //! The command prints it after [`crate::table`].
 
 mod book;
-mod cases;
+pub(crate) mod cases;
 mod connections;
 mod cost;
 mod programs;
@@ -25,10 +25,6 @@ use halfopen_outcome::record::{Outcome, Status, Verdict};
 /// All sections; those without content are left out.
 pub fn render(run: &Finished<'_>, width: u16) -> String {
     let mut text = String::new();
-    cases::differences(&mut text, run.outcomes);
-    cases::outside_prediction(&mut text, run.outcomes);
-    cases::known(&mut text, run.outcomes);
-    cases::failures(&mut text, run.outcomes);
     book::render(&mut text, run.outcomes, usize::from(width));
     text.push_str(&programs::render(run.outcomes));
     text.push_str(&recovery::render(run.outcomes));
@@ -36,10 +32,24 @@ pub fn render(run: &Finished<'_>, width: u16) -> String {
     text.push_str(&cost::render(run.outcomes));
     surprises(&mut text, run.outcomes);
     fallback(&mut text, run.outcomes);
+    unpredictable(&mut text, run.outcomes);
     not_run(&mut text, run.outcomes);
+    // What needs a look comes last: on a terminal it is in sight then.
+    cases::known(&mut text, run.outcomes);
+    cases::outside_prediction(&mut text, run.outcomes);
+    cases::failures(&mut text, run.outcomes);
+    cases::differences(&mut text, run.outcomes);
     let _ = writeln!(text, "\n{}", totals(run));
+    let count = Totals::of(run.outcomes);
+    if count.observed > 0 && count.as_expected + count.differ == 0 {
+        text.push_str(NOTHING_EXPECTED);
+    }
     text
 }
+
+/// What to do when a run has only shown something.
+const NOTHING_EXPECTED: &str = "nothing is expected of these cases: say `expect:` in the file, or keep \
+                                what they showed with --save and compare with --against\n";
 
 /// `118 as expected, 0 differ, 3 not run (virtual time) in 31 s`.
 pub fn totals(run: &Finished<'_>) -> String {
@@ -120,16 +130,37 @@ fn fallback(text: &mut String, outcomes: &[Outcome]) {
     }
 }
 
+/// Why there is a `?` in the column of predictions, a line for each reason.
+fn unpredictable(text: &mut String, outcomes: &[Outcome]) {
+    let mut reasons: IndexMap<&str, Vec<&str>> = IndexMap::new();
+    for outcome in outcomes.iter().filter(|o| o.status == Status::Ran) {
+        if let Some(why) = &outcome.unpredictable {
+            reasons.entry(why).or_default().push(&outcome.id);
+        }
+    }
+    if !reasons.is_empty() {
+        let _ = writeln!(text, "\nNot predictable (?)");
+    }
+    for (why, cases) in reasons {
+        let _ = writeln!(text, "  {}: {why}", some_of(&cases));
+    }
+}
+
+/// What was not run, a line for each reason.
 fn not_run(text: &mut String, outcomes: &[Outcome]) {
     for (why, cases) in reasons(outcomes) {
-        let _ = writeln!(
-            text,
-            "\n{} not run: {why}",
-            counted(cases.len(), "case", "cases")
-        );
-        for id in cases {
-            let _ = writeln!(text, "  {id}");
-        }
+        let count = counted(cases.len(), "case", "cases");
+        let _ = writeln!(text, "\n{count} not run: {why}\n  {}", some_of(&cases));
+    }
+}
+
+/// Names of cases, at most a few: the table and the JSON have all.
+fn some_of(cases: &[&str]) -> String {
+    const MOST: usize = 2;
+    let names = cases[..cases.len().min(MOST)].join(", ");
+    match cases.len().saturating_sub(MOST) {
+        0 => names,
+        more => format!("{names} and {more} more"),
     }
 }
 

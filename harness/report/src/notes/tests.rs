@@ -68,3 +68,56 @@ fn a_fallback_to_the_wider_prediction_is_shown() {
     assert_eq!(prediction(0)["fallback"], "it is not decided");
     assert!(prediction(1).get("fallback").is_none());
 }
+
+#[test]
+fn what_needs_a_look_is_said_in_few_lines_and_last() {
+    let environment = testing::environment();
+    let mut undecided = testing::unnoticed();
+    undecided.prediction = None;
+    undecided.unpredictable = Some("the rules do not say how a host sleeps".into());
+    let mut outside = testing::unnoticed();
+    outside.outside = Some("nothing was predicted, EOF was seen".into());
+    let not_run = (0..38).map(|n| {
+        let mut case = testing::not_run();
+        case.id = format!("hours/{n}");
+        case
+    });
+    let outcomes: Vec<_> = [undecided, outside].into_iter().chain(not_run).collect();
+    let run = Finished {
+        environment: &environment,
+        outcomes: &outcomes,
+        interrupted: false,
+        elapsed: Duration::from_secs(31),
+    };
+    let text = render(&run, table::LOG_WIDTH);
+    let at = |part: &str| {
+        text.find(part)
+            .unwrap_or_else(|| panic!("no `{part}`: {text}"))
+    };
+    assert!(
+        text.contains(": the rules do not say how a host sleeps\n"),
+        "{text}"
+    );
+    assert!(text.contains("38 cases not run: virtual time\n  hours/0, hours/1 and 36 more\n"));
+    assert!(at("38 cases not run") < at("1 case outside the prediction"));
+    assert!(!text.contains("nothing is expected"), "{text}");
+}
+
+#[test]
+fn nothing_expected_has_a_cure() {
+    let environment = testing::environment();
+    let mut observed = testing::unnoticed();
+    observed.expect = None;
+    observed.verdict = Verdict::Observed;
+    let run = Finished {
+        environment: &environment,
+        outcomes: &[observed],
+        interrupted: false,
+        elapsed: Duration::from_secs(31),
+    };
+    let text = render(&run, table::LOG_WIDTH);
+    assert!(
+        text.contains("`expect:`") && text.contains("--save"),
+        "{text}"
+    );
+}

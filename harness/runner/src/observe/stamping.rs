@@ -70,7 +70,6 @@ fn stamped_socket() -> io::Result<UdpSocket> {
         }
         std::thread::sleep(Duration::from_micros(50));
     }
-    tracing::debug!(after = ?start.elapsed(), "packets are stamped");
     Ok(socket)
 }
 

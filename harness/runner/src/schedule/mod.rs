@@ -149,7 +149,7 @@ pub fn run_each<T: Send>(
             let case = &cases[index];
             let not_run = |status| Stage::Ended(map(index, Ended::Not(status)));
             if case.clock == Clock::Virtual && !options.virtual_time {
-                let why = "its point is a time of hours: it needs virtual time".to_owned();
+                let why = "it takes hours, and needs --time virtual".to_owned();
                 observer(index, not_run(Status::NotRun(why)));
                 continue;
             }

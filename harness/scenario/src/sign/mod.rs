@@ -197,7 +197,8 @@ fn decode_sign<'a>(
             Some(dec.known(node, "lane", lanes.iter().map(String::as_str))?)
         }
     };
-    let known = match (fields.get("known"), source) {
+    // The table of signs that were seen has no `known`.
+    let known = match (fields.find("known"), source) {
         (None, _) => None,
         (Some(node), Source::Expectation) => Some(Box::new(known(dec, node)?)),
         (Some(node), Source::Book) => {

@@ -44,6 +44,11 @@ impl<'a> Fields<'a> {
             "`{name}` is not in the table of {}",
             self.spec.map_or("", |spec| spec.name)
         );
+        self.find(name)
+    }
+
+    /// As [`Fields::get`], for a key that the mapping's table may lack.
+    pub fn find(&self, name: &str) -> Option<&'a Node> {
         self.entries
             .iter()
             .find(|(key, _)| key.name == name)

@@ -12,7 +12,7 @@ use super::{Image, candidates, directories};
 use crate::error::TraceError;
 use crate::filter;
 use crate::program::{Program, Setup, User};
-use crate::sys::{process, seccomp};
+use halfopen_sys::{process, seccomp};
 
 /// Something the child could not do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,7 +75,14 @@ pub(super) fn become_program(program: &Program, image: &Image, streams: Inner) -
 fn prepare(program: &Program, image: &Image, streams: Inner) -> Result<(), Failure> {
     for (fd, stream) in (0..).zip(&streams) {
         if let Some(stream) = stream {
-            failing(Step::Streams, || process::dup_to(stream.as_raw_fd(), fd))?;
+            failing(Step::Streams, || {
+                #[allow(unsafe_code)]
+                // SAFETY: a child that is about to exec: its standard descriptors are
+                // owned by no value of this process.
+                unsafe {
+                    process::dup_to(stream.as_raw_fd(), fd)
+                }
+            })?;
         }
     }
     failing(Step::Streams, || {

@@ -15,8 +15,11 @@ use std::path::Path;
 
 use crate::error::TraceError;
 use crate::program::Program;
-use crate::sys::process::{exit_now, fork_single_threaded};
-use crate::sys::ptrace;
+use nix::errno::Errno;
+use nix::unistd::ForkResult;
+
+use halfopen_sys::process::{exit_now, fork_single_threaded};
+use halfopen_sys::ptrace;
 
 pub(crate) use streams::Ends;
 
@@ -53,14 +56,16 @@ pub(crate) fn launch(program: &Program) -> Result<Launched, TraceError> {
     let pipe = || io::pipe().map_err(TraceError::system("pipe()"));
     let (mut go_reader, mut go_writer) = pipe()?;
     let (report, mut report_writer) = pipe()?;
-    let forked = fork_single_threaded().map_err(|source| match source.kind() {
-        io::ErrorKind::Unsupported => TraceError::Threads { source },
+    let forked = fork_single_threaded().map_err(|errno| match errno {
+        Errno::EDEADLK => TraceError::Threads {
+            source: errno.into(),
+        },
         _ => TraceError::System {
             what: "fork()",
-            source,
+            source: errno.into(),
         },
     })?;
-    let Some(pid) = forked else {
+    let ForkResult::Parent { child } = forked else {
         // Else the child would hold its own starting signal open for ever.
         drop(go_writer);
         if go_reader.read_exact(&mut [0]).is_ok() {
@@ -70,10 +75,11 @@ pub(crate) fn launch(program: &Program) -> Result<Launched, TraceError> {
         }
         exit_now(127);
     };
+    let pid = child.as_raw();
     if let Err(source) = ptrace::seize(pid, OPTIONS) {
         // The child reads the end of its pipe and leaves.
         drop(go_writer);
-        let _ = nix::sys::wait::waitpid(nix::unistd::Pid::from_raw(pid), None);
+        let _ = nix::sys::wait::waitpid(child, None);
         return Err(TraceError::not_allowed(program.name(), source));
     }
     go_writer

@@ -11,8 +11,8 @@ use crate::error::TraceError;
 use crate::event::{Detail, Entered, Ready, SocketId, Unseen, What};
 use crate::name::{Bookkeeping, Known};
 use crate::setting::Setting;
-use crate::sys::ptrace::{self, SyscallInfo};
 use crate::table::Object;
+use halfopen_sys::ptrace::{self, SyscallInfo};
 
 /// What is to be known of a reported call at its beginning.
 struct Seen {

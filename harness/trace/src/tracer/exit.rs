@@ -6,9 +6,9 @@ use crate::decode::{Memory, int, message, wait};
 use crate::error::TraceError;
 use crate::event::{Detail, Gave, Protocol, Returned, Socket, What};
 use crate::name::{Bookkeeping, Known};
-use crate::sys::ptrace::{self, SyscallInfo};
 use crate::table::Object;
 use crate::{CallName, Errno};
+use halfopen_sys::ptrace::{self, SyscallInfo};
 
 impl Tracer<'_> {
     pub(super) fn call_ended(&mut self, tid: i32, at: i64) -> Result<(), TraceError> {

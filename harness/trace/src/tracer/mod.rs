@@ -27,9 +27,9 @@ use crate::event::{End, Event, What};
 use crate::launch::{self, Launched};
 use crate::name::Numbers;
 use crate::program::Program;
-use crate::sys::ptrace;
 use crate::table::DescriptorTable;
 use calls::Task;
+use halfopen_sys::ptrace;
 use status::Status;
 use streams::Streams;
 

@@ -13,8 +13,8 @@ use nix::sys::socket::{SockaddrStorage, getpeername, getsockname, getsockopt, so
 use super::Tracer;
 use crate::decode::address::canonical;
 use crate::event::{Protocol, SocketId};
-use crate::sys::descriptor::{pidfd_getfd, pidfd_open};
 use crate::table::Object;
+use halfopen_sys::process::{pidfd_getfd, pidfd_open};
 
 /// Both addresses, as far as there are any.
 pub(super) type Addresses = (Option<SocketAddr>, Option<SocketAddr>);

@@ -2,7 +2,7 @@
 
 use crate::errno::SignalNumber;
 use crate::event::End;
-use crate::sys::ptrace::RawStatus;
+use halfopen_sys::ptrace::RawStatus;
 
 /// PTRACE_EVENT_STOP of linux/ptrace.h.
 const EVENT_STOP: i32 = 128;

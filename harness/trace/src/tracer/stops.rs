@@ -5,7 +5,7 @@ use super::{Tracer, unless_gone};
 use crate::errno::SignalNumber;
 use crate::error::TraceError;
 use crate::event::What;
-use crate::sys::ptrace;
+use halfopen_sys::ptrace;
 
 impl Tracer<'_> {
     pub(super) fn stopped(&mut self, tid: i32, status: Status, at: i64) -> Result<(), TraceError> {

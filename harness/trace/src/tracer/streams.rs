@@ -16,7 +16,7 @@ use crate::event::{Event, Stream, What};
 use crate::launch::Ends;
 use crate::lines::{Lines, Piece};
 use crate::program::{Program, Stdin};
-use crate::sys::process::send_signal;
+use halfopen_sys::process::send_signal;
 
 /// Twice the size of a pipe.
 const CHUNK: usize = 128 << 10;

@@ -8,8 +8,8 @@ use super::calls::Task;
 use super::{Tracer, unless_gone};
 use crate::error::TraceError;
 use crate::event::{End, Unseen, What};
-use crate::sys::process::send_signal;
-use crate::sys::ptrace;
+use halfopen_sys::process::send_signal;
+use halfopen_sys::ptrace;
 
 /// A traced process.
 #[derive(Debug, Default)]

@@ -1,0 +1,223 @@
+//! The command line: one file per command, with its arguments, their parsing and
+//! its help text; this file has what several commands share. Depends on none of
+//! the commands.
+
+mod check;
+mod diff;
+mod exec;
+mod grid;
+mod impact;
+mod list;
+mod predict;
+mod run;
+mod sysctl;
+mod tune;
+
+use clap::error::{ContextKind, ContextValue};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+
+use halfopen_vm::settings::GuestTime;
+
+pub(crate) use check::CheckArgs;
+pub(crate) use diff::DiffArgs;
+pub(crate) use exec::ExecArgs;
+pub(crate) use grid::{Form, GridArgs, StateName};
+pub(crate) use impact::ImpactArgs;
+pub(crate) use list::ListArgs;
+pub(crate) use predict::{FaultName, InFlight, PredictArgs};
+pub(crate) use run::{BaselineArgs, RunArgs};
+pub(crate) use sysctl::{EVERY_HOST, Sysctl};
+pub(crate) use tune::{PathName, TuneArgs, WhileName};
+
+/// The version and the commit it was built from (build.rs).
+const VERSION: &str = env!("HALFOPEN_VERSION");
+
+/// What your sockets do when the peer dies: which call returns, with which
+/// errno, after how long.
+#[derive(Debug, Parser)]
+#[command(name = "halfopen", version = VERSION, arg_required_else_help = true, after_help = EXAMPLES)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  halfopen doctor                     can this machine do it, and if not, the cure
+  halfopen list                       what there is to run
+  halfopen run host-crash             run the cases with `host-crash` in their names
+  halfopen run my.yaml                run all cases of a file
+
+Exit codes:
+  0  everything that ran did as expected
+  1  a case differs from what was expected, failed, or is outside its prediction
+  2  the command line or a scenario file is wrong
+  3  this machine cannot do it (the message says what is missing, and the cure)
+  130  interrupted";
+
+/// Reads the command line. Exits by itself after --help and --version (0) and on
+/// wrong arguments (2).
+pub(crate) fn parse() -> Cli {
+    Cli::try_parse().unwrap_or_else(|e| with_suggestion(e).exit())
+}
+
+/// Names the command that was probably meant. clap compares by Jaro similarity,
+/// which finds nothing for words as short as `rnu`.
+fn with_suggestion(mut error: clap::Error) -> clap::Error {
+    const MOST_EDITS: usize = 2;
+    let Some(ContextValue::String(given)) = error.get(ContextKind::InvalidSubcommand) else {
+        return error;
+    };
+    if error.get(ContextKind::SuggestedSubcommand).is_some() {
+        return error;
+    }
+    let command = Cli::command();
+    let nearest = command
+        .get_subcommands()
+        .map(|known| known.get_name())
+        .map(|name| (strsim::damerau_levenshtein(given, name), name))
+        .filter(|(edits, name)| *edits <= MOST_EDITS && *edits < name.len())
+        .min();
+    if let Some((_, name)) = nearest {
+        let names = ContextValue::Strings(vec![name.to_owned()]);
+        error.insert(ContextKind::SuggestedSubcommand, names);
+    }
+    error
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run cases and show what each one's sockets did
+    #[command(after_help = run::HELP)]
+    Run(RunArgs),
+    /// Run a program against a fault, without a scenario file, and draw what happened
+    #[command(after_help = exec::HELP)]
+    Exec(ExecArgs),
+    /// Compare two files of `run --save`: what is not the same any more
+    #[command(after_help = diff::HELP)]
+    Diff(DiffArgs),
+    /// Say which cases a change of sysctls changes, from what to what, and why
+    #[command(after_help = impact::HELP)]
+    Impact(ImpactArgs),
+    /// Say what each case's sockets will do and why, without running any
+    #[command(after_help = predict::HELP)]
+    Predict(PredictArgs),
+    /// Run every detector against every fault: who notices what, after how long
+    #[command(after_help = grid::HELP)]
+    Grid(GridArgs),
+    /// Find settings that notice in time and ride outages out, or prove that
+    /// there are none
+    #[command(after_help = tune::HELP)]
+    Tune(TuneArgs),
+    /// Show the cases there are, without running any
+    #[command(after_help = list::HELP)]
+    List(ListArgs),
+    /// Read a file of scenarios and say what is wrong with it
+    #[command(after_help = check::HELP)]
+    Check(CheckArgs),
+    /// Print the JSON Schema of scenario files, for editors
+    #[command(after_help = SCHEMA_HELP)]
+    Schema,
+    /// Show the kernels that guests can be started with
+    #[command(after_help = KERNELS_HELP)]
+    Kernels {
+        /// Throw the saved states of guests away
+        #[arg(long)]
+        clear_states: bool,
+    },
+    /// Say what this machine can and cannot do, and the cure
+    #[command(after_help = DOCTOR_HELP)]
+    Doctor,
+}
+
+const SCHEMA_HELP: &str = "\
+Example, for editors that use yaml-language-server:
+  halfopen schema > scenarios.schema.json
+and as the first line of the file of scenarios:
+  # yaml-language-server: $schema=scenarios.schema.json";
+
+const KERNELS_HELP: &str = "\
+Looked for in the cache of ci/kernels ($HALFOPEN_KERNELS, else
+~/.cache/halfopen/kernels), in /boot and under /lib/modules.
+
+In virtual time a guest is not booted for each run: it is saved once, when it is about to
+ask for its cases, and goes on from there. The saved states of this user's guests are kept in
+$HALFOPEN_STATES (off: nowhere), else ~/.cache/halfopen/states. What does not fit any more
+(another kernel, program or QEMU) is made anew by itself.
+
+Exit codes: 0 there are some, 3 there are none.";
+
+const DOCTOR_HELP: &str = "\
+Each capability is tried out in a namespace that is thrown away; nothing on
+this machine changes.
+
+Exit codes: 0 cases can be run here, 3 they cannot.";
+
+/// FILE and FILTERs; which is which is found out by `shared::select`.
+#[derive(Debug, Args)]
+pub(crate) struct CaseArgs {
+    /// File of scenarios [default: ./scenarios.yaml, else the built-in catalogue]
+    #[arg(value_name = "FILE")]
+    pub(crate) file: Option<String>,
+    /// Run only cases whose name contains this, or matches it as a pattern with * and ?
+    #[arg(value_name = "FILTER")]
+    pub(crate) filters: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// Aligned text
+    Table,
+    /// One JSON object with everything that was recorded
+    Json,
+}
+
+/// The forms of what was run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReportFormat {
+    /// Aligned text
+    Table,
+    /// What needs a look in tables, the rest folded
+    Markdown,
+    /// One JSON object with everything that was recorded
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Time {
+    /// As it passes
+    Real,
+    /// Two hours in seconds
+    Virtual,
+}
+
+impl Time {
+    /// A guest's clock.
+    pub(crate) fn guest(self) -> GuestTime {
+        match self {
+            Time::Real => GuestTime::Real,
+            Time::Virtual => GuestTime::Virtual,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_misspelt_command_is_answered_with_the_nearest() {
+        let said = |word: &str| {
+            let error = Cli::try_parse_from(["halfopen", word]).expect_err("no such command");
+            with_suggestion(error).to_string()
+        };
+        assert!(said("rnu").contains("'run'"), "{}", said("rnu"));
+        assert!(said("prdict").contains("'predict'"), "{}", said("prdict"));
+        assert!(!said("frobnicate").contains("similar"));
+    }
+}

@@ -1,0 +1,75 @@
+//! The arguments of `halfopen run`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::sysctl::{Sysctl, sysctl};
+use super::{CaseArgs, ReportFormat, Time};
+
+pub(super) const HELP: &str = "\
+FILE is the first word if it ends in .yaml or .yml, or names a file; otherwise
+it is ./scenarios.yaml, or the catalogue that halfopen brings along.
+A FILTER picks the cases whose name contains it, or that match it as a whole
+when it has a * or ? in it. Several pick what any of them picks.
+
+Examples:
+  halfopen run                                    everything
+  halfopen run host-crash                         names that contain `host-crash`
+  halfopen run 'host-crash*/*family=ipv6*'        by pattern
+  halfopen run my.yaml keepalive user-timeout     of a file, two filters
+  halfopen run host-crash --ladder                with every call and every packet
+  halfopen run --sysctl client:net.ipv4.tcp_retries2=8
+                                                  what would that sysctl change?
+  halfopen run --time virtual                     the two-hour defaults, in seconds
+  halfopen run --time virtual --kernel all        on every kernel, side by side
+  halfopen run --format json | jq '.cases[] | {id, first_sign}'
+  halfopen run --save base.yaml                   keep what they showed
+  halfopen run --against base.yaml                what has changed since, and why
+  halfopen run --against base.yaml --format markdown
+                                                  the same for a pull request's comment
+
+Exit codes: 0 as expected, 1 a case differs, failed, or is outside its
+prediction (with --against: nothing has changed, something has), 2 wrong input,
+3 this machine cannot do it (or could run none of the cases), 130 interrupted.";
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    pub(crate) what: CaseArgs,
+    /// How many cases run at the same time [default: by the machine]
+    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) jobs: Option<u16>,
+    /// Set a sysctl on a host (`all`: on every host), over the scenarios' own;
+    /// may be given several times
+    #[arg(long, value_name = "HOST:KEY=VALUE", value_parser = sysctl)]
+    pub(crate) sysctl: Vec<Sysctl>,
+    /// For people, for a pull request's comment, or for programs
+    #[arg(long, value_enum, default_value_t = ReportFormat::Table, value_name = "FORM")]
+    pub(crate) format: ReportFormat,
+    #[command(flatten)]
+    pub(crate) baseline: BaselineArgs,
+    /// On this machine's clock, or on a guest's that jumps over idle time
+    #[arg(long, value_enum, default_value_t = Time::Real, value_name = "CLOCK")]
+    pub(crate) time: Time,
+    /// Run in a guest on this kernel: a vmlinuz, a directory that ci/kernels
+    /// made, a release or how it begins, or `all`; may be given several times
+    /// [default with --time virtual: the newest that `halfopen kernels` shows]
+    #[arg(long, value_name = "KERNEL")]
+    pub(crate) kernel: Vec<String>,
+    /// Draw every call and every packet of each case after the table
+    #[arg(long)]
+    pub(crate) ladder: bool,
+}
+
+/// The options of `run` that have to do with baselines.
+#[derive(Debug, Args)]
+pub(crate) struct BaselineArgs {
+    /// Keep what the cases showed in a file, to compare with later; in one that
+    /// is there already, what has not changed stays as it is
+    #[arg(long, value_name = "BASELINE")]
+    pub(crate) save: Option<PathBuf>,
+    /// Compare with a file that --save wrote, and report what is not the same
+    #[arg(long, value_name = "BASELINE", conflicts_with = "ladder")]
+    pub(crate) against: Option<PathBuf>,
+}

@@ -1,0 +1,36 @@
+//! The commands, one module each. They read `args` and build on `shared`; none
+//! uses another.
+
+mod check;
+mod diff;
+mod doctor;
+mod exec;
+mod grid;
+mod impact;
+mod kernels;
+mod list;
+mod predict;
+mod run;
+mod schema;
+mod tune;
+
+use crate::args::Command;
+use crate::shared::error::{CliError, Exit};
+
+/// Carries out a command.
+pub(crate) fn carry_out(command: &Command) -> Result<Exit, CliError> {
+    match command {
+        Command::Run(args) => run::run(args),
+        Command::Exec(args) => exec::exec(args),
+        Command::Diff(args) => diff::diff(args),
+        Command::Impact(args) => impact::impact(args),
+        Command::Predict(args) => predict::predict(args),
+        Command::Grid(args) => grid::grid(args),
+        Command::Tune(args) => tune::tune(args),
+        Command::List(args) => list::list(args),
+        Command::Check(args) => check::check(args),
+        Command::Schema => schema::schema(),
+        Command::Kernels { clear_states } => kernels::kernels(*clear_states),
+        Command::Doctor => doctor::doctor(),
+    }
+}

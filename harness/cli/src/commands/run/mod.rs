@@ -1,0 +1,62 @@
+//! `halfopen run`: selects cases, runs them on this machine or in guests, reports
+//! them, and saves or compares them as baselines.
+
+mod compare;
+mod guests;
+mod report;
+
+use halfopen_net::error::chain;
+use halfopen_report::finished::Finished;
+use halfopen_runner::Options;
+
+use crate::args::{ReportFormat, RunArgs, Time};
+use crate::shared::error::{CliError, Exit};
+use crate::shared::progress::Progress;
+use crate::shared::{capabilities, catalogue, interrupt, select, sysctls};
+use compare::Plan;
+use report::report;
+
+pub(crate) fn run(args: &RunArgs) -> Result<Exit, CliError> {
+    if args.ladder && args.format != ReportFormat::Table {
+        return Err(CliError::Usage(
+            "--ladder is a drawing for people: it goes with --format table; with --format json \
+             every call and packet is in the output already"
+                .into(),
+        ));
+    }
+    let (file, filters) = select::file_and_filters(&args.what);
+    let (from, catalogue) = catalogue::open(file.as_deref())?;
+    let cases = select::pick(catalogue.cases, &filters, &from)?;
+    let sysctls = sysctls::by_host(&args.sysctl, &cases)?;
+    let plan = Plan::of(&args.baseline)?;
+    let picked = select::Picked::new(&cases, &filters);
+    if args.time == Time::Virtual || !args.kernel.is_empty() {
+        return guests::run(args, &picked, sysctls, plan);
+    }
+    // Before the first thread: see capabilities::needed_for_run().
+    let privileges = capabilities::needed_for_run()?;
+    let options = Options {
+        jobs: args.jobs.map(usize::from),
+        sysctls,
+        interrupt: interrupt::watch(),
+        privileges: privileges.to_owned(),
+        virtual_time: false,
+    };
+    let mut progress = Progress::new();
+    let results = halfopen_runner::run(&cases, &options, &mut |event| progress.record(&event));
+    let elapsed = progress.finish();
+    let results = results.map_err(|e| CliError::Run(chain(&e)))?;
+    let finished = Finished {
+        environment: &results.environment,
+        outcomes: &results.outcomes,
+        interrupted: results.interrupted,
+        elapsed,
+    };
+    if !plan.compares() {
+        report(&finished, args)?;
+    }
+    let runs = [finished];
+    let compared = plan.carry_out(&runs, &picked, args.format)?;
+    let own = Exit::of_run(&finished);
+    Ok(compared.filter(|_| !finished.interrupted).unwrap_or(own))
+}

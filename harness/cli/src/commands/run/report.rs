@@ -1,0 +1,38 @@
+//! What `run` prints of one run, on this machine or in a guest.
+
+use halfopen_report::finished::Finished;
+use halfopen_report::{json, ladder, markdown, netstat, notes, table};
+
+use crate::args::{ReportFormat, RunArgs};
+use crate::shared::error::CliError;
+use crate::shared::output;
+
+/// Prints a run in the format that was asked for.
+pub(super) fn report(finished: &Finished<'_>, args: &RunArgs) -> Result<(), CliError> {
+    if args.format == ReportFormat::Markdown {
+        return output::say(&markdown::runs(std::slice::from_ref(finished)));
+    }
+    if args.format == ReportFormat::Json {
+        output::write_with(|out| json::write(finished, out))?;
+        output::remark(&notes::totals(finished));
+        return Ok(());
+    }
+    let width = output::width();
+    let mut text = output::coloured(&table::render(finished.outcomes, width));
+    if args.ladder {
+        let view = ladder::View {
+            width: usize::from(width),
+            ..ladder::WHOLE
+        };
+        for outcome in finished.outcomes {
+            text.push_str(&format!(
+                "\n{}\n{}",
+                outcome.id,
+                ladder::render(outcome, &view)
+            ));
+            text.push_str(&netstat::render(&outcome.netstat));
+        }
+    }
+    text.push_str(&notes::render(finished, width));
+    output::say(&text)
+}

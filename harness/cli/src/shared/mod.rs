@@ -1,0 +1,19 @@
+//! What the commands share: where scenarios come from and which are selected,
+//! output, progress, guests, what this machine can do, errors and exit codes.
+//! Knows the arguments' types, and no command.
+
+pub(crate) mod baseline;
+pub(crate) mod capabilities;
+pub(crate) mod catalogue;
+pub(crate) mod error;
+mod guest_progress;
+pub(crate) mod guests;
+pub(crate) mod interrupt;
+pub(crate) mod kernel_facts;
+pub(crate) mod output;
+pub(crate) mod progress;
+pub(crate) mod select;
+pub(crate) mod sysctls;
+#[cfg(test)]
+pub(crate) mod testing;
+mod wildcard;
