@@ -3,7 +3,7 @@
 
 use crate::args::{ExecArgs, Time};
 use crate::shared::error::{CliError, Exit};
-use crate::shared::{capabilities, interrupt, output};
+use crate::shared::{capabilities, guests, interrupt, output};
 use halfopen_net::error::chain;
 use halfopen_outcome::record::{ExitKind, Outcome, Status};
 use halfopen_report::{ladder, text};
@@ -15,12 +15,10 @@ const STILL_RUNNING: u8 = 124;
 
 /// Runs the command; its exit code.
 pub(crate) fn exec(args: &ExecArgs) -> Result<Exit, CliError> {
-    if args.time == Time::Virtual || args.kernel.is_some() {
-        return Err(CliError::Usage(
-            "programs do not run in guests yet: leave --time virtual and --kernel out".into(),
-        ));
-    }
     let mut case = case(args)?;
+    if args.time == Time::Virtual || args.kernel.is_some() {
+        return in_guest(args, case);
+    }
     for lane in &mut case.lanes {
         if let Some(program) = lane.program.as_mut().filter(|_| lane.name == CLIENT) {
             program.echo = true;
@@ -45,6 +43,32 @@ pub(crate) fn exec(args: &ExecArgs) -> Result<Exit, CliError> {
         Some(outcome) => report(outcome),
         None => Err(CliError::Run("the case has no outcome".into())),
     }
+}
+
+/// The same in a guest: what the command wrote follows when the guest has ended.
+fn in_guest(args: &ExecArgs, case: Case) -> Result<Exit, CliError> {
+    let kernels = guests::kernels_of(args.kernel.as_slice())?;
+    let options = halfopen_vm::cases::Options {
+        time: args.time.guest(),
+        interrupt: interrupt::watch(),
+        ..halfopen_vm::cases::Options::default()
+    };
+    let runs = halfopen_vm::cases::run(&[case], &kernels, &options, &mut |_, _| ());
+    let runs = runs.map_err(|e| CliError::Vm(chain(&e)))?;
+    let run = runs.first().ok_or_else(|| CliError::Vm("no guest ran".into()))?;
+    if let Err(e) = &run.ended {
+        return Err(CliError::Vm(chain(e)));
+    }
+    let outcome = run.outcomes.first();
+    let outcome = outcome.ok_or_else(|| CliError::Vm("the case has no outcome".into()))?;
+    let client = outcome.programs.iter().filter(|p| p.lane == CLIENT);
+    for line in client.flat_map(|program| &program.lines) {
+        match line.stderr {
+            true => output::remark(&line.text),
+            false => output::say(&format!("{}\n", line.text))?,
+        }
+    }
+    report(outcome)
 }
 
 const CLIENT: &str = "client";

@@ -32,7 +32,7 @@ mod template;
 
 pub use mark::Mark;
 pub use process::serve_if_asked;
-pub use program::find as find_program;
+pub use program::{DEFAULT_PATH, find as find_program};
 pub use shared_memory::share_memory;
 pub use spawn::Endpoint;
 pub use spec::{Spec, THIS_PROGRAM};

@@ -27,6 +27,10 @@ pub struct Program {
     pub stdin: Input,
     /// Commands that are run before, in the same place, one after the other.
     pub prepare: Vec<Vec<String>>,
+    /// Files and directories that it needs in a guest, besides itself and its
+    /// libraries.
+    #[serde(default)]
+    pub files: Vec<String>,
     /// Its output is also written to the caller's own.
     #[serde(default)]
     pub echo: bool,

@@ -71,6 +71,19 @@ pub(super) fn program<'a>(
                 }
             }),
     };
+    let files = match fields.get("files") {
+        None => Some(Vec::new()),
+        Some(node) => dec
+            .list(node, "a list of paths")?
+            .iter()
+            .map(|node| {
+                dec.scalar(node, "an absolute path", |text| match text.starts_with('/') {
+                    true => plain(text),
+                    false => Err(Refusal::new(format!("`{text}` is a relative path"))),
+                })
+            })
+            .collect(),
+    };
     let user = match fields.get("user") {
         None => Some(None),
         Some(node) => dec.text(node, "a user's name or number").map(Some),
@@ -100,6 +113,7 @@ pub(super) fn program<'a>(
             user: user?,
             stdin: stdin?,
             prepare: prepare?,
+            files: files?,
             echo: false,
         }),
     };

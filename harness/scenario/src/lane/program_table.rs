@@ -72,6 +72,11 @@ pub static PROGRAM: MappingSpec = MappingSpec::new(
             ValueSpec::some(&COMMAND),
             "Commands that are run before, in the same directory, by the same user.",
         ),
+        KeySpec::new(
+            "files",
+            ValueSpec::some(&ValueSpec::Text),
+            "Files and directories that a guest needs besides the programs and their libraries.",
+        ),
     ]],
 );
 

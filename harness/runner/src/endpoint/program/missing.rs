@@ -5,6 +5,9 @@ use std::path::Path;
 use halfopen_lab::LabError;
 use halfopen_scenario::case::Program;
 
+/// Where programs are looked for without a PATH: in a guest there is none.
+pub const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin";
+
 /// Packages of Debian and Ubuntu by program, where the names differ.
 const PACKAGES: [(&str, &str); 16] = [
     ("redis-cli", "redis-tools"),
@@ -33,7 +36,7 @@ const PACKAGES: [(&str, &str); 16] = [
 pub fn find(lane: &str, program: &Program) -> Result<(), LabError> {
     let path = match program.env.get("PATH") {
         Some(path) => path.clone(),
-        None => std::env::var("PATH").unwrap_or_else(|_| "/bin:/usr/bin".to_owned()),
+        None => std::env::var("PATH").unwrap_or_else(|_| DEFAULT_PATH.to_owned()),
     };
     let commands = program.prepare.iter().chain([&program.run]);
     for name in commands.filter_map(|command| command.first()) {

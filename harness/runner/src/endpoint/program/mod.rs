@@ -19,7 +19,7 @@ use super::report::Reporter;
 use halfopen_scenario::case::{Input, Program};
 use halfopen_trace::event::{End, What};
 use halfopen_trace::{Event, Output, Stdin};
-pub use missing::find;
+pub use missing::{DEFAULT_PATH, find};
 use place::Place;
 use translate::Translator;
 

@@ -80,7 +80,7 @@ impl<'a> Place<'a> {
             .collect();
         variables
             .entry("PATH".to_owned())
-            .or_insert_with(|| "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin".to_owned());
+            .or_insert_with(|| super::DEFAULT_PATH.to_owned());
         variables.insert("HOME".to_owned(), own.display().to_string());
         for (name, value) in &program.env {
             variables.insert(name.clone(), self.resolved(value));
