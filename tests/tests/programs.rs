@@ -28,7 +28,10 @@ fn installed(programs: &[(&str, &str)]) -> bool {
 
 fn folder_with(scenario: &str) -> TempDir {
     let folder = tempfile::tempdir().expect("a folder");
-    let lines: String = scenario.lines().map(|line| format!("    {line}\n")).collect();
+    let lines: String = scenario
+        .lines()
+        .map(|line| format!("    {line}\n"))
+        .collect();
     let file = format!("version: 1\nscenarios:\n  it:\n    about: x\n{lines}");
     std::fs::write(folder.path().join("s.yaml"), file).expect("written");
     folder
@@ -36,7 +39,11 @@ fn folder_with(scenario: &str) -> TempDir {
 
 fn run(scenario: &str) -> Ran {
     let folder = folder_with(scenario);
-    program::run(&halfopen(), folder.path(), &["run", "s.yaml", "--format", "json"])
+    program::run(
+        &halfopen(),
+        folder.path(),
+        &["run", "s.yaml", "--format", "json"],
+    )
 }
 
 /// The only case of a run that went to its end.
@@ -52,7 +59,10 @@ fn seconds(ns: &Value) -> f64 {
     ns.as_f64().unwrap_or_else(|| panic!("no time: {ns}")) / 1e9
 }
 
-const REDIS: [(&str, &str); 2] = [("redis-server", "redis-server"), ("redis-cli", "redis-tools")];
+const REDIS: [(&str, &str); 2] = [
+    ("redis-server", "redis-server"),
+    ("redis-cli", "redis-tools"),
+];
 
 /// redis-cli sets keepalive 15 s, 5 s, 3 itself (hiredis redisKeepAlive()); with the
 /// server's host gone its recvfrom() ends by it, and the user sees an error and an
@@ -73,10 +83,18 @@ give_up: 50s",
     assert_eq!(sign["endpoint"], "client");
     let after = seconds(&sign["since_fault_ns"]);
     assert!((28.0..33.0).contains(&after), "{after}");
-    assert!(case["user_sees"]["what"].as_str().is_some_and(|s| s.contains("timeout")), "{case}");
+    assert!(
+        case["user_sees"]["what"]
+            .as_str()
+            .is_some_and(|s| s.contains("timeout")),
+        "{case}"
+    );
     let detectors = case["programs"][1]["detectors"].to_string();
     assert!(detectors.contains("keepalive 15 s/5 s/3"), "{detectors}");
-    assert_eq!(case["unpredictable"], "the program's own logic is not modelled");
+    assert_eq!(
+        case["unpredictable"],
+        "the program's own logic is not modelled"
+    );
 }
 
 /// curl's poll() with --max-time's rest times out, and curl closes the connection.
@@ -95,8 +113,16 @@ give_up: 20s",
     assert_eq!(sign["outcome"], "timeout", "{sign}");
     let after = seconds(&sign["since_fault_ns"]);
     assert!((2.2..4.5).contains(&after), "{after}");
-    assert!(case["user_sees"]["what"].as_str().is_some_and(|s| s.contains("(28)")), "{case}");
-    assert_eq!(case["endpoints"][1]["processes"][0]["end"]["how"]["exited"], 28);
+    assert!(
+        case["user_sees"]["what"]
+            .as_str()
+            .is_some_and(|s| s.contains("(28)")),
+        "{case}"
+    );
+    assert_eq!(
+        case["endpoints"][1]["processes"][0]["end"]["how"]["exited"],
+        28
+    );
 }
 
 /// A scripted server beside a program: the kernel's FIN is an end of file.
@@ -111,7 +137,11 @@ client: { run: [python3, -c, \"import socket; s=socket.create_connection(('serve
 faults: [{ at: 1s, kill: server }]
 give_up: 20s",
     );
-    assert_eq!(case["first_sign"]["outcome"], "eof", "{}", case["first_sign"]);
+    assert_eq!(
+        case["first_sign"]["outcome"], "eof",
+        "{}",
+        case["first_sign"]
+    );
     assert_eq!(case["user_sees"]["what"], "\"b''\"");
 }
 
@@ -126,7 +156,10 @@ give_up: 10s",
     assert_eq!(lines[1]["text"], "/run/halfopen/client");
     assert_eq!(lines[2]["text"], "got hello");
     assert!(seconds(&lines[2]["at_ns"]) >= 1.0);
-    assert!(!Path::new("/run/halfopen").exists(), "it is in a mount namespace only");
+    assert!(
+        !Path::new("/run/halfopen").exists(),
+        "it is in a mount namespace only"
+    );
 }
 
 #[test]
@@ -144,7 +177,11 @@ give_up: 10s",
 fn a_missing_program_is_a_case_not_run_with_the_package() {
     let ran = run("client: { run: [redis-sever-typo] }\ngive_up: 5s");
     assert_eq!(ran.code, Some(3), "{ran}");
-    for word in ["program not found: redis-sever-typo", "looked in", "package"] {
+    for word in [
+        "program not found: redis-sever-typo",
+        "looked in",
+        "package",
+    ] {
         assert!(ran.stdout.contains(word), "no `{word}`: {ran}");
     }
 }
@@ -152,9 +189,16 @@ fn a_missing_program_is_a_case_not_run_with_the_package() {
 #[test]
 fn a_server_that_dies_at_once_or_is_never_ready_fails_the_case() {
     let client = "client: { run: [sh, -c, 'echo ${server}'] }\ngive_up: 5s";
-    let ran = run(&format!("server: {{ run: [sh, -c, 'echo no port >&2; exit 7'] }}\n{client}"));
+    let ran = run(&format!(
+        "server: {{ run: [sh, -c, 'echo no port >&2; exit 7'] }}\n{client}"
+    ));
     assert_eq!(ran.code, Some(1), "{ran}");
-    for word in ["does not listen on any TCP port", "status 7", "no port", "ready:"] {
+    for word in [
+        "does not listen on any TCP port",
+        "status 7",
+        "no port",
+        "ready:",
+    ] {
         assert!(ran.stdout.contains(word), "no `{word}`: {ran}");
     }
 }
@@ -170,7 +214,11 @@ watch: [client, closer, writer]
 give_up: 10s",
     );
     let said = case["surprises"].to_string();
-    for word in ["went into the background", "it closed standard output", "more than 4 MiB"] {
+    for word in [
+        "went into the background",
+        "it closed standard output",
+        "more than 4 MiB",
+    ] {
         assert!(said.contains(word), "no `{word}`: {said}");
     }
 }
@@ -185,7 +233,10 @@ fn exec_ends_with_the_commands_exit_code_and_passes_its_streams() {
     let ran = exec(&["--", "sh", "-c", "echo out; echo err >&2; exit 5"]);
     assert_eq!(ran.code, Some(5), "{ran}");
     assert_eq!(ran.stdout, "out\n");
-    assert!(ran.stderr.contains("err\n") && ran.stderr.contains("exited with 5"), "{ran}");
+    assert!(
+        ran.stderr.contains("err\n") && ran.stderr.contains("exited with 5"),
+        "{ran}"
+    );
     let ran = exec(&["--", "sh", "-c", "kill -ABRT $$"]);
     assert_eq!(ran.code, Some(128 + 6), "{ran}");
     let ran = exec(&["--give-up", "1s", "--", "sleep", "9"]);
@@ -206,14 +257,18 @@ fn sigkill_of_halfopen_leaves_no_program_behind() {
     let mut child = Command::new(halfopen())
         .current_dir(folder.path())
         .args(["exec", "--give-up", "1h", "--", "sh", "-c"])
-        .arg(format!("(setsid sleep {seconds} &) ; sleep {seconds} & echo up; wait"))
+        .arg(format!(
+            "(setsid sleep {seconds} &) ; sleep {seconds} & echo up; wait"
+        ))
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
         .expect("halfopen starts");
     let mut line = String::new();
     let stdout = child.stdout.take().expect("piped");
-    BufReader::new(stdout).read_line(&mut line).expect("its line");
+    BufReader::new(stdout)
+        .read_line(&mut line)
+        .expect("its line");
     assert_eq!(line, "up\n");
     // The one in a session of its own may not have executed sleep yet.
     let began = Instant::now();

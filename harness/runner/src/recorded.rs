@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 use crate::observe::capture::Frame;
 use crate::observe::port::PortInfo;
 use crate::observe::wire_record::wire_record;
-use halfopen_outcome::record::{EndpointRecord, FaultRecord, Netstat, ProgramRecord, Status, WireRecord};
+use halfopen_outcome::record::{
+    EndpointRecord, FaultRecord, Netstat, ProgramRecord, Status, WireRecord,
+};
 
 /// How a case ended.
 #[derive(Debug, Serialize, Deserialize)]

@@ -44,16 +44,19 @@ pub(crate) fn pack(cases: &[&Case]) -> Result<Vec<u8>, VmError> {
     for path in COMMON {
         files.add_if_there(Path::new(path))?;
     }
-    files.0.entry("/etc/hosts".into()).or_insert((0o644, Vec::new()));
+    files
+        .0
+        .entry("/etc/hosts".into())
+        .or_insert((0o644, Vec::new()));
     let total: usize = files.0.values().map(|(_, bytes)| bytes.len()).sum();
     if total as u64 > MOST_BYTES {
-        return Err(VmError::system("send the programs to the guest")(io::Error::other(
-            format!(
+        return Err(VmError::system("send the programs to the guest")(
+            io::Error::other(format!(
                 "their files have {} MiB, {} fit; name fewer or smaller directories in `files:`",
                 total >> 20,
                 MOST_BYTES >> 20
-            ),
-        )));
+            )),
+        ));
     }
     let mut packed = Vec::with_capacity(total + (files.0.len() << 7));
     for (path, (mode, bytes)) in files.0 {
@@ -124,6 +127,16 @@ impl Files {
                     self.add_if_there(&found)?;
                 }
             }
+            // What a shell's text may run.
+            let texts = command.iter().skip(1).filter(|word| word.contains(' '));
+            for name in texts.flat_map(|text| text.split(|c: char| !is_of_name(c))) {
+                let mut places = path.split(':').map(|d| Path::new(d).join(name));
+                if !name.is_empty()
+                    && let Some(found) = places.find(|place| place.is_file())
+                {
+                    self.add_if_there(&found)?;
+                }
+            }
             // Paths among the words: the program's own, or a script.
             for word in command.iter().filter(|word| word.starts_with('/')) {
                 if Path::new(word).is_file() {
@@ -133,9 +146,9 @@ impl Files {
         }
         for path in &program.files {
             if fs::symlink_metadata(path).is_err() {
-                return Err(VmError::system("pack a program's `files:`")(io::Error::other(
-                    format!("{path} is not there"),
-                )));
+                return Err(VmError::system("pack a program's `files:`")(
+                    io::Error::other(format!("{path} is not there")),
+                ));
             }
             self.add_if_there(Path::new(path))?;
         }
@@ -163,8 +176,10 @@ impl Files {
         let bytes = fs::read(path).map_err(VmError::file(path))?;
         let loader = interpreter(&bytes).filter(|_| bytes.starts_with(b"\x7fELF"));
         let script = bytes.strip_prefix(b"#!").map(first_word);
-        self.0
-            .insert(path.to_owned(), (metadata.permissions().mode() & 0o7777, bytes));
+        self.0.insert(
+            path.to_owned(),
+            (metadata.permissions().mode() & 0o7777, bytes),
+        );
         if let Some(loader) = loader {
             self.add_if_there(Path::new(&loader))?;
             for library in libraries(&loader, path) {
@@ -189,9 +204,16 @@ fn is_library(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "so")
 }
 
+fn is_of_name(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "-_.+".contains(c)
+}
+
 fn first_word(line: &[u8]) -> String {
     let text = String::from_utf8_lossy(line.split(|byte| *byte == b'\n').next().unwrap_or(&[]));
-    text.split_whitespace().next().unwrap_or_default().to_owned()
+    text.split_whitespace()
+        .next()
+        .unwrap_or_default()
+        .to_owned()
 }
 
 /// The libraries that a program is loaded with, as ldd(1) finds them.
@@ -218,7 +240,10 @@ mod tests {
     fn the_loaders_list_is_read() {
         let listed = "\tlinux-vdso.so.1 (0x7ffe)\n\tlibc.so.6 => /lib/x/libc.so.6 (0x7f1)\n\
                       \t/lib64/ld-linux-x86-64.so.2 (0x7f2)\n";
-        assert_eq!(named(listed), ["/lib/x/libc.so.6", "/lib64/ld-linux-x86-64.so.2"]);
+        assert_eq!(
+            named(listed),
+            ["/lib/x/libc.so.6", "/lib64/ld-linux-x86-64.so.2"]
+        );
     }
 
     #[test]

@@ -65,9 +65,9 @@ pub fn work(
     let prepared = prepare();
     let input = input()?;
     let mut requests = serde_json::Deserializer::from_slice(&input).into_iter::<Request<Case>>();
-    let request = requests.next().unwrap_or_else(|| {
-        Err(serde::de::Error::custom("there is no request"))
-    });
+    let request = requests
+        .next()
+        .unwrap_or_else(|| Err(serde::de::Error::custom("there is no request")));
     let request = request.map_err(|e| format!("read the cases: {e}"))?;
     programs::unpack(&input[requests.byte_offset()..])
         .map_err(|e| format!("unpack the programs: {e}"))?;

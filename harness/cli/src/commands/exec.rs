@@ -55,7 +55,9 @@ fn in_guest(args: &ExecArgs, case: Case) -> Result<Exit, CliError> {
     };
     let runs = halfopen_vm::cases::run(&[case], &kernels, &options, &mut |_, _| ());
     let runs = runs.map_err(|e| CliError::Vm(chain(&e)))?;
-    let run = runs.first().ok_or_else(|| CliError::Vm("no guest ran".into()))?;
+    let run = runs
+        .first()
+        .ok_or_else(|| CliError::Vm("no guest ran".into()))?;
     if let Err(e) = &run.ended {
         return Err(CliError::Vm(chain(e)));
     }
@@ -218,12 +220,20 @@ mod tests {
 
     #[test]
     fn words_become_a_scenario() {
-        let case = case(&args(&["crash server @5s"], Some("redis-server --port 7000"), None));
+        let case = case(&args(
+            &["crash server @5s"],
+            Some("redis-server --port 7000"),
+            None,
+        ));
         let case = case.expect("right");
-        let crash = EventAction::Crash { host: "server".into() };
+        let crash = EventAction::Crash {
+            host: "server".into(),
+        };
         assert_eq!(case.events[0].action, crash);
         let server = case.lanes.iter().find(|lane| lane.name == "server");
-        let program = server.and_then(|lane| lane.program.as_ref()).expect("a program");
+        let program = server
+            .and_then(|lane| lane.program.as_ref())
+            .expect("a program");
         assert_eq!(program.run, ["redis-server", "--port", "7000"]);
         assert_eq!(program.ready, Some(Ready::Listening(None)));
     }
@@ -236,7 +246,9 @@ mod tests {
             ("crash servr @5s", "did you mean `server`"),
             ("crash server @5", "5s"),
         ] {
-            let error = case(&args(&[fault], None, None)).expect_err(fault).to_string();
+            let error = case(&args(&[fault], None, None))
+                .expect_err(fault)
+                .to_string();
             assert!(error.contains(said), "{fault}: {error}");
         }
     }

@@ -12,8 +12,8 @@ use super::record::{
     Call, CallResult, EndpointRecord, ExitKind, FaultRecord, FirstSign, WireRecord, reference_ns,
 };
 use evidence::wire_evidence;
-pub use program::user_sees;
 use halfopen_scenario::case::SignKind;
+pub use program::user_sees;
 
 /// The first sign on the lanes of `watch`, or `unnoticed`.
 pub fn first_sign(
@@ -85,18 +85,22 @@ struct SignCall {
 fn signs_of(endpoint: &EndpointRecord) -> impl Iterator<Item = SignCall> {
     let program = program::is_program(endpoint);
     endpoint.processes.iter().flat_map(move |process| {
-        let calls = process.calls.iter().enumerate().filter_map(move |(index, call)| {
-            let kind = match program {
-                true => program::sign_of(process, index)?,
-                false => sign_of(call)?,
-            };
-            Some(SignCall {
-                start_ns: call.start_ns,
-                end_ns: call.end_ns?,
-                kind,
-                call: call.call.clone(),
-            })
-        });
+        let calls = process
+            .calls
+            .iter()
+            .enumerate()
+            .filter_map(move |(index, call)| {
+                let kind = match program {
+                    true => program::sign_of(process, index)?,
+                    false => sign_of(call)?,
+                };
+                Some(SignCall {
+                    start_ns: call.start_ns,
+                    end_ns: call.end_ns?,
+                    kind,
+                    call: call.call.clone(),
+                })
+            });
         let death = process.end.iter().filter_map(move |end| match &end.how {
             how if program => Some(SignCall {
                 start_ns: end.at_ns,

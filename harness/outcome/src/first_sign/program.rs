@@ -45,7 +45,10 @@ fn gives_up_after(process: &ProcessRecord, index: usize) -> bool {
     match later.find(|call| !polls(&call.call)) {
         Some(Call { call, .. }) => {
             // The polls in between would have been the program's rhythm.
-            let next_is_it = process.calls.get(index + 1).is_some_and(|next| next.call == *call);
+            let next_is_it = process
+                .calls
+                .get(index + 1)
+                .is_some_and(|next| next.call == *call);
             next_is_it && matches!(call.as_str(), "close" | "shutdown")
         }
         None => index + 1 == process.calls.len() && process.end.is_some(),
@@ -83,8 +86,17 @@ fn moves_data(call: &str) -> bool {
     reads(call)
         || matches!(
             call,
-            "connect" | "accept" | "accept4" | "getsockopt" | "write" | "writev" | "sendto"
-                | "sendmsg" | "sendmmsg" | "sendfile" | "splice"
+            "connect"
+                | "accept"
+                | "accept4"
+                | "getsockopt"
+                | "write"
+                | "writev"
+                | "sendto"
+                | "sendmsg"
+                | "sendmmsg"
+                | "sendfile"
+                | "splice"
         )
 }
 
@@ -99,10 +111,15 @@ pub fn user_sees(
     let watched = |lane: &str| watch.iter().any(|w| is_lane(lane, w));
     let lines = programs.iter().filter(|p| watched(&p.lane)).flat_map(|p| {
         let said = |line: &OutputLine| (line.at_ns, p.lane.clone(), format!("\"{}\"", line.text));
-        p.lines.iter().filter(|l| !l.text.trim().is_empty()).map(said)
+        p.lines
+            .iter()
+            .filter(|l| !l.text.trim().is_empty())
+            .map(said)
     });
     let is_a_program = |lane: &str| programs.iter().any(|p| p.lane == lane);
-    let ends = endpoints.iter().filter(|e| watched(&e.lane) && is_a_program(&e.lane));
+    let ends = endpoints
+        .iter()
+        .filter(|e| watched(&e.lane) && is_a_program(&e.lane));
     let ends = ends.filter_map(|e| {
         let end = e.processes.first()?.end.as_ref()?;
         let how = match &end.how {
@@ -150,7 +167,10 @@ mod tests {
         let write = || ("write", CallResult::Value(5));
         let timeout = Some(SignKind::Timeout);
         assert_eq!(sign_of(&process(&[idle(), close()], None), 0), timeout);
-        assert_eq!(sign_of(&process(&[idle(), write(), close()], None), 0), None);
+        assert_eq!(
+            sign_of(&process(&[idle(), write(), close()], None), 0),
+            None
+        );
         let ended = process(&[idle()], Some(ExitKind::Exited(255)));
         assert_eq!(sign_of(&ended, 0), timeout);
         assert_eq!(sign_of(&process(&[idle()], None), 0), None);

@@ -13,8 +13,8 @@ use serde::Serialize;
 use halfopen_outcome::cost::cost;
 use halfopen_outcome::environment::Environment;
 use halfopen_outcome::record::{
-    EndpointRecord, FaultRecord, Netstat, Outcome, ProgramRecord, Recovery, Status, UserSees, Verdict,
-    WireRecord,
+    EndpointRecord, FaultRecord, Netstat, Outcome, ProgramRecord, Recovery, Status, UserSees,
+    Verdict, WireRecord,
 };
 
 use super::finished::{Finished, Totals, verdict};

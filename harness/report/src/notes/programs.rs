@@ -9,7 +9,10 @@ use halfopen_outcome::record::{Outcome, ProgramRecord};
 /// The cases with programs; empty without any.
 pub(super) fn render(outcomes: &[Outcome]) -> String {
     let mut text = String::new();
-    for outcome in outcomes.iter().filter(|outcome| !outcome.programs.is_empty()) {
+    for outcome in outcomes
+        .iter()
+        .filter(|outcome| !outcome.programs.is_empty())
+    {
         if text.is_empty() {
             text.push_str("\nPrograms\n");
         }

@@ -105,6 +105,16 @@ pub(super) fn run_endpoint(
             .ok_or_else(|| invalid("a descriptor is missing"))
     };
     let (namespace, reports, keyboard) = (next()?, next()?, next()?);
+    if plan
+        .lane
+        .program
+        .as_ref()
+        .is_some_and(|program| program.echo)
+    {
+        nix::unistd::dup2_stdin(next()?)?;
+        nix::unistd::dup2_stdout(next()?)?;
+        nix::unistd::dup2_stderr(next()?)?;
+    }
     setns(namespace, CloneFlags::CLONE_NEWNET)?;
     plan.descriptor_limit
         .map_or(Ok(()), descriptors::set_limit)?;

@@ -10,6 +10,7 @@
 //!   in one write() of less than PIPE_BUF bytes, so that forked children can
 //!   share it;
 //! * `keyboard`: a pipe the runner types into;
+//! * of a program whose streams are the caller's: the caller's three;
 //! * one pipe per mark: the runner (or, through the runner, another lane) sets a
 //!   mark by closing the writing end, so that any number of processes see it as
 //!   a hang-up, at once and from then on.

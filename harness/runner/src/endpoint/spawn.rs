@@ -85,6 +85,11 @@ impl Endpoint {
             reports_there.as_raw_fd(),
             keyboard_there.as_raw_fd(),
         ];
+        let streams = match &spec.lane.program {
+            Some(program) if program.echo => own_streams().map_err(failed)?,
+            _ => Vec::new(),
+        };
+        given.extend(streams.iter().map(AsRawFd::as_raw_fd));
         given.extend(pipes);
         if given.len() > passing::MOST {
             return Err(LabError::Plan(format!(
@@ -244,6 +249,20 @@ impl Drop for Endpoint {
         let mut on = [PollFd::new(self.reports.as_fd(), PollFlags::empty())];
         let _ = nix::poll::poll(&mut on, PollTimeout::from(1000u16));
     }
+}
+
+/// Copies of this process's standard streams; /dev/null for one that is closed.
+fn own_streams() -> io::Result<Vec<OwnedFd>> {
+    let null = || File::options().read(true).write(true).open("/dev/null");
+    let copies = [
+        io::stdin().as_fd().try_clone_to_owned(),
+        io::stdout().as_fd().try_clone_to_owned(),
+        io::stderr().as_fd().try_clone_to_owned(),
+    ];
+    let copies = copies.into_iter();
+    copies
+        .map(|copy| copy.or_else(|_| null().map(OwnedFd::from)))
+        .collect()
 }
 
 /// Kills a process group and reaps its leader, which must not have been reaped yet.

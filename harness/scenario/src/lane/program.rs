@@ -63,13 +63,14 @@ pub(super) fn program<'a>(
     };
     let cwd = match fields.get("cwd") {
         None => Some(None),
-        Some(node) => dec
-            .scalar(node, "the path of a directory, from `/` on", |text| {
-                match text.starts_with('/') {
-                    true => plain(text).map(Some),
-                    false => Err(Refusal::new(format!("`{text}` is a relative path"))),
-                }
-            }),
+        Some(node) => dec.scalar(
+            node,
+            "the path of a directory, from `/` on",
+            |text| match text.starts_with('/') {
+                true => plain(text).map(Some),
+                false => Err(Refusal::new(format!("`{text}` is a relative path"))),
+            },
+        ),
     };
     let files = match fields.get("files") {
         None => Some(Vec::new()),
@@ -77,9 +78,11 @@ pub(super) fn program<'a>(
             .list(node, "a list of paths")?
             .iter()
             .map(|node| {
-                dec.scalar(node, "an absolute path", |text| match text.starts_with('/') {
-                    true => plain(text),
-                    false => Err(Refusal::new(format!("`{text}` is a relative path"))),
+                dec.scalar(node, "an absolute path", |text| {
+                    match text.starts_with('/') {
+                        true => plain(text),
+                        false => Err(Refusal::new(format!("`{text}` is a relative path"))),
+                    }
                 })
             })
             .collect(),
@@ -177,9 +180,12 @@ fn text<'a>(dec: &Decoder<'a, '_>, scene: &Scene, node: &'a Node) -> Option<Stri
         } else {
             let known = || hosts.clone().chain(dec.axes.keys().copied());
             dec.problem(
-                Problem::new(node.span, format!("`${{{name}}}` is neither a host nor an axis"))
-                    .expected(name::one_of(known()))
-                    .maybe_help(name::did_you_mean(name, known())),
+                Problem::new(
+                    node.span,
+                    format!("`${{{name}}}` is neither a host nor an axis"),
+                )
+                .expected(name::one_of(known()))
+                .maybe_help(name::did_you_mean(name, known())),
             );
             return None;
         }
@@ -233,8 +239,11 @@ fn ready<'a>(dec: &Decoder<'a, '_>, node: &'a Node) -> Option<Ready> {
     let fields = dec.mapping(node, &READY)?;
     let [(key, value)] = fields.entries else {
         dec.problem(
-            Problem::new(node.span, format!("{} conditions in `ready`", fields.entries.len()))
-                .expected(READINESS),
+            Problem::new(
+                node.span,
+                format!("{} conditions in `ready`", fields.entries.len()),
+            )
+            .expected(READINESS),
         );
         return None;
     };
@@ -243,7 +252,9 @@ fn ready<'a>(dec: &Decoder<'a, '_>, node: &'a Node) -> Option<Ready> {
             scalar::whole(text, 1, u16::MAX).map(|port| Ready::Listening(Some(port)))
         }),
         "output" => dec.text(value, "part of a line").map(Ready::Output),
-        "after" => dec.scalar(value, scalar::DURATION, scalar::positive).map(Ready::After),
+        "after" => dec
+            .scalar(value, scalar::DURATION, scalar::positive)
+            .map(Ready::After),
         _ => None,
     }
 }

@@ -5,10 +5,8 @@ use serde_json::json;
 use crate::yaml::{KeySpec, MappingSpec, ValueSpec};
 
 /// A command: a list of words, or one text that is split as a shell splits it.
-const COMMAND: ValueSpec = ValueSpec::AnyOf(&[
-    ValueSpec::Text,
-    ValueSpec::some(&ValueSpec::TextOrNumber),
-]);
+const COMMAND: ValueSpec =
+    ValueSpec::AnyOf(&[ValueSpec::Text, ValueSpec::some(&ValueSpec::TextOrNumber)]);
 
 pub static PROGRAM: MappingSpec = MappingSpec::new(
     "a program",
@@ -26,11 +24,7 @@ pub static PROGRAM: MappingSpec = MappingSpec::new(
             ValueSpec::Text,
             "The host. Default: the one of the lane's name.",
         ),
-        KeySpec::new(
-            "count",
-            ValueSpec::WHOLE,
-            "How many of it run. Default: 1.",
-        ),
+        KeySpec::new("count", ValueSpec::WHOLE, "How many of it run. Default: 1."),
         KeySpec::new(
             "ready",
             ValueSpec::AnyOf(&[ValueSpec::Text, ValueSpec::Mapping(&READY)]),
@@ -84,8 +78,16 @@ pub static READY: MappingSpec = MappingSpec::new(
     "`ready`",
     "Exactly one of these.",
     &[&[
-        KeySpec::new("listening", ValueSpec::WHOLE, "It listens on this TCP port."),
-        KeySpec::new("output", ValueSpec::Text, "It has written a line with this in it."),
+        KeySpec::new(
+            "listening",
+            ValueSpec::WHOLE,
+            "It listens on this TCP port.",
+        ),
+        KeySpec::new(
+            "output",
+            ValueSpec::Text,
+            "It has written a line with this in it.",
+        ),
         KeySpec::new("after", ValueSpec::DURATION, "It has run for so long."),
     ]],
 );

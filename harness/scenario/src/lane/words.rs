@@ -35,11 +35,16 @@ pub(super) fn split(text: &str) -> Result<Vec<String>, Refusal> {
                     }
                 }
             }
-            '\\' => word.get_or_insert_default().push(chars.next().unwrap_or('\\')),
+            '\\' => word
+                .get_or_insert_default()
+                .push(chars.next().unwrap_or('\\')),
             '|' | '&' | ';' | '<' | '>' | '`' => {
                 return Err(Refusal::with(
                     format!("`{c}` is the shell's, and no shell runs this"),
-                    format!("quote it, or write `[sh, -c, \"{}\"]`", text.replace('"', "\\\"")),
+                    format!(
+                        "quote it, or write `[sh, -c, \"{}\"]`",
+                        text.replace('"', "\\\"")
+                    ),
                 ));
             }
             c => word.get_or_insert_default().push(c),
@@ -59,9 +64,15 @@ mod tests {
             ("a  b\tc", vec!["a", "b", "c"]),
             ("a 'b  c' \"d e\"f", vec!["a", "b  c", "d ef"]),
             (r#"a\ b "\"x\"" "\n" ''"#, vec!["a b", "\"x\"", "\\n", ""]),
-            ("redis-cli -h ${server}", vec!["redis-cli", "-h", "${server}"]),
+            (
+                "redis-cli -h ${server}",
+                vec!["redis-cli", "-h", "${server}"],
+            ),
         ] {
-            assert_eq!(split(text).ok(), Some(words.into_iter().map(str::to_owned).collect()));
+            assert_eq!(
+                split(text).ok(),
+                Some(words.into_iter().map(str::to_owned).collect())
+            );
         }
         for text in ["a 'b", "a \"b", "a | b", "a > b", "a && b"] {
             assert!(split(text).is_err(), "{text}");

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::endpoint::protocol::Report;
-use halfopen_sys::clock::monotonic_ns;
 use halfopen_outcome::record::{
-    Call, CallResult, EndpointRecord, ExitKind, OutputLine, ProcessEnd, ProcessRecord, ProgramDetector,
-    ProgramRecord,
+    Call, CallResult, EndpointRecord, ExitKind, OutputLine, ProcessEnd, ProcessRecord,
+    ProgramDetector, ProgramRecord,
 };
+use halfopen_sys::clock::monotonic_ns;
 
 /// The reports of one endpoint: one lane's run on one boot.
 #[derive(Debug)]

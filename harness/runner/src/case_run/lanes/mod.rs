@@ -65,7 +65,12 @@ impl LaneProcess {
     /// Its processes that a signal to the whole lane goes to.
     pub fn traced(&self) -> Vec<i32> {
         let state = self.state();
-        state.program.iter().chain(&state.children).copied().collect()
+        state
+            .program
+            .iter()
+            .chain(&state.children)
+            .copied()
+            .collect()
     }
 
     /// Whether it runs a program.

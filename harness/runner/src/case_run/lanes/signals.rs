@@ -3,8 +3,8 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -85,7 +85,11 @@ impl Lanes {
     /// Sends a signal to everything that lanes run on a host.
     pub fn signal_host(&mut self, host: &str, signal: Signal) {
         for p in self.processes.iter().filter(|p| p.host() == host) {
-            let Some(program) = p.lane.program.as_ref().filter(|_| signal != Signal::SIGKILL)
+            let Some(program) = p
+                .lane
+                .program
+                .as_ref()
+                .filter(|_| signal != Signal::SIGKILL)
             else {
                 // An error: it has ended by itself.
                 let _ = p.endpoint.signal_group(signal);

@@ -96,13 +96,25 @@ fn make_mounts(plan: &Plan) -> Result<(), String> {
     mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)
         .map_err(failed("make its mounts private"))?;
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
-    mount(Some("tmpfs"), "/run", Some("tmpfs"), flags, Some("mode=755"))
-        .map_err(failed("mount a private /run"))?;
+    mount(
+        Some("tmpfs"),
+        "/run",
+        Some("tmpfs"),
+        flags,
+        Some("mode=755"),
+    )
+    .map_err(failed("mount a private /run"))?;
     fs::create_dir_all(DIRECTORY).map_err(|e| format!("cannot make {DIRECTORY}: {e}"))?;
     let hosts = format!("{DIRECTORY}/hosts");
     fs::write(&hosts, hosts_file(&plan.addresses)).map_err(|e| format!("{hosts}: {e}"))?;
-    mount(Some(hosts.as_str()), "/etc/hosts", none, MsFlags::MS_BIND, none)
-        .map_err(failed("mount its own /etc/hosts"))
+    mount(
+        Some(hosts.as_str()),
+        "/etc/hosts",
+        none,
+        MsFlags::MS_BIND,
+        none,
+    )
+    .map_err(failed("mount its own /etc/hosts"))
 }
 
 fn hosts_file(addresses: &BTreeMap<String, IpAddr>) -> String {
@@ -126,7 +138,9 @@ fn user(name: &str) -> Result<User, String> {
     };
     let (uid, gid) = account
         .map_err(|errno| format!("user {name}: {errno}"))?
-        .ok_or_else(|| format!("there is no user `{name}`; give one of /etc/passwd, or a number"))?;
+        .ok_or_else(|| {
+            format!("there is no user `{name}`; give one of /etc/passwd, or a number")
+        })?;
     let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
     Ok(match is_mapped(&map, uid) {
         true => User::Ids { uid, gid },

@@ -83,7 +83,10 @@ impl<'a> Translator<'a> {
                 at,
             ),
             What::StreamClosed { stream } => self.closed.push((*stream, at)),
-            What::Created { child, thread: false } => {
+            What::Created {
+                child,
+                thread: false,
+            } => {
                 self.running.insert(*child);
                 let pid = event.pid;
                 self.reporter.write_report(&Report::Forked {
@@ -95,7 +98,8 @@ impl<'a> Translator<'a> {
             What::Executed { .. } if self.main.is_none() => {
                 self.main = Some(event.pid);
                 self.running.insert(event.pid);
-                self.reporter.write_report(&Report::Program { pid: event.pid });
+                self.reporter
+                    .write_report(&Report::Program { pid: event.pid });
             }
             What::ThreadEnded => self.flush(event.tid),
             What::Ended(end) => self.ended(event, *end),
@@ -122,7 +126,10 @@ impl<'a> Translator<'a> {
     fn entered(&mut self, event: &Event, entered: &Entered) {
         let conn = match &entered.detail {
             Detail::Wait { sockets, .. } => {
-                let mut seen = sockets.iter().map(|s| &s.socket).filter(|s| is_outside(s, None));
+                let mut seen = sockets
+                    .iter()
+                    .map(|s| &s.socket)
+                    .filter(|s| is_outside(s, None));
                 match (seen.next(), seen.next()) {
                     (None, _) => return,
                     (Some(only), None) => self.connection(only, None),

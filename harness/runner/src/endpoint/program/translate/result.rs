@@ -54,7 +54,9 @@ pub(super) fn detector_text(detector: &Detector) -> String {
     let mut parts = Vec::new();
     let time = |time: Option<Duration>| time.map_or("-".to_owned(), human);
     if detector.keepalive {
-        let count = detector.count.map_or("-".to_owned(), |count| count.to_string());
+        let count = detector
+            .count
+            .map_or("-".to_owned(), |count| count.to_string());
         let (idle, interval) = (time(detector.idle), time(detector.interval));
         parts.push(format!("keepalive {idle}/{interval}/{count}"));
     }
@@ -66,7 +68,11 @@ pub(super) fn detector_text(detector: &Detector) -> String {
     ] {
         parts.extend(value.map(|value| format!("{name} {}", human(value))));
     }
-    parts.extend(detector.syn_count.map(|count| format!("TCP_SYNCNT {count}")));
+    parts.extend(
+        detector
+            .syn_count
+            .map(|count| format!("TCP_SYNCNT {count}")),
+    );
     if detector.no_delay {
         parts.push("TCP_NODELAY".to_owned());
     }
