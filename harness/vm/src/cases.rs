@@ -224,7 +224,7 @@ fn plan_jobs<'a>(
             };
             let mut input = serde_json::to_vec(&request)
                 .map_err(|e| VmError::system("send the cases")(std::io::Error::other(e)))?;
-            input.extend(programs::pack(&batch)?);
+            input.extend(programs::pack(batch)?);
             jobs.push(Job {
                 kernel,
                 cases: batch.clone(),

@@ -252,13 +252,12 @@ mod tests {
         let path = folder.path().join("a/b");
         let name = path.to_str().expect("plain");
         let mut packed = Vec::new();
-        for (bytes, mode) in [(&b"hello"[..], 0o755_u64)] {
-            packed.extend((name.len() as u64).to_le_bytes());
-            packed.extend(name.as_bytes());
-            packed.extend(mode.to_le_bytes());
-            packed.extend((bytes.len() as u64).to_le_bytes());
-            packed.extend(bytes);
-        }
+        let bytes = b"hello";
+        packed.extend((name.len() as u64).to_le_bytes());
+        packed.extend(name.as_bytes());
+        packed.extend(0o755_u64.to_le_bytes());
+        packed.extend((bytes.len() as u64).to_le_bytes());
+        packed.extend(bytes);
         unpack(&packed).expect("written");
         assert_eq!(fs::read(&path).expect("there"), b"hello");
         assert!(unpack(&packed[..packed.len() - 1]).is_err());

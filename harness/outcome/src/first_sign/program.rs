@@ -8,6 +8,9 @@ use crate::record::{
 };
 use halfopen_scenario::case::SignKind;
 
+/// How much later than a program's end its last line may be read.
+const LATE_LINE_NS: i64 = 50_000_000;
+
 /// Whether the endpoint is a program. Its calls belong to no line of a script.
 pub(super) fn is_program(endpoint: &EndpointRecord) -> bool {
     let mut calls = endpoint.processes.iter().flat_map(|process| &process.calls);
@@ -109,12 +112,21 @@ pub fn user_sees(
 ) -> Option<UserSees> {
     let reference = reference_ns(faults);
     let watched = |lane: &str| watch.iter().any(|w| is_lane(lane, w));
+    // What a program wrote last is read from its pipe when it has ended already.
+    let written = |lane: &str, at_ns: i64| {
+        let ends = endpoints.iter().filter(|e| e.lane == lane);
+        let ends = ends.filter_map(|e| e.processes.first()?.end.as_ref());
+        let mut ends = ends.map(|end| end.at_ns);
+        ends.find(|end| (*end..*end + LATE_LINE_NS).contains(&at_ns))
+            .unwrap_or(at_ns)
+    };
     let lines = programs.iter().filter(|p| watched(&p.lane)).flat_map(|p| {
-        let said = |line: &OutputLine| (line.at_ns, p.lane.clone(), format!("\"{}\"", line.text));
-        p.lines
-            .iter()
-            .filter(|l| !l.text.trim().is_empty())
-            .map(said)
+        let said = |line: &OutputLine| {
+            let at_ns = written(&p.lane, line.at_ns);
+            (at_ns, p.lane.clone(), format!("\"{}\"", line.text))
+        };
+        let lines = p.lines.iter().filter(|l| !l.text.trim().is_empty());
+        lines.map(said).collect::<Vec<_>>()
     });
     let is_a_program = |lane: &str| programs.iter().any(|p| p.lane == lane);
     let ends = endpoints
