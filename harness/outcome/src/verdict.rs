@@ -91,6 +91,7 @@ pub fn sign_text(sign: &SignKind) -> String {
         SignKind::PollHangup => "hang-up (poll)".into(),
         SignKind::Timeout => "the application's own timeout".into(),
         SignKind::Signal(name) => format!("death by {name}"),
+        SignKind::Exited(status) => format!("exit {status}"),
         SignKind::HeartbeatLost => "heartbeat lost".into(),
         SignKind::Unnoticed => "unnoticed".into(),
     }

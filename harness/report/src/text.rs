@@ -20,6 +20,7 @@ pub fn kind(kind: &SignKind) -> String {
         SignKind::Eof => "EOF".into(),
         SignKind::PollHangup => "poll hang-up".into(),
         SignKind::Timeout => "own time limit".into(),
+        SignKind::Exited(status) => format!("exit {status}"),
         SignKind::HeartbeatLost => "heartbeat lost".into(),
         SignKind::Unnoticed => "unnoticed".into(),
     }

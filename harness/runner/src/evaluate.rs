@@ -3,8 +3,8 @@
 //! guest's cases the host does.
 
 use crate::recorded::{Ended, Recorded};
-use halfopen_outcome::first_sign::first_sign;
-use halfopen_outcome::record::{Outcome, Status, Verdict, WireRecord};
+use halfopen_outcome::first_sign::{first_sign, user_sees};
+use halfopen_outcome::record::{Outcome, OutputLine, Status, Verdict, WireRecord};
 use halfopen_outcome::recovery::recovery;
 use halfopen_outcome::tolerance::REAL_TIME;
 use halfopen_outcome::verdict::judge;
@@ -22,6 +22,7 @@ fn of_run(case: &Case, recorded: Recorded) -> Outcome {
     let Recorded {
         faults,
         endpoints,
+        programs,
         netstat,
         mut surprises,
         started_ns,
@@ -29,6 +30,11 @@ fn of_run(case: &Case, recorded: Recorded) -> Outcome {
     } = recorded;
     let wire = captured.wire();
     let sign = first_sign(&case.watch, &faults, &endpoints, &wire);
+    let user_sees = user_sees(&case.watch, &faults, &endpoints, &programs);
+    surprises.extend(programs.iter().flat_map(|program| {
+        let note = |note: &OutputLine| format!("lane {}: {}", program.lane, note.text);
+        program.notes.iter().map(note)
+    }));
     let recovery = recovery(case, &faults, &endpoints, &wire);
     let (verdict, differences) = judge(case.expect.as_ref(), &sign, recovery.as_ref(), &REAL_TIME);
     surprises.extend(differences);
@@ -45,6 +51,8 @@ fn of_run(case: &Case, recorded: Recorded) -> Outcome {
         recovery,
         faults,
         endpoints,
+        programs,
+        user_sees,
         netstat,
         wire,
         verdict,
@@ -79,6 +87,8 @@ fn blank(case: &Case) -> Outcome {
         first_sign: None,
         faults: Vec::new(),
         endpoints: Vec::new(),
+        programs: Vec::new(),
+        user_sees: None,
         netstat: Vec::new(),
         wire: WireRecord::default(),
         verdict: Verdict::NotRun,

@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 use crate::observe::capture::Frame;
 use crate::observe::port::PortInfo;
 use crate::observe::wire_record::wire_record;
-use halfopen_outcome::record::{EndpointRecord, FaultRecord, Netstat, Status, WireRecord};
+use halfopen_outcome::record::{
+    EndpointRecord, FaultRecord, Netstat, ProgramRecord, Status, WireRecord,
+};
 
 /// How a case ended.
 #[derive(Debug, Serialize, Deserialize)]
@@ -28,6 +30,8 @@ pub struct Recorded {
     pub faults: Vec<FaultRecord>,
     /// What each process of each lane did.
     pub endpoints: Vec<EndpointRecord>,
+    /// What programs wrote and set.
+    pub programs: Vec<ProgramRecord>,
     /// Snapshots of the sockets.
     pub netstat: Vec<Netstat>,
     /// What went wrong in the harness itself, as text.

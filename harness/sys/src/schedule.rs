@@ -86,6 +86,9 @@ extern "C" fn lower_this_thread(_: libc::c_int) {
 pub enum Prompt {
     /// An endpoint, whose calls are timestamped.
     Endpoint,
+    /// A tracer, as an endpoint. What it forks is a stranger's program and has the
+    /// ordinary policy (SCHED_FLAG_RESET_ON_FORK).
+    Tracer,
     /// A thread of the runner, which applies faults; after the endpoints.
     Runner,
 }
@@ -110,8 +113,12 @@ pub enum Prompt {
 pub fn wake_promptly(who: Prompt) {
     let real_time = SchedAttr {
         policy: libc::SCHED_FIFO as u32,
+        flags: match who {
+            Prompt::Tracer => libc::SCHED_FLAG_RESET_ON_FORK as u64,
+            Prompt::Endpoint | Prompt::Runner => 0,
+        },
         priority: match who {
-            Prompt::Endpoint => 2,
+            Prompt::Endpoint | Prompt::Tracer => 2,
             Prompt::Runner => 1,
         },
         ..SchedAttr::default()

@@ -87,7 +87,7 @@ fn segments(elf: &[u8]) -> Vec<(u32, usize, usize)> {
 }
 
 /// The loader of an ELF program; None: it is linked statically.
-fn interpreter(elf: &[u8]) -> Option<String> {
+pub(super) fn interpreter(elf: &[u8]) -> Option<String> {
     let (_, at, size) = segments(elf)
         .into_iter()
         .find(|(kind, ..)| *kind == PT_INTERP)?;

@@ -14,6 +14,7 @@ use super::files::SharedFiles;
 use super::kernels::Kernel;
 use super::machine::state::restore_or_boot;
 use super::machine::{BootReport, GuestEvent, GuestTime, GuestTimes, Settings};
+use super::programs;
 use super::protocol::{GuestMessage, Request};
 use super::size;
 use halfopen_net::error::chain;
@@ -221,11 +222,13 @@ fn plan_jobs<'a>(
                 sysctls: options.sysctls.clone(),
                 virtual_time: options.time == GuestTime::Virtual,
             };
+            let mut input = serde_json::to_vec(&request)
+                .map_err(|e| VmError::system("send the cases")(std::io::Error::other(e)))?;
+            input.extend(programs::pack(batch)?);
             jobs.push(Job {
                 kernel,
                 cases: batch.clone(),
-                input: serde_json::to_vec(&request)
-                    .map_err(|e| VmError::system("send the cases")(std::io::Error::other(e)))?,
+                input,
                 settings: Settings {
                     time: options.time,
                     memory_mib: size::memory_mib(batch.len()),

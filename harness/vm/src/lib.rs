@@ -13,6 +13,7 @@
 //! channel   the memory through which host and guest exchange messages
 //! protocol  the request and the messages about cases
 //! cases     runs cases in one guest or several, on each kernel
+//! programs  the files of unmodified programs, sent behind the request
 //! size      memory and namespaces for a number of cases
 //! work      runs the cases in the guest
 //! ```
@@ -34,6 +35,7 @@ pub mod kernels;
 pub mod machine;
 mod module;
 mod pci;
+mod programs;
 mod protocol;
 mod qemu;
 pub mod settings;

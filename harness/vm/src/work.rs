@@ -4,6 +4,7 @@
 
 use std::net::{TcpListener, TcpStream};
 
+use super::programs;
 use super::protocol::{GuestMessage, Request};
 use super::settings::NAMESPACES;
 use super::size::needed_namespaces;
@@ -62,8 +63,15 @@ pub fn work(
     send: &mut dyn FnMut(&[u8]),
 ) -> Result<(), String> {
     let prepared = prepare();
-    let request: Request<Case> =
-        serde_json::from_slice(&input()?).map_err(|e| format!("read the cases: {e}"))?;
+    let input = input()?;
+    let mut requests = serde_json::Deserializer::from_slice(&input).into_iter::<Request<Case>>();
+    let request = requests
+        .next()
+        .unwrap_or_else(|| Err(serde::de::Error::custom("there is no request")));
+    let request = request.map_err(|e| format!("read the cases: {e}"))?;
+    programs::unpack(&input[requests.byte_offset()..])
+        .map_err(|e| format!("unpack the programs: {e}"))?;
+    drop(input);
     let needed = needed_namespaces(&request.cases);
     halfopen_lab::internal::fill_pool(needed.saturating_sub(prepared));
     let options = halfopen_runner::Options {

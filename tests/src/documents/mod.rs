@@ -24,6 +24,7 @@ pub fn sign(kind: &SignKind) -> String {
         SignKind::PollHangup => "hang-up (poll)".into(),
         SignKind::Timeout => "its own timeout".into(),
         SignKind::Signal(name) => name.clone(),
+        SignKind::Exited(status) => format!("exit {status}"),
         SignKind::HeartbeatLost => "heartbeat lost".into(),
         SignKind::Unnoticed => "unnoticed".into(),
     }

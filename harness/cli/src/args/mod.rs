@@ -4,6 +4,7 @@
 
 mod check;
 mod diff;
+mod exec;
 mod grid;
 mod impact;
 mod list;
@@ -19,6 +20,7 @@ use halfopen_vm::settings::GuestTime;
 
 pub(crate) use check::CheckArgs;
 pub(crate) use diff::DiffArgs;
+pub(crate) use exec::ExecArgs;
 pub(crate) use grid::{Form, GridArgs, StateName};
 pub(crate) use impact::ImpactArgs;
 pub(crate) use list::ListArgs;
@@ -88,6 +90,9 @@ pub(crate) enum Command {
     /// Run cases and show what each one's sockets did
     #[command(after_help = run::HELP)]
     Run(RunArgs),
+    /// Run a program against a fault, without a scenario file, and draw what happened
+    #[command(after_help = exec::HELP)]
+    Exec(ExecArgs),
     /// Compare two files of `run --save`: what is not the same any more
     #[command(after_help = diff::HELP)]
     Diff(DiffArgs),

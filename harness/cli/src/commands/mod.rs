@@ -4,6 +4,7 @@
 mod check;
 mod diff;
 mod doctor;
+mod exec;
 mod grid;
 mod impact;
 mod kernels;
@@ -20,6 +21,7 @@ use crate::shared::error::{CliError, Exit};
 pub(crate) fn carry_out(command: &Command) -> Result<Exit, CliError> {
     match command {
         Command::Run(args) => run::run(args),
+        Command::Exec(args) => exec::exec(args),
         Command::Diff(args) => diff::diff(args),
         Command::Impact(args) => impact::impact(args),
         Command::Predict(args) => predict::predict(args),

@@ -17,6 +17,8 @@ pub(crate) enum Exit {
     Input,
     /// This machine cannot do it.
     Machine,
+    /// As the command of `exec` ended.
+    Command(u8),
     /// Ended by SIGINT or SIGTERM: 128 + SIGINT, as shells count.
     Interrupted,
 }
@@ -29,6 +31,7 @@ impl Exit {
             Exit::Differs => 1,
             Exit::Input => 2,
             Exit::Machine => 3,
+            Exit::Command(code) => code,
             Exit::Interrupted => 130,
         }
     }

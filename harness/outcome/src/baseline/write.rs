@@ -112,6 +112,7 @@ fn sign_map(sign: &Sign) -> String {
         SignKind::Eof => ("eof", "true".into()),
         SignKind::PollHangup => ("hangup", "true".into()),
         SignKind::Timeout => ("timeout", "true".into()),
+        SignKind::Exited(status) => ("exit", status.to_string()),
         SignKind::HeartbeatLost => ("heartbeat_lost", "true".into()),
         SignKind::Unnoticed => ("unnoticed", "true".into()),
     };

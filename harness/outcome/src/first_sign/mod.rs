@@ -3,6 +3,7 @@
 //! runner calls it when a case has ended.
 
 mod evidence;
+mod program;
 
 #[cfg(test)]
 mod tests;
@@ -12,6 +13,7 @@ use super::record::{
 };
 use evidence::wire_evidence;
 use halfopen_scenario::case::SignKind;
+pub use program::user_sees;
 
 /// The first sign on the lanes of `watch`, or `unnoticed`.
 pub fn first_sign(
@@ -81,16 +83,31 @@ struct SignCall {
 }
 
 fn signs_of(endpoint: &EndpointRecord) -> impl Iterator<Item = SignCall> {
-    endpoint.processes.iter().flat_map(|process| {
-        let calls = process.calls.iter().filter_map(|call| {
-            Some(SignCall {
-                start_ns: call.start_ns,
-                end_ns: call.end_ns?,
-                kind: sign_of(call)?,
-                call: call.call.clone(),
-            })
-        });
-        let death = process.end.iter().filter_map(|end| match &end.how {
+    let program = program::is_program(endpoint);
+    endpoint.processes.iter().flat_map(move |process| {
+        let calls = process
+            .calls
+            .iter()
+            .enumerate()
+            .filter_map(move |(index, call)| {
+                let kind = match program {
+                    true => program::sign_of(process, index)?,
+                    false => sign_of(call)?,
+                };
+                Some(SignCall {
+                    start_ns: call.start_ns,
+                    end_ns: call.end_ns?,
+                    kind,
+                    call: call.call.clone(),
+                })
+            });
+        let death = process.end.iter().filter_map(move |end| match &end.how {
+            how if program => Some(SignCall {
+                start_ns: end.at_ns,
+                end_ns: end.at_ns,
+                kind: program::sign_of_end(process, how)?,
+                call: "exit".to_owned(),
+            }),
             // Other signals come from the runner or from outside.
             ExitKind::Killed(signal) if signal == "SIGPIPE" => Some(SignCall {
                 start_ns: end.at_ns,

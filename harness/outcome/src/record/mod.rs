@@ -9,6 +9,7 @@ mod compared_with;
 mod disturbance;
 mod fault;
 mod process;
+mod program;
 mod recovery;
 mod socket;
 mod wire;
@@ -23,6 +24,7 @@ pub use compared_with::ComparedWith;
 pub use disturbance::DisturbedTry;
 pub use fault::{FaultRecord, asked_ns, reference_ns};
 pub use process::{Call, CallResult, EndpointRecord, ExitKind, ProcessEnd, ProcessRecord};
+pub use program::{OutputLine, ProgramDetector, ProgramRecord, UserSees};
 pub use recovery::Recovery;
 pub use socket::{FdCount, Netstat, SocketState};
 pub use wire::{Packet, WireCounts, WireRecord};
@@ -56,6 +58,12 @@ pub struct Outcome {
     pub faults: Vec<FaultRecord>,
     /// Every process and every call.
     pub endpoints: Vec<EndpointRecord>,
+    /// What programs wrote and set.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub programs: Vec<ProgramRecord>,
+    /// The first thing that the user of a watched program sees after the fault.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_sees: Option<UserSees>,
     /// What became of the connections after an outage, if one was healed.
     #[serde(default)]
     pub recovery: Option<Recovery>,

@@ -169,6 +169,8 @@ pub fn crash(detector: &str, errno: &str, after_ms: i64, verdict: Verdict) -> Ou
         lag_ns: None,
         overflows: Vec::new(),
         disturbed_tries: Vec::new(),
+        programs: Vec::new(),
+        user_sees: None,
         recovery: None,
     }
 }

@@ -134,6 +134,10 @@ pub(super) fn run(
     kernel: KernelFacts,
     moments: &Moments,
 ) -> Result<Simulated, Unpredictable> {
+    if case.lanes.iter().any(|lane| lane.program.is_some()) {
+        let why = "the program's own logic is not modelled".into();
+        return Err(Unpredictable { why });
+    }
     let several = case.network.nats.len() > 1;
     let several = several.then(|| "several routers that keep state of connections".into());
     if let Some(why) = several.or_else(|| sysctls::missing_sysctl(case, kernel)) {

@@ -146,6 +146,7 @@ pub(super) fn letter(sign: &SignKind) -> String {
         SignKind::Eof => "F",
         SignKind::PollHangup => "U",
         SignKind::Timeout => "L",
+        SignKind::Exited(status) => return format!("exit {status}"),
         SignKind::HeartbeatLost => "B",
         SignKind::Unnoticed => "-",
     };

@@ -13,8 +13,8 @@ use serde::Serialize;
 use halfopen_outcome::cost::cost;
 use halfopen_outcome::environment::Environment;
 use halfopen_outcome::record::{
-    DisturbedTry, EndpointRecord, FaultRecord, Netstat, Outcome, Recovery, Status, Verdict,
-    WireRecord,
+    DisturbedTry, EndpointRecord, FaultRecord, Netstat, Outcome, ProgramRecord, Recovery, Status,
+    UserSees, Verdict, WireRecord,
 };
 
 use super::finished::{Finished, Totals, verdict};
@@ -86,6 +86,12 @@ struct CaseView<'a> {
     first_sign: Option<FirstSignView<'a>>,
     faults: &'a [FaultRecord],
     endpoints: &'a [EndpointRecord],
+    /// What programs wrote and set; left out without programs.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    programs: &'a [ProgramRecord],
+    /// The first thing that the user of a watched program sees after the fault.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_sees: Option<&'a UserSees>,
     /// Null unless the case has a `heal`.
     recovery: Option<&'a Recovery>,
     netstat: &'a [Netstat],
@@ -129,6 +135,8 @@ impl<'a> CaseView<'a> {
             first_sign: outcome.first_sign.as_ref().map(FirstSignView::of),
             faults: &outcome.faults,
             endpoints: &outcome.endpoints,
+            programs: &outcome.programs,
+            user_sees: outcome.user_sees.as_ref(),
             recovery: outcome.recovery.as_ref(),
             netstat: &outcome.netstat,
             wire: &outcome.wire,

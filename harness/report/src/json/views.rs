@@ -155,6 +155,7 @@ fn outcome(kind: &SignKind) -> &'static str {
         SignKind::PollHangup => "poll_hangup",
         SignKind::Timeout => "timeout",
         SignKind::Signal(_) => "signal",
+        SignKind::Exited(_) => "exit",
         SignKind::HeartbeatLost => "heartbeat_lost",
         SignKind::Unnoticed => "unnoticed",
     }

@@ -9,6 +9,9 @@ use halfopen_outcome::record::{EndpointRecord, ExitKind, Outcome, Packet};
 /// and a row for its return.
 const SINGLE_ROW_NS: i64 = 1_000_000;
 
+/// How much of a line that a program wrote is shown.
+const MOST_OF_A_LINE: usize = 70;
+
 pub(super) struct Row {
     pub(super) at_ns: i64,
     /// When the call that began at `at_ns` returned. A call that was blocked at the
@@ -120,19 +123,45 @@ pub(super) fn rows(outcome: &Outcome, hosts: &[String]) -> Vec<Row> {
             rows.extend(calls(endpoint).map(row));
         }
     }
+    for program in &outcome.programs {
+        let Some(host) = index(&program.host) else {
+            continue;
+        };
+        let who = match program.lane == program.host {
+            true => String::new(),
+            false => format!("{}: ", program.lane),
+        };
+        for line in program.lines.iter().filter(|line| !line.text.is_empty()) {
+            let text: String = line.text.chars().take(MOST_OF_A_LINE).collect();
+            rows.push(Row {
+                at_ns: line.at_ns,
+                until_ns: line.at_ns,
+                what: Mark::At(host, format!("{who}\"{text}\"")),
+            });
+        }
+    }
     rows
 }
 
 /// Calls and ends of a lane's processes: from when, until when, and the text.
 fn calls(endpoint: &EndpointRecord) -> impl Iterator<Item = (i64, i64, String)> {
-    endpoint.processes.iter().flat_map(|process| {
+    // Of a program's helpers that did nothing on the network the end says nothing.
+    let silent = |number: u32, calls: usize| number > 0 && calls == 0;
+    let processes = endpoint.processes.iter();
+    let processes = processes.filter(move |p| !silent(p.number, p.calls.len()));
+    processes.flat_map(|process| {
         let mut who = if endpoint.lane == endpoint.host {
             String::new()
         } else {
             format!("{}: ", endpoint.lane)
         };
         if process.number > 0 {
-            who = format!("{}child {}: ", who, process.number);
+            // A program's threads are numbered with its children.
+            let what = match process.calls.first().is_some_and(|call| call.line == 0) {
+                true => "thread or child",
+                false => "child",
+            };
+            who = format!("{who}{what} {}: ", process.number);
         }
         let mut rows = Vec::new();
         for call in &process.calls {

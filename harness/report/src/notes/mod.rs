@@ -6,6 +6,7 @@ mod book;
 pub(crate) mod cases;
 mod connections;
 mod cost;
+mod programs;
 mod recovery;
 
 #[cfg(test)]
@@ -25,6 +26,7 @@ use halfopen_outcome::record::{Outcome, Status, Verdict};
 pub fn render(run: &Finished<'_>, width: u16) -> String {
     let mut text = String::new();
     book::render(&mut text, run.outcomes, usize::from(width));
+    text.push_str(&programs::render(run.outcomes));
     text.push_str(&recovery::render(run.outcomes));
     text.push_str(&connections::render(run.environment, run.outcomes));
     text.push_str(&cost::render(run.outcomes));

@@ -24,6 +24,13 @@ pub(super) enum Task {
         /// The host.
         host: String,
     },
+    /// Write to the standard input of a lane's program.
+    Input {
+        /// The lane.
+        lane: String,
+        /// What.
+        text: String,
+    },
     /// The host's network goes down.
     PowerOff {
         /// The host.

@@ -15,9 +15,11 @@ pub(super) fn collect(run: &mut CaseRun<'_>) -> Result<Recorded, LabError> {
     super::tasks::end_silence(run)?;
     let t0_ns = run.t0_ns();
     let captured = run.testbed.take_captured(t0_ns);
+    run.testbed.lanes.check_programs()?;
     let mut surprises = run.testbed.impairment_errors();
     surprises.extend(run.testbed.lanes.failures());
     Ok(Recorded {
+        programs: run.testbed.lanes.programs(t0_ns),
         endpoints: run.testbed.lanes.records(t0_ns),
         netstat: run.testbed.take_snapshots(),
         faults: run.take_faults(),

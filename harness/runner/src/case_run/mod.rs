@@ -35,6 +35,7 @@ use halfopen_outcome::record::Status;
 use halfopen_scenario::case::Case;
 use halfopen_sys::schedule::{Prompt, wake_promptly};
 
+use crate::endpoint::find_program;
 use crate::options::Options;
 use crate::recorded::Ended;
 pub(crate) use descriptors::descriptors_needed;
@@ -61,6 +62,11 @@ pub(crate) fn run_case<P>(
     options: &Options,
     grant: Grant<P>,
 ) -> Result<Ended, LabError> {
+    for lane in &case.lanes {
+        if let Some(program) = &lane.program {
+            find_program(&lane.name, program)?;
+        }
+    }
     let mut run = CaseRun::build(case, options)?;
     start::start_lanes(&mut run, grant.start_at_ns)?;
     // In virtual time waiting costs nothing and the only processor is slow, so the

@@ -85,6 +85,6 @@ pub(super) fn is_back(testbed: &Testbed<'_>, agenda: &Agenda, lane: &str) -> boo
     !is_booting
         && processes.rfind(|p| p.lane_name() == lane).is_none_or(|p| {
             let state = p.state();
-            state.connected || state.listening || state.done
+            state.connected || state.listening || state.done || state.program.is_some()
         })
 }

@@ -23,6 +23,7 @@ pub(super) fn do_task(run: &mut CaseRun<'_>, task: Task) -> Result<(), LabError>
                 .add_after(HOST_STOP_GRACE, Task::PowerOff { host });
             Ok(())
         }
+        Task::Input { lane, text } => run.testbed.lanes.write_to_program(&lane, &text),
         Task::PowerOff { host } => run.testbed.power_off(&host),
         Task::Boot(boot) => run.testbed.boot(boot),
         Task::EndSilence => end_silence(run),

@@ -17,6 +17,7 @@ mod heartbeat_steps;
 mod mark;
 mod multiplex;
 mod process;
+mod program;
 pub mod protocol;
 mod report;
 mod report_codec;
@@ -31,6 +32,7 @@ mod template;
 
 pub use mark::Mark;
 pub use process::serve_if_asked;
+pub use program::{DEFAULT_PATH, find as find_program};
 pub use shared_memory::share_memory;
 pub use spawn::Endpoint;
 pub use spec::{Spec, THIS_PROGRAM};

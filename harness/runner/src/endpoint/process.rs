@@ -15,6 +15,7 @@ use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
 use nix::unistd::Pid;
 
+use super::program;
 use super::protocol::{Plan, TEMPLATE_ARG};
 use super::report::Reporter;
 use super::script::{Flow, Script};
@@ -106,6 +107,16 @@ pub(super) fn run_endpoint(
             .ok_or_else(|| invalid("a descriptor is missing"))
     };
     let (namespace, reports, keyboard) = (next()?, next()?, next()?);
+    if plan
+        .lane
+        .program
+        .as_ref()
+        .is_some_and(|program| program.echo)
+    {
+        nix::unistd::dup2_stdin(next()?)?;
+        nix::unistd::dup2_stdout(next()?)?;
+        nix::unistd::dup2_stderr(next()?)?;
+    }
     setns(namespace, CloneFlags::CLONE_NEWNET)?;
     plan.descriptor_limit
         .map_or(Ok(()), descriptors::set_limit)?;
@@ -122,6 +133,21 @@ pub(super) fn run_endpoint(
     // For `ps -o comm`, which shows 15 bytes. Nothing depends on it.
     if let Ok(name) = CString::new(format!("halfopen-{}", plan.lane.name)) {
         let _ = nix::sys::prctl::set_name(&name);
+    }
+    if let Some(program) = &plan.lane.program {
+        let marks = take_marks(&plan.marks, given.collect())?;
+        wake_promptly(Prompt::Tracer);
+        program::run(
+            &plan,
+            program,
+            &mut Reporter::new(reports),
+            keyboard,
+            &marks[plan.start.as_str()],
+        );
+        // Until the runner ends it.
+        loop {
+            nix::unistd::pause();
+        }
     }
     let mut script = Script {
         plan: &plan,

@@ -10,6 +10,7 @@
 //!   in one write() of less than PIPE_BUF bytes, so that forked children can
 //!   share it;
 //! * `keyboard`: a pipe the runner types into;
+//! * of a program whose streams are the caller's: the caller's three;
 //! * one pipe per mark: the runner (or, through the runner, another lane) sets a
 //!   mark by closing the writing end, so that any number of processes see it as
 //!   a hang-up, at once and from then on.
@@ -115,6 +116,38 @@ pub enum Report {
     Done {
         /// The process that reports.
         pid: i32,
+        /// When.
+        at: i64,
+    },
+    /// A traced program began; it is the endpoint's first process from now on.
+    Program {
+        /// Its process.
+        pid: i32,
+    },
+    /// The program is ready in the sense of its lane.
+    ProgramReady,
+    /// The program wrote a line.
+    Line {
+        /// To standard error, not to standard output.
+        stderr: bool,
+        /// The line, shortened if it is long.
+        text: String,
+        /// When the tracer read it.
+        at: i64,
+    },
+    /// What the program set on a socket, all of it so far.
+    Detector {
+        /// Counts the sockets of the program.
+        socket: u32,
+        /// The connection, once it has addresses.
+        conn: Option<String>,
+        /// The settings.
+        text: String,
+    },
+    /// Something about the program that a reader of the result should know.
+    Note {
+        /// What.
+        text: String,
         /// When.
         at: i64,
     },

@@ -99,6 +99,11 @@ impl Reporter {
         self.end(since, now, &Ok(()), |()| CallResult::TimedOut);
     }
 
+    /// The process that reports.
+    pub fn pid(&self) -> i32 {
+        self.pid
+    }
+
     fn start(&mut self, name: &'static str, site: Site<'_>, at: i64) {
         self.write_report(&Report::Start {
             pid: self.pid,
@@ -177,7 +182,8 @@ impl Reporter {
         });
     }
 
-    fn write_report(&mut self, report: &Report) {
+    /// Any report.
+    pub fn write_report(&mut self, report: &Report) {
         // Almost all are short, and clearing a page takes time.
         let mut short = [0; 256];
         if let Ok(length) = encode(report, &mut short) {

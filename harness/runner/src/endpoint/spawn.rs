@@ -19,6 +19,7 @@ use halfopen_lab::LabError;
 use halfopen_outcome::record::ExitKind;
 use halfopen_sys::process::pidfd_open;
 use halfopen_sys::{descriptors, passing};
+use halfopen_trace::Request;
 
 /// How much of a report pipe is read at once.
 const CHUNK: usize = 4096;
@@ -36,6 +37,8 @@ pub struct Endpoint {
     pidfd: OwnedFd,
     reports: File,
     keyboard: File,
+    /// The keyboard takes requests to the tracer of a program.
+    traces: bool,
     /// A buffer that begins with the part of a report that has arrived so far.
     partial: Vec<u8>,
     /// The length of that part.
@@ -82,6 +85,11 @@ impl Endpoint {
             reports_there.as_raw_fd(),
             keyboard_there.as_raw_fd(),
         ];
+        let streams = match &spec.lane.program {
+            Some(program) if program.echo => own_streams().map_err(failed)?,
+            _ => Vec::new(),
+        };
+        given.extend(streams.iter().map(AsRawFd::as_raw_fd));
         given.extend(pipes);
         if given.len() > passing::MOST {
             return Err(LabError::Plan(format!(
@@ -93,7 +101,7 @@ impl Endpoint {
         }
         // The children of a lane that forks get copies of its memory, so it cannot
         // share that with the runner.
-        let alone = !spec.forks();
+        let alone = !spec.forks() && spec.lane.program.is_none();
         let shared = alone.then(|| shared_memory::start(&plan, &given)).flatten();
         let pid = shared
             .unwrap_or_else(|| template::copy(spec.program, &plan, &given))
@@ -114,6 +122,7 @@ impl Endpoint {
             pidfd,
             reports: reports.into(),
             keyboard: keyboard.into(),
+            traces: spec.lane.program.is_some(),
             partial: Vec::new(),
             filled: 0,
         })
@@ -198,7 +207,19 @@ impl Endpoint {
     /// # Errors
     /// EPIPE when the endpoint has ended, EAGAIN when it has left 64 KiB unread.
     pub fn type_text(&mut self, text: &str) -> io::Result<()> {
-        self.keyboard.write_all(format!("{text}\n").as_bytes())
+        let line = format!("{text}\n");
+        match self.traces {
+            true => self.write_to_program(&line),
+            false => self.keyboard.write_all(line.as_bytes()),
+        }
+    }
+
+    /// Writes to a program's standard input.
+    ///
+    /// # Errors
+    /// As [`Self::type_text`].
+    pub fn write_to_program(&mut self, text: &str) -> io::Result<()> {
+        Request::Write(text.to_owned()).send(&mut self.keyboard)
     }
 
     /// How the endpoint's own process ended, without waiting; None: it runs.
@@ -228,6 +249,20 @@ impl Drop for Endpoint {
         let mut on = [PollFd::new(self.reports.as_fd(), PollFlags::empty())];
         let _ = nix::poll::poll(&mut on, PollTimeout::from(1000u16));
     }
+}
+
+/// Copies of this process's standard streams; /dev/null for one that is closed.
+fn own_streams() -> io::Result<Vec<OwnedFd>> {
+    let null = || File::options().read(true).write(true).open("/dev/null");
+    let copies = [
+        io::stdin().as_fd().try_clone_to_owned(),
+        io::stdout().as_fd().try_clone_to_owned(),
+        io::stderr().as_fd().try_clone_to_owned(),
+    ];
+    let copies = copies.into_iter();
+    copies
+        .map(|copy| copy.or_else(|_| null().map(OwnedFd::from)))
+        .collect()
 }
 
 /// Kills a process group and reaps its leader, which must not have been reaped yet.

@@ -242,6 +242,7 @@ pub fn lane(steps: Vec<Step>) -> Lane {
         sigpipe: Disposition::Ignore,
         sigterm: Disposition::Default,
         steps,
+        program: None,
     }
 }
 

@@ -103,7 +103,12 @@ fn reporting_pid(report: &Report) -> i32 {
         | Report::Forked { pid, .. }
         | Report::Reaped { pid, .. }
         | Report::Done { pid, .. }
+        | Report::Program { pid }
         | Report::Broken { pid, .. } => *pid,
+        Report::ProgramReady
+        | Report::Line { .. }
+        | Report::Detector { .. }
+        | Report::Note { .. } => 0,
     }
 }
 

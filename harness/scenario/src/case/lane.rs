@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Detector, Step};
+use super::{Detector, Program, Step};
 
-/// A script that runs in its own process on a host.
+/// A script, or a program, that runs in its own process on a host.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Lane {
     /// Its name; `client` and `server` are the usual ones.
@@ -21,8 +21,11 @@ pub struct Lane {
     pub sigpipe: Disposition,
     /// What SIGTERM does to the process.
     pub sigterm: Disposition,
-    /// The script.
+    /// The script; empty for a program.
     pub steps: Vec<Step>,
+    /// An unmodified program instead of a script.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program: Option<Program>,
 }
 
 /// What a signal does to a process.

@@ -51,6 +51,8 @@ pub enum SignKind {
     Timeout,
     /// The process died of this signal: `SIGPIPE`.
     Signal(String),
+    /// The program ended with this exit status.
+    Exited(i32),
     /// The application's heartbeat was missing for too long.
     HeartbeatLost,
     /// No lane noticed anything before the case ended.

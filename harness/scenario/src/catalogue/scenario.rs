@@ -211,6 +211,7 @@ fn case<'a>(
         &case,
         fields.get("expect").or_else(|| fields.get("book")),
     )?;
+    lane::open_inputs(&mut case);
     if case.watch.is_empty() {
         case.watch = watch_by_default(&case);
     }
@@ -240,6 +241,7 @@ fn lanes<'a>(
     if !valid {
         return None;
     }
+    lane::find_servers(&mut lanes);
     lane::find_peers(dec, &mut lanes);
     let lanes: Vec<_> = lanes.into_iter().map(|decoded| decoded.lane).collect();
     lane::check_senders(dec, at, &lanes)?;

@@ -9,11 +9,16 @@ use crate::yaml::{Decoder, Fields, Node, Problem, Span, Value, name, scalar};
 mod action;
 mod connect;
 mod peers;
+mod program;
+mod program_table;
 mod serve;
 mod step;
 mod table;
+mod words;
 
 pub use peers::{check_senders, find_peers};
+pub use program::{find_servers, open_inputs};
+pub use program_table::PROGRAM;
 pub use table::{LANE, PAYLOAD, STEP};
 
 use step::Progress;
@@ -91,6 +96,11 @@ pub fn lane<'a>(
         scene.marks.set_incomplete();
         return None;
     }
+    if let Value::Map(entries) = &node.value
+        && entries.iter().any(|(key, _)| key.name == "run")
+    {
+        return program::program(dec, scene, given, (name, span, node));
+    }
     let short = Fields::none(node.span, &LANE);
     let fields = match &node.value {
         Value::List(_) => short,
@@ -150,6 +160,7 @@ pub fn lane<'a>(
         sigpipe: sigpipe?,
         sigterm: sigterm?,
         steps,
+        program: None,
     };
     Some(Decoded {
         lane,

@@ -8,7 +8,7 @@ use crate::yaml::{Decoder, Problem, Span};
 pub fn find_peers(dec: &Decoder<'_, '_>, lanes: &mut [Decoded]) {
     let listening: Vec<String> = lanes
         .iter()
-        .filter(|decoded| does(&decoded.lane.steps, &listens))
+        .filter(|decoded| decoded.lane.is_server() || does(&decoded.lane.steps, &listens))
         .map(|decoded| decoded.lane.host.clone())
         .collect();
     for decoded in lanes {

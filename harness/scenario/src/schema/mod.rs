@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::catalogue::{FILE, SCENARIO};
 use crate::detector::DETECTOR;
 use crate::event::EVENT;
-use crate::lane::{LANE, PAYLOAD, STEP};
+use crate::lane::{LANE, PAYLOAD, PROGRAM, STEP};
 use crate::network::NETWORK;
 use crate::sign::{KNOWN, SIGN};
 use crate::yaml::ValueSpec;
@@ -93,7 +93,11 @@ fn tables() -> Map<String, Value> {
         ValueSpec::Definition("sign"),
         ValueSpec::list(&ValueSpec::Definition("sign")),
     ]);
-    static LANE_FORMS: ValueSpec = ValueSpec::AnyOf(&[ValueSpec::STEPS, ValueSpec::Mapping(&LANE)]);
+    static LANE_FORMS: ValueSpec = ValueSpec::AnyOf(&[
+        ValueSpec::STEPS,
+        ValueSpec::Mapping(&LANE),
+        ValueSpec::Mapping(&PROGRAM),
+    ]);
     static PAYLOAD_FORMS: ValueSpec =
         ValueSpec::AnyOf(&[ValueSpec::TextOrNumber, ValueSpec::Mapping(&PAYLOAD)]);
     let bare: Vec<&str> = STEP

@@ -14,7 +14,7 @@ use names::errno;
 use table::{KINDS, SEEN};
 
 /// Calls that endpoints make. `heartbeat` is the wait for a beat, as reports name it.
-const CALLS: [&str; 13] = [
+const CALLS: [&str; 26] = [
     "socket",
     "setsockopt",
     "getsockopt",
@@ -27,6 +27,19 @@ const CALLS: [&str; 13] = [
     "poll",
     "shutdown",
     "close",
+    "readv",
+    "recvfrom",
+    "recvmsg",
+    "recvmmsg",
+    "writev",
+    "sendto",
+    "sendmsg",
+    "sendmmsg",
+    "sendfile",
+    "select",
+    "ppoll",
+    "epoll_wait",
+    "exit",
     "heartbeat",
 ];
 
@@ -139,6 +152,9 @@ fn decode_sign<'a>(
             "the name of a signal such as `SIGPIPE`",
             |text| signal(text).map(|short| format!("SIG{short}")),
         )?),
+        "exit" => SignKind::Exited(dec.scalar(node, "an exit status from 0 to 255", |text| {
+            scalar::whole(text, 0, 255)
+        })?),
         word => {
             dec.scalar(node, "`true`", |text| match text {
                 "true" => Ok(()),

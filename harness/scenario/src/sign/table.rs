@@ -12,7 +12,7 @@ fn errno() -> Value {
 }
 
 /// The kinds of sign; exactly one is given.
-pub const KINDS: [KeySpec; 7] = [
+pub const KINDS: [KeySpec; 8] = [
     KeySpec::new(
         "errno",
         ValueSpec::Schema(errno),
@@ -33,6 +33,11 @@ pub const KINDS: [KeySpec; 7] = [
         "signal",
         ValueSpec::Text,
         "The process dies of this signal.",
+    ),
+    KeySpec::new(
+        "exit",
+        ValueSpec::WHOLE,
+        "The program ends with this exit status.",
     ),
     KeySpec::new(
         "heartbeat_lost",

@@ -11,7 +11,11 @@ impl Lanes {
     pub fn fd_count_by_host(&self) -> Vec<FdCount> {
         let mut hosts: BTreeMap<&str, u32> = BTreeMap::new();
         for p in self.processes.iter().filter(|p| !p.state().ended) {
-            for pid in p.state().children.iter().chain([&p.endpoint.pid]) {
+            let own = match p.is_program() {
+                true => p.state().program,
+                false => Some(p.endpoint.pid),
+            };
+            for pid in p.state().children.iter().chain(&own) {
                 *hosts.entry(p.host()).or_default() += fd_count(*pid);
             }
         }

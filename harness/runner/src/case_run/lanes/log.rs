@@ -1,11 +1,13 @@
 //! Turns what an endpoint reports into its record.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::endpoint::protocol::Report;
 use halfopen_outcome::record::{
-    Call, CallResult, EndpointRecord, ExitKind, ProcessEnd, ProcessRecord,
+    Call, CallResult, EndpointRecord, ExitKind, OutputLine, ProcessEnd, ProcessRecord,
+    ProgramDetector, ProgramRecord,
 };
+use halfopen_sys::clock::monotonic_ns;
 
 /// The reports of one endpoint: one lane's run on one boot.
 #[derive(Debug)]
@@ -14,8 +16,15 @@ pub(super) struct ReportLog {
     /// Index in `record.processes` by PID. PIDs stay out of records: they
     /// differ from run to run.
     by_pid: HashMap<i32, usize>,
+    /// What is recorded of a program besides its calls.
+    program: Option<ProgramRecord>,
+    /// Its sockets and what it set on them.
+    detectors: BTreeMap<u32, ProgramDetector>,
     state: State,
 }
+
+/// How many lines of a program are kept.
+const MOST_LINES: usize = 2000;
 
 /// What an endpoint has reported of itself.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -34,6 +43,10 @@ pub(in crate::case_run) struct State {
     pub broken: Option<String>,
     /// Its forked children that have not been reaped, the newest last.
     pub children: Vec<i32>,
+    /// The process of its program, from its start to its end.
+    pub program: Option<i32>,
+    /// When its program started.
+    pub started_ns: Option<i64>,
 }
 
 impl ReportLog {
@@ -51,8 +64,25 @@ impl ReportLog {
                 }],
             },
             by_pid: HashMap::from([(pid, 0)]),
+            program: None,
+            detectors: BTreeMap::new(),
             state: State::default(),
         }
+    }
+
+    /// The endpoint runs a program.
+    pub fn of_program(mut self, command: &[String]) -> Self {
+        self.program = Some(ProgramRecord {
+            lane: self.record.lane.clone(),
+            host: self.record.host.clone(),
+            boot: self.record.boot,
+            command: command.to_owned(),
+            lines: Vec::new(),
+            lines_left_out: 0,
+            detectors: Vec::new(),
+            notes: Vec::new(),
+        });
+        self
     }
 
     /// Adds a report. Returns the mark it sets, and when (CLOCK_MONOTONIC).
@@ -98,13 +128,48 @@ impl ReportLog {
                 self.state.children.push(child);
             }
             Report::Reaped { child, how, at, .. } => {
+                if self.state.program == Some(child) {
+                    self.state.program = None;
+                }
                 self.process(child).end = Some(ProcessEnd { at_ns: at, how });
                 self.state.children.retain(|c| *c != child);
             }
             // The end of a child's script is not the end of the lane's.
             Report::Done { pid, .. } => {
-                if self.by_pid.get(&pid) == Some(&0) {
+                if self.program.is_some() || self.by_pid.get(&pid) == Some(&0) {
                     self.state.done = true;
+                }
+            }
+            Report::Program { pid } => {
+                self.by_pid.insert(pid, 0);
+                self.state.program = Some(pid);
+                self.state.started_ns = Some(monotonic_ns());
+            }
+            Report::ProgramReady => self.state.listening = true,
+            Report::Line { stderr, text, at } => {
+                if let Some(program) = &mut self.program {
+                    match program.lines.len() < MOST_LINES {
+                        true => program.lines.push(OutputLine {
+                            at_ns: at,
+                            stderr,
+                            text,
+                        }),
+                        false => program.lines_left_out += 1,
+                    }
+                }
+            }
+            Report::Detector { socket, conn, text } => {
+                self.detectors
+                    .insert(socket, ProgramDetector { conn, text });
+            }
+            Report::Note { text, at } => {
+                if let Some(program) = &mut self.program {
+                    let stderr = false;
+                    program.notes.push(OutputLine {
+                        at_ns: at,
+                        stderr,
+                        text,
+                    });
                 }
             }
             Report::Broken { why, .. } => self.state.broken = Some(why),
@@ -114,7 +179,10 @@ impl ReportLog {
 
     /// Adds the end of the endpoint's own process.
     pub fn add_end(&mut self, how: ExitKind, at_ns: i64) {
-        self.record.processes[0].end = Some(ProcessEnd { at_ns, how });
+        // A program's own end comes before its tracer's.
+        let end = &mut self.record.processes[0].end;
+        end.get_or_insert(ProcessEnd { at_ns, how });
+        self.state.program = None;
         self.state.ended = true;
     }
 
@@ -141,6 +209,29 @@ impl ReportLog {
             }
         }
         record
+    }
+
+    /// What is recorded of its program, with times counted from `t0_ns`.
+    pub fn program(&self, t0_ns: i64) -> Option<ProgramRecord> {
+        let mut program = self.program.clone()?;
+        for line in program.lines.iter_mut().chain(&mut program.notes) {
+            line.at_ns -= t0_ns;
+        }
+        program.detectors = self.detectors.values().cloned().collect();
+        Some(program)
+    }
+
+    /// The last lines that its program wrote.
+    pub fn last_lines(&self) -> Vec<&str> {
+        let lines = self.program.iter().flat_map(|program| &program.lines);
+        let mut last: Vec<&str> = lines.rev().take(3).map(|l| l.text.as_str()).collect();
+        last.reverse();
+        last
+    }
+
+    /// How its program ended, if it did.
+    pub fn program_end(&self) -> Option<&ExitKind> {
+        self.record.processes[0].end.as_ref().map(|end| &end.how)
     }
 
     fn process(&mut self, pid: i32) -> &mut ProcessRecord {

@@ -17,8 +17,8 @@ use crate::endpoint::protocol::Report;
 use crate::endpoint::{Endpoint, Spec, THIS_PROGRAM};
 use halfopen_lab::LabError;
 use halfopen_lab::Namespace;
-use halfopen_outcome::record::EndpointRecord;
-use halfopen_scenario::case::{Action, Case, Lane};
+use halfopen_outcome::record::{EndpointRecord, ExitKind, ProgramRecord};
+use halfopen_scenario::case::{Case, Lane, Ready};
 use halfopen_sys::clock::monotonic_ns;
 use log::{ReportLog, State};
 
@@ -60,6 +60,64 @@ impl LaneProcess {
     /// What it has reported of itself.
     pub fn state(&self) -> &State {
         self.log.state()
+    }
+
+    /// Its processes that a signal to the whole lane goes to.
+    pub fn traced(&self) -> Vec<i32> {
+        let state = self.state();
+        state
+            .program
+            .iter()
+            .chain(&state.children)
+            .copied()
+            .collect()
+    }
+
+    /// Whether it runs a program.
+    pub fn is_program(&self) -> bool {
+        self.lane.program.is_some()
+    }
+
+    /// Whether others can connect to it.
+    pub fn is_up(&self) -> bool {
+        let state = self.state();
+        match self.lane.program.as_ref().and_then(|p| p.ready.as_ref()) {
+            Some(Ready::After(time)) => {
+                let time = i64::try_from(time.as_nanos()).unwrap_or(i64::MAX);
+                let up = |began: i64| monotonic_ns() - began >= time;
+                state.program.is_some() && state.started_ns.is_some_and(up)
+            }
+            _ => state.listening,
+        }
+    }
+
+    /// Whether [`Self::is_up`] changes by time alone.
+    pub fn waits_for_time(&self) -> bool {
+        let ready = self.lane.program.as_ref().and_then(|p| p.ready.as_ref());
+        matches!(ready, Some(Ready::After(_))) && !self.is_up()
+    }
+
+    /// What it did instead of becoming ready, for messages.
+    pub fn instead(&self) -> String {
+        let wanted = match self.lane.program.as_ref().and_then(|p| p.ready.as_ref()) {
+            Some(Ready::Listening(Some(port))) => format!("it does not listen on port {port}"),
+            Some(Ready::Listening(None)) => "it does not listen on any TCP port".to_owned(),
+            Some(Ready::Output(text)) => format!("it has not written `{text}`"),
+            Some(Ready::After(_)) | None => "it did not run".to_owned(),
+        };
+        let end = match self.log.program_end() {
+            Some(ExitKind::Exited(status)) => format!("; it ended with status {status}"),
+            Some(ExitKind::Killed(signal)) => format!("; it was ended by {signal}"),
+            None => String::new(),
+        };
+        let lines = self.log.last_lines();
+        let wrote = match lines.is_empty() {
+            true => "; it wrote nothing".to_owned(),
+            false => format!("; its last words: {}", lines.join(" / ")),
+        };
+        format!(
+            "{wanted}{end}{wrote}; say by `ready:` what to wait for, or try its command by hand"
+        )
     }
 
     /// Whether its lane is a server.
@@ -108,7 +166,10 @@ impl Lanes {
                 start: if is_server(&lane) { LISTENERS } else { OTHERS },
                 program: Path::new(THIS_PROGRAM),
             })?;
-            let log = ReportLog::new(&lane.name, &lane.host, placement.boot, endpoint.pid);
+            let mut log = ReportLog::new(&lane.name, &lane.host, placement.boot, endpoint.pid);
+            if let Some(program) = &lane.program {
+                log = log.of_program(&program.run);
+            }
             self.processes.push(LaneProcess {
                 lane,
                 endpoint,
@@ -170,6 +231,18 @@ impl Lanes {
         self.read_reports(&vec![true; self.processes.len()])
     }
 
+    /// A program that could not be run makes the case fail.
+    pub fn check_programs(&self) -> Result<(), LabError> {
+        let mut programs = self.processes.iter().filter(|p| p.is_program());
+        match programs.find_map(|p| Some((p, p.state().broken.as_ref()?))) {
+            None => Ok(()),
+            Some((p, why)) => Err(LabError::system(
+                format!("run the program of lane {}", p.name()),
+                std::io::Error::other(why.clone()),
+            )),
+        }
+    }
+
     /// What went wrong in the endpoints themselves, as text.
     pub fn failures(&self) -> Vec<String> {
         let failure = |p: &LaneProcess| {
@@ -177,6 +250,12 @@ impl Lanes {
             Some(format!("lane {}: {why}", p.lane.name))
         };
         self.processes.iter().filter_map(failure).collect()
+    }
+
+    /// What is recorded of programs besides their calls.
+    pub fn programs(&self, t0_ns: i64) -> Vec<ProgramRecord> {
+        let programs = self.processes.iter();
+        programs.filter_map(|p| p.log.program(t0_ns)).collect()
     }
 
     /// The records of all processes, with times counted from `t0_ns`.
@@ -187,9 +266,7 @@ impl Lanes {
 
 /// Whether a lane is a server: its first step listens.
 pub(super) fn is_server(lane: &Lane) -> bool {
-    lane.steps
-        .first()
-        .is_some_and(|s| matches!(s.action, Action::Listen { .. }))
+    lane.is_server()
 }
 
 /// The host that a `connect` without `to` means: that of the first server

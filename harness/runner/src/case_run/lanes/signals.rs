@@ -1,9 +1,12 @@
 //! Signals and typed text for the processes of lanes.
 
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
+use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use super::{LaneProcess, Lanes};
 use halfopen_lab::LabError;
@@ -27,11 +30,19 @@ impl Lanes {
             let pid = match (child, p.state().children.last()) {
                 (true, Some(pid)) => *pid,
                 (true, None) => return Err(LabError::Plan(format!("{lane} has no child"))),
-                (false, _) => p.endpoint.pid,
+                (false, _) => match p.is_program() {
+                    true => match p.state().program {
+                        Some(pid) => pid,
+                        None => continue,
+                    },
+                    false => p.endpoint.pid,
+                },
             };
             // Before the signal: afterwards the process may be gone already.
             pidfds.extend(pidfd_open(pid).ok());
-            let sent = if child {
+            let sent = if p.is_program() {
+                send(pid, signal)
+            } else if child {
                 p.endpoint.signal_child(pid, signal)
             } else {
                 p.endpoint.signal(signal)
@@ -47,9 +58,12 @@ impl Lanes {
     /// Sends a signal to the processes of a lane and to all their children.
     pub fn signal_lane(&mut self, lane: &str, signal: Signal) -> Result<(), LabError> {
         for p in self.running(lane) {
-            p.endpoint
-                .signal_group(signal)
-                .map_err(|e| LabError::system(format!("send {signal} to {lane}"), e))?;
+            let sent = match p.is_program() {
+                // Not the tracer, which has to go on.
+                true => p.traced().iter().try_for_each(|pid| send(*pid, signal)),
+                false => p.endpoint.signal_group(signal),
+            };
+            sent.map_err(|e| LabError::system(format!("send {signal} to {lane}"), e))?;
         }
         Ok(())
     }
@@ -60,6 +74,8 @@ impl Lanes {
         let mut pidfds = Vec::new();
         for p in self.running(lane) {
             pidfds.extend(pidfd_open(p.endpoint.pid).ok());
+            // The tracer's end ends them (PTRACE_O_EXITKILL), a moment later.
+            pidfds.extend(p.traced().iter().filter_map(|pid| pidfd_open(*pid).ok()));
             // An error: it has ended by itself.
             let _ = p.endpoint.signal_group(Signal::SIGKILL);
         }
@@ -69,8 +85,21 @@ impl Lanes {
     /// Sends a signal to everything that lanes run on a host.
     pub fn signal_host(&mut self, host: &str, signal: Signal) {
         for p in self.processes.iter().filter(|p| p.host() == host) {
-            // An error: it has ended by itself.
-            let _ = p.endpoint.signal_group(signal);
+            let Some(program) = p
+                .lane
+                .program
+                .as_ref()
+                .filter(|_| signal != Signal::SIGKILL)
+            else {
+                // An error: it has ended by itself.
+                let _ = p.endpoint.signal_group(signal);
+                continue;
+            };
+            let stop = program.stop.as_deref().unwrap_or("TERM");
+            let stop = format!("SIG{stop}").parse().unwrap_or(signal);
+            if let Some(pid) = p.state().program {
+                let _ = send(pid, stop);
+            }
         }
     }
 
@@ -84,11 +113,30 @@ impl Lanes {
         Ok(())
     }
 
+    /// Writes to the standard input of a lane's program.
+    pub fn write_to_program(&mut self, lane: &str, text: &str) -> Result<(), LabError> {
+        for p in self.running(lane).filter(|p| p.state().program.is_some()) {
+            p.endpoint
+                .write_to_program(text)
+                .map_err(|e| LabError::system(format!("write to {lane}"), e))?;
+        }
+        Ok(())
+    }
+
     /// The processes of a lane that have not ended.
     fn running<'l>(&'l mut self, lane: &'l str) -> impl Iterator<Item = &'l mut LaneProcess> {
         self.processes
             .iter_mut()
             .filter(move |p| p.lane_name() == lane && !p.state().ended)
+    }
+}
+
+/// Sends a signal to a process of a program. One that has ended meanwhile is no
+/// error.
+fn send(pid: i32, signal: Signal) -> io::Result<()> {
+    match kill(Pid::from_raw(pid), signal) {
+        Ok(()) | Err(Errno::ESRCH) => Ok(()),
+        Err(errno) => Err(errno.into()),
     }
 }
 

@@ -16,7 +16,7 @@ use halfopen_lab::Flow;
 use halfopen_lab::LabError;
 use halfopen_lab::{Lab, LabBuilder};
 use halfopen_outcome::record::Netstat;
-use halfopen_scenario::case::{Case, EventAction, Lane};
+use halfopen_scenario::case::{Case, EventAction, Lane, NodeKind};
 use power::Power;
 use sockets::SocketSnapshots;
 use wire::WireCapture;
@@ -79,6 +79,13 @@ impl<'a> Testbed<'a> {
         for lane in &self.case.lanes {
             let address = self.lab.address(&lane.host, self.case.family)?;
             addresses.insert(lane.host.clone(), address);
+        }
+        // A program may name hosts on which nothing runs; one that is down has no
+        // address now.
+        for host in self.case.network.names(&[NodeKind::Host]) {
+            if let Ok(address) = self.lab.address(host, self.case.family) {
+                addresses.entry(host.to_owned()).or_insert(address);
+            }
         }
         let placement = Placement {
             namespace: self.lab.namespace(&lane.host)?,

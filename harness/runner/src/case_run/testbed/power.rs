@@ -96,6 +96,6 @@ impl Testbed<'_> {
         let processes = self.lanes.processes().iter();
         processes
             .filter(|p| p.host() == host && p.boot() == boots)
-            .all(|p| p.state().listening || p.state().ended)
+            .all(|p| !p.is_server() || p.is_up() || p.state().ended)
     }
 }

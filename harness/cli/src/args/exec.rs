@@ -1,0 +1,56 @@
+//! The arguments of `halfopen exec`.
+
+use clap::Args;
+
+use super::Time;
+
+pub(super) const HELP: &str = "\
+The command runs on the host `client`, --server's on the host `server`; each name
+resolves on the other, and ${server} stands for its address. A fault is the verb of
+a scenario and what it is done to, and when: `crash server @5s`, `freeze server
+@2s`, `kill server @1s`, `cut client @3s`. Times count from the start of the
+command. The command's standard streams are passed through; what happened is drawn
+on standard error afterwards.
+
+Examples:
+  halfopen exec --server 'redis-server --port 7000' --fault 'crash server @5s' \\
+      -- redis-cli -h server -p 7000 SUBSCRIBE news
+  halfopen exec --server 'python3 -m http.server 8000' --fault 'freeze server @0s' \\
+      --give-up 20s -- curl --max-time 5 http://server:8000/
+  halfopen exec --fault 'cut client @1s' -- sh -c 'sleep 3; ping -c1 server'
+
+Exit codes: the command's own, 128 and the signal that ended it; 2 wrong input,
+3 this machine cannot do it, 1 it could not be run, 124 it still ran when the case
+gave up, 130 interrupted.";
+
+#[derive(Debug, Args)]
+pub(crate) struct ExecArgs {
+    /// The network: link (one cable), lan (a switch) or routed
+    #[arg(long, value_name = "NETWORK", default_value = "link")]
+    pub(crate) network: String,
+    /// ipv4 or ipv6
+    #[arg(long, value_name = "FAMILY", default_value = "ipv4")]
+    pub(crate) family: String,
+    /// What is done, to what, and when: `crash server @5s`; may be given several times
+    #[arg(long, value_name = "'VERB WHAT @TIME'")]
+    pub(crate) fault: Vec<String>,
+    /// A command that runs on the host `server`
+    #[arg(long, value_name = "COMMAND")]
+    pub(crate) server: Option<String>,
+    /// When the server is ready: a port it listens on, a time such as 2s, or part
+    /// of a line that it writes [default: once it listens on any TCP port]
+    #[arg(long, value_name = "WHEN", requires = "server")]
+    pub(crate) ready: Option<String>,
+    /// On this machine's clock, or on a guest's that jumps over idle time
+    #[arg(long, value_enum, default_value_t = Time::Real, value_name = "CLOCK")]
+    pub(crate) time: Time,
+    /// Run in a guest on this kernel
+    #[arg(long, value_name = "KERNEL")]
+    pub(crate) kernel: Option<String>,
+    /// When to give up if the command still runs
+    #[arg(long, value_name = "TIME", default_value = "60s")]
+    pub(crate) give_up: String,
+    /// The command and its arguments
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<String>,
+}

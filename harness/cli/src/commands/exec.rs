@@ -1,0 +1,253 @@
+//! `halfopen exec`: one program against one fault, without YAML. It writes a
+//! scenario, runs it like any other, and ends with the program's exit code.
+
+use crate::args::{ExecArgs, Time};
+use crate::shared::error::{CliError, Exit};
+use crate::shared::{capabilities, guests, interrupt, output};
+use halfopen_net::error::chain;
+use halfopen_outcome::record::{ExitKind, Outcome, Status};
+use halfopen_report::{ladder, text};
+use halfopen_runner::Options;
+use halfopen_scenario::case::{Case, Input};
+
+/// The exit code of timeout(1) for a command that was still running.
+const STILL_RUNNING: u8 = 124;
+
+/// Runs the command; its exit code.
+pub(crate) fn exec(args: &ExecArgs) -> Result<Exit, CliError> {
+    let mut case = case(args)?;
+    if args.time == Time::Virtual || args.kernel.is_some() {
+        return in_guest(args, case);
+    }
+    for lane in &mut case.lanes {
+        if let Some(program) = lane.program.as_mut().filter(|_| lane.name == CLIENT) {
+            program.echo = true;
+            program.stdin = Input::Inherit;
+        }
+    }
+    let options = Options {
+        // Before any thread is started: see privileges.
+        privileges: capabilities::needed_for_run()?.to_owned(),
+        interrupt: interrupt::watch(),
+        ..Options::default()
+    };
+    let cases = [case];
+    let results = halfopen_runner::run(&cases, &options, &mut |_| ());
+    let results = results.map_err(|e| CliError::Run(chain(&e)))?;
+    if results.interrupted {
+        return Ok(Exit::Interrupted);
+    }
+    match results.outcomes.first() {
+        Some(outcome) => report(outcome),
+        None => Err(CliError::Run("the case has no outcome".into())),
+    }
+}
+
+/// The same in a guest: what the command wrote follows when the guest has ended.
+fn in_guest(args: &ExecArgs, case: Case) -> Result<Exit, CliError> {
+    let kernels = guests::kernels_of(args.kernel.as_slice())?;
+    let options = halfopen_vm::cases::Options {
+        time: args.time.guest(),
+        interrupt: interrupt::watch(),
+        ..halfopen_vm::cases::Options::default()
+    };
+    let runs = halfopen_vm::cases::run(&[case], &kernels, &options, &mut |_, _| ());
+    let runs = runs.map_err(|e| CliError::Vm(chain(&e)))?;
+    let run = runs
+        .first()
+        .ok_or_else(|| CliError::Vm("no guest ran".into()))?;
+    if let Err(e) = &run.ended {
+        return Err(CliError::Vm(chain(e)));
+    }
+    let outcome = run.outcomes.first();
+    let outcome = outcome.ok_or_else(|| CliError::Vm("the case has no outcome".into()))?;
+    let client = outcome.programs.iter().filter(|p| p.lane == CLIENT);
+    for line in client.flat_map(|program| &program.lines) {
+        match line.stderr {
+            true => output::remark(&line.text),
+            false => output::say(&format!("{}\n", line.text))?,
+        }
+    }
+    report(outcome)
+}
+
+const CLIENT: &str = "client";
+
+fn report(outcome: &Outcome) -> Result<Exit, CliError> {
+    match &outcome.status {
+        Status::NotRun(why) => {
+            output::error(why);
+            return Ok(Exit::Machine);
+        }
+        Status::Failed(why) => return Err(CliError::Run(why.clone())),
+        Status::Ran => {}
+    }
+    let view = ladder::View {
+        width: usize::from(output::width()),
+        most_rows: 60,
+        from_fault: false,
+    };
+    output::remark(&format!("\n{}", ladder::render(outcome, &view).trim_end()));
+    if let Some(first) = &outcome.first_sign {
+        output::remark(&format!("first sign: {}", text::first_sign(first)));
+    }
+    if let Some(seen) = &outcome.user_sees {
+        let after = halfopen_net::span::human_ns(seen.since_fault_ns);
+        output::remark(&format!("its user sees {} after {after}", seen.what));
+    }
+    for detector in outcome
+        .programs
+        .iter()
+        .filter(|p| p.lane == CLIENT)
+        .flat_map(|p| &p.detectors)
+        .filter(|detector| !detector.text.is_empty())
+    {
+        let conn = detector.conn.as_deref().unwrap_or("a socket");
+        output::remark(&format!("detector on {conn}: {}", detector.text));
+    }
+    for surprise in &outcome.surprises {
+        output::remark(&format!("note: {surprise}"));
+    }
+    Ok(Exit::Command(code(outcome)))
+}
+
+fn code(outcome: &Outcome) -> u8 {
+    let client = outcome.endpoints.iter().find(|e| e.lane == CLIENT);
+    let end = client.and_then(|e| e.processes.first()?.end.as_ref());
+    match end.map(|end| &end.how) {
+        Some(ExitKind::Exited(status)) => u8::try_from(*status).unwrap_or(u8::MAX),
+        Some(ExitKind::Killed(signal)) => {
+            let number = signal
+                .parse::<nix::sys::signal::Signal>()
+                .map_or(0, |signal| signal as i32);
+            u8::try_from(128 + number).unwrap_or(u8::MAX)
+        }
+        None => {
+            output::remark("the command was still running when the case gave up (--give-up)");
+            STILL_RUNNING
+        }
+    }
+}
+
+/// The scenario of these words, as a file would have it.
+fn case(args: &ExecArgs) -> Result<Case, CliError> {
+    let mut scenario = serde_json::json!({
+        "about": "halfopen exec",
+        "network": args.network,
+        "family": args.family,
+        "give_up": args.give_up,
+        CLIENT: { "run": args.command },
+    });
+    if let Some(server) = &args.server {
+        let mut lane = serde_json::json!({ "run": server });
+        lane["ready"] = ready(args.ready.as_deref());
+        scenario["server"] = lane;
+    }
+    let faults: Result<Vec<_>, _> = args.fault.iter().map(|text| fault(text)).collect();
+    let faults = faults?;
+    if !faults.is_empty() {
+        scenario["faults"] = faults.into();
+    }
+    // JSON is YAML.
+    let file = serde_json::json!({ "version": 1, "scenarios": { "exec": scenario } });
+    let file = serde_json::to_string_pretty(&file).map_err(|e| CliError::Usage(e.to_string()))?;
+    let catalogue = halfopen_scenario::parse("halfopen exec", &file)
+        .map_err(|e| CliError::Usage(problems(&e)))?;
+    let case = catalogue.cases.into_iter().next();
+    case.ok_or_else(|| CliError::Usage("there is nothing to run".into()))
+}
+
+/// What is wrong, without the lines of a file that nobody has written.
+fn problems(errors: &halfopen_scenario::InputErrors) -> String {
+    let problem = |p: &halfopen_scenario::Problem| {
+        let expected = p.expected.iter().map(|e| format!("; expected {e}"));
+        let help = p.help.iter().map(|h| format!("; {h}"));
+        let rest: String = expected.chain(help).collect();
+        format!("{}{rest}", p.message)
+    };
+    let all: Vec<String> = errors.problems().iter().map(problem).collect();
+    all.join("\n")
+}
+
+fn ready(given: Option<&str>) -> serde_json::Value {
+    match given {
+        None => "listening".into(),
+        Some(port) if port.parse::<u16>().is_ok() => serde_json::json!({ "listening": port }),
+        Some(time) if halfopen_net::duration::parse(time).is_ok() => {
+            serde_json::json!({ "after": time })
+        }
+        Some(text) => serde_json::json!({ "output": text }),
+    }
+}
+
+/// `crash server @5s` as an event of a scenario.
+fn fault(text: &str) -> Result<serde_json::Value, CliError> {
+    let wrong = |why: &str| {
+        CliError::Usage(format!(
+            "--fault '{text}': {why}; write VERB WHAT @TIME, such as `crash server @5s`"
+        ))
+    };
+    let (what, at) = text.rsplit_once('@').ok_or_else(|| wrong("no time"))?;
+    let mut words = what.split_whitespace();
+    let verb = words.next().ok_or_else(|| wrong("no verb"))?;
+    let target = words.next().ok_or_else(|| wrong("nothing it is done to"))?;
+    if words.next().is_some() {
+        return Err(wrong("too many words"));
+    }
+    Ok(serde_json::json!({ "at": at.trim(), verb: target }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use halfopen_scenario::case::{EventAction, Ready};
+
+    fn args(fault: &[&str], server: Option<&str>, ready: Option<&str>) -> ExecArgs {
+        ExecArgs {
+            network: "link".into(),
+            family: "ipv4".into(),
+            fault: fault.iter().map(|&text| text.into()).collect(),
+            server: server.map(Into::into),
+            ready: ready.map(Into::into),
+            time: Time::Real,
+            kernel: None,
+            give_up: "60s".into(),
+            command: vec!["redis-cli".into(), "-h".into(), "server".into()],
+        }
+    }
+
+    #[test]
+    fn words_become_a_scenario() {
+        let case = case(&args(
+            &["crash server @5s"],
+            Some("redis-server --port 7000"),
+            None,
+        ));
+        let case = case.expect("right");
+        let crash = EventAction::Crash {
+            host: "server".into(),
+        };
+        assert_eq!(case.events[0].action, crash);
+        let server = case.lanes.iter().find(|lane| lane.name == "server");
+        let program = server
+            .and_then(|lane| lane.program.as_ref())
+            .expect("a program");
+        assert_eq!(program.run, ["redis-server", "--port", "7000"]);
+        assert_eq!(program.ready, Some(Ready::Listening(None)));
+    }
+
+    #[test]
+    fn wrong_words_are_said_with_the_cure() {
+        for (fault, said) in [
+            ("crash server", "crash server @5s"),
+            ("crahs server @5s", "did you mean `crash`"),
+            ("crash servr @5s", "did you mean `server`"),
+            ("crash server @5", "5s"),
+        ] {
+            let error = case(&args(&[fault], None, None))
+                .expect_err(fault)
+                .to_string();
+            assert!(error.contains(said), "{fault}: {error}");
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! The signs that an unmodified program shows: which of its calls did not go as if
+//! nothing had happened, and what its user sees first.
+
+use super::{is_lane, sign_of as sign_of_scripted};
+use crate::record::{
+    Call, CallResult, EndpointRecord, ExitKind, FaultRecord, OutputLine, ProcessRecord,
+    ProgramRecord, UserSees, reference_ns,
+};
+use halfopen_scenario::case::SignKind;
+
+/// How much later than a program's end its last line may be read.
+const LATE_LINE_NS: i64 = 50_000_000;
+
+/// Whether the endpoint is a program. Its calls belong to no line of a script.
+pub(super) fn is_program(endpoint: &EndpointRecord) -> bool {
+    let mut calls = endpoint.processes.iter().flat_map(|process| &process.calls);
+    calls.next().is_some_and(|call| call.line == 0)
+}
+
+/// The sign of a process's call with this index.
+///
+/// EAGAIN, EINPROGRESS, EALREADY and EINTR are how non-blocking programs work. A
+/// poll() that times out is a program's own rhythm, unless it closes the
+/// connection or ends because of it: directly afterwards.
+pub(super) fn sign_of(process: &ProcessRecord, index: usize) -> Option<SignKind> {
+    let call = process.calls.get(index)?;
+    match &call.result {
+        CallResult::Errno(name) => {
+            let ordinary = matches!(
+                name.as_str(),
+                "EAGAIN" | "EINPROGRESS" | "EALREADY" | "EINTR" | "EISCONN"
+            );
+            (!ordinary && moves_data(&call.call)).then(|| SignKind::Errno(name.clone()))
+        }
+        CallResult::Value(0) if reads(&call.call) => Some(SignKind::Eof),
+        CallResult::Value(0) if polls(&call.call) => {
+            gives_up_after(process, index).then_some(SignKind::Timeout)
+        }
+        // SO_RCVTIMEO and SO_SNDTIMEO.
+        CallResult::TimedOut => Some(SignKind::Timeout),
+        CallResult::Ready(_) => sign_of_scripted(call),
+        CallResult::Value(_) | CallResult::Blocked => None,
+    }
+}
+
+fn gives_up_after(process: &ProcessRecord, index: usize) -> bool {
+    let mut later = process.calls[index + 1..].iter();
+    match later.find(|call| !polls(&call.call)) {
+        Some(Call { call, .. }) => {
+            // The polls in between would have been the program's rhythm.
+            let next_is_it = process
+                .calls
+                .get(index + 1)
+                .is_some_and(|next| next.call == *call);
+            next_is_it && matches!(call.as_str(), "close" | "shutdown")
+        }
+        None => index + 1 == process.calls.len() && process.end.is_some(),
+    }
+}
+
+/// The sign of a program's end. SIGKILL, SIGTERM and SIGINT come from outside.
+pub(super) fn sign_of_end(process: &ProcessRecord, how: &ExitKind) -> Option<SignKind> {
+    if process.number > 0 {
+        return None;
+    }
+    match how {
+        ExitKind::Exited(status) => Some(SignKind::Exited(*status)),
+        ExitKind::Killed(signal) => {
+            let outside = matches!(signal.as_str(), "SIGKILL" | "SIGTERM" | "SIGINT");
+            (!outside).then(|| SignKind::Signal(signal.clone()))
+        }
+    }
+}
+
+fn reads(call: &str) -> bool {
+    matches!(call, "read" | "readv" | "recvfrom" | "recvmsg" | "recvmmsg")
+}
+
+fn polls(call: &str) -> bool {
+    matches!(
+        call,
+        "poll" | "ppoll" | "select" | "pselect6" | "epoll_wait" | "epoll_pwait" | "epoll_pwait2"
+    )
+}
+
+/// Whether a call's failure tells of the connection. Options that a kernel does not
+/// know fail in every run.
+fn moves_data(call: &str) -> bool {
+    reads(call)
+        || matches!(
+            call,
+            "connect"
+                | "accept"
+                | "accept4"
+                | "getsockopt"
+                | "write"
+                | "writev"
+                | "sendto"
+                | "sendmsg"
+                | "sendmmsg"
+                | "sendfile"
+                | "splice"
+        )
+}
+
+/// The first line that a watched program wrote after the fault, or its end.
+pub fn user_sees(
+    watch: &[String],
+    faults: &[FaultRecord],
+    endpoints: &[EndpointRecord],
+    programs: &[ProgramRecord],
+) -> Option<UserSees> {
+    let reference = reference_ns(faults);
+    let watched = |lane: &str| watch.iter().any(|w| is_lane(lane, w));
+    // What a program wrote last is read from its pipe when it has ended already.
+    let written = |lane: &str, at_ns: i64| {
+        let ends = endpoints.iter().filter(|e| e.lane == lane);
+        let ends = ends.filter_map(|e| e.processes.first()?.end.as_ref());
+        let mut ends = ends.map(|end| end.at_ns);
+        ends.find(|end| (*end..*end + LATE_LINE_NS).contains(&at_ns))
+            .unwrap_or(at_ns)
+    };
+    let lines = programs.iter().filter(|p| watched(&p.lane)).flat_map(|p| {
+        let said = |line: &OutputLine| {
+            let at_ns = written(&p.lane, line.at_ns);
+            (at_ns, p.lane.clone(), format!("\"{}\"", line.text))
+        };
+        let lines = p.lines.iter().filter(|l| !l.text.trim().is_empty());
+        lines.map(said).collect::<Vec<_>>()
+    });
+    let is_a_program = |lane: &str| programs.iter().any(|p| p.lane == lane);
+    let ends = endpoints
+        .iter()
+        .filter(|e| watched(&e.lane) && is_a_program(&e.lane));
+    let ends = ends.filter_map(|e| {
+        let end = e.processes.first()?.end.as_ref()?;
+        let how = match &end.how {
+            ExitKind::Exited(status) => format!("exit {status}"),
+            ExitKind::Killed(signal) => format!("died of {signal}"),
+        };
+        Some((end.at_ns, e.lane.clone(), how))
+    });
+    let first = lines
+        .chain(ends)
+        .filter(|(at_ns, ..)| *at_ns >= reference)
+        .min_by_key(|(at_ns, ..)| *at_ns);
+    first.map(|(at_ns, lane, what)| UserSees {
+        lane,
+        what,
+        since_fault_ns: at_ns - reference,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::ProcessEnd;
+
+    fn process(calls: &[(&str, CallResult)], end: Option<ExitKind>) -> ProcessRecord {
+        let call = |(name, result): &(&str, CallResult)| Call {
+            call: (*name).into(),
+            conn: None,
+            line: 0,
+            start_ns: 0,
+            end_ns: Some(1),
+            result: result.clone(),
+        };
+        ProcessRecord {
+            number: 0,
+            calls: calls.iter().map(call).collect(),
+            end: end.map(|how| ProcessEnd { at_ns: 2, how }),
+        }
+    }
+
+    #[test]
+    fn a_poll_that_times_out_is_a_sign_only_when_the_program_gives_up() {
+        let idle = || ("poll", CallResult::Value(0));
+        let close = || ("close", CallResult::Value(0));
+        let write = || ("write", CallResult::Value(5));
+        let timeout = Some(SignKind::Timeout);
+        assert_eq!(sign_of(&process(&[idle(), close()], None), 0), timeout);
+        assert_eq!(
+            sign_of(&process(&[idle(), write(), close()], None), 0),
+            None
+        );
+        let ended = process(&[idle()], Some(ExitKind::Exited(255)));
+        assert_eq!(sign_of(&ended, 0), timeout);
+        assert_eq!(sign_of(&process(&[idle()], None), 0), None);
+    }
+
+    #[test]
+    fn errnos_of_non_blocking_calls_are_no_signs() {
+        let failed = |call, errno: &str| {
+            let call = process(&[(call, CallResult::Errno(errno.into()))], None);
+            sign_of(&call, 0)
+        };
+        for ordinary in ["EAGAIN", "EINPROGRESS", "EINTR"] {
+            assert_eq!(failed("recvfrom", ordinary), None);
+        }
+        assert_eq!(failed("setsockopt", "ENOPROTOOPT"), None);
+        let errno = SignKind::Errno("ETIMEDOUT".into());
+        assert_eq!(failed("recvfrom", "ETIMEDOUT"), Some(errno));
+        let eof = process(&[("recvfrom", CallResult::Value(0))], None);
+        assert_eq!(sign_of(&eof, 0), Some(SignKind::Eof));
+    }
+}
