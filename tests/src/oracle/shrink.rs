@@ -12,7 +12,7 @@ const ROUNDS: u32 = 12;
 /// a time; all candidates of a round run in one guest.
 ///
 /// # Errors
-/// As [`trial::outcomes`].
+/// As `run` in `trial`.
 pub fn shrink(plan: &Plan, kernel: &Kernel) -> Result<Plan, String> {
     let mut smallest = plan.clone();
     for _ in 0..ROUNDS {
