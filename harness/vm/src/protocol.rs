@@ -5,7 +5,15 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::command;
 use halfopen_runner::recorded::Ended;
+
+/// The first part of a guest's input.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Input<C> {
+    Cases(Request<C>),
+    Command(command::Request),
+}
 
 /// The cases that a guest is to run, and how.
 #[derive(Debug, Serialize, Deserialize)]

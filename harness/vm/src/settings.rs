@@ -70,7 +70,7 @@ pub const PAUSE_DEVICE: &str = "0x0011";
 
 /// Modules that labs, faults and observers use. Those that a kernel does not have are
 /// left out; their dependencies are added.
-pub const MODULES: [&str; 28] = [
+pub const MODULES: [&str; 30] = [
     "veth",
     "bridge",
     "nf_tables",
@@ -98,6 +98,9 @@ pub const MODULES: [&str; 28] = [
     "act_gact",
     "inet_diag",
     "tcp_diag",
+    // The file system of a command (crate::command).
+    "fuse",
+    "overlay",
     "crc32c_generic", // nf_tables needs a crc32c through libcrc32c (a soft dependency).
 ];
 

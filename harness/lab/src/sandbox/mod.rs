@@ -25,6 +25,7 @@ mod error;
 mod id_maps;
 mod neighbour_tables;
 mod supervise;
+mod virtual_time;
 
 pub use before_main::enter_or_exit;
 pub use cure::why_refused;
