@@ -223,12 +223,15 @@ impl HostChannel {
             .write_all_at(&length.to_le_bytes(), ANSWER_LENGTH as u64)
     }
 
-    /// Adds a signal for the guest's command.
+    /// Adds signals for the guest's command.
     ///
     /// # Errors
     /// When the memory cannot be accessed.
-    pub fn add_signal(&self, number: i32) -> io::Result<()> {
-        let signals = self.read_u64(SIGNALS)? | 1 << number.clamp(0, 63);
+    pub fn add_signals(&self, signals: u64) -> io::Result<()> {
+        if signals == 0 {
+            return Ok(());
+        }
+        let signals = self.read_u64(SIGNALS)? | signals;
         self.file
             .write_all_at(&signals.to_le_bytes(), SIGNALS as u64)
     }
@@ -335,7 +338,7 @@ mod tests {
             host.answer(b"this one")
         });
         assert_eq!(answer.expect("answered"), b"this one");
-        host.add_signal(15).expect("memory");
+        host.add_signals(1 << 15).expect("memory");
         assert_eq!((guest.take_signals(), guest.take_signals()), (1 << 15, 0));
     }
 

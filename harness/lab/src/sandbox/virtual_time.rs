@@ -18,6 +18,12 @@ const KERNEL: &str = "HALFOPEN_KERNEL";
 /// The path of the command.
 const COMMAND: &str = "HALFOPEN";
 
+/// Whether this program is in a guest of halfopen's, where waiting takes no real time:
+/// a test that would wait for minutes can shorten timers elsewhere.
+pub fn is_virtual_time() -> bool {
+    is_guest()
+}
+
 /// Executes `halfopen exec` with this program and its arguments; returns when nothing
 /// asks for it, or inside the guest. On an error it says what to do and exits.
 pub(super) fn become_guest_if_asked() {

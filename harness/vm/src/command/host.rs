@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use super::files::FileServer;
@@ -37,6 +38,8 @@ pub struct Command {
 pub struct Options {
     /// As [`Settings::memory_mib`].
     pub memory_mib: u32,
+    /// As [`Settings::signals`].
+    pub signals: Option<Arc<AtomicU64>>,
     /// The guest is killed when this becomes readable.
     pub interrupt: Option<Arc<OwnedFd>>,
     /// As [`Settings::restore`].
@@ -47,6 +50,7 @@ impl Default for Options {
     fn default() -> Self {
         Options {
             memory_mib: 1024,
+            signals: None,
             interrupt: None,
             restore: true,
         }
@@ -67,6 +71,7 @@ pub fn run(
     let settings = Settings {
         memory_mib: options.memory_mib,
         restore: options.restore,
+        signals: options.signals.clone(),
         ..Settings::default()
     };
     let (output, joined) = streams::outputs();

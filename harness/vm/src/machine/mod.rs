@@ -5,6 +5,7 @@
 pub mod state;
 
 use std::os::fd::BorrowedFd;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
@@ -216,6 +217,9 @@ fn run(
             answered.map_err(VmError::system("answer the guest"))?;
             last_change = Instant::now();
         }
+        let signals = settings.signals.as_ref();
+        let signals = signals.map_or(0, |signals| signals.swap(0, Ordering::Relaxed));
+        channel.add_signals(signals).map_err(VmError::system("signal the guest"))?;
         if let Some(code) = exit_code {
             break qemu
                 .exit_result(start.release(), code, work_result, boot_time.is_some())

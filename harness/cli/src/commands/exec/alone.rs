@@ -23,9 +23,11 @@ pub(super) fn exec(args: &ExecArgs) -> Result<Exit, CliError> {
         return Err(CliError::Usage("--kernel all: a command runs on one kernel".into()));
     };
     let command = command(args)?;
+    let (signals, interrupt) = interrupt::pass_on().unzip();
     let options = Options {
         memory_mib: args.memory,
-        interrupt: interrupt::watch(),
+        signals,
+        interrupt,
         ..Options::default()
     };
     let mut remark = |why: &halfopen_vm::VmError| output::remark(&chain(why));
