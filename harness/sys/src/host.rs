@@ -29,8 +29,20 @@ pub fn move_to_host(netns: BorrowedFd<'_>, hosts: &[u8]) -> io::Result<()> {
     // and a mount namespace of its own needs its own (unshare(2)).
     unshare(CloneFlags::CLONE_FS | CloneFlags::CLONE_NEWNS)?;
     let none = None::<&CStr>;
-    mount(none, c"/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)?;
-    mount(Some(c"tmpfs"), PLACE, Some(c"tmpfs"), MsFlags::empty(), none)?;
+    mount(
+        none,
+        c"/",
+        none,
+        MsFlags::MS_REC | MsFlags::MS_PRIVATE,
+        none,
+    )?;
+    mount(
+        Some(c"tmpfs"),
+        PLACE,
+        Some(c"tmpfs"),
+        MsFlags::empty(),
+        none,
+    )?;
     let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_CLOEXEC;
     let file = open(FILE, flags, Mode::from_bits_truncate(0o644))?;
     let mut rest = hosts;

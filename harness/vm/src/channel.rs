@@ -121,7 +121,11 @@ impl GuestChannel {
     }
 
     /// Writes a request, to be answered when `ring` returns; its answer.
-    pub fn ask(&mut self, request: &[u8], ring: impl FnOnce() -> io::Result<()>) -> io::Result<Vec<u8>> {
+    pub fn ask(
+        &mut self,
+        request: &[u8],
+        ring: impl FnOnce() -> io::Result<()>,
+    ) -> io::Result<Vec<u8>> {
         if request.len() > MOST_REQUEST_BYTES {
             return Err(io::ErrorKind::FileTooLarge.into());
         }

@@ -149,7 +149,9 @@ fn device(number: usize, port: u16) -> [String; 2] {
 /// The arguments for the devices, without the pipes: what a saved state depends on.
 pub(super) fn device_arguments() -> Vec<String> {
     let devices = PORTS.into_iter().enumerate();
-    devices.flat_map(|(number, port)| device(number, port)).collect()
+    devices
+        .flat_map(|(number, port)| device(number, port))
+        .collect()
 }
 
 /// The guest's side.

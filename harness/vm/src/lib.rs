@@ -12,7 +12,7 @@
 //! pci       the guest's devices
 //! channel   the memory through which host and guest exchange messages
 //! gate      stops a guest until the host has answered a request
-//! protocol  the request and the messages about cases
+//! protocol  what host and guest say to each other about cases, and about a command
 //! cases     runs cases in one guest or several, on each kernel
 //! command   runs one command in a guest, which sees this machine's files
 //! programs  the files of unmodified programs, sent behind the request
@@ -28,8 +28,8 @@ mod binary;
 mod bzimage;
 pub mod cases;
 mod channel;
-mod compressed;
 pub mod command;
+mod compressed;
 mod error;
 pub mod files;
 mod gate;

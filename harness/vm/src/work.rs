@@ -4,9 +4,9 @@
 
 use std::net::{TcpListener, TcpStream};
 
-use super::programs;
 use super::command;
 use super::guest::Link;
+use super::programs;
 use super::protocol::{GuestMessage, Input};
 use super::settings::NAMESPACES;
 use super::size::needed_namespaces;

@@ -40,7 +40,10 @@ impl HostState {
 
     /// The host has booted.
     pub(crate) fn boot(&self, namespace: Namespace) {
-        let mut now = self.namespace.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut now = self
+            .namespace
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         *now = Some(namespace);
     }
 
@@ -63,7 +66,10 @@ impl HostState {
     /// [`HostState::end_sockets_and_processes`], because they may belong to
     /// no handle.
     pub(crate) fn go_down(&self) {
-        let mut now = self.namespace.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut now = self
+            .namespace
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         *now = None;
         drop(now);
         self.set_frozen(None);
@@ -77,7 +83,10 @@ impl HostState {
 #[cfg(feature = "tokio")]
 impl Drop for HostState {
     fn drop(&mut self) {
-        let runtime = self.runtime.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let runtime = self
+            .runtime
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner);
         if let Some(runtime) = runtime.take() {
             runtime.shutdown_background();
         }

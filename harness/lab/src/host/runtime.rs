@@ -54,7 +54,11 @@ impl Host {
     /// # Errors
     /// As [`Host::block_on`].
     pub fn runtime(&self) -> Result<Handle, LabError> {
-        let mut known = self.0.runtime.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self
+            .0
+            .runtime
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = &*known {
             return Ok(known.handle().clone());
         }
@@ -75,14 +79,20 @@ impl Host {
     /// As [`Host::block_on`].
     pub fn build_runtime(&self, mut builder: Builder) -> Result<Runtime, LabError> {
         let failed = |e| LabError::system(format!("start a runtime on {}", self.name()), e);
-        let netns: Arc<OwnedFd> =
-            Arc::new(self.namespace()?.as_fd().try_clone_to_owned().map_err(failed)?);
+        let netns: Arc<OwnedFd> = Arc::new(
+            self.namespace()?
+                .as_fd()
+                .try_clone_to_owned()
+                .map_err(failed)?,
+        );
         let state = Arc::clone(&self.0);
         let enter = move || move_to_host(netns.as_fd(), &state.hosts);
         // A worker cannot say why it did not get there, so a thread tries first.
         let first = enter.clone();
         let tried = std::thread::spawn(first).join();
-        tried.unwrap_or_else(|_| Err(std::io::ErrorKind::Other.into())).map_err(failed)?;
+        tried
+            .unwrap_or_else(|_| Err(std::io::ErrorKind::Other.into()))
+            .map_err(failed)?;
         builder
             .thread_name(format!("halfopen-{}", self.name()))
             .on_thread_start(move || {
@@ -99,7 +109,11 @@ impl Host {
 impl HostState {
     /// Ends the tasks of the host's runtime.
     pub(super) fn end_runtime(&self) {
-        let known = self.runtime.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let known = self
+            .runtime
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         let Some(runtime) = known else {
             return;
         };

@@ -41,8 +41,9 @@ impl Lab {
             let pinned = prepare(&ns, plan, &families, &wanted)?;
             let socket = RouteSocket::open(&ns)?;
             let address = plan.interfaces.iter().flat_map(|i| &i.addresses).next();
-            let host = address
-                .map(|(address, _)| HostState::new(&plan.name, *address, names.clone(), ns.clone()));
+            let host = address.map(|(address, _)| {
+                HostState::new(&plan.name, *address, names.clone(), ns.clone())
+            });
             nodes.push(NodeState {
                 host: host.map(Arc::new),
                 running: Some(Running {

@@ -109,7 +109,11 @@ impl Lab {
     fn set_frozen(&mut self, node: &str, frozen: bool) -> Result<(), LabError> {
         let index = self.topology.node(node)?;
         let number = self.running(index)?.ns.inode()?;
-        let signal = if frozen { Signal::SIGSTOP } else { Signal::SIGCONT };
+        let signal = if frozen {
+            Signal::SIGSTOP
+        } else {
+            Signal::SIGCONT
+        };
         signal_processes(number, signal);
         if let Some(host) = &self.nodes[index].host {
             host.freeze(frozen);

@@ -112,7 +112,8 @@ impl Line<'_> {
     /// As [`Lab::cut`].
     pub fn cut(self) -> Result<EffectiveAt, LabError> {
         let (direction, carrier) = (self.direction, self.carrier);
-        self.lab.cut(&self.near, Some(&self.far), direction, carrier)
+        self.lab
+            .cut(&self.near, Some(&self.far), direction, carrier)
     }
 
     /// Mends it: [`Lab::mend`].

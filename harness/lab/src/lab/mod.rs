@@ -35,8 +35,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::error::LabError;
-use crate::host::HostState;
 use crate::filter::{Filter, PortRef, Tracking};
+use crate::host::HostState;
 use crate::namespace::Namespace;
 use crate::netlink::route::RouteSocket;
 use crate::plan::Topology;

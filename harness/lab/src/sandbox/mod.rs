@@ -31,6 +31,6 @@ pub use before_main::enter_or_exit;
 pub use cure::why_refused;
 pub use enter::enter;
 pub use error::{Privileges, SandboxError};
-pub use virtual_time::is_virtual_time;
 #[doc(hidden)]
 pub use neighbour_tables::{NeighbourTable, Overflows, neighbour_tables};
+pub use virtual_time::is_virtual_time;

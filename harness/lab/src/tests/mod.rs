@@ -191,10 +191,7 @@ fn unknown_sysctls_and_hosts_are_errors() {
         Some(LabError::Plan(_))
     ));
     let mut lab = build(link());
-    assert!(matches!(
-        lab.crash("nobody"),
-        Err(LabError::Unknown { .. })
-    ));
+    assert!(matches!(lab.crash("nobody"), Err(LabError::Unknown { .. })));
     assert!(matches!(
         lab.silence("nobody"),
         Err(LabError::Unknown { .. })

@@ -81,7 +81,11 @@ impl<'a> Message<'a> {
             Err(errno) => (-errno, Vec::new()),
         };
         let mut answer = Vec::with_capacity(16 + body.len());
-        answer.extend(u32::try_from(16 + body.len()).unwrap_or(u32::MAX).to_le_bytes());
+        answer.extend(
+            u32::try_from(16 + body.len())
+                .unwrap_or(u32::MAX)
+                .to_le_bytes(),
+        );
         answer.extend(error.to_le_bytes());
         answer.extend(self.unique.to_le_bytes());
         answer.extend(body);
@@ -122,7 +126,12 @@ pub(super) fn init(asked: Body<'_>) -> Vec<u8> {
     // CACHE_SYMLINKS: those that the kernel offers.
     let wanted = 1 | 1 << 3 | 1 << 5 | 1 << 18 | 1 << 22 | 1 << 23;
     let mut out = Vec::new();
-    for number in [MAJOR, MINOR, asked.u32(8).min(MOST_BYTES), asked.u32(12) & wanted] {
+    for number in [
+        MAJOR,
+        MINOR,
+        asked.u32(8).min(MOST_BYTES),
+        asked.u32(12) & wanted,
+    ] {
         out.extend(number.to_le_bytes());
     }
     // max_background and congestion_threshold.
@@ -213,7 +222,10 @@ pub(super) fn opened(handle: u64, how: Opened) -> Vec<u8> {
 
 /// struct fuse_write_out.
 pub(super) fn written(count: usize) -> Vec<u8> {
-    let mut out = u32::try_from(count).unwrap_or(u32::MAX).to_le_bytes().to_vec();
+    let mut out = u32::try_from(count)
+        .unwrap_or(u32::MAX)
+        .to_le_bytes()
+        .to_vec();
     out.extend([0; 4]);
     out
 }
@@ -256,8 +268,16 @@ mod tests {
         assert_eq!(opened(1, Opened::Cached).len(), 16);
         assert_eq!(written(1).len(), 8);
         let mut list = Vec::new();
-        assert!(directory_entry(&mut list, 32, (1, 0o040_000, OsStr::new("etc"))));
-        assert!(!directory_entry(&mut list, 32, (2, 0o040_000, OsStr::new("usr"))));
+        assert!(directory_entry(
+            &mut list,
+            32,
+            (1, 0o040_000, OsStr::new("etc"))
+        ));
+        assert!(!directory_entry(
+            &mut list,
+            32,
+            (2, 0o040_000, OsStr::new("usr"))
+        ));
         assert_eq!((list.len(), list[20]), (32, 4));
     }
 
@@ -271,6 +291,9 @@ mod tests {
         assert_eq!((message.operation, message.unique, message.node), (1, 7, 3));
         assert_eq!(message.body.names(0), (OsStr::new("a"), OsStr::new("bc")));
         let refused = message.answer(Err(2));
-        assert_eq!((refused.len(), refused[4..8].to_vec()), (16, (-2_i32).to_le_bytes().to_vec()));
+        assert_eq!(
+            (refused.len(), refused[4..8].to_vec()),
+            (16, (-2_i32).to_le_bytes().to_vec())
+        );
     }
 }

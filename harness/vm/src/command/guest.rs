@@ -24,9 +24,9 @@ use nix::sys::termios::{SetArg, cfmakeraw, tcgetattr, tcsetattr};
 use nix::unistd::{Pid, pipe};
 
 use super::fuse::MOST_BYTES;
-use super::protocol::{Ended, Request, Stream, kind};
 use super::mounts;
 use crate::guest::Link;
+use crate::protocol::command::{Ended, Request, Stream, kind};
 use halfopen_sys::child::spawn_in_root;
 
 /// How often signals are looked for, in guest time, while nothing is asked.
@@ -38,7 +38,8 @@ pub(crate) fn serve(request: Request, link: &Link) -> Result<Ended, String> {
         let what = what.to_owned();
         move |e: io::Error| format!("{what}: {e}")
     };
-    link.open_gate().map_err(failed("ask for the gate's ports"))?;
+    link.open_gate()
+        .map_err(failed("ask for the gate's ports"))?;
     halfopen_lab::internal::set_loopback_up().map_err(|e| halfopen_net::error::chain(&e))?;
     let device = mounts::mount_host().map_err(failed("mount the files of the host"))?;
     thread::scope(|scope| {
@@ -64,7 +65,9 @@ pub(crate) fn serve(request: Request, link: &Link) -> Result<Ended, String> {
         };
         outputs.given.clear();
         let pid = Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX));
-        let (done, when_done) = pipe().map_err(io::Error::from).map_err(failed("make a pipe"))?;
+        let (done, when_done) = pipe()
+            .map_err(io::Error::from)
+            .map_err(failed("make a pipe"))?;
         let (streams, out) = (outputs.read, link.clone());
         let relay = name("output")
             .spawn_scoped(scope, move || relay(streams, &done, &out))
@@ -80,11 +83,13 @@ pub(crate) fn serve(request: Request, link: &Link) -> Result<Ended, String> {
             .join()
             .map_err(|_| "the output's thread panicked".to_owned())?
             .map_err(failed("pass output on"))?;
-        Ok(match (late.load(Ordering::SeqCst), status.code(), status.signal()) {
-            (true, ..) => Ended::StillRunning,
-            (_, Some(code), _) => Ended::Exited(code),
-            (_, None, signal) => Ended::Killed(signal.unwrap_or(0)),
-        })
+        Ok(
+            match (late.load(Ordering::SeqCst), status.code(), status.signal()) {
+                (true, ..) => Ended::StillRunning,
+                (_, Some(code), _) => Ended::Exited(code),
+                (_, None, signal) => Ended::Killed(signal.unwrap_or(0)),
+            },
+        )
     })
 }
 
@@ -154,7 +159,10 @@ fn start(request: &Request, outputs: &mut Outputs) -> io::Result<Child> {
         .args(words)
         .env_clear()
         .envs(environment.map(|(name, value)| {
-            (std::ffi::OsString::from(name), std::ffi::OsString::from(value))
+            (
+                std::ffi::OsString::from(name),
+                std::ffi::OsString::from(value),
+            )
         }))
         .stdin(stdin)
         .stdout(outputs.stdio(0)?)
@@ -199,7 +207,11 @@ fn relay(mut streams: Vec<(u8, File)>, done: &OwnedFd, link: &Link) -> io::Resul
         if !ended {
             fds.push(PollFd::new(done.as_fd(), PollFlags::POLLIN));
         }
-        let timeout = if ended { PollTimeout::ZERO } else { PollTimeout::NONE };
+        let timeout = if ended {
+            PollTimeout::ZERO
+        } else {
+            PollTimeout::NONE
+        };
         match poll(&mut fds, timeout) {
             Err(nix::Error::EINTR) => continue,
             Err(e) => return Err(e.into()),

@@ -8,7 +8,6 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use super::files::FileServer;
-use super::protocol::{Bytes, Ended, Request, kind};
 use super::streams;
 use crate::error::VmError;
 use crate::files::SharedFiles;
@@ -16,6 +15,7 @@ use crate::kernels::Kernel;
 use crate::machine::state::restore_or_boot;
 use crate::machine::{GuestEvent, Settings};
 use crate::protocol::Input;
+use crate::protocol::command::{Bytes, Ended, Request, kind};
 
 /// A command for a guest.
 #[derive(Debug, Clone)]
@@ -76,14 +76,22 @@ pub fn run(
     };
     let (output, joined) = streams::outputs();
     let request = Request {
-        words: command.words.iter().map(|word| word.as_os_str().into()).collect(),
+        words: command
+            .words
+            .iter()
+            .map(|word| word.as_os_str().into())
+            .collect(),
         environment: command
             .environment
             .iter()
             .map(|(name, value)| (name.as_os_str().into(), value.as_os_str().into()))
             .collect(),
         directory: Bytes::from(command.directory.as_os_str()),
-        writable: command.writable.iter().map(|path| path.as_os_str().into()).collect(),
+        writable: command
+            .writable
+            .iter()
+            .map(|path| path.as_os_str().into())
+            .collect(),
         output,
         joined,
         no_input: streams::no_input(),

@@ -2,7 +2,6 @@
 //! standard streams, environment and working directory, and as root.
 //!
 //! ```text
-//! protocol  what host and guest say to each other
 //! host      restores a guest, answers its requests
 //! streams   the standard streams: kinds, and writing to them
 //! files     this machine's files as a FUSE server, on the host
@@ -22,10 +21,8 @@ mod fuse;
 mod guest;
 mod host;
 mod mounts;
-mod protocol;
 mod streams;
 
+pub use crate::protocol::command::Ended;
 pub(crate) use guest::serve;
 pub use host::{Command, Options, run};
-pub use protocol::Ended;
-pub(crate) use protocol::Request;

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 use nix::mount::{MsFlags, mount};
 
-use super::protocol::INPUT;
+use crate::protocol::command::INPUT;
 
 /// Where this machine's files are.
 const HOST: &str = "/host";
@@ -89,8 +89,14 @@ fn in_root(path: &str) -> String {
 
 fn bind(from: &Path, to: &Path) -> io::Result<()> {
     let none = None::<&str>;
-    mount(Some(from), to, none, MsFlags::MS_BIND | MsFlags::MS_REC, none)
-        .map_err(|e| named(e, &to.display().to_string()))
+    mount(
+        Some(from),
+        to,
+        none,
+        MsFlags::MS_BIND | MsFlags::MS_REC,
+        none,
+    )
+    .map_err(|e| named(e, &to.display().to_string()))
 }
 
 fn mount_at(what: &str, place: &str, kind: &str, flags: MsFlags, data: &str) -> io::Result<()> {

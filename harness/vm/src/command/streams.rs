@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::{SFlag, fstat};
 
-use super::protocol::Stream;
+use crate::protocol::command::Stream;
 
 /// What standard output and standard error are, and whether they are the same file.
 pub(super) fn outputs() -> ([Stream; 2], bool) {

@@ -173,7 +173,10 @@ fn run(
     let (mut last_change, mut last_clock) = (Instant::now(), 0);
     loop {
         let exit_code = qemu.wait(interrupt, Some(channel.gate.bell()))?;
-        let rang = channel.gate.rang().map_err(VmError::system("hear the guest"))?;
+        let rang = channel
+            .gate
+            .rang()
+            .map_err(VmError::system("hear the guest"))?;
         let messages = channel
             .receive()
             .map_err(VmError::system("hear the guest"))?;
@@ -219,7 +222,9 @@ fn run(
         }
         let signals = settings.signals.as_ref();
         let signals = signals.map_or(0, |signals| signals.swap(0, Ordering::Relaxed));
-        channel.add_signals(signals).map_err(VmError::system("signal the guest"))?;
+        channel
+            .add_signals(signals)
+            .map_err(VmError::system("signal the guest"))?;
         if let Some(code) = exit_code {
             break qemu
                 .exit_result(start.release(), code, work_result, boot_time.is_some())

@@ -20,7 +20,9 @@ const GIVE_UP: Duration = Duration::from_hours(24);
 pub(super) fn exec(args: &ExecArgs) -> Result<Exit, CliError> {
     let kernels = guests::kernels_of(args.kernel.as_slice())?;
     let [kernel] = kernels.as_slice() else {
-        return Err(CliError::Usage("--kernel all: a command runs on one kernel".into()));
+        return Err(CliError::Usage(
+            "--kernel all: a command runs on one kernel".into(),
+        ));
     };
     let command = command(args)?;
     let (signals, interrupt) = interrupt::pass_on().unzip();
@@ -77,7 +79,9 @@ fn real_paths(directories: &[PathBuf]) -> Result<Vec<PathBuf>, CliError> {
             .map_err(|e| CliError::Usage(format!("{}: {e}", directory.display())))?;
         if !path.is_dir() {
             let path = path.display();
-            return Err(CliError::Usage(format!("--write {path}: it is not a directory")));
+            return Err(CliError::Usage(format!(
+                "--write {path}: it is not a directory"
+            )));
         }
         if path.parent().is_some() && !real.contains(&path) {
             real.push(path);

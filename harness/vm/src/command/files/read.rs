@@ -9,7 +9,8 @@ use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use super::nodes::{INPUT, ROOT};
 use super::{Answered, FileServer, Handle, errno};
 use crate::command::fuse::{self, Body, Opened};
-use crate::command::{protocol, streams};
+use crate::command::streams;
+use crate::protocol::command as protocol;
 
 /// A file that looks as standard input shall: a regular one whose size tells nothing.
 const LIKE_INPUT: &str = "/proc/self/cmdline";

@@ -63,7 +63,10 @@ fn everything_can_be_read_and_only_what_was_named_be_written() {
     create.extend(b"new\0");
     let refused = ask(&mut server, op::CREATE, outside_node, &create).0;
     assert_eq!(refused, libc::EROFS);
-    assert_eq!(ask(&mut server, op::UNLINK, outside_node, b"file\0").0, libc::EROFS);
+    assert_eq!(
+        ask(&mut server, op::UNLINK, outside_node, b"file\0").0,
+        libc::EROFS
+    );
     // The directory itself stays, too.
     let above = walk(&mut server, &root);
     assert_eq!(ask(&mut server, op::RMDIR, above, b"in\0").0, libc::EROFS);

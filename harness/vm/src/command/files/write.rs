@@ -167,7 +167,9 @@ impl FileServer {
                 .read(true)
                 .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
                 .open(&path);
-            opened.and_then(|file| file.set_times(times)).map_err(errno)?;
+            opened
+                .and_then(|file| file.set_times(times))
+                .map_err(errno)?;
         }
         let of = match self.handles.get(&body.u64(8)) {
             Some(Handle::File(file)) if sets(attribute::HANDLE) => file.metadata(),

@@ -67,17 +67,17 @@ pub enum Ended {
 }
 
 /// The first byte of a guest's request.
-pub(super) mod kind {
+pub(crate) mod kind {
     /// A message of FUSE follows; the answer is FUSE's, or nothing.
-    pub(in super::super) const FUSE: u8 = b'F';
+    pub(crate) const FUSE: u8 = b'F';
     /// The number of a stream and what was written to it follow; the answer is
     /// [`OPEN`] or [`CLOSED`].
-    pub(in super::super) const OUTPUT: u8 = b'O';
+    pub(crate) const OUTPUT: u8 = b'O';
     /// The stream takes more.
-    pub(in super::super) const OPEN: u8 = b'o';
+    pub(crate) const OPEN: u8 = b'o';
     /// Nobody reads the stream any more.
-    pub(in super::super) const CLOSED: u8 = b'c';
+    pub(crate) const CLOSED: u8 = b'c';
 }
 
 /// The name, in the root directory that the guest sees, of standard input.
-pub(super) const INPUT: &str = ".halfopen-input";
+pub(crate) const INPUT: &str = ".halfopen-input";
