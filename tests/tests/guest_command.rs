@@ -123,7 +123,7 @@ fn a_test_program_becomes_a_guest() -> Tested {
     let (first, second) = (run("virtual")?, run("virtual")?);
     let shown = text(&first.stdout);
     assert!(first.status.success(), "{shown}{}", text(&first.stderr));
-    assert!(shown.contains("keepalive ended it after 78"), "{shown}");
+    assert!(shown.contains("keepalive ended it after 79"), "{shown}");
     assert_eq!(
         shown,
         text(&second.stdout),

@@ -167,8 +167,10 @@ fn keepalive_by_default_takes_two_hours() -> Tested {
     assert_eq!(read.map_err(|e| e.kind()), Err(ErrorKind::TimedOut));
     // tcp_keepalive_time, and 9 probes every tcp_keepalive_intvl.
     let expected = Duration::from_secs(7200 + 9 * 75);
-    let differs = asked.elapsed().abs_diff(expected);
-    println!("keepalive ended it after {:?}", asked.elapsed());
-    assert!(differs < Duration::from_secs(30), "{:?}", asked.elapsed());
+    let took = asked.elapsed();
+    println!("keepalive ended it after {took:?}");
+    // The kernel's timer wheel rounds timers of hours up, by a minute.
+    let latest = expected + Duration::from_secs(120);
+    assert!(expected <= took && took < latest, "{took:?}");
     Ok(())
 }

@@ -11,7 +11,7 @@
 //! ```
 //!
 //! The guest's kernel has a FUSE file system. Its messages are passed to the host and
-//! answered there while the guest stands still ([`crate::gate`]), so nothing has to be
+//! answered there while the guest stands still (gate.rs), so nothing has to be
 //! known in advance about which files a command needs, and reading them takes no time
 //! of the guest's clock. Writing goes through below the directories that the request
 //! names; elsewhere it stays in the guest's memory (overlayfs) and ends with it.
