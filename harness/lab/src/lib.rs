@@ -2,7 +2,9 @@
 //! for the length of a test, and faults that happen to them. As root or as an ordinary
 //! user, on one machine, with the kernel's own TCP.
 //!
-//! # A guide
+//! # In short
+//!
+//! [`guide`] has more: async, virtual time, CI, pools, heartbeats.
 //!
 //! A test puts itself into a [sandbox], builds a [`Lab`], runs its client and its server
 //! inside the lab's hosts, and applies a fault:
@@ -132,6 +134,7 @@ mod builder;
 mod effective_at;
 mod error;
 mod filter;
+pub mod guide;
 mod host;
 mod impair;
 #[doc(hidden)]

@@ -8,6 +8,7 @@ mod exec;
 mod grid;
 mod impact;
 mod list;
+mod partition;
 mod predict;
 mod run;
 mod sysctl;

@@ -14,7 +14,7 @@ use crate::shared::error::{CliError, Exit};
 use crate::shared::progress::Progress;
 use crate::shared::{capabilities, catalogue, disturbed, interrupt, select, sysctls};
 use compare::Plan;
-use report::report;
+use report::{junit, report};
 
 pub(crate) fn run(args: &RunArgs) -> Result<Exit, CliError> {
     if args.ladder && args.format != ReportFormat::Table {
@@ -26,7 +26,10 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, CliError> {
     }
     let (file, filters) = select::file_and_filters(&args.what);
     let (from, catalogue) = catalogue::open(file.as_deref())?;
-    let cases = select::pick(catalogue.cases, &filters, &from)?;
+    let mut cases = select::pick(catalogue.cases, &filters, &from)?;
+    if let Some(partition) = args.partition {
+        cases = partition.pick(cases);
+    }
     let sysctls = sysctls::by_host(&args.sysctl, &cases)?;
     let plan = Plan::of(&args.baseline)?;
     let picked = select::Picked::new(&cases, &filters);
@@ -58,6 +61,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, CliError> {
         report(&finished, args)?;
     }
     let runs = [finished];
+    junit(&runs, args)?;
     let compared = plan.carry_out(&runs, &picked, args.format)?;
     let own = Exit::of_run(&finished);
     let exit = compared.filter(|_| !finished.interrupted).unwrap_or(own);
