@@ -5,9 +5,12 @@
 mod check;
 mod diff;
 mod exec;
+mod explain;
 mod grid;
 mod impact;
+mod init;
 mod list;
+mod pictures;
 mod predict;
 mod run;
 mod sysctl;
@@ -21,9 +24,12 @@ use halfopen_vm::settings::GuestTime;
 pub(crate) use check::CheckArgs;
 pub(crate) use diff::DiffArgs;
 pub(crate) use exec::ExecArgs;
+pub(crate) use explain::ExplainArgs;
 pub(crate) use grid::{Form, GridArgs, StateName};
 pub(crate) use impact::ImpactArgs;
+pub(crate) use init::InitArgs;
 pub(crate) use list::ListArgs;
+pub(crate) use pictures::{PageArgs, PictureArgs};
 pub(crate) use predict::{FaultName, InFlight, PredictArgs};
 pub(crate) use run::{BaselineArgs, RunArgs};
 pub(crate) use sysctl::{EVERY_HOST, Sysctl};
@@ -115,6 +121,12 @@ pub(crate) enum Command {
     /// Read a file of scenarios and say what is wrong with it
     #[command(after_help = check::HELP)]
     Check(CheckArgs),
+    /// Tell a case in sentences: what it does, and what the kernel will do
+    #[command(after_help = explain::HELP)]
+    Explain(ExplainArgs),
+    /// Write commented scenarios to begin with
+    #[command(after_help = init::HELP)]
+    Init(InitArgs),
     /// Print the JSON Schema of scenario files, for editors
     #[command(after_help = SCHEMA_HELP)]
     Schema,
@@ -124,6 +136,20 @@ pub(crate) enum Command {
         /// Throw the saved states of guests away
         #[arg(long)]
         clear_states: bool,
+    },
+    /// Print the completions of a shell
+    #[command(after_help = COMPLETIONS_HELP)]
+    Completions {
+        /// The shell
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
+    /// Write man pages, one for each command
+    #[command(after_help = MAN_HELP)]
+    Man {
+        /// The directory, which is made if it is not there
+        #[arg(value_name = "DIR")]
+        directory: std::path::PathBuf,
     },
     /// Say what this machine can and cannot do, and the cure
     #[command(after_help = DOCTOR_HELP)]
@@ -135,6 +161,16 @@ Example, for editors that use yaml-language-server:
   halfopen schema > scenarios.schema.json
 and as the first line of the file of scenarios:
   # yaml-language-server: $schema=scenarios.schema.json";
+
+const COMPLETIONS_HELP: &str = "\
+Examples:
+  halfopen completions bash > ~/.local/share/bash-completion/completions/halfopen
+  halfopen completions zsh  > ~/.zfunc/_halfopen
+  halfopen completions fish > ~/.config/fish/completions/halfopen.fish";
+
+const MAN_HELP: &str = "\
+Example:
+  halfopen man ~/.local/share/man/man1";
 
 const KERNELS_HELP: &str = "\
 Looked for in the cache of ci/kernels ($HALFOPEN_KERNELS, else
