@@ -51,7 +51,9 @@ impl Browser {
         } } });
         let answer = browser.ask("POST", "/session", &wanted);
         let session = answer["sessionId"].as_str();
-        browser.session = session.unwrap_or_else(|| panic!("no session: {answer}")).to_owned();
+        browser.session = session
+            .unwrap_or_else(|| panic!("no session: {answer}"))
+            .to_owned();
         browser
     }
 
@@ -71,15 +73,21 @@ impl Browser {
             .iter()
             .flat_map(|key| ["keyDown", "keyUp"].map(|kind| json!({ "type": kind, "value": key })))
             .collect();
-        let actions = json!({ "actions": [{ "type": "key", "id": "keyboard", "actions": strokes }] });
+        let actions =
+            json!({ "actions": [{ "type": "key", "id": "keyboard", "actions": strokes }] });
         self.command("actions", &actions);
     }
 
     /// Clicks in the middle of the first element that a CSS selector finds.
     pub fn click(&self, selector: &str) {
-        let found = self.command("element", &json!({ "using": "css selector", "value": selector }));
+        let found = self.command(
+            "element",
+            &json!({ "using": "css selector", "value": selector }),
+        );
         let id = found.as_object().and_then(|o| o.values().next());
-        let id = id.and_then(Value::as_str).unwrap_or_else(|| panic!("{selector}: {found}"));
+        let id = id
+            .and_then(Value::as_str)
+            .unwrap_or_else(|| panic!("{selector}: {found}"));
         self.command(&format!("element/{id}/click"), &json!({}));
     }
 
@@ -135,7 +143,11 @@ fn port_of(driver: &mut Child) -> u16 {
 
 /// One request and the `value` of its answer.
 fn exchange(port: u16, method: &str, path: &str, body: &Value) -> std::io::Result<Value> {
-    let body = if body.is_null() { String::new() } else { body.to_string() };
+    let body = if body.is_null() {
+        String::new()
+    } else {
+        body.to_string()
+    };
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
     write!(
         stream,

@@ -58,8 +58,19 @@ fn made() -> &'static Made {
     MADE.get_or_init(|| {
         let folder = TempDir::new().expect("a temporary folder");
         std::fs::write(folder.path().join("scenarios.yaml"), SCENARIOS).expect("it can be written");
-        let words = ["run", "--html", "page.html", "--format", "json", "--svg", "drawings"];
-        let ran = command(&halfopen(), folder.path()).args(words).output().expect("it starts");
+        let words = [
+            "run",
+            "--html",
+            "page.html",
+            "--format",
+            "json",
+            "--svg",
+            "drawings",
+        ];
+        let ran = command(&halfopen(), folder.path())
+            .args(words)
+            .output()
+            .expect("it starts");
         let json = serde_json::from_slice(&ran.stdout)
             .unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&ran.stderr)));
         Made { folder, json }
@@ -86,7 +97,9 @@ fn assert_quiet(browser: &Browser) {
         let message: Value = serde_json::from_str(message).expect("JSON");
         let message = &message["message"];
         if message["method"] == "Network.requestWillBeSent" {
-            let url = message["params"]["request"]["url"].as_str().unwrap_or_default();
+            let url = message["params"]["request"]["url"]
+                .as_str()
+                .unwrap_or_default();
             asked.push(url.to_owned());
         }
     }
@@ -102,15 +115,28 @@ fn opens_filters_and_draws() {
 
     browser.click("input[name=text]");
     browser.press(&["e", "t", "i", "m", "e", "d"]);
-    assert_eq!(browser.run(SHOWN), serde_json::json!(["host-crash/detector=fast"]));
-    assert_eq!(browser.run("return document.querySelector('#count').textContent"), "1 of 4 cases");
+    assert_eq!(
+        browser.run(SHOWN),
+        serde_json::json!(["host-crash/detector=fast"])
+    );
+    assert_eq!(
+        browser.run("return document.querySelector('#count').textContent"),
+        "1 of 4 cases"
+    );
     browser.click("button[type=reset]");
     browser.run("return new Promise(done => setTimeout(done, 50))");
-    browser.run("const s = document.querySelector('select[name=sign]'); s.value = 'unnoticed';\
-                 s.dispatchEvent(new Event('input', { bubbles: true }))");
-    assert_eq!(browser.run(SHOWN), serde_json::json!(["host-crash/detector=none"]));
-    browser.run("document.querySelector('#filters').reset();\
-                 return new Promise(done => setTimeout(done, 50))");
+    browser.run(
+        "const s = document.querySelector('select[name=sign]'); s.value = 'unnoticed';\
+                 s.dispatchEvent(new Event('input', { bubbles: true }))",
+    );
+    assert_eq!(
+        browser.run(SHOWN),
+        serde_json::json!(["host-crash/detector=none"])
+    );
+    browser.run(
+        "document.querySelector('#filters').reset();\
+                 return new Promise(done => setTimeout(done, 50))",
+    );
 
     // A case opens: its ladder has the packets and calls of the JSON.
     browser.click("tr.case[data-id='host-crash/detector=fast'] button.open");
@@ -119,11 +145,20 @@ fn opens_filters_and_draws() {
          svg ? done(svg.textContent) : setTimeout(look, 20) }; look() })",
     );
     let drawn = drawn.as_str().unwrap_or_default();
-    for part in ["crash server", "keepalive-probe", "= -1 ETIMEDOUT", "ESTABLISHED", "client"] {
+    for part in [
+        "crash server",
+        "keepalive-probe",
+        "= -1 ETIMEDOUT",
+        "ESTABLISHED",
+        "client",
+    ] {
         assert!(drawn.contains(part), "{part}: {drawn}");
     }
     // What a scenario says is text, whatever it looks like.
-    assert_eq!(browser.run("return document.querySelectorAll('script:not([id])').length"), 1);
+    assert_eq!(
+        browser.run("return document.querySelectorAll('script:not([id])').length"),
+        1
+    );
     let zoomed = browser.run(
         "const svg = document.querySelector('svg.ladder'), before = svg.clientWidth;\
          document.querySelector('[data-zoom=\"1.25\"]').click(); return svg.clientWidth / before",
@@ -149,8 +184,15 @@ fn has_the_numbers_of_the_json() {
         assert_eq!(shown[0], ns, "{id}");
         let kind = sign["errno"].as_str().or(sign["outcome"].as_str());
         assert_eq!(shown[1].as_str(), kind, "{id}");
-        let verdict = case["verdict"].as_str().unwrap_or_default().replace('_', "-");
-        assert_eq!(shown[2].as_str().map(|v| v.contains(&verdict)), Some(true), "{id}: {shown}");
+        let verdict = case["verdict"]
+            .as_str()
+            .unwrap_or_default()
+            .replace('_', "-");
+        assert_eq!(
+            shown[2].as_str().map(|v| v.contains(&verdict)),
+            Some(true),
+            "{id}: {shown}"
+        );
     }
 }
 
@@ -164,7 +206,10 @@ fn is_used_by_keyboard_alone() {
                 document.querySelectorAll('svg.ladder').length]), 200))";
     assert_eq!(browser.run(open), serde_json::json!(["true", 1]));
     browser.press(&["\u{e00c}"]);
-    assert_eq!(browser.run("return document.querySelectorAll('svg.ladder').length"), 0);
+    assert_eq!(
+        browser.run("return document.querySelectorAll('svg.ladder').length"),
+        0
+    );
     assert_quiet(&browser);
 }
 
@@ -206,7 +251,10 @@ fn the_copied_command_runs_that_case_alone() {
         .env("PATH", path)
         .output()
         .expect("a shell");
-    let (out, err) = (String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
+    let (out, err) = (
+        String::from_utf8_lossy(&ran.stdout),
+        String::from_utf8_lossy(&ran.stderr),
+    );
     assert_eq!(ran.status.code(), Some(0), "{copied}: {out}{err}");
     assert!(out.contains("1 case"), "{copied}: {out}{err}");
 }
@@ -221,8 +269,15 @@ fn drawings_are_files_of_their_own() {
     ] {
         browser.open(&address(&folder.join(name)));
         // An SVG that is not well-formed shows an error instead of its root element.
-        assert_eq!(browser.run("return document.documentElement.nodeName"), "svg", "{name}");
+        assert_eq!(
+            browser.run("return document.documentElement.nodeName"),
+            "svg",
+            "{name}"
+        );
         let text = browser.run("return document.documentElement.textContent");
-        assert!(text.as_str().unwrap_or_default().contains(part), "{name}: {text}");
+        assert!(
+            text.as_str().unwrap_or_default().contains(part),
+            "{name}: {text}"
+        );
     }
 }

@@ -9,7 +9,10 @@ const LEVEL: u8 = 6;
 
 /// Packs text.
 pub(crate) fn packed(text: &str) -> String {
-    base64(&miniz_oxide::deflate::compress_to_vec_zlib(text.as_bytes(), LEVEL))
+    base64(&miniz_oxide::deflate::compress_to_vec_zlib(
+        text.as_bytes(),
+        LEVEL,
+    ))
 }
 
 /// RFC 4648, with padding.

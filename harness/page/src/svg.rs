@@ -92,7 +92,10 @@ mod tests {
 
     #[test]
     fn nothing_leaves_its_element() {
-        assert_eq!(escaped("a<b> & \"c\"\u{1b}"), "a&lt;b&gt; &amp; &quot;c&quot;\u{fffd}");
+        assert_eq!(
+            escaped("a<b> & \"c\"\u{1b}"),
+            "a&lt;b&gt; &amp; &quot;c&quot;\u{fffd}"
+        );
         assert_eq!(shortened("abcdef", 4), "abc…");
         assert_eq!(shortened("abcd", 4), "abcd");
     }

@@ -7,9 +7,9 @@ use halfopen_net::error::chain;
 use halfopen_outcome::compare_prediction;
 use halfopen_outcome::environment::Environment;
 use halfopen_outcome::record::{Outcome, Status};
-use halfopen_predict::Prediction;
 use halfopen_page::heat;
 use halfopen_page::html::Page;
+use halfopen_predict::Prediction;
 use halfopen_report::finished::Finished;
 use halfopen_report::grid::{Grid, json, kernel_differences, markdown, table};
 use halfopen_report::grid_plan::{Plan, Selection, State};
@@ -169,12 +169,7 @@ fn run_in_guests(args: &GridArgs, plan: &Plan, sysctls: Sysctls) -> Result<Ran, 
     Ok(ran)
 }
 
-fn report(
-    args: &GridArgs,
-    plan: &Plan,
-    ran: &Ran,
-    pictures: &Pictures,
-) -> Result<Exit, CliError> {
+fn report(args: &GridArgs, plan: &Plan, ran: &Ran, pictures: &Pictures) -> Result<Exit, CliError> {
     let grids: Vec<Grid<'_>> = ran
         .kernels
         .iter()
@@ -293,7 +288,10 @@ fn one_cell(args: &GridArgs, plan: &Plan, id: &str, environment: &Environment) -
         words += &format!(" --file {}", quoted(&file.display().to_string()));
     }
     if in_guests(args) {
-        words += &format!(" --time {} --kernel {}", environment.time, environment.kernel);
+        words += &format!(
+            " --time {} --kernel {}",
+            environment.time, environment.kernel
+        );
     }
     words
 }

@@ -13,7 +13,9 @@ const SCHEMA: &str = "scenarios.schema.json";
 
 pub(crate) fn init(args: &InitArgs) -> Result<Exit, CliError> {
     let file = &args.file;
-    let folder = file.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let folder = file
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
     if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
         return Err(CliError::Usage(format!(
             "{}: there is no directory {}",
@@ -33,7 +35,11 @@ pub(crate) fn init(args: &InitArgs) -> Result<Exit, CliError> {
         Err(_) => create(&schema, &format!("{:#}\n", halfopen_scenario::schema()))?,
     }
     let run = format!("halfopen run {}", file.display());
-    output::say(&format!("{} and {} are written; {run}\n", file.display(), schema.display()))?;
+    output::say(&format!(
+        "{} and {} are written; {run}\n",
+        file.display(),
+        schema.display()
+    ))?;
     Ok(Exit::AsExpected)
 }
 

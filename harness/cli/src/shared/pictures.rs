@@ -82,7 +82,10 @@ impl Pictures {
             save(&directory.join(format!("{}.svg", file_name(&name))), &text)?;
             written += 1;
         }
-        output::remark(&format!("{written} drawings are in {}", directory.display()));
+        output::remark(&format!(
+            "{written} drawings are in {}",
+            directory.display()
+        ));
         Ok(())
     }
 }
@@ -157,7 +160,10 @@ pub(crate) fn run_again(
     }
     for (host, set) in &environment.overrides {
         for (key, value) in set {
-            words.push(format!("--sysctl {}", quoted(&format!("{host}:{key}={value}"))));
+            words.push(format!(
+                "--sysctl {}",
+                quoted(&format!("{host}:{key}={value}"))
+            ));
         }
     }
     words.push("--ladder".into());

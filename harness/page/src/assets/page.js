@@ -69,7 +69,7 @@
   }
 
   function choose(detail, kernel) {
-    const sections = $$("section.on", detail);
+    const sections = $$("div.on", detail);
     const there = sections.some((s) => s.dataset.kernel === kernel);
     const shown = there ? kernel : sections[0].dataset.kernel;
     for (const section of sections) section.hidden = section.dataset.kernel !== shown;
@@ -110,7 +110,7 @@
         say("Selected: copy it with the keyboard");
       }
     } else if (button && button.dataset.zoom !== undefined) {
-      const svg = $("svg.ladder", button.closest("section"));
+      const svg = $("svg.ladder", button.closest("div.on"));
       const factor = Number(button.dataset.zoom);
       const width = svg.viewBox.baseVal.width;
       const now = Number(svg.dataset.scale || 1);
@@ -162,6 +162,11 @@
       if (shown[next]) $("button.open", shown[next]).focus();
     }
   });
+
+  // What is sticky below the filters has to know how high they are.
+  new ResizeObserver(() => {
+    document.documentElement.style.setProperty("--filters", form.offsetHeight + "px");
+  }).observe(form);
 
   filter();
   follow();

@@ -25,7 +25,11 @@ pub fn file(grid: &Grid<'_>) -> String {
     );
     // Many detectors: narrow columns with turned names.
     let narrow = plan.detectors.len() > 6;
-    let (cell, head) = if narrow { (CELL * 0.72, TURNED) } else { (CELL, ROW * 2.0) };
+    let (cell, head) = if narrow {
+        (CELL * 0.72, TURNED)
+    } else {
+        (CELL, ROW * 2.0)
+    };
     let mut y = 10.0;
     for (state, about) in plan.states.iter().enumerate() {
         text(&mut body, 8.0, y + 12.0, "group", "", about.about());
@@ -33,10 +37,7 @@ pub fn file(grid: &Grid<'_>) -> String {
         for (number, detector) in plan.detectors.iter().enumerate() {
             let x = NAMES + cell * (number as f64 + 0.5);
             if narrow {
-                let turned = format!(
-                    " transform=\"rotate(-32 {x:.0} {:.0})\"",
-                    y + head - 8.0
-                );
+                let turned = format!(" transform=\"rotate(-32 {x:.0} {:.0})\"", y + head - 8.0);
                 text(&mut body, x, y + head - 8.0, "", &turned, &detector.name);
             } else {
                 heading(&mut body, x, y + head, &detector.name);
@@ -52,7 +53,11 @@ pub fn file(grid: &Grid<'_>) -> String {
                     detector,
                 });
                 let at = (NAMES + cell * detector as f64, y, cell);
-                let words = if narrow { content.short() } else { content.full() };
+                let words = if narrow {
+                    content.short()
+                } else {
+                    content.full()
+                };
                 one(&mut body, at, Look::of(&content), &words);
             }
             y += ROW;
@@ -67,7 +72,8 @@ pub fn file(grid: &Grid<'_>) -> String {
     );
     text(&mut body, 8.0, y + 6.0, "axis", "", &caption);
     Drawing {
-        width: (NAMES + cell * plan.detectors.len() as f64 + if narrow { 90.0 } else { 10.0 }).max(720.0),
+        width: (NAMES + cell * plan.detectors.len() as f64 + if narrow { 90.0 } else { 10.0 })
+            .max(720.0),
         height: y + 18.0,
         body,
         title: "Who notices what, after how long".into(),
@@ -83,7 +89,11 @@ fn heading(body: &mut String, x: f64, bottom: f64, name: &str) {
     };
     let (first, rest) = name.split_at(split);
     let middle = " text-anchor=\"middle\"";
-    let lines: &[&str] = if rest.is_empty() { &[first] } else { &[first, rest] };
+    let lines: &[&str] = if rest.is_empty() {
+        &[first]
+    } else {
+        &[first, rest]
+    };
     for (number, line) in lines.iter().rev().enumerate() {
         let y = bottom - 8.0 - 13.0 * number as f64;
         text(body, x, y, "", middle, line);
@@ -96,11 +106,18 @@ fn one(body: &mut String, (x, y, width): (f64, f64, f64), look: Look, words: &st
     let mut class = "";
     match look {
         Look::Noticed(share) | Look::Later(share) => {
-            let _ = write!(body, "<rect class=\"cell\" {place} style=\"{}\"/>", fill(share));
+            let _ = write!(
+                body,
+                "<rect class=\"cell\" {place} style=\"{}\"/>",
+                fill(share)
+            );
             class = if share > HOT { "on-hot" } else { "" };
         }
         Look::Unnoticed => {
-            let _ = write!(body, "<rect class=\"paper\" {place}/><rect fill=\"url(#hatch)\" {place}/><rect class=\"none\" fill=\"none\" {place}/>");
+            let _ = write!(
+                body,
+                "<rect class=\"paper\" {place}/><rect fill=\"url(#hatch)\" {place}/><rect class=\"none\" fill=\"none\" {place}/>"
+            );
             class = "l name";
         }
         Look::Nothing => {
@@ -115,5 +132,8 @@ pub(crate) const HOT: f64 = 0.62;
 
 /// The colour of a share of the axis.
 pub(crate) fn fill(share: f64) -> String {
-    format!("fill:color-mix(in srgb,var(--hot) {:.0}%,var(--cold))", share * 100.0)
+    format!(
+        "fill:color-mix(in srgb,var(--hot) {:.0}%,var(--cold))",
+        share * 100.0
+    )
 }

@@ -20,8 +20,15 @@ use crate::plot::{self, Row};
 
 pub(super) fn section(page: &Page<'_>) -> Markup {
     let rows = plot::rows(page.runs);
-    let facets: Vec<Facets> = rows.iter().map(|row| Facets::of(row, page.case(&row.first().id))).collect();
-    let names: Vec<String> = page.runs.iter().map(|run| kernels::short(&run.environment.kernel)).collect();
+    let facets: Vec<Facets> = rows
+        .iter()
+        .map(|row| Facets::of(row, page.case(&row.first().id)))
+        .collect();
+    let names: Vec<String> = page
+        .runs
+        .iter()
+        .map(|run| kernels::short(&run.environment.kernel))
+        .collect();
     html! {
         section #cases {
             h2 { "Cases: prediction against observation" }
@@ -102,20 +109,22 @@ fn filters(facets: &[Facets], kernels: &[String]) -> Markup {
 fn legend(kernels: &[String]) -> Markup {
     html! {
         p.legend {
-            span { (sample("<rect class=\"p\" x=\"1\" y=\"4\" width=\"22\" height=\"5\"/>")) " predicted interval" }
+            span { (sample("<rect class=\"p\" x=\"1\" y=\"2\" width=\"22\" height=\"10\"/>")) " predicted interval" }
             span { (sample("<circle class=\"o\" cx=\"12\" cy=\"7\" r=\"3.2\"/>")) " observed" }
             span { (sample("<circle class=\"o off\" cx=\"12\" cy=\"7\" r=\"3.2\"/>")) " observed, outside its prediction" }
             span { (sample("<rect class=\"o\" x=\"9\" y=\"4\" width=\"6\" height=\"6\"/>")) " unnoticed" }
             span { (sample("<path class=\"b\" d=\"M7.5 7l4.5 -4.5l4.5 4.5l-4.5 4.5z\"/>")) " the book" }
             @if kernels.len() > 1 {
-                span { "Kernels from top to bottom in each row: " (kernels.join(", ")) }
+                span { "where kernels differ, from top to bottom: " (kernels.join(", ")) }
             }
         }
     }
 }
 
 fn sample(mark: &str) -> Markup {
-    PreEscaped(format!("<svg class=\"sample\" width=\"24\" height=\"14\" aria-hidden=\"true\">{mark}</svg>"))
+    PreEscaped(format!(
+        "<svg class=\"sample\" width=\"24\" height=\"14\" aria-hidden=\"true\">{mark}</svg>"
+    ))
 }
 
 fn head(kernels: &[String]) -> Markup {
@@ -148,7 +157,9 @@ fn group(
     facets: &[Facets],
     kernels: &[String],
 ) -> Markup {
-    let case = members.first().and_then(|number| page.case(&rows[*number].first().id));
+    let case = members
+        .first()
+        .and_then(|number| page.case(&rows[*number].first().id));
     let columns = 6 + if kernels.len() > 1 { kernels.len() } else { 0 };
     html! {
         tbody {
@@ -188,9 +199,12 @@ pub(super) fn yaml_anchor(scenario: &str) -> String {
 fn one(number: usize, row: &Row<'_>, facets: &Facets, names: &[String]) -> Markup {
     let first = row.first();
     let differ = !kernels::remark(&row.on).is_empty();
-    let list = |set: &BTreeSet<String>| set.iter().map(String::as_str).collect::<Vec<_>>().join(" ");
+    let list =
+        |set: &BTreeSet<String>| set.iter().map(String::as_str).collect::<Vec<_>>().join(" ");
     let (marks, height) = plot::strip(row);
-    let strip = format!("<svg width=\"{WHOLE:.0}\" height=\"{height:.0}\" aria-hidden=\"true\">{marks}</svg>");
+    let strip = format!(
+        "<svg width=\"{WHOLE:.0}\" height=\"{height:.0}\" aria-hidden=\"true\">{marks}</svg>"
+    );
     html! {
         tr.case id=(anchor("c", number)) data-id=(first.id) data-verdict=(list(&facets.verdicts)) data-sign=(list(&facets.signs))
             data-detector=(list(&facets.detectors)) data-fault=(list(&facets.faults)) data-differ[differ] data-ns=(times(row)) {
@@ -228,7 +242,7 @@ fn times(row: &Row<'_>) -> String {
 /// `detector=none, network=lan`: the part of a case's name after its scenario.
 fn axes(outcome: &Outcome) -> String {
     match outcome.id.strip_prefix(&outcome.scenario) {
-        Some("") | None => outcome.id.clone(),
+        Some("") | None => "(its only case)".to_owned(),
         Some(rest) => rest.trim_start_matches('/').replace(',', ", "),
     }
 }

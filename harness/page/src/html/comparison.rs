@@ -50,8 +50,14 @@ fn one(page: &Page<'_>, comparison: &Comparison) -> Markup {
 
 fn changes(page: &Page<'_>, cases: &[&ComparedCase]) -> Markup {
     let (words, height) = plot::axis();
-    let axis = format!("<svg width=\"{WHOLE:.0}\" height=\"{height:.0}\" aria-hidden=\"true\">{words}</svg>");
-    let has = |id: &str| page.runs.iter().any(|run| run.outcomes.iter().any(|o| o.id == id));
+    let axis = format!(
+        "<svg width=\"{WHOLE:.0}\" height=\"{height:.0}\" aria-hidden=\"true\">{words}</svg>"
+    );
+    let has = |id: &str| {
+        page.runs
+            .iter()
+            .any(|run| run.outcomes.iter().any(|o| o.id == id))
+    };
     html! {
         p.legend {
             span { (PreEscaped("<svg class=\"sample\" width=\"24\" height=\"14\" aria-hidden=\"true\"><circle class=\"was\" cx=\"12\" cy=\"7\" r=\"4.2\"/></svg>")) " before" }

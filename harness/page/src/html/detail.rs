@@ -8,9 +8,9 @@ use halfopen_predict::Prediction;
 use halfopen_report::finished::verdict;
 use halfopen_report::{kernels, text};
 
+use super::Page;
 use super::cases::yaml_anchor;
 use super::overview::class_of;
-use super::Page;
 use crate::ladder;
 use crate::plot::Row;
 
@@ -31,23 +31,28 @@ pub(super) fn of(page: &Page<'_>, row: &Row<'_>) -> Markup {
                 div.tabs role="group" aria-label="kernel" {
                     @for (number, run) in page.runs.iter().enumerate() {
                         @if row.on[number].is_some() {
-                            button type="button" data-kernel=(number) { (kernels::short(&run.environment.kernel)) }
+                            button type="button" data-kernel=(number) { "Linux " (kernels::short(&run.environment.kernel)) }
                         }
                     }
                 }
             }
-            @for (number, outcome) in row.on.iter().enumerate() {
-                @if let Some(outcome) = outcome {
-                    @let environment = page.runs[number].environment;
-                    section.on data-kernel=(number) aria-label={ "on Linux " (environment.kernel) } {
-                        (seen(outcome))
-                        (command(&(page.command_of)(&outcome.id, environment)))
-                        (drawing(outcome))
-                        (rows(outcome))
-                        (sockets(&outcome.netstat))
-                    }
-                }
-            }
+            // Part by part and not kernel by kernel: what is alike lies within the
+            // window of the compression then.
+            (each(row, |number, outcome| html! {
+                (seen(outcome))
+                (command(&(page.command_of)(&outcome.id, page.runs[number].environment)))
+            }))
+            (each(row, |_, outcome| drawing(outcome)))
+            (each(row, |_, outcome| html! { (rows(outcome)) (sockets(&outcome.netstat)) }))
+        }
+    }
+}
+
+/// A part of the details for each kernel; the script shows one at a time.
+fn each(row: &Row<'_>, part: impl Fn(usize, &Outcome) -> Markup) -> Markup {
+    html! {
+        @for (number, outcome) in row.on.iter().enumerate() {
+            @if let Some(outcome) = outcome { div.on data-kernel=(number) { (part(number, outcome)) } }
         }
     }
 }

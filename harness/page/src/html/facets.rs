@@ -20,8 +20,9 @@ pub(super) struct Facets {
 impl Facets {
     pub(super) fn of(row: &Row<'_>, case: Option<&Case>) -> Self {
         let outcomes = || row.on.iter().flatten().copied();
-        let mut verdicts: BTreeSet<String> =
-            outcomes().map(|o| word(&text::verdict(verdict(o)).to_lowercase())).collect();
+        let mut verdicts: BTreeSet<String> = outcomes()
+            .map(|o| word(&text::verdict(verdict(o)).to_lowercase()))
+            .collect();
         if outcomes().any(|o| o.outside.is_some()) {
             verdicts.insert("outside-its-prediction".into());
         }
@@ -35,7 +36,10 @@ impl Facets {
 }
 
 fn sign(outcome: &Outcome) -> Option<String> {
-    let first = outcome.first_sign.as_ref().filter(|_| outcome.status == Status::Ran)?;
+    let first = outcome
+        .first_sign
+        .as_ref()
+        .filter(|_| outcome.status == Status::Ran)?;
     Some(word(&text::kind(&first.outcome)))
 }
 
@@ -61,7 +65,11 @@ fn faults(outcome: &Outcome) -> BTreeSet<String> {
             // `client's route is removed`: what happens is in the noun.
             let mut words = fault.what.split_whitespace();
             let first = words.next().unwrap_or_default();
-            let verb = if first.ends_with("'s") { words.next().unwrap_or(first) } else { first };
+            let verb = if first.ends_with("'s") {
+                words.next().unwrap_or(first)
+            } else {
+                first
+            };
             word(verb)
         })
         .collect()

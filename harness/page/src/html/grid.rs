@@ -71,9 +71,10 @@ fn one(grid: &Grid<'_>, cell: Cell) -> Markup {
     let content = grid.content(cell);
     let id = grid.case(cell).filter(|_| content != Content::Missing);
     let (class, style) = match Look::of(&content) {
-        Look::Noticed(share) | Look::Later(share) => {
-            (if share > HOT { "cell hot" } else { "cell" }, background(share))
-        }
+        Look::Noticed(share) | Look::Later(share) => (
+            if share > HOT { "cell hot" } else { "cell" },
+            background(share),
+        ),
         Look::Unnoticed => ("cell none", String::new()),
         Look::Nothing => ("cell", String::new()),
     };
@@ -88,5 +89,8 @@ fn one(grid: &Grid<'_>, cell: Cell) -> Markup {
 }
 
 fn background(share: f64) -> String {
-    format!("background:color-mix(in srgb,var(--hot) {:.0}%,var(--cold))", share * 100.0)
+    format!(
+        "background:color-mix(in srgb,var(--hot) {:.0}%,var(--cold))",
+        share * 100.0
+    )
 }

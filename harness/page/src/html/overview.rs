@@ -62,7 +62,11 @@ fn totals(runs: &[Finished<'_>]) -> Markup {
 fn look(runs: &[Finished<'_>]) -> Markup {
     let cases: Vec<_> = runs
         .iter()
-        .flat_map(|run| run.outcomes.iter().map(move |outcome| (run.environment, outcome)))
+        .flat_map(|run| {
+            run.outcomes
+                .iter()
+                .map(move |outcome| (run.environment, outcome))
+        })
         .filter(|(_, outcome)| needs_a_look(outcome))
         .collect();
     html! {

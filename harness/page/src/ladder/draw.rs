@@ -38,12 +38,15 @@ struct Draw<'a> {
 /// Draws a ladder; times are shown since `zero`.
 pub(super) fn draw(hosts: &[String], placed: &Placed, zero: i64, title: String) -> Drawing {
     let longest = |wanted: &dyn Fn(usize) -> bool| {
-        let labels = placed.items.iter().filter_map(|(_, item)| match &item.what {
-            What::Text { host, label, .. }
-            | What::Began { host, label, .. }
-            | What::Returned { host, label, .. } => Some((*host, label.chars().count())),
-            _ => None,
-        });
+        let labels = placed
+            .items
+            .iter()
+            .filter_map(|(_, item)| match &item.what {
+                What::Text { host, label, .. }
+                | What::Began { host, label, .. }
+                | What::Returned { host, label, .. } => Some((*host, label.chars().count())),
+                _ => None,
+            });
         let states = placed.items.iter().flat_map(|(_, item)| match &item.what {
             What::States { hosts, .. } => hosts.as_slice(),
             _ => &[],
@@ -161,7 +164,14 @@ impl Draw<'_> {
                 "<rect class=\"host\" x=\"{:.0}\" y=\"4\" width=\"{width:.0}\" height=\"20\" rx=\"4\"/>",
                 x - width / 2.0
             );
-            text(&mut self.out, x, 18.0, "name", " text-anchor=\"middle\"", name);
+            text(
+                &mut self.out,
+                x,
+                18.0,
+                "name",
+                " text-anchor=\"middle\"",
+                name,
+            );
         }
         for (from, to, gap) in &placed.breaks {
             let (from, to) = (HEAD + from, HEAD + to.max(from + 4.0));
@@ -174,7 +184,14 @@ impl Draw<'_> {
             }
             let middle = (from + to) / 2.0 + 4.0;
             let words = format!("⋮ {}", human_ns(*gap));
-            text(&mut self.out, CLOCK - 6.0, middle, "silence", " text-anchor=\"end\"", &words);
+            text(
+                &mut self.out,
+                CLOCK - 6.0,
+                middle,
+                "silence",
+                " text-anchor=\"end\"",
+                &words,
+            );
         }
     }
 
@@ -196,7 +213,14 @@ impl Draw<'_> {
                     continue;
                 }
                 taken.push(*y);
-                text(&mut self.out, CLOCK - 6.0, HEAD + y + 4.0, "clock", " text-anchor=\"end\"", &words);
+                text(
+                    &mut self.out,
+                    CLOCK - 6.0,
+                    HEAD + y + 4.0,
+                    "clock",
+                    " text-anchor=\"end\"",
+                    &words,
+                );
                 shown = words;
             }
         }
@@ -240,7 +264,10 @@ impl Draw<'_> {
                     if matches!(*class, "call" | "failed" | "first") {
                         self.call_box(*host, 0, y - 4.0, y + 4.0, class);
                     } else {
-                        let _ = write!(self.out, "<circle class=\"dot {class}\" cx=\"{x:.0}\" cy=\"{y:.0}\" r=\"3\"/>");
+                        let _ = write!(
+                            self.out,
+                            "<circle class=\"dot {class}\" cx=\"{x:.0}\" cy=\"{y:.0}\" r=\"3\"/>"
+                        );
                     }
                     self.label(*host, y, class, label);
                 }
@@ -251,7 +278,11 @@ impl Draw<'_> {
                     class,
                 } => {
                     boxes.begin(*host, *call, y, class);
-                    let class = if *class == "blocked" { "blocked" } else { "begin" };
+                    let class = if *class == "blocked" {
+                        "blocked"
+                    } else {
+                        "begin"
+                    };
                     self.label(*host, y, class, label);
                 }
                 What::Returned {
@@ -270,9 +301,20 @@ impl Draw<'_> {
                     for (host, states) in hosts {
                         self.label(*host, y, "state", states);
                     }
-                    let _ = write!(self.out, "<line class=\"moment\" x1=\"{CLOCK:.0}\" x2=\"{:.0}\" y1=\"{:.0}\" y2=\"{:.0}\"><title>sockets {}</title></line>", self.width(), y - ROW / 2.0 + 1.0, y - ROW / 2.0 + 1.0, escaped(moment));
+                    let _ = write!(
+                        self.out,
+                        "<line class=\"moment\" x1=\"{CLOCK:.0}\" x2=\"{:.0}\" y1=\"{:.0}\" y2=\"{:.0}\"><title>sockets {}</title></line>",
+                        self.width(),
+                        y - ROW / 2.0 + 1.0,
+                        y - ROW / 2.0 + 1.0,
+                        escaped(moment)
+                    );
                 }
-                What::LeftOut(n) => self.band(y, "event", &format!("{n} more events are left out: the JSON has them all")),
+                What::LeftOut(n) => self.band(
+                    y,
+                    "event",
+                    &format!("{n} more events are left out: the JSON has them all"),
+                ),
             }
         }
         let bottom = HEAD + placed.height - 6.0;
@@ -317,13 +359,27 @@ impl Draw<'_> {
             ROW
         );
         let middle = (CLOCK + self.width()) / 2.0;
-        text(&mut self.out, middle, y + 4.0, &format!("l {class}"), " text-anchor=\"middle\"", label);
+        text(
+            &mut self.out,
+            middle,
+            y + 4.0,
+            &format!("l {class}"),
+            " text-anchor=\"middle\"",
+            label,
+        );
     }
 
     fn on_cable(&mut self, from: usize, to: usize, y: f64, class: &str, label: &str) {
         let middle = (self.x(from) + self.x(to)) / 2.0;
         let short = shortened(label, MOST_ON_CABLE);
-        text(&mut self.out, middle, y + 1.0, &format!("l on {class}"), " text-anchor=\"middle\"", &short);
+        text(
+            &mut self.out,
+            middle,
+            y - 0.5,
+            &format!("l on {class}"),
+            " text-anchor=\"middle\"",
+            &short,
+        );
     }
 
     fn arrow(&mut self, start: &Flight, end: f64, lost: bool) {
@@ -345,7 +401,13 @@ impl Draw<'_> {
         let tip = if start.from < start.to { -7.0 } else { 7.0 };
         let path = match lost {
             true => format!("M{:.0} {:.1}l8 8m0 -8l-8 8", x2 - 4.0, y2 - 4.0),
-            false => format!("M{:.0} {:.1}L{x2:.0} {y2:.1}L{:.0} {:.1}", x2 + tip, y2 - 4.0, x2 + tip, y2 + 3.0),
+            false => format!(
+                "M{:.0} {:.1}L{x2:.0} {y2:.1}L{:.0} {:.1}",
+                x2 + tip,
+                y2 - 4.0,
+                x2 + tip,
+                y2 + 3.0
+            ),
         };
         let _ = write!(self.out, "<path class=\"tip {class}\" d=\"{path}\"/>");
     }
@@ -392,7 +454,9 @@ impl Boxes {
         hosts
             .flat_map(|(host, slots)| {
                 let slots = slots.into_iter().enumerate();
-                slots.filter_map(move |(slot, entry)| entry.map(|(_, y, class)| (host, slot, y, class)))
+                slots.filter_map(move |(slot, entry)| {
+                    entry.map(|(_, y, class)| (host, slot, y, class))
+                })
             })
             .collect()
     }

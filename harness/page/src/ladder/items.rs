@@ -224,7 +224,13 @@ fn calls(
             };
             let text = format!("{who}{}", text::call(call));
             let Some(end) = call.end_ns else {
-                items.push(began(call.start_ns, host, *number, format!("{who}{}() never returned", call.call), class));
+                items.push(began(
+                    call.start_ns,
+                    host,
+                    *number,
+                    format!("{who}{}() never returned", call.call),
+                    class,
+                ));
                 *number += 1;
                 continue;
             };
@@ -239,7 +245,13 @@ fn calls(
                 });
                 continue;
             }
-            items.push(began(call.start_ns, host, *number, format!("{who}{}() …", call.call), class));
+            items.push(began(
+                call.start_ns,
+                host,
+                *number,
+                format!("{who}{}() …", call.call),
+                class,
+            ));
             items.push(Item {
                 at_ns: end,
                 what: What::Returned {
@@ -328,7 +340,9 @@ fn healed_at(faults: &[FaultRecord], number: usize) -> Option<usize> {
 
 /// Whether an event ends the effect of the fault of this name.
 fn ends(what: &str, name: &str) -> bool {
-    what == "heal everything" || what.strip_prefix("heal ") == Some(name) || what.starts_with("thaw ")
+    what == "heal everything"
+        || what.strip_prefix("heal ") == Some(name)
+        || what.starts_with("thaw ")
 }
 
 /// Whether the effect of an event goes on by itself until something ends it. A
@@ -343,7 +357,11 @@ fn states(moment: &Netstat, index: &dyn Fn(&str) -> Option<usize>) -> Option<Ite
     let mut hosts: BTreeMap<usize, BTreeMap<&str, u32>> = BTreeMap::new();
     for socket in moment.sockets.iter().filter(|s| s.state != "LISTEN") {
         if let Some(host) = index(&socket.host) {
-            *hosts.entry(host).or_default().entry(&socket.state).or_default() += 1;
+            *hosts
+                .entry(host)
+                .or_default()
+                .entry(&socket.state)
+                .or_default() += 1;
         }
     }
     let hosts: Vec<(usize, String)> = hosts

@@ -26,7 +26,10 @@ pub fn file(runs: &[Finished<'_>]) -> String {
     let caption = match kernels.as_slice() {
         [] => String::new(),
         [one] => format!("Linux {one}"),
-        several => format!("Linux {}, from top to bottom in each row", several.join(", ")),
+        several => format!(
+            "Linux {}, from top to bottom where they differ",
+            several.join(", ")
+        ),
     };
     write_text(&mut body, 8.0, y + 11.0, "sign", "", &caption);
     legend(&mut body, NAMES + 8.0, y);
@@ -64,7 +67,10 @@ fn one(body: &mut String, row: &Row<'_>, y: f64) -> f64 {
     };
     let middle = y + height / 2.0 + 4.0;
     write_text(body, 20.0, middle, "", "", &shortened(&name, 48));
-    let _ = write!(body, "<g transform=\"translate({NAMES} {y:.0})\">{marks}</g>");
+    let _ = write!(
+        body,
+        "<g transform=\"translate({NAMES} {y:.0})\">{marks}</g>"
+    );
     let words = shortened(&text::observed(first), 44);
     write_text(body, NAMES + WHOLE + 8.0, middle, "sign", "", &words);
     height
@@ -73,16 +79,20 @@ fn one(body: &mut String, row: &Row<'_>, y: f64) -> f64 {
 fn legend(body: &mut String, x: f64, y: f64) {
     let _ = write!(
         body,
-        "<rect class=\"p\" x=\"{x}\" y=\"{}\" width=\"20\" height=\"5\"/>\
+        "<rect class=\"p\" x=\"{x}\" y=\"{}\" width=\"20\" height=\"10\"/>\
          <circle class=\"o\" cx=\"{}\" cy=\"{}\" r=\"3.2\"/>\
          <path class=\"b\" d=\"M{} {}l4.5 -4.5l4.5 4.5l-4.5 4.5z\"/>",
-        y + 5.0,
+        y + 2.5,
         x + 110.0,
         y + 7.5,
         x + 200.0,
         y + 7.5
     );
-    for (dx, words) in [(26.0, "predicted"), (118.0, "observed"), (214.0, "the book's value")] {
+    for (dx, words) in [
+        (26.0, "predicted"),
+        (118.0, "observed"),
+        (214.0, "the book's value"),
+    ] {
         write_text(body, x + dx, y + 11.0, "sign", "", words);
     }
 }

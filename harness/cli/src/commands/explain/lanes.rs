@@ -45,7 +45,10 @@ fn action(action: &Action) -> String {
         Action::Accept { count } => format!("accepts {}", times(*count, "connection")),
         Action::Serve { fork, each } => {
             let how = if *fork { " in a child of its own" } else { "" };
-            format!("accepts for ever, and serves each connection{how}: it {}", steps(each))
+            format!(
+                "accepts for ever, and serves each connection{how}: it {}",
+                steps(each)
+            )
         }
         Action::Multiplex { slots, on_eof, .. } => {
             let slots = slots.map_or(String::new(), |n| format!(", {n} at a time"));
@@ -56,8 +59,13 @@ fn action(action: &Action) -> String {
             format!("serves all connections by poll(){slots}{eof}")
         }
         Action::Echo => "echoes what it reads".into(),
-        Action::Connect { to, address, count, .. } => {
-            let to = to.as_deref().map(str::to_owned).or(address.map(|a| a.to_string()));
+        Action::Connect {
+            to, address, count, ..
+        } => {
+            let to = to
+                .as_deref()
+                .map(str::to_owned)
+                .or(address.map(|a| a.to_string()));
             let to = to.map_or(String::new(), |to| format!(" to {to}"));
             match count {
                 1 => format!("connects{to}"),
@@ -101,10 +109,11 @@ pub(super) fn detector(lane: &Lane) -> Option<String> {
     } = &lane.detector;
     let mut has = Vec::new();
     if let Some(keepalive) = keepalive {
-        let value = |time: Option<std::time::Duration>| {
-            time.map_or("the sysctl's time".to_owned(), human)
-        };
-        let count = keepalive.count.map_or("the sysctl's number of".to_owned(), |n| n.to_string());
+        let value =
+            |time: Option<std::time::Duration>| time.map_or("the sysctl's time".to_owned(), human);
+        let count = keepalive
+            .count
+            .map_or("the sysctl's number of".to_owned(), |n| n.to_string());
         let by = match keepalive.by {
             KeepaliveBy::Socket => "",
             KeepaliveBy::Sysctl => ", set by sysctl",

@@ -50,7 +50,12 @@ fn case_text(case: &Case, facts: &KernelFacts) -> String {
     ));
     out.push('\n');
     if let Some(book) = &case.book {
-        text::wrapped(&mut out, &format!("The book says: {}.", text::sign(book)), "  ", "  ");
+        text::wrapped(
+            &mut out,
+            &format!("The book says: {}.", text::sign(book)),
+            "  ",
+            "  ",
+        );
     }
     predicted(&mut out, case, facts);
     if let Some(notes) = &case.notes {
@@ -82,14 +87,18 @@ fn network(case: &Case) -> String {
     let mut text = format!(
         "The hosts {} are joined by {} {}, and speak {family}.",
         list(&hosts),
-        if cables.len() == 1 { "the cable" } else { "the cables" },
+        if cables.len() == 1 {
+            "the cable"
+        } else {
+            "the cables"
+        },
         list(&cables)
     );
     for nat in &case.network.nats {
         let then = match nat.on_forgotten {
             OnForgotten::Silence => "drops the packets of one that it has forgotten",
             OnForgotten::Reset => "answers the packets of one that it has forgotten with RST",
-            OnForgotten::Loose => "tracks one that it has forgotten again",
+            OnForgotten::Resume => "tracks one that it has forgotten again",
         };
         let (router, idle) = (&nat.router, human(nat.idle));
         let _ = write!(
@@ -99,7 +108,10 @@ fn network(case: &Case) -> String {
         );
     }
     for (host, set) in &case.sysctls {
-        let set: Vec<String> = set.iter().map(|(key, value)| format!("{key} = {value}")).collect();
+        let set: Vec<String> = set
+            .iter()
+            .map(|(key, value)| format!("{key} = {value}"))
+            .collect();
         let host = if host == "all" { "Every host" } else { host };
         let _ = write!(text, " {host} has {}.", list(&set));
     }
@@ -140,7 +152,10 @@ fn predicted(out: &mut String, case: &Case, facts: &KernelFacts) {
                 paragraph(&format!("It is decided in {}.", functions.join("; ")));
             }
         }
-        Err(e) => paragraph(&format!("The rules do not predict it: {}.", e.why.trim_end_matches('.'))),
+        Err(e) => paragraph(&format!(
+            "The rules do not predict it: {}.",
+            e.why.trim_end_matches('.')
+        )),
     }
 }
 

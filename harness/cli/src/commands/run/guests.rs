@@ -133,7 +133,13 @@ fn report_all(
     }
     let compared = plan.carry_out(&finished, picked, args.format)?;
     let comparisons = compared.as_ref().map(|c| c.comparisons.as_slice());
-    draw(args, picked, &finished, comparisons.unwrap_or_default(), pictures)?;
+    draw(
+        args,
+        picked,
+        &finished,
+        comparisons.unwrap_or_default(),
+        pictures,
+    )?;
     match compared {
         Some(compared) => exits.push(compared.exit),
         None => exits.extend(finished.iter().map(Exit::of_run)),

@@ -12,10 +12,10 @@ use halfopen_runner::Options;
 
 use crate::args::{ReportFormat, RunArgs, Time};
 use crate::shared::error::{CliError, Exit};
+use crate::shared::pictures::Pictures;
 use crate::shared::progress::Progress;
 use crate::shared::{capabilities, catalogue, disturbed, interrupt, select, sysctls};
 use compare::Plan;
-use crate::shared::pictures::Pictures;
 use pictures::draw;
 use report::report;
 
@@ -65,7 +65,13 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, CliError> {
     let compared = plan.carry_out(&runs, &picked, args.format)?;
     let own = Exit::of_run(&finished);
     let comparisons = compared.as_ref().map(|c| c.comparisons.as_slice());
-    draw(args, &picked, &runs, comparisons.unwrap_or_default(), &pictures)?;
+    draw(
+        args,
+        &picked,
+        &runs,
+        comparisons.unwrap_or_default(),
+        &pictures,
+    )?;
     let compared = compared.map(|compared| compared.exit);
     let exit = compared.filter(|_| !finished.interrupted).unwrap_or(own);
     Ok(disturbed::conclude(&results.outcomes, args.disturbed, exit))

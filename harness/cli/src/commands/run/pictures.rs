@@ -7,10 +7,10 @@ use halfopen_report::finished::Finished;
 use halfopen_report::kernels;
 
 use crate::args::{RunArgs, Time};
+use crate::shared::catalogue;
 use crate::shared::error::CliError;
 use crate::shared::pictures::{Pictures, command, run_again};
 use crate::shared::select::{self, Picked};
-use crate::shared::catalogue;
 
 /// Writes what was asked for of runs and comparisons.
 pub(super) fn draw(
@@ -30,7 +30,9 @@ pub(super) fn draw(
         command: command(),
         runs,
         cases: picked.cases,
-        file: text.as_ref().map(|(name, text)| (name.as_str(), text.as_str())),
+        file: text
+            .as_ref()
+            .map(|(name, text)| (name.as_str(), text.as_str())),
         command_of: &|id, environment| run_again(file.as_deref(), id, environment, in_guest),
         grids: &[],
         comparisons,
@@ -46,7 +48,11 @@ fn ladders<'a>(runs: &'a [Finished<'a>]) -> impl Iterator<Item = (String, String
         run.outcomes.iter().filter_map(|outcome| {
             let name = match runs.len() {
                 1 => outcome.id.clone(),
-                _ => format!("{}--{}", outcome.id, kernels::short(&run.environment.kernel)),
+                _ => format!(
+                    "{}--{}",
+                    outcome.id,
+                    kernels::short(&run.environment.kernel)
+                ),
             };
             Some((name, ladder::file(outcome)?))
         })
