@@ -255,6 +255,65 @@ mod tests {
         Cli::command().debug_assert();
     }
 
+    /// The words of a line, as a shell splits them: enough for documents.
+    fn words(line: &str) -> Vec<String> {
+        let (mut words, mut word, mut quote, mut inside) = (Vec::new(), String::new(), None, false);
+        for c in line.chars() {
+            match (quote, c) {
+                (Some(q), c) if c == q => quote = None,
+                (Some(_), c) => word.push(c),
+                (None, '\'' | '"') => (quote, inside) = (Some(c), true),
+                (None, ' ') => {
+                    if inside {
+                        words.push(std::mem::take(&mut word));
+                    }
+                    inside = false;
+                }
+                (None, c) => {
+                    word.push(c);
+                    inside = true;
+                }
+            }
+        }
+        if inside {
+            words.push(word);
+        }
+        // What follows is another program's, or a remark.
+        let end = words.iter().position(|w| matches!(w.as_str(), "|" | ">" | "#"));
+        words.truncate(end.unwrap_or(words.len()));
+        words
+    }
+
+    /// Every command that a document shows is one that this program takes.
+    #[test]
+    fn commands_in_documents_are_understood() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let docs = std::fs::read_dir(root.join("docs")).expect("the checkout has docs/");
+        let mut files: Vec<_> = docs.flatten().map(|entry| entry.path()).collect();
+        files.extend(["README.md", "CONTRIBUTING.md"].map(|name| root.join(name)));
+        let mut seen = 0;
+        for file in files.iter().filter(|f| f.extension().is_some_and(|e| e == "md")) {
+            let text = std::fs::read_to_string(file).expect("it can be read");
+            let blocks = text.split("```sh\n").skip(1);
+            let blocks = blocks.filter_map(|rest| rest.split("```").next());
+            for line in blocks.flat_map(|block| {
+                let lines = block.replace("\\\n", " ");
+                lines.lines().map(str::to_owned).collect::<Vec<_>>()
+            }) {
+                let line = line.trim().replace("cargo run --release -- ", "halfopen ");
+                if !line.starts_with("halfopen ") {
+                    continue;
+                }
+                seen += 1;
+                if let Err(e) = Cli::try_parse_from(words(&line)) {
+                    let help = e.kind() == clap::error::ErrorKind::DisplayHelp;
+                    assert!(help, "{}: {line}\n{e}", file.display());
+                }
+            }
+        }
+        assert!(seen > 20, "{seen} commands");
+    }
+
     #[test]
     fn a_misspelt_command_is_answered_with_the_nearest() {
         let said = |word: &str| {

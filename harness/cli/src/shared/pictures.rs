@@ -179,13 +179,27 @@ pub(crate) fn quoted(word: &str) -> String {
     }
 }
 
-/// The command line as it was typed.
+/// The command line as it was typed, without the files to write: they are not what was
+/// asked.
 pub(crate) fn command() -> &'static str {
     static LINE: OnceLock<String> = OnceLock::new();
-    LINE.get_or_init(|| {
-        let words: Vec<String> = std::env::args().skip(1).map(|word| quoted(&word)).collect();
-        format!("halfopen {}", words.join(" "))
-    })
+    LINE.get_or_init(|| command_of(std::env::args().skip(1)))
+}
+
+fn command_of(words: impl Iterator<Item = String>) -> String {
+    const FILES: [&str; 2] = ["--html", "--svg"];
+    let mut text = "halfopen".to_owned();
+    let mut is_file = false;
+    for word in words {
+        let option = word.split('=').next().unwrap_or_default();
+        if std::mem::take(&mut is_file) || FILES.contains(&option) {
+            is_file = FILES.contains(&word.as_str());
+            continue;
+        }
+        text.push(' ');
+        text.push_str(&quoted(&word));
+    }
+    text
 }
 
 #[cfg(test)]
@@ -198,6 +212,13 @@ mod tests {
         assert_eq!(quoted("=a/b=c"), "'=a/b=c'");
         assert_eq!(quoted("it's"), "'it'\\''s'");
         assert_eq!(quoted(""), "''");
+    }
+
+    #[test]
+    fn files_are_no_part_of_the_command() {
+        let words = "run --html a.html x --svg=b --time virtual --svg c";
+        let words = words.split(' ').map(str::to_owned);
+        assert_eq!(command_of(words), "halfopen run x --time virtual");
     }
 
     #[test]

@@ -10,8 +10,8 @@ use halfopen_report::kernels;
 use super::Look;
 use crate::svg::{Drawing, shortened, text};
 
-const NAMES: f64 = 260.0;
-const CELL: f64 = 118.0;
+const NAMES: f64 = 250.0;
+const CELL: f64 = 146.0;
 const ROW: f64 = 24.0;
 const TURNED: f64 = 120.0;
 
@@ -26,7 +26,7 @@ pub fn file(grid: &Grid<'_>) -> String {
     // Many detectors: narrow columns with turned names.
     let narrow = plan.detectors.len() > 6;
     let (cell, head) = if narrow {
-        (CELL * 0.72, TURNED)
+        (CELL * 0.6, TURNED)
     } else {
         (CELL, ROW * 2.0)
     };
@@ -65,7 +65,7 @@ pub fn file(grid: &Grid<'_>) -> String {
         y += 16.0;
     }
     let caption = format!(
-        "Linux {}, {} time; hatched: nothing within {} of the fault; in parentheses: not measured, by the kernel's rules",
+        "Linux {}, {} time. Hatched: nothing within {} of the fault. In parentheses: not measured, by the rules.",
         kernels::short(&grid.environment.kernel),
         grid.environment.time,
         human(plan.limit)
@@ -128,7 +128,7 @@ fn one(body: &mut String, (x, y, width): (f64, f64, f64), look: Look, words: &st
 }
 
 /// From which share on a cell is so dark that its text is light.
-pub(crate) const HOT: f64 = 0.62;
+pub(crate) const HOT: f64 = 0.8;
 
 /// The colour of a share of the axis.
 pub(crate) fn fill(share: f64) -> String {

@@ -89,8 +89,8 @@ impl Page<'_> {
                     }
                     main #main {
                         (comparison::section(self))
+                        (grid::section(self))
                         @if !self.runs.is_empty() { (overview::section(self)) }
-                        @if !self.grids.is_empty() { (grid::section(self)) }
                         @if !self.runs.is_empty() { (cases::section(self)) }
                     }
                     footer {

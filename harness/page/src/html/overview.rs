@@ -72,7 +72,7 @@ fn look(runs: &[Finished<'_>]) -> Markup {
     html! {
         h3 { "What needs a look" }
         @if cases.is_empty() {
-            p { "Nothing: every case that ran did as expected and as predicted." }
+            p { "Nothing: no case differs from what was expected or predicted." }
         } @else {
             ul.look {
                 @for (environment, case) in &cases {

@@ -325,7 +325,9 @@ impl Draw<'_> {
 
     fn label(&mut self, host: usize, y: f64, class: &str, label: &str) {
         let (x, anchor) = self.beside(host);
-        let short = shortened(label, MOST_BESIDE);
+        // Beside a lifeline in the middle there is room up to the next one.
+        let outer = host == 0 || host + 1 == self.hosts.len();
+        let short = shortened(label, if outer { MOST_BESIDE } else { MOST_ON_CABLE - 3 });
         let (class, title) = (format!("l {class}"), label);
         if short == label {
             text(&mut self.out, x, y + 4.0, &class, anchor, label);
