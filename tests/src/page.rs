@@ -105,7 +105,8 @@ fn same_cell(a: &str, b: &str, tolerance: &Tolerance) -> bool {
         return true;
     }
     if let (Some(time), Some(another)) = (span::parse(a), span::parse(b)) {
-        return time.abs_diff(another) <= rounding(time.max(another)) + tolerance.around(time.max(another));
+        return time.abs_diff(another)
+            <= rounding(time.max(another)) + tolerance.around(time.max(another));
     }
     let (Some((sign, time)), Some((other, another))) = (timed(a), timed(b)) else {
         return false;
@@ -148,7 +149,8 @@ mod tests {
         let svg = |time: &str| {
             format!("<svg><text x=\"1\">crash server</text><path/><text>{time}</text></svg>")
         };
-        let differ = |a: &str, b: &str| !texts_differ(&svg(a), &svg(b), &ANOTHER_PROGRAM).is_empty();
+        let differ =
+            |a: &str, b: &str| !texts_differ(&svg(a), &svg(b), &ANOTHER_PROGRAM).is_empty();
         assert!(!differ("3.05 s", "3.06 s"));
         assert!(differ("3.05 s", "9 s"));
         assert!(differ("read() = 5", "read() = 0"));

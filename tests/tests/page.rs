@@ -256,7 +256,10 @@ fn the_copied_command_runs_that_case_alone() {
         String::from_utf8_lossy(&ran.stderr),
     );
     assert_eq!(ran.status.code(), Some(0), "{copied}: {out}{err}");
-    assert!(out.contains("1 case"), "{copied}: {out}{err}");
+    assert!(
+        out.contains("1 as expected, 0 differ"),
+        "{copied}: {out}{err}"
+    );
 }
 
 #[test]

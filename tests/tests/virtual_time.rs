@@ -475,7 +475,9 @@ fn ladder() -> Result<(), Failed> {
     let release = kernel()?.release;
     let drawings = tempfile::tempdir()?;
     let (case, folder) = (format!("={LADDER}"), drawings.path().display().to_string());
-    let words = ["run", &case, "--time", "virtual", "--kernel", &release, "--svg", &folder];
+    let words = [
+        "run", &case, "--time", "virtual", "--kernel", &release, "--svg", &folder,
+    ];
     let ran = program::run(&program::halfopen(), &root(), &words);
     if ran.code != Some(0) {
         return Err(ran.to_string().into());

@@ -57,7 +57,10 @@ fn a_pull_request_gets_summary_comment_and_page() {
     let summary = read(&place, "summary");
     assert!(summary.contains("refused/network=link"), "{summary}");
     let asked = read(&place, "asked");
-    assert!(asked.starts_with("pr\ncomment\n12\n--repo\nowner/name\n"), "{asked}");
+    assert!(
+        asked.starts_with("pr\ncomment\n12\n--repo\nowner/name\n"),
+        "{asked}"
+    );
     assert!(asked.contains(&summary), "{asked}");
     let page = read(&place, "temp/halfopen-results/page.html");
     assert!(page.contains("What has changed"));
@@ -71,14 +74,27 @@ fn without_a_pull_request_nobody_is_told() {
     assert_eq!(acted.code, Some(0), "{acted}");
     assert!(!place.path().join("asked").exists());
     let summary = read(&place, "summary");
-    assert!(summary.contains("`killed`") && !summary.contains("refused"), "{summary}");
+    assert!(
+        summary.contains("`killed`") && !summary.contains("refused"),
+        "{summary}"
+    );
 }
 
 #[test]
 fn the_action_runs_the_script_that_is_tested() {
     let action = std::fs::read_to_string(root().join("action.yml")).expect("it is there");
     assert!(action.contains("$GITHUB_ACTION_PATH/ci/action"));
-    for setting in ["FILE", "BASELINE", "ARGUMENTS", "COMMENT", "PULL_REQUEST", "GH_TOKEN"] {
-        assert!(action.contains(&format!("        {setting}: ")), "{setting}");
+    for setting in [
+        "FILE",
+        "BASELINE",
+        "ARGUMENTS",
+        "COMMENT",
+        "PULL_REQUEST",
+        "GH_TOKEN",
+    ] {
+        assert!(
+            action.contains(&format!("        {setting}: ")),
+            "{setting}"
+        );
     }
 }

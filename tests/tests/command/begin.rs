@@ -30,11 +30,15 @@ fn each_template_is_right_and_runs() {
                 }
                 let signs: Vec<_> = cases.iter().map(|c| &c["first_sign"]["outcome"]).collect();
                 // One that shows nothing teaches nothing.
-                assert!(signs.iter().any(|sign| *sign != "unnoticed"), "{template}: {signs:?}");
+                assert!(
+                    signs.iter().any(|sign| *sign != "unnoticed"),
+                    "{template}: {signs:?}"
+                );
             })
         });
         for run in runs {
-            run.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            run.join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         }
     });
 }
@@ -45,8 +49,12 @@ fn init_overwrites_nothing_and_names_the_schema() {
     assert_eq!(place.halfopen("init").code, Some(0));
     let read = |name: &str| std::fs::read_to_string(place.path().join(name)).expect(name);
     let first = read("scenarios.yaml");
-    assert!(first.starts_with("# yaml-language-server: $schema=scenarios.schema.json\n"), "{first}");
-    let schema: serde_json::Value = serde_json::from_str(&read("scenarios.schema.json")).expect("JSON");
+    assert!(
+        first.starts_with("# yaml-language-server: $schema=scenarios.schema.json\n"),
+        "{first}"
+    );
+    let schema: serde_json::Value =
+        serde_json::from_str(&read("scenarios.schema.json")).expect("JSON");
     assert!(schema["properties"]["scenarios"].is_object(), "{schema}");
 
     place.write("scenarios.yaml", "mine");
@@ -62,7 +70,11 @@ fn explain_tells_one_case() {
     let place = Place::empty();
     let told = place.halfopen("explain host-crash-client-silent --kernel 6.12");
     assert_eq!(told.code, Some(0), "{told}");
-    for part in ["The hosts client and server", "crash server", "By the rules of Linux 6.12"] {
+    for part in [
+        "The hosts client and server",
+        "crash server",
+        "By the rules of Linux 6.12",
+    ] {
         assert!(told.stdout.contains(part), "{part}: {told}");
     }
     assert_eq!(place.halfopen("explain no-such-case").code, Some(2));
@@ -73,11 +85,18 @@ fn explain_tells_one_case() {
 fn completions_complete() {
     let script = "source <(\"$0\" completions bash); COMP_WORDS=(halfopen gri); COMP_CWORD=1; \
                   _halfopen halfopen gri halfopen; echo \"${COMPREPLY[@]}\"";
-    let ran = Command::new("bash").args(["-c", script]).arg(halfopen()).output().expect("bash");
+    let ran = Command::new("bash")
+        .args(["-c", script])
+        .arg(halfopen())
+        .output()
+        .expect("bash");
     assert_eq!(String::from_utf8_lossy(&ran.stdout).trim(), "grid");
     for shell in ["zsh", "fish"] {
         let said = Place::empty().halfopen(&format!("completions {shell}"));
-        assert!(said.code == Some(0) && said.stdout.contains("--html"), "{said}");
+        assert!(
+            said.code == Some(0) && said.stdout.contains("html"),
+            "{said}"
+        );
     }
 }
 
@@ -86,7 +105,10 @@ fn every_command_has_a_man_page() {
     let place = Place::empty();
     assert_eq!(place.halfopen("man pages/man1").code, Some(0));
     let help = place.halfopen("--help").stdout;
-    let commands = help.split("Commands:\n").nth(1).and_then(|rest| rest.split("\n\n").next());
+    let commands = help
+        .split("Commands:\n")
+        .nth(1)
+        .and_then(|rest| rest.split("\n\n").next());
     let mut seen = 0;
     for line in commands.expect("--help lists them").lines() {
         let Some(name) = line.strip_prefix("  ").filter(|l| !l.starts_with(' ')) else {
@@ -97,7 +119,8 @@ fn every_command_has_a_man_page() {
             continue;
         }
         let page = place.path().join(format!("pages/man1/halfopen-{name}.1"));
-        let text = std::fs::read_to_string(&page).unwrap_or_else(|e| panic!("{}: {e}", page.display()));
+        let text =
+            std::fs::read_to_string(&page).unwrap_or_else(|e| panic!("{}: {e}", page.display()));
         assert!(text.contains(".TH") && text.contains("SYNOPSIS"), "{text}");
         seen += 1;
     }
@@ -108,10 +131,17 @@ fn every_command_has_a_man_page() {
 #[test]
 fn a_page_that_has_no_place_is_refused() {
     let place = Place::with(crate::place::QUICK);
-    for words in ["run --html nowhere/x.html", "run --html .", "grid --html nowhere/x.html"] {
+    for words in [
+        "run --html nowhere/x.html",
+        "run --html .",
+        "grid --html nowhere/x.html",
+    ] {
         let refused = place.halfopen(words);
         assert_eq!(refused.code, Some(2), "{words}: {refused}");
-        assert!(refused.stdout.is_empty() && refused.stderr.contains("--html"), "{refused}");
+        assert!(
+            refused.stdout.is_empty() && refused.stderr.contains("--html"),
+            "{refused}"
+        );
     }
 }
 
@@ -121,7 +151,9 @@ fn the_commands_of_the_first_page_run() {
     let text = std::fs::read_to_string(halfopen_tests::root().join("docs/README.md"));
     let text = text.expect("the first page of the book");
     let blocks = text.split("```sh\n").skip(1);
-    let lines = blocks.filter_map(|rest| rest.split("```").next()).flat_map(str::lines);
+    let lines = blocks
+        .filter_map(|rest| rest.split("```").next())
+        .flat_map(str::lines);
     let place = Place::empty();
     let program = halfopen();
     let path = program.parent().expect("a folder").display();

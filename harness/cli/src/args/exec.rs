@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::Time;
+use super::{PageArgs, Time};
 
 pub(super) const HELP: &str = "\
 The command runs on the host `client`, --server's on the host `server`; each name
@@ -50,6 +50,8 @@ pub(crate) struct ExecArgs {
     /// When to give up if the command still runs
     #[arg(long, value_name = "TIME", default_value = "60s")]
     pub(crate) give_up: String,
+    #[command(flatten)]
+    pub(crate) page: PageArgs,
     /// The command and its arguments
     #[arg(last = true, required = true, value_name = "COMMAND")]
     pub(crate) command: Vec<String>,

@@ -279,7 +279,9 @@ mod tests {
             words.push(word);
         }
         // What follows is another program's, or a remark.
-        let end = words.iter().position(|w| matches!(w.as_str(), "|" | ">" | "#"));
+        let end = words
+            .iter()
+            .position(|w| matches!(w.as_str(), "|" | ">" | "#"));
         words.truncate(end.unwrap_or(words.len()));
         words
     }
@@ -292,7 +294,10 @@ mod tests {
         let mut files: Vec<_> = docs.flatten().map(|entry| entry.path()).collect();
         files.extend(["README.md", "CONTRIBUTING.md"].map(|name| root.join(name)));
         let mut seen = 0;
-        for file in files.iter().filter(|f| f.extension().is_some_and(|e| e == "md")) {
+        for file in files
+            .iter()
+            .filter(|f| f.extension().is_some_and(|e| e == "md"))
+        {
             let text = std::fs::read_to_string(file).expect("it can be read");
             let blocks = text.split("```sh\n").skip(1);
             let blocks = blocks.filter_map(|rest| rest.split("```").next());

@@ -327,7 +327,14 @@ impl Draw<'_> {
         let (x, anchor) = self.beside(host);
         // Beside a lifeline in the middle there is room up to the next one.
         let outer = host == 0 || host + 1 == self.hosts.len();
-        let short = shortened(label, if outer { MOST_BESIDE } else { MOST_ON_CABLE - 3 });
+        let short = shortened(
+            label,
+            if outer {
+                MOST_BESIDE
+            } else {
+                MOST_ON_CABLE - 3
+            },
+        );
         let (class, title) = (format!("l {class}"), label);
         if short == label {
             text(&mut self.out, x, y + 4.0, &class, anchor, label);
@@ -423,9 +430,17 @@ struct Flight {
     class: &'static str,
 }
 
+/// A long call that is under way.
+#[derive(Clone, Copy)]
+struct Open {
+    call: usize,
+    y: f64,
+    class: &'static str,
+}
+
 /// The long calls that are under way, in slots beside the lifelines.
 struct Boxes {
-    hosts: Vec<Vec<Option<(usize, f64, &'static str)>>>,
+    hosts: Vec<Vec<Option<Open>>>,
 }
 
 impl Boxes {
@@ -437,7 +452,7 @@ impl Boxes {
 
     fn begin(&mut self, host: usize, call: usize, y: f64, class: &'static str) {
         let slots = &mut self.hosts[host];
-        let entry = Some((call, y, class));
+        let entry = Some(Open { call, y, class });
         match slots.iter_mut().find(|slot| slot.is_none()) {
             Some(slot) => *slot = entry,
             None => slots.push(entry),
@@ -446,19 +461,17 @@ impl Boxes {
 
     fn end(&mut self, host: usize, call: usize) -> Option<(usize, f64)> {
         let mut slots = self.hosts[host].iter_mut().enumerate();
-        let (index, slot) = slots.find(|(_, slot)| slot.is_some_and(|(c, ..)| c == call))?;
-        slot.take().map(|(_, y, _)| (index, y))
+        let (index, slot) = slots.find(|(_, slot)| slot.is_some_and(|open| open.call == call))?;
+        slot.take().map(|open| (index, open.y))
     }
 
-    /// Those that never returned.
+    /// Those that never returned: host, slot, height and class.
     fn open(self) -> Vec<(usize, usize, f64, &'static str)> {
         let hosts = self.hosts.into_iter().enumerate();
         hosts
             .flat_map(|(host, slots)| {
                 let slots = slots.into_iter().enumerate();
-                slots.filter_map(move |(slot, entry)| {
-                    entry.map(|(_, y, class)| (host, slot, y, class))
-                })
+                slots.filter_map(move |(slot, open)| open.map(|o| (host, slot, o.y, o.class)))
             })
             .collect()
     }

@@ -45,13 +45,11 @@ fn texts_of_a_column_do_not_overlap_and_time_runs_down() {
         for (y, item) in &placed.items {
             assert!(item.at_ns >= before.0 && *y >= before.1, "{}", outcome.id);
             before = (item.at_ns, *y);
-            if let What::Text { host, .. }
-            | What::Began { host, .. }
-            | What::Returned { host, .. } = &item.what
+            if let What::Text { host, .. } | What::Began { host, .. } | What::Returned { host, .. } =
+                &item.what
+                && let Some(above) = last.insert(*host, *y)
             {
-                if let Some(above) = last.insert(*host, *y) {
-                    assert!(y - above >= layout::ROW, "{}: {above} and {y}", outcome.id);
-                }
+                assert!(y - above >= layout::ROW, "{}: {above} and {y}", outcome.id);
             }
         }
     }
