@@ -1,4 +1,4 @@
-//! The grid as a heat map: the longer nobody notices, the darker the cell. Cells in
+//! The grid as a heat map: the longer nobody notices, the stronger the colour. Cells in
 //! which nobody noticed are hatched, framed and say so: no colour is needed to see
 //! them.
 

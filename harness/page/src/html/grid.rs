@@ -20,7 +20,7 @@ pub(super) fn section(page: &Page<'_>) -> Markup {
             p.legend {
                 span.cell.sample.none { "unnoticed" } span { "nothing within " (human(first.plan.limit)) " of the fault" }
                 span.cell.sample style=(background(0.05)) { "0 s" }
-                span.cell.sample.hot style=(background(0.95)) { "2 h" } span { "the darker, the later" }
+                span.cell.sample.hot style=(background(0.95)) { "2 h" } span { "the stronger the colour, the later" }
                 span { "in parentheses: not measured, by the kernel's rules" }
             }
             (maps(first))
