@@ -135,6 +135,7 @@ fn a_page_that_has_no_place_is_refused() {
         "run --html nowhere/x.html",
         "run --html .",
         "grid --html nowhere/x.html",
+        "exec --time virtual --html x.html -- true",
     ] {
         let refused = place.halfopen(words);
         assert_eq!(refused.code, Some(2), "{words}: {refused}");

@@ -1,6 +1,8 @@
 //! `halfopen exec`: one program against one fault, without YAML. It writes a
 //! scenario, runs it like any other, and ends with the program's exit code.
 
+mod alone;
+
 use std::time::Instant;
 
 use crate::args::{ExecArgs, Time};
@@ -21,6 +23,16 @@ const STILL_RUNNING: u8 = 124;
 
 /// Runs the command; its exit code.
 pub(crate) fn exec(args: &ExecArgs) -> Result<Exit, CliError> {
+    if args.is_alone() {
+        if args.page.html.is_some() {
+            return Err(CliError::Usage(
+                "--html: a command that a guest runs alone makes no case to draw; \
+                 give it a --server, a --fault or a --network"
+                    .into(),
+            ));
+        }
+        return alone::exec(args);
+    }
     let mut case = case(args)?;
     let pictures = Pictures::page(&args.page)?;
     if args.time == Time::Virtual || args.kernel.is_some() {
@@ -175,9 +187,9 @@ fn code(outcome: &Outcome) -> u8 {
 fn case(args: &ExecArgs) -> Result<Case, CliError> {
     let mut scenario = serde_json::json!({
         "about": "halfopen exec",
-        "network": args.network,
-        "family": args.family,
-        "give_up": args.give_up,
+        "network": args.network.as_deref().unwrap_or("link"),
+        "family": args.family.as_deref().unwrap_or("ipv4"),
+        "give_up": args.give_up.as_deref().unwrap_or("60s"),
         CLIENT: { "run": args.command },
     });
     if let Some(server) = &args.server {
@@ -246,15 +258,17 @@ mod tests {
 
     fn args(fault: &[&str], server: Option<&str>, ready: Option<&str>) -> ExecArgs {
         ExecArgs {
-            network: "link".into(),
-            family: "ipv4".into(),
+            network: None,
+            family: None,
             fault: fault.iter().map(|&text| text.into()).collect(),
             server: server.map(Into::into),
             ready: ready.map(Into::into),
             time: Time::Real,
             kernel: None,
-            give_up: "60s".into(),
             page: Default::default(),
+            give_up: None,
+            write: Vec::new(),
+            memory: 1024,
             command: vec!["redis-cli".into(), "-h".into(), "server".into()],
         }
     }
