@@ -35,6 +35,14 @@ pub fn judge(
     (verdict, differences)
 }
 
+/// The verdict of a case in which something was `wrong` before the fault struck.
+pub fn with_setup(verdict: Verdict, wrong: &[String]) -> Verdict {
+    match verdict {
+        Verdict::AsExpected | Verdict::Observed if !wrong.is_empty() => Verdict::NotSetUp,
+        other => other,
+    }
+}
+
 /// Whether a known difference is the one that was seen.
 pub fn covers(known: &Known, observed: &FirstSign, tolerance: &Tolerance) -> bool {
     known
@@ -153,6 +161,19 @@ mod tests {
             verdict(&expected, &saw(SignKind::Unnoticed, 0)),
             Verdict::Differs
         );
+    }
+
+    #[test]
+    fn a_fault_gets_no_credit_for_what_was_wrong_before_it() {
+        let wrong = ["the exchange had not ended".to_owned()];
+        for (verdict, with) in [
+            (Verdict::AsExpected, Verdict::NotSetUp),
+            (Verdict::Observed, Verdict::NotSetUp),
+            (Verdict::Differs, Verdict::Differs),
+        ] {
+            assert_eq!(with_setup(verdict, &wrong), with);
+            assert_eq!(with_setup(verdict, &[]), verdict);
+        }
     }
 
     #[test]

@@ -94,6 +94,7 @@ pub fn verdict(verdict: Verdict) -> &'static str {
         Verdict::Differs => "DIFFERS",
         Verdict::Known => "known",
         Verdict::Observed => "observed",
+        Verdict::NotSetUp => "NOT SET UP",
         Verdict::Disturbed => "DISTURBED",
         Verdict::NotRun => "not run",
         Verdict::Failed => "FAILED",

@@ -6,8 +6,9 @@ use crate::recorded::{Ended, Recorded};
 use halfopen_outcome::first_sign::{first_sign, user_sees};
 use halfopen_outcome::record::{Outcome, OutputLine, Status, Verdict, WireRecord};
 use halfopen_outcome::recovery::recovery;
+use halfopen_outcome::setup::wrong_before;
 use halfopen_outcome::tolerance::REAL_TIME;
-use halfopen_outcome::verdict::judge;
+use halfopen_outcome::verdict::{judge, with_setup};
 use halfopen_scenario::case::Case;
 
 /// The outcome of a case that ended like this.
@@ -38,6 +39,9 @@ fn of_run(case: &Case, recorded: Recorded) -> Outcome {
     let recovery = recovery(case, &faults, &endpoints, &wire);
     let (verdict, differences) = judge(case.expect.as_ref(), &sign, recovery.as_ref(), &REAL_TIME);
     surprises.extend(differences);
+    let wrong = wrong_before(case, &faults, &endpoints);
+    let verdict = with_setup(verdict, &wrong);
+    surprises.extend(wrong);
     if wire.lost_by_capture > 0 {
         surprises.push(format!(
             "the capture lost {} packets: counts are too low",

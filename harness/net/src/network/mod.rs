@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 mod nat;
 
-pub use nat::{Nat, OnForgotten};
+pub use nat::{FlowState, Nat, OnForgotten};
 
 /// An address family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

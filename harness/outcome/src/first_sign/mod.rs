@@ -64,7 +64,7 @@ pub fn first_sign(
 
 /// Whether an endpoint is the lane or a copy of it: `client.2` is a copy of
 /// `client`.
-fn is_lane(endpoint: &str, lane: &str) -> bool {
+pub(crate) fn is_lane(endpoint: &str, lane: &str) -> bool {
     endpoint == lane
         || endpoint
             .strip_prefix(lane)

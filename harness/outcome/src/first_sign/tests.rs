@@ -6,6 +6,7 @@ fn call(name: &str, end_ms: i64, result: CallResult) -> Call {
         call: name.into(),
         conn: Some("c".into()),
         line: 1,
+        step: 0,
         start_ns: 0,
         end_ns: Some(end_ms * 1_000_000),
         result,

@@ -125,6 +125,9 @@ pub enum Verdict {
     Known,
     /// The scenario expects nothing; the observation is only reported.
     Observed,
+    /// Something was wrong before the fault struck, as the surprises say: what
+    /// followed is not the fault's effect alone.
+    NotSetUp,
     /// Not as expected or not as predicted, on a machine that was late or whose
     /// shared tables overflowed in each try: it says nothing about the case.
     Disturbed,

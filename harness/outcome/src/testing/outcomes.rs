@@ -24,6 +24,7 @@ fn call(name: &str, start: i64, end: Option<i64>, result: CallResult) -> Call {
         call: name.into(),
         conn: None,
         line: 12,
+        step: 0,
         start_ns: start,
         end_ns: end,
         result,

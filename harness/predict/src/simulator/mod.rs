@@ -34,7 +34,7 @@ use crate::rule::RuleId;
 use crate::span::{Span, Spans};
 use crate::sysctls::{self, Sysctls};
 use crate::timers::keepalive::ProbeFate;
-use halfopen_scenario::case::{Action, Case, Event, EventAction, Lane, SignKind, When};
+use halfopen_scenario::case::{Action, Case, Event, EventAction, Lane, NodeKind, SignKind, When};
 use packets::Packet;
 use paths::Paths;
 use state::{Process, Sock};
@@ -140,7 +140,10 @@ pub(super) fn run(
     }
     let several = case.network.nats.len() > 1;
     let several = several.then(|| "several routers that keep state of connections".into());
-    if let Some(why) = several.or_else(|| sysctls::missing_sysctl(case, kernel)) {
+    let why = several
+        .or_else(|| sysctls::missing_sysctl(case, kernel))
+        .or_else(|| of_a_router(case));
+    if let Some(why) = why {
         return Err(Unpredictable { why });
     }
     let mut simulator = Simulator {
@@ -167,6 +170,22 @@ pub(super) fn run(
         .run_events()
         .map_err(|why| Unpredictable { why })?;
     simulator.result().map_err(|why| Unpredictable { why })
+}
+
+/// What of a router the rules do not know.
+fn of_a_router(case: &Case) -> Option<String> {
+    let is_router = |name: &str| case.network.names(&[NodeKind::Router]).any(|r| r == name);
+    let sysctls = case.sysctls.iter().filter(|(host, _)| is_router(host));
+    let decides = |key: &&String| !key.starts_with("net.ipv4.tcp_") && !key.contains(".neigh.");
+    if let Some(key) = sysctls.flat_map(|(_, set)| set.keys()).find(decides) {
+        return Some(format!("what {key} does on a router"));
+    }
+    if case.network.nats.iter().any(|nat| !nat.timeouts.is_empty()) {
+        return Some("how long a router remembers was set by the connection's state".into());
+    }
+    let interface = |e: &Event| matches!(&e.action, EventAction::Interface { host, .. } if is_router(host));
+    let lost = case.events.iter().any(interface);
+    lost.then(|| "a router loses its interfaces".into())
 }
 
 /// Whether a lane is a server: its first step listens.

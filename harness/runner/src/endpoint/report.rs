@@ -28,6 +28,8 @@ pub(super) struct Site<'a> {
 pub(super) struct Reporter {
     pipe: File,
     pid: i32,
+    /// The number of the step that is being executed.
+    pub step: u32,
 }
 
 impl Reporter {
@@ -36,6 +38,7 @@ impl Reporter {
         Reporter {
             pipe: pipe.into(),
             pid: own_pid(),
+            step: 0,
         }
     }
 
@@ -110,6 +113,7 @@ impl Reporter {
             call: name.to_owned(),
             conn: site.conn.map(str::to_owned),
             line: site.line,
+            step: self.step,
             at,
         });
     }

@@ -38,7 +38,9 @@ pub(super) struct Script<'p> {
 impl Script<'_> {
     /// Executes the steps in order.
     pub fn run(&mut self, steps: &[Step]) -> Flow {
+        let outer = self.reporter.step;
         for step in steps {
+            self.reporter.step = step.number;
             if self.step(step) == Flow::End {
                 return Flow::End;
             }
@@ -46,6 +48,8 @@ impl Script<'_> {
                 self.reporter.mark(mark);
             }
         }
+        // `serve` and `repeat` go on after the steps inside them.
+        self.reporter.step = outer;
         Flow::Next
     }
 

@@ -22,14 +22,14 @@ mod target;
 pub use detector::{Detector, Keepalive, KeepaliveBy};
 pub use event::{Event, EventAction, When};
 pub use halfopen_net::{
-    CableRef, Carrier, Direction, Family, ImpairBy, Impairment, InterfaceChange, Loss, Mtu, Nat,
+    CableRef, Carrier, Direction, Family, FlowState, ImpairBy, Impairment, InterfaceChange, Loss, Mtu, Nat,
     NeighbourChange, Network, Node, NodeKind, OnForgotten, QUEUE, RejectWith, RouteChange,
 };
 pub use heartbeat::{BeatWhen, Heartbeat, HeartbeatSender, OnSilence, Reconnect};
 pub use lane::{Disposition, Lane};
 pub use program::{Input, Program, Ready};
 pub use sign::{Known, Sign, SignKind};
-pub use step::{Action, DEFAULT_PORT, OnEof, Payload, Step};
+pub use step::{Action, DEFAULT_PORT, OnEof, Payload, Step, all_steps};
 pub use target::{Impair, Mechanism, PacketRule, Place};
 
 /// One scenario at one point of its matrix.
@@ -42,7 +42,7 @@ pub struct Case {
     pub scenario: String,
     /// The point of the matrix, in the order the file declares its axes.
     pub axes: indexmap::IndexMap<String, String>,
-    /// One sentence for people.
+    /// One sentence for people; empty without one.
     pub about: String,
     /// Where the scenario comes from: rows of the table of claims, chapters.
     pub source: Vec<String>,

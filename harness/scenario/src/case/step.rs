@@ -13,8 +13,25 @@ pub struct Step {
     pub conn: Option<String>,
     /// A mark that is set when the step has ended, whatever its result.
     pub mark: Option<String>,
+    /// Its place among the steps of the case, from 1: what calls name it by.
+    #[serde(default)]
+    pub number: u32,
     /// Line in the file, 1-based.
     pub line: u32,
+}
+
+/// The steps and those inside them, in the order of the file.
+pub fn all_steps(steps: &[Step]) -> Vec<&Step> {
+    let mut all = Vec::new();
+    for step in steps {
+        all.push(step);
+        if let Action::Serve { each: inner, .. } | Action::Repeat { steps: inner, .. } =
+            &step.action
+        {
+            all.extend(all_steps(inner));
+        }
+    }
+    all
 }
 
 /// The port servers listen on unless a step says otherwise.

@@ -61,8 +61,7 @@ pub static SCENARIO: MappingSpec = MappingSpec::new(
             "about",
             ValueSpec::Text,
             "What happens, in one sentence.",
-        )
-        .required("one sentence on what happens"),
+        ),
         KeySpec::new(
             "source",
             TEXTS,

@@ -15,7 +15,7 @@ pub fn heartbeat<'a>(dec: &Decoder<'a, '_>, node: &'a Node) -> Option<Heartbeat>
         dec.scalar(node, TIME, whole_milliseconds)
     };
     let (every, timeout) = (time("every"), time("timeout"));
-    let check_every = optional(&fields, "check_every", |node| {
+    let check_every = fields.optional("check_every", |node| {
         dec.scalar(node, TIME, whole_milliseconds)
     });
     let misses = fields.get("misses").map_or(Some(1), |node| {
@@ -39,7 +39,7 @@ pub fn heartbeat<'a>(dec: &Decoder<'a, '_>, node: &'a Node) -> Option<Heartbeat>
         .map_or(Some(OnSilence::Close), |node| {
             dec.choose(node, "answer to silence", &ANSWERS_TO_SILENCE)
         });
-    let reconnect = optional(&fields, "reconnect", |node| reconnect(dec, node));
+    let reconnect = fields.optional("reconnect", |node| reconnect(dec, node));
     let heartbeat = Heartbeat {
         every: every?,
         timeout: timeout?,
@@ -80,19 +80,6 @@ fn check_timeout(dec: &Decoder<'_, '_>, fields: &Fields<'_>, heartbeat: &Heartbe
     None
 }
 
-/// The value of a key that can be left out. The outer None: a problem was noted.
-#[allow(clippy::option_option)]
-fn optional<'a, T>(
-    fields: &Fields<'a>,
-    key: &str,
-    read: impl FnOnce(&'a Node) -> Option<T>,
-) -> Option<Option<T>> {
-    match fields.get(key) {
-        None => Some(None),
-        Some(node) => read(node).map(Some),
-    }
-}
-
 fn reconnect<'a>(dec: &Decoder<'a, '_>, node: &'a Node) -> Option<Reconnect> {
     // The short form, `reconnect: 500ms`.
     if let Value::Scalar(_) = &node.value {
@@ -108,7 +95,7 @@ fn reconnect<'a>(dec: &Decoder<'a, '_>, node: &'a Node) -> Option<Reconnect> {
     let backoff = fields.get("backoff").map_or(Some(1.0), |node| {
         dec.scalar(node, "a factor from 1 to 100, such as `2`", factor)
     });
-    let limit = optional(&fields, "limit", |node| {
+    let limit = fields.optional("limit", |node| {
         dec.scalar(node, "tries in a row, from 1 to 10000", |text| {
             scalar::whole(text, 1, 10_000)
         })

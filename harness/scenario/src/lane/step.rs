@@ -87,6 +87,7 @@ fn step<'a>(
         action,
         conn: conn?,
         mark: mark?,
+        number: u32::try_from(order).unwrap_or(u32::MAX),
         line: node.span.line,
     }))
 }

@@ -53,7 +53,7 @@ pub static STEP: MappingSpec = MappingSpec::new(
             KeySpec::new(
                 "serve",
                 ValueSpec::AnyOf(&[ValueSpec::STEPS, ValueSpec::Mapping(&SERVE)]),
-                "accept() for ever; each connection is served by these steps.",
+                "accept() for ever; each connection is served by these steps, one after the other unless `fork` is set.",
             ),
             KeySpec::new(
                 "multiplex",
@@ -158,7 +158,11 @@ pub static SERVE: MappingSpec = MappingSpec::new(
     "`serve`",
     "With or without a child per connection.",
     &[&[
-        KeySpec::new("fork", ValueSpec::TRUTH, "Fork a child per connection."),
+        KeySpec::new(
+            "fork",
+            ValueSpec::TRUTH,
+            "Fork a child per connection. Without, a connection waits until the one before it has ended.",
+        ),
         KeySpec::new(
             "each",
             ValueSpec::STEPS,
