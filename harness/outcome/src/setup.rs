@@ -168,8 +168,7 @@ impl Record<'_> {
             lane.host == host && all_steps(&lane.steps).iter().any(listens)
         })?;
         let steps = all_steps(&listening.steps);
-        let takes_turns =
-            |step: &&&Step| matches!(step.action, Action::Serve { fork: false, .. });
+        let takes_turns = |step: &&&Step| matches!(step.action, Action::Serve { fork: false, .. });
         // Who never accepts, and who has no slot left, means it.
         let accepts = steps.iter().any(|step| {
             matches!(
@@ -182,11 +181,9 @@ impl Record<'_> {
         }
         made.sort_unstable();
         let accepted = self.accepted(&listening.name);
-        let mine = made
-            .iter()
-            .position(|(_, lane, conn)| {
-                *lane == endpoint.lane && *conn == pending.conn.as_deref()
-            })?;
+        let mine = made.iter().position(|(_, lane, conn)| {
+            *lane == endpoint.lane && *conn == pending.conn.as_deref()
+        })?;
         let one_at_a_time = match steps.iter().find(takes_turns) {
             Some(serve) => format!(
                 "; its `serve` on line {} serves one at a time without `fork: true`",
@@ -301,7 +298,10 @@ scenarios:
 
     #[test]
     fn an_exchange_that_had_not_ended_is_named_with_its_line() {
-        let case = case("[listen, accept, echo]", "[connect, { exchange: hello }, read]");
+        let case = case(
+            "[listen, accept, echo]",
+            "[connect, { exchange: hello }, read]",
+        );
         // Steps 1 to 3 are the server's.
         let exchange = |end| {
             vec![
@@ -334,15 +334,23 @@ scenarios:
             ];
             wrong_before(&case, &[freeze()], &[endpoint("client", client)])
         };
-        assert!(reads("[connect, read, { write: more }]").len() == 1, "nobody accepted");
-        let case = case("[{ listen: { backlog: 9 } }, { sleep: 1h }, { sleep: 1h }]", "[connect, read, { wait_for: freeze }, { write: a }]");
+        assert!(
+            reads("[connect, read, { write: more }]").len() == 1,
+            "nobody accepted"
+        );
+        let case = case(
+            "[{ listen: { backlog: 9 } }, { sleep: 1h }, { sleep: 1h }]",
+            "[connect, read, { wait_for: freeze }, { write: a }]",
+        );
         let client = vec![
             call("connect", None, 4, (0, Some(1))),
             call("read", None, 5, (2, Some(900))),
         ];
         assert_eq!(
             wrong_before(&case, &[freeze()], &[endpoint("client", client)]),
-            ["when `freeze` struck, the read of client on line 6 had not ended: it was not at its `wait_for: freeze` on line 6 yet"]
+            [
+                "when `freeze` struck, the read of client on line 6 had not ended: it was not at its `wait_for: freeze` on line 6 yet"
+            ]
         );
     }
 
@@ -372,7 +380,9 @@ scenarios:
         );
         assert_eq!(
             wrong_before(&case, &[], &endpoints),
-            [format!("the exchange of client on line 6 never ended: {turns}")]
+            [format!(
+                "the exchange of client on line 6 never ended: {turns}"
+            )]
         );
     }
 }

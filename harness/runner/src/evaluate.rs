@@ -3,7 +3,7 @@
 //! guest's cases the host does.
 
 use crate::recorded::{Ended, Recorded};
-use halfopen_outcome::first_sign::{first_sign, user_sees};
+use halfopen_outcome::first_sign::{first_sign, lane_signs, user_sees};
 use halfopen_outcome::record::{Outcome, OutputLine, Status, Verdict, WireRecord};
 use halfopen_outcome::recovery::recovery;
 use halfopen_outcome::setup::wrong_before;
@@ -31,6 +31,7 @@ fn of_run(case: &Case, recorded: Recorded) -> Outcome {
     } = recorded;
     let wire = captured.wire();
     let sign = first_sign(&case.watch, &faults, &endpoints, &wire);
+    let lane_signs = lane_signs(&case.watch, &faults, &endpoints, &wire);
     let user_sees = user_sees(&case.watch, &faults, &endpoints, &programs);
     surprises.extend(programs.iter().flat_map(|program| {
         let note = |note: &OutputLine| format!("lane {}: {}", program.lane, note.text);
@@ -52,6 +53,7 @@ fn of_run(case: &Case, recorded: Recorded) -> Outcome {
         status: Status::Ran,
         started_ns,
         first_sign: Some(sign),
+        lane_signs,
         recovery,
         faults,
         endpoints,
@@ -89,6 +91,7 @@ fn blank(case: &Case) -> Outcome {
         status: Status::Ran,
         started_ns: None,
         first_sign: None,
+        lane_signs: Vec::new(),
         faults: Vec::new(),
         endpoints: Vec::new(),
         programs: Vec::new(),

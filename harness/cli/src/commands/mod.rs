@@ -29,7 +29,7 @@ pub(crate) fn carry_out(command: &Command) -> Result<Exit, CliError> {
         Command::Tune(args) => tune::tune(args),
         Command::List(args) => list::list(args),
         Command::Check(args) => check::check(args),
-        Command::Schema => schema::schema(),
+        Command::Schema { of } => schema::schema(*of),
         Command::Kernels { clear_states } => kernels::kernels(*clear_states),
         Command::Doctor => doctor::doctor(),
     }

@@ -21,7 +21,9 @@ impl Lab {
             let wanted = &self.nodes[node].wanted;
             let written = sysctl::on_host(ns, || {
                 let mut values = plan.sysctls();
-                let wanted = wanted.iter().filter(|(key, _)| sysctl::needs_conntrack(key));
+                let wanted = wanted
+                    .iter()
+                    .filter(|(key, _)| sysctl::needs_conntrack(key));
                 values.extend(wanted.map(|(key, value)| (key.clone(), value.clone())));
                 let mut written = Vec::new();
                 for (key, value) in values {

@@ -91,6 +91,7 @@ pub fn crash(detector: &str, errno: &str, after_ms: i64, verdict: Verdict) -> Ou
             since_fault_ns: Some(after_ms * MS),
             wire_evidence_ns: None,
         }),
+        lane_signs: Vec::new(),
         faults: vec![FaultRecord {
             due_ns: None,
             name: "crash".into(),

@@ -183,7 +183,8 @@ fn of_a_router(case: &Case) -> Option<String> {
     if case.network.nats.iter().any(|nat| !nat.timeouts.is_empty()) {
         return Some("how long a router remembers was set by the connection's state".into());
     }
-    let interface = |e: &Event| matches!(&e.action, EventAction::Interface { host, .. } if is_router(host));
+    let interface =
+        |e: &Event| matches!(&e.action, EventAction::Interface { host, .. } if is_router(host));
     let lost = case.events.iter().any(interface);
     lost.then(|| "a router loses its interfaces".into())
 }

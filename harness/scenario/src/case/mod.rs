@@ -22,8 +22,9 @@ mod target;
 pub use detector::{Detector, Keepalive, KeepaliveBy};
 pub use event::{Event, EventAction, When};
 pub use halfopen_net::{
-    CableRef, Carrier, Direction, Family, FlowState, ImpairBy, Impairment, InterfaceChange, Loss, Mtu, Nat,
-    NeighbourChange, Network, Node, NodeKind, OnForgotten, QUEUE, RejectWith, RouteChange,
+    CableRef, Carrier, Direction, Family, FlowState, ImpairBy, Impairment, InterfaceChange, Loss,
+    Mtu, Nat, NeighbourChange, Network, Node, NodeKind, OnForgotten, QUEUE, RejectWith,
+    RouteChange,
 };
 pub use heartbeat::{BeatWhen, Heartbeat, HeartbeatSender, OnSilence, Reconnect};
 pub use lane::{Disposition, Lane};

@@ -204,12 +204,7 @@ pub fn points<'a>(
 
 /// Notes axes that nothing uses. After other `mistakes`, parts were not decoded that
 /// may use one: then those are noted that the scenario does not even mention.
-pub fn unused(
-    dec: &Decoder<'_, '_>,
-    findings: &Findings,
-    scenario: &Fields<'_>,
-    mistakes: bool,
-) {
+pub fn unused(dec: &Decoder<'_, '_>, findings: &Findings, scenario: &Fields<'_>, mistakes: bool) {
     let Some(Value::Map(entries)) = scenario.get("matrix").map(|node| &node.value) else {
         return;
     };

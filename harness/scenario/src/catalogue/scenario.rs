@@ -105,7 +105,9 @@ fn beside_the_matrix<'a>(
     fields: &Fields<'a>,
     axes: &Axes<'a>,
 ) {
-    let firsts = axes.iter().filter_map(|(axis, values)| Some((*axis, values.first()?)));
+    let firsts = axes
+        .iter()
+        .filter_map(|(axis, values)| Some((*axis, values.first()?)));
     let point: Point<'a> = firsts.collect();
     let trial = Findings::default();
     let dec = Decoder {
@@ -115,7 +117,11 @@ fn beside_the_matrix<'a>(
         id: "",
     };
     case(&dec, declarations, key, fields);
-    let of_axis = |span: &Span| axes.values().flat_map(|values| *values).any(|v| v.span == *span);
+    let of_axis = |span: &Span| {
+        axes.values()
+            .flat_map(|values| *values)
+            .any(|v| v.span == *span)
+    };
     for problem in trial.into_problems(1) {
         if !problem.message.contains("axis") && !of_axis(&problem.span) {
             findings.note(problem, "");

@@ -105,7 +105,14 @@ pub(super) fn rule<'a>(
         Some(end) => end.clone(),
         None => Some(String::new()),
     };
-    let place = place(dec, scene, fields, end(&from).as_deref(), end(&to).as_deref(), verb);
+    let place = place(
+        dec,
+        scene,
+        fields,
+        end(&from).as_deref(),
+        end(&to).as_deref(),
+        verb,
+    );
     let (from, to, by, count) = (from?, to?, by?, count?);
     let (flags, without) = (flags?, without?);
     if from.is_some() && from == to {

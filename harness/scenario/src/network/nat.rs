@@ -77,10 +77,7 @@ fn timeout<'a>(dec: &Decoder<'a, '_>, node: &'a Node, sysctl: &str) -> Option<Du
 }
 
 /// `timeouts: { close_wait: 1h }`
-fn timeouts<'a>(
-    dec: &Decoder<'a, '_>,
-    node: &'a Node,
-) -> Option<BTreeMap<FlowState, Duration>> {
+fn timeouts<'a>(dec: &Decoder<'a, '_>, node: &'a Node) -> Option<BTreeMap<FlowState, Duration>> {
     let fields = dec.mapping(node, &TIMEOUTS)?;
     let given = FlowState::ALL.into_iter().filter_map(|(name, state)| {
         let node = fields.get(name)?;

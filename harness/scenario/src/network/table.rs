@@ -83,7 +83,11 @@ pub static TIMEOUTS: MappingSpec = MappingSpec::new(
     &[&[
         KeySpec::new("syn_sent", ValueSpec::DURATION, "Linux: 120s."),
         KeySpec::new("syn_recv", ValueSpec::DURATION, "Linux: 60s."),
-        KeySpec::new("fin_wait", ValueSpec::DURATION, "One end has sent a FIN. Linux: 120s."),
+        KeySpec::new(
+            "fin_wait",
+            ValueSpec::DURATION,
+            "One end has sent a FIN. Linux: 120s.",
+        ),
         KeySpec::new(
             "close_wait",
             ValueSpec::DURATION,
@@ -92,7 +96,11 @@ pub static TIMEOUTS: MappingSpec = MappingSpec::new(
         KeySpec::new("last_ack", ValueSpec::DURATION, "Linux: 30s."),
         KeySpec::new("time_wait", ValueSpec::DURATION, "Linux: 120s."),
         KeySpec::new("close", ValueSpec::DURATION, "After an RST. Linux: 10s."),
-        KeySpec::new("max_retrans", ValueSpec::DURATION, "Data was sent again often. Linux: 300s."),
+        KeySpec::new(
+            "max_retrans",
+            ValueSpec::DURATION,
+            "Data was sent again often. Linux: 300s.",
+        ),
         KeySpec::new(
             "unacknowledged",
             ValueSpec::DURATION,

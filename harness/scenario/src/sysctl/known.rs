@@ -216,7 +216,10 @@ mod tests {
             ("net.ipv4.tcp_retires2", "net.ipv4.tcp_retries2"),
             ("net.ipv4.conf.all.rp_fliter", "net.ipv4.conf.all.rp_filter"),
             ("net.ipv6.tcp_retries2", "net.ipv4.tcp_retries2"),
-            ("net.ipv4.ucast_solicit", "net.ipv4.neigh.default.ucast_solicit"),
+            (
+                "net.ipv4.ucast_solicit",
+                "net.ipv4.neigh.default.ucast_solicit",
+            ),
             (
                 "net.ipv4.nf_conntrack_tcp_timeout_close_wait",
                 "net.netfilter.nf_conntrack_tcp_timeout_close_wait",

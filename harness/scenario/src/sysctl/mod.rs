@@ -110,9 +110,12 @@ fn check_name(dec: &Decoder<'_, '_>, key: &str, span: Span, tracks: bool) -> Opt
     // Connection tracking, and so its sysctls, exist where it is used.
     if key.starts_with("net.netfilter.nf_conntrack_") && !tracks {
         dec.problem(
-            Problem::new(span, format!("nothing tracks connections there, so there is no `{key}`"))
-                .expected("a router with `nat:`")
-                .help("add `nat: { inside: client }` to the scenario"),
+            Problem::new(
+                span,
+                format!("nothing tracks connections there, so there is no `{key}`"),
+            )
+            .expected("a router with `nat:`")
+            .help("add `nat: { inside: client }` to the scenario"),
         );
         return None;
     }

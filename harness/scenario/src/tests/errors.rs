@@ -92,7 +92,11 @@ faults: [{ at: 1s, shutdown: { host: srever, grace: 5 } }]";
         assert!(errors.contains(said), "{said}: {errors}");
     }
     let unused = "matrix: { axe: [1, 2] }\nserver: [listen, accept, ehco]\nclient: [connect, read]";
-    assert_eq!(lines(unused), [6, 7], "an unused axis beside another mistake");
+    assert_eq!(
+        lines(unused),
+        [6, 7],
+        "an unused axis beside another mistake"
+    );
 }
 
 #[test]
