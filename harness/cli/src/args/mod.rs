@@ -115,8 +115,7 @@ pub(crate) enum Command {
     /// Read a file of scenarios and say what is wrong with it
     #[command(after_help = check::HELP)]
     Check(CheckArgs),
-    /// Print the JSON Schema of scenario files, for editors, or of what `run
-    /// --format json` writes
+    /// Print the JSON Schema of scenario files, for editors, or of runs
     #[command(after_help = SCHEMA_HELP)]
     Schema {
         /// Of which files

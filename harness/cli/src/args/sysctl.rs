@@ -52,8 +52,9 @@ fn check_in_a_scenario(key: &str, value: &str) -> Result<(), String> {
         "version: 1
 scenarios:
   checked:
-    about: A sysctl.
-    sysctls: {{ all: {{ {key}: \"{value}\" }} }}
+    network: routed
+    nat: {{ inside: client }}
+    sysctls: {{ router: {{ {key}: \"{value}\" }} }}
     server: [listen]
     client: [connect]
     give_up: 1s
