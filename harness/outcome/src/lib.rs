@@ -5,7 +5,7 @@
 //! - [`record`] and [`environment`]: plain data, filled by the runner.
 //! - [`first_sign`], [`setup`], [`recovery`], [`states`], [`cost`]: what a record shows.
 //! - [`tolerance`]: how far times may differ, declared in this one place.
-//! - [`verdict`]: the observation against the scenario's expectation.
+//! - [`verdict`], [`checks`]: the observation against the scenario's expectation.
 //! - [`compare_prediction`]: the observation against the kernel's rules.
 //! - [`disturbance`]: whether a busy machine explains what a case showed.
 //! - [`baseline`], [`compare`], [`cause`], [`comparison`], [`update_baseline`]:
@@ -16,6 +16,7 @@
 
 pub mod baseline;
 pub mod cause;
+pub mod checks;
 pub mod compare;
 pub mod compare_prediction;
 pub mod comparison;

@@ -3,12 +3,13 @@
 //! guest's cases the host does.
 
 use crate::recorded::{Ended, Recorded};
+use halfopen_outcome::checks::{self, Shown};
 use halfopen_outcome::first_sign::{first_sign, lane_signs, user_sees};
 use halfopen_outcome::record::{Outcome, OutputLine, Status, Verdict, WireRecord};
 use halfopen_outcome::recovery::recovery;
 use halfopen_outcome::setup::wrong_before;
 use halfopen_outcome::tolerance::REAL_TIME;
-use halfopen_outcome::verdict::{judge, with_setup};
+use halfopen_outcome::verdict::{judge, with_checks, with_setup};
 use halfopen_scenario::case::Case;
 
 /// The outcome of a case that ended like this.
@@ -40,6 +41,14 @@ fn of_run(case: &Case, recorded: Recorded) -> Outcome {
     let recovery = recovery(case, &faults, &endpoints, &wire);
     let (verdict, differences) = judge(case.expect.as_ref(), &sign, recovery.as_ref(), &REAL_TIME);
     surprises.extend(differences);
+    let shown = Shown {
+        lane_signs: &lane_signs,
+        endpoints: &endpoints,
+        netstat: &netstat,
+    };
+    let failed = checks::failed(&case.checks, &shown);
+    let verdict = with_checks(verdict, case, &failed);
+    surprises.extend(failed);
     let wrong = wrong_before(case, &faults, &endpoints);
     let verdict = with_setup(verdict, &wrong);
     surprises.extend(wrong);

@@ -12,4 +12,5 @@ mod predict;
 mod results;
 mod tune;
 mod words;
+mod words_of_reports;
 mod wrong;

@@ -170,7 +170,11 @@ fn json_of_a_run_holds_to_its_schema() {
     let schema: Value = serde_json::from_str(&place.halfopen("schema run").stdout).expect("JSON");
     let ran = place.halfopen("run --format json");
     assert_eq!(ran.code, Some(0), "{ran}");
-    assert_eq!(ran.stdout.lines().count(), 1, "compact where no terminal reads it");
+    assert_eq!(
+        ran.stdout.lines().count(),
+        1,
+        "compact where no terminal reads it"
+    );
     let run: Value = serde_json::from_str(&ran.stdout).expect("JSON");
     let violations = halfopen_report::json::schema::violations(&schema, &run);
     assert_eq!(violations, Vec::<String>::new());
@@ -201,7 +205,10 @@ scenarios:
             .contains("when `freeze` struck, the exchange of client on line 8 had not ended"),
         "{ran}"
     );
-    assert!(ran.stdout.contains("0 as expected, 0 differ, 1 not set up"), "{ran}");
+    assert!(
+        ran.stdout.contains("0 as expected, 0 differ, 1 not set up"),
+        "{ran}"
+    );
 }
 
 /// Several lanes are watched, and nothing strikes: each lane's sign, and what its time
@@ -222,7 +229,10 @@ scenarios:
     let rows: Vec<&str> = ran.stdout.lines().skip(2).take(3).collect();
     let words = |row: &str| row.split_whitespace().collect::<Vec<_>>().join(" ");
     assert_eq!(words(rows[0]), "two-lanes");
-    assert!(words(rows[1]).starts_with("- - EOF client read start + 20"), "{ran}");
+    assert!(
+        words(rows[1]).starts_with("- - EOF client read start + 20"),
+        "{ran}"
+    );
     assert_eq!(words(rows[2]), "unnoticed server -", "{ran}");
 }
 
@@ -243,5 +253,8 @@ detectors: { own-limit: { user_timeout: 1s } }
     );
     let ran = place.halfopen("run");
     assert!(!ran.stdout.contains("FAILED"), "{ran}");
-    assert!(ran.stdout.contains("ETIMEDOUT"), "nothing is forwarded: {ran}");
+    assert!(
+        ran.stdout.contains("ETIMEDOUT"),
+        "nothing is forwarded: {ran}"
+    );
 }

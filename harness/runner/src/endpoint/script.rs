@@ -113,6 +113,9 @@ impl Script<'_> {
                 return self.with_socket(step, |io| io.reporter.half_close(io.socket, io.line));
             }
             Action::Close { linger } => return self.close(step, *linger),
+            Action::Set { options } => return self.set_options(step, options),
+            Action::Beside { steps } => self.beside(step, steps),
+            Action::Relay { between } => return self.relay(step, between.as_ref()),
             // A scenario's own pause, so not reported. It continues after a signal:
             // clock_nanosleep().
             Action::Sleep { time } => std::thread::sleep(*time),

@@ -10,15 +10,18 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+mod check;
 mod detector;
 mod event;
 mod heartbeat;
 mod lane;
+mod option;
 mod program;
 mod sign;
 mod step;
 mod target;
 
+pub use check::{Check, Checked, Ended, Quantity, Which};
 pub use detector::{Detector, Keepalive, KeepaliveBy};
 pub use event::{Event, EventAction, When};
 pub use halfopen_net::{
@@ -26,8 +29,9 @@ pub use halfopen_net::{
     Mtu, Nat, NeighbourChange, Network, Node, NodeKind, OnForgotten, QUEUE, RejectWith,
     RouteChange,
 };
-pub use heartbeat::{BeatWhen, Heartbeat, HeartbeatSender, OnSilence, Reconnect};
+pub use heartbeat::{BeatWhen, Heartbeat, HeartbeatSender, OnSilence, Reconnect, SignOfLife};
 pub use lane::{Disposition, Lane};
+pub use option::SocketOption;
 pub use program::{Input, Program, Ready};
 pub use sign::{Known, Sign, SignKind};
 pub use step::{Action, DEFAULT_PORT, OnEof, Payload, Step, all_steps};
@@ -51,6 +55,9 @@ pub struct Case {
     pub book: Option<Sign>,
     /// What Linux is expected to do, when it is known.
     pub expect: Option<Sign>,
+    /// What else is expected.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checks: Vec<Check>,
     /// Where Linux differs from the book, and why.
     pub notes: Option<String>,
     /// The hosts, routers, switches and cables.

@@ -5,8 +5,8 @@ use indexmap::IndexMap;
 
 use std::time::Duration;
 
-use super::matrix;
 use super::settings::{detector_on, give_up, plain, setting, texts, watch, watch_by_default};
+use super::{check, matrix};
 use crate::case::{Case, Clock, Detector, Family, Lane, Network, Sign};
 use crate::lane::{self, Declared};
 use crate::scene::{self, Marks, Scene};
@@ -321,6 +321,12 @@ fn in_network<'a>(
     scene.marks.check(dec);
     scene::check_timings(dec, &timings, give_up);
     let events = events?;
+    let names = check::Names {
+        lanes: &scene.lanes,
+        network: &scene.network,
+        events: &events,
+    };
+    let checks = check::checks(dec, fields.get("checks"), &names);
     given_to.filter(|_| given_is_valid)?;
     let mut case = Case {
         id: dec.id.to_owned(),
@@ -334,6 +340,7 @@ fn in_network<'a>(
         source: source?,
         book: book?,
         expect: expect?,
+        checks: checks?,
         notes: notes?,
         network: scene.network,
         family: family?,

@@ -1,8 +1,8 @@
 //! Decodes `heartbeat:` of a detector.
 
-use super::table::{ANSWERS_TO_SILENCE, BEAT_TIMES, HEARTBEAT, RECONNECT, SENDERS};
+use super::table::{ANSWERS_TO_SILENCE, BEAT_TIMES, HEARTBEAT, RECONNECT, SENDERS, SIGNS_OF_LIFE};
 use super::whole_milliseconds;
-use crate::case::{BeatWhen, Heartbeat, HeartbeatSender, OnSilence, Reconnect};
+use crate::case::{BeatWhen, Heartbeat, HeartbeatSender, OnSilence, Reconnect, SignOfLife};
 use crate::yaml::{Decoder, Fields, Node, Problem, Refusal, Value, scalar};
 
 const TIME: &str = "a duration of at least 1ms, such as `1s`";
@@ -34,6 +34,9 @@ pub fn heartbeat<'a>(dec: &Decoder<'a, '_>, node: &'a Node) -> Option<Heartbeat>
     let when = fields.get("when").map_or(Some(BeatWhen::Always), |node| {
         dec.choose(node, "time for beats", &BEAT_TIMES)
     });
+    let counts = fields.optional("counts", |node| {
+        dec.choose(node, "sign of life", &SIGNS_OF_LIFE)
+    });
     let on_silence = fields
         .get("on_silence")
         .map_or(Some(OnSilence::Close), |node| {
@@ -48,10 +51,12 @@ pub fn heartbeat<'a>(dec: &Decoder<'a, '_>, node: &'a Node) -> Option<Heartbeat>
         from: from?,
         answered: answered?,
         when: when?,
+        counts: counts?,
         on_silence: on_silence?,
         reconnect: reconnect?,
     };
     check_timeout(dec, &fields, &heartbeat)?;
+    check_counts(dec, &fields, &heartbeat)?;
     Some(heartbeat)
 }
 
@@ -76,6 +81,19 @@ fn check_timeout(dec: &Decoder<'_, '_>, fields: &Fields<'_>, heartbeat: &Heartbe
             "`{}` lets one beat be late or lost",
             scalar::words(heartbeat.every.saturating_mul(5) / 2)
         )),
+    );
+    None
+}
+
+/// Notes an answer that is waited for and that nobody gives.
+fn check_counts(dec: &Decoder<'_, '_>, fields: &Fields<'_>, heartbeat: &Heartbeat) -> Option<()> {
+    if heartbeat.counts != Some(SignOfLife::Answer) || heartbeat.answered {
+        return Some(());
+    }
+    let span = fields.get("counts").map_or(fields.span, |node| node.span);
+    dec.problem(
+        Problem::new(span, "only an answer counts, and beats are not answered")
+            .expected("`answered: true` beside it"),
     );
     None
 }

@@ -54,7 +54,7 @@ pub(super) fn keepalive<'a>(dec: &Decoder<'a, '_>, node: &'a Node) -> Option<Kee
 
 /// A value of TCP_KEEPIDLE or TCP_KEEPINTVL, at most MAX_TCP_KEEPIDLE and
 /// MAX_TCP_KEEPINTVL.
-fn whole_seconds(text: &str) -> Result<Duration, Refusal> {
+pub(super) fn whole_seconds(text: &str) -> Result<Duration, Refusal> {
     let time = scalar::duration(text)?;
     if time.subsec_nanos() != 0 {
         return Err(Refusal::new(format!(

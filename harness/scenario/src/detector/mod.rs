@@ -9,9 +9,11 @@ use crate::yaml::{Decoder, Node, Problem, Refusal, Value, name, scalar};
 
 mod heartbeat;
 mod keepalive;
+mod option;
 mod table;
 
-pub use table::DETECTOR;
+pub use option::{linger_time, set};
+pub use table::{DETECTOR, SET};
 
 use heartbeat::heartbeat;
 use keepalive::keepalive;
@@ -64,12 +66,14 @@ fn decode_detector<'a>(dec: &Decoder<'a, '_>, node: &'a Node) -> Option<Detector
     let read_timeout = milliseconds("read_timeout");
     let poll = milliseconds("poll");
     let heartbeat = fields.optional("heartbeat", |node| heartbeat(dec, node));
+    let options = option::options(dec, &fields);
     let detector = Detector {
         keepalive: keepalive?,
         user_timeout: user_timeout?,
         read_timeout: read_timeout?,
         poll: poll?,
         heartbeat: heartbeat?,
+        options: options?,
     };
     if detector.heartbeat.is_some()
         && let Some((key, span)) = ["read_timeout", "poll"]

@@ -103,7 +103,7 @@ fn connection<'a>(
     let makes = matches!(word, "connect" | "accept");
     let uses = matches!(
         word,
-        "echo" | "exchange" | "write" | "read" | "drain" | "poll" | "half_close" | "close"
+        "echo" | "exchange" | "write" | "read" | "drain" | "poll" | "half_close" | "close" | "set"
     );
     if word == "accept" && !progress.listens {
         dec.problem(

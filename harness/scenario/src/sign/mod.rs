@@ -7,10 +7,9 @@ use crate::yaml::{Decoder, Fields, Key, Node, Problem, Refusal, Value, name, sca
 mod names;
 mod table;
 
-pub use names::signal;
+pub use names::{errno, signal};
 pub use table::{KNOWN, SIGN};
 
-use names::errno;
 use table::{KINDS, SEEN};
 
 /// Calls that endpoints make. `heartbeat` is the wait for a beat, as reports name it.
