@@ -20,6 +20,11 @@ pub fn set<'a>(dec: &Decoder<'a, '_>, node: &'a Node) -> Option<Vec<SocketOption
     let mut options = Vec::new();
     let mut valid = true;
     for (key, node) in fields.entries {
+        // It is noted already.
+        if SET.key(&key.name).is_none() {
+            valid = false;
+            continue;
+        }
         let given = match key.name.as_str() {
             "keepalive" => keepalive(dec, node),
             "user_timeout" => off_or(dec, node, whole_milliseconds)

@@ -129,3 +129,15 @@ fn an_alias_bomb_is_refused() {
     let message = bad(&text).to_string();
     assert!(message.contains("aliases stand for more than"), "{message}");
 }
+
+#[test]
+fn an_unknown_option_in_a_set_step_is_shown_once() {
+    let errors = bad(&scenario(
+        "server: [listen, accept, echo]\nclient: [connect, { set: { lingr: 0s, linger: 0s } }]",
+    ));
+    assert_eq!(errors.problems().len(), 1, "{errors}");
+    assert!(
+        errors.to_string().contains("did you mean `linger`?"),
+        "{errors}"
+    );
+}
