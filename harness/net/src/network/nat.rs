@@ -3,8 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 use super::Network;
 
 /// A router that tracks the TCP connections that are opened through it from the inside,
@@ -12,7 +10,8 @@ use super::Network;
 ///
 /// Over IPv4 it translates source addresses: the outside sees the router's own. Over
 /// IPv6 it is a stateful firewall, as home routers are (RFC 6092).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Nat {
     /// The router's name.
     pub router: String,
@@ -26,14 +25,21 @@ pub struct Nat {
     /// After how long without a packet it forgets a connection in another state;
     /// whole seconds. Those that are not here have Linux's defaults, but
     /// [`FlowState::MaxRetrans`] and [`FlowState::Unacknowledged`] have `idle`.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[cfg_attr(
+        feature = "serde",
+        serde(default, skip_serializing_if = "BTreeMap::is_empty")
+    )]
     pub timeouts: BTreeMap<FlowState, Duration>,
 }
 
 /// A state in which connection tracking has a TCP connection, besides established
 /// (enum tcp_conntrack, and the two for data that nobody acknowledges).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "snake_case")
+)]
 pub enum FlowState {
     /// The first SYN was seen.
     SynSent,
@@ -79,8 +85,12 @@ impl FlowState {
 
 /// What the router does with a packet of a connection that it does not know any more, a
 /// packet without SYN.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "lowercase")
+)]
 pub enum OnForgotten {
     /// It drops the packet.
     #[default]
