@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 mod nat;
 
-pub use nat::{Nat, OnForgotten};
+pub use nat::{FlowState, Nat, OnForgotten};
 
 /// An address family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

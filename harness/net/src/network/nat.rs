@@ -1,6 +1,6 @@
 //! Routers with connection tracking.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::Network;
@@ -22,6 +22,65 @@ pub struct Nat {
     pub idle: Duration,
     /// What it does with packets of a connection that it does not know.
     pub on_forgotten: OnForgotten,
+    /// After how long without a packet it forgets a connection in another state;
+    /// whole seconds. Those that are not here have Linux's defaults, but
+    /// [`FlowState::MaxRetrans`] and [`FlowState::Unacknowledged`] have `idle`.
+    #[cfg_attr(
+        feature = "serde",
+        serde(default, skip_serializing_if = "BTreeMap::is_empty")
+    )]
+    pub timeouts: BTreeMap<FlowState, Duration>,
+}
+
+/// A state in which connection tracking has a TCP connection, besides established
+/// (enum tcp_conntrack, and the two for data that nobody acknowledges).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "snake_case")
+)]
+pub enum FlowState {
+    /// The first SYN was seen.
+    SynSent,
+    /// The answer to it was seen.
+    SynRecv,
+    /// One end has sent a FIN.
+    FinWait,
+    /// That FIN was acknowledged: the connection is half-closed.
+    CloseWait,
+    /// The other end has sent its FIN.
+    LastAck,
+    /// Both FINs were acknowledged.
+    TimeWait,
+    /// An RST was seen.
+    Close,
+    /// Data was sent again nf_conntrack_tcp_max_retrans times.
+    MaxRetrans,
+    /// Data waits for its acknowledgment.
+    Unacknowledged,
+}
+
+impl FlowState {
+    /// All of them, by the names of their sysctls: nf_conntrack_tcp_timeout_NAME.
+    pub const ALL: [(&'static str, FlowState); 9] = [
+        ("syn_sent", FlowState::SynSent),
+        ("syn_recv", FlowState::SynRecv),
+        ("fin_wait", FlowState::FinWait),
+        ("close_wait", FlowState::CloseWait),
+        ("last_ack", FlowState::LastAck),
+        ("time_wait", FlowState::TimeWait),
+        ("close", FlowState::Close),
+        ("max_retrans", FlowState::MaxRetrans),
+        ("unacknowledged", FlowState::Unacknowledged),
+    ];
+
+    /// The sysctl of its timeout, in seconds.
+    pub fn sysctl(self) -> String {
+        let name = Self::ALL.iter().find(|(_, state)| *state == self);
+        let name = name.map_or("", |(name, _)| *name);
+        format!("net.netfilter.nf_conntrack_tcp_timeout_{name}")
+    }
 }
 
 /// What the router does with a packet of a connection that it does not know any more, a

@@ -97,7 +97,7 @@ impl<'a> HeartbeatState<'a> {
     /// Records what was received. Returns the number of answers due.
     fn received(&mut self, beats: Beats, at: Span) -> u32 {
         let alive = match (self.config.when, self.config.answered) {
-            (BeatWhen::Idle, _) => true,
+            (BeatWhen::Idle | BeatWhen::Busy, _) => true,
             (BeatWhen::Always, true) => beats.answers > 0 || (beats.beats > 0 && !self.answers),
             (BeatWhen::Always, false) => beats.beats > 0,
         };
