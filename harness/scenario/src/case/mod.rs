@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+mod describe;
 mod detector;
 mod event;
 mod heartbeat;
@@ -19,6 +20,7 @@ mod sign;
 mod step;
 mod target;
 
+pub use describe::describe;
 pub use detector::{Detector, Keepalive, KeepaliveBy};
 pub use event::{Event, EventAction, When};
 pub use halfopen_net::{
