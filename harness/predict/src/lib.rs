@@ -5,8 +5,9 @@
 //! rules leave open (the phase of the timer wheel, the round-trip time). The lateness of
 //! processes on a busy machine is added by the comparison (`outcome::tolerance`).
 //!
-//! `simulator` runs the case as a discrete-event simulation. What the kernel does by a timer
-//! comes from `timers`, `retransmission`, `neighbour` and `abort`.
+//! `simulator` tells the case by rules: what the kernel does by a timer comes from `timers`,
+//! `retransmission`, `neighbour` and `abort`. Where the rules lack something, or are known to be
+//! wrong, `simulated` has `halfopen-sim` simulate the case packet by packet.
 
 use std::time::Duration;
 
@@ -115,6 +116,8 @@ fn branches(at: &Spans) -> Vec<Span> {
     if all.len() > 1 { all } else { Vec::new() }
 }
 
+#[cfg(test)]
+mod simulated_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

@@ -9,6 +9,7 @@ mod err;
 mod input;
 mod listen;
 mod output;
+mod retransmit;
 mod rtt;
 mod sock;
 mod timer;
