@@ -341,7 +341,7 @@ impl<'a> Sim<'a> {
                 node,
                 interface,
                 frame,
-            } => self.frame_arrives(node, interface, frame),
+            } => self.frame_arrives(node, interface, *frame),
             Event::Loopback(node, packet) => {
                 if self.nodes[node].on {
                     self.ip_local_deliver(node, *packet);
@@ -372,15 +372,13 @@ impl<'a> Sim<'a> {
         match id {
             TimerId::Write(sock) if on(self, sock) => self.write_timer(sock, generation),
             TimerId::Keepalive(sock) if on(self, sock) => self.keepalive_timer(sock, generation),
-            TimerId::DelayedAck(sock) if on(self, sock) => {
-                if self.socks[sock].delack_timer == generation {
-                    self.delack_timer(sock);
-                }
+            TimerId::DelayedAck(sock)
+                if on(self, sock) && self.socks[sock].delack_timer == generation =>
+            {
+                self.delack_timer(sock);
             }
-            TimerId::TimeWait(sock) => {
-                if self.socks[sock].other_timer == generation {
-                    self.forget_sock(sock);
-                }
+            TimerId::TimeWait(sock) if self.socks[sock].other_timer == generation => {
+                self.forget_sock(sock);
             }
             TimerId::Request(sock) if on(self, sock) => self.request_timer(sock, generation),
             TimerId::Neighbour(node, index) => self.neigh_timer_handler(node, index, generation),
@@ -453,7 +451,7 @@ impl<'a> Sim<'a> {
         let (asked, _) = self.counts_from()?;
         let asked = Duration::from_nanos(asked);
         let has_fault = self.case.events.iter().any(|e| e.is_fault());
-        let watched = |seen: &&Seen| self.case.watch.iter().any(|lane| *lane == seen.lane);
+        let watched = |seen: &&Seen| self.case.watch.contains(&seen.lane);
         let signs = self.trace.signs.iter().filter(watched);
         signs
             .filter(|seen| !has_fault || seen.at >= asked)

@@ -17,7 +17,7 @@ pub(crate) enum Event {
     Frame {
         node: NodeId,
         interface: usize,
-        frame: Frame,
+        frame: Box<Frame>,
     },
     /// A packet that the host sends to itself is received (loopback).
     Loopback(NodeId, Box<super::net::frame::Packet>),

@@ -80,7 +80,7 @@ impl Sim<'_> {
         for delay in delays {
             let at = self.now + HOP + delay;
             self.trace_frame(ends[side].0, node, &frame, Some(at));
-            let frame = frame.clone();
+            let frame = Box::new(frame.clone());
             let event = Event::Frame {
                 node,
                 interface,
@@ -110,7 +110,7 @@ impl Sim<'_> {
         let event = Event::Frame {
             node,
             interface,
-            frame: answer,
+            frame: Box::new(answer),
         };
         self.queue.push(self.now + HOP, event);
     }

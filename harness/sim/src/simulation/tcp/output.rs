@@ -263,7 +263,7 @@ impl Sim<'_> {
         let sk = &self.socks[sock];
         let share = if sk.cwnd < sk.ssthresh / 2 { 200 } else { 120 };
         let srtt = (sk.srtt_us >> 3).max(1);
-        let segments = sk.cwnd.max(sk.packets_out()) * share * 10_000 / srtt >> 10;
+        let segments = (sk.cwnd.max(sk.packets_out()) * share * 10_000 / srtt) >> 10;
         segments.clamp(2, GSO_SEGMENTS)
     }
 
