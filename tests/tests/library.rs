@@ -270,6 +270,7 @@ fn a_pooled_connection_outlives_the_gateway_only_with_keepalive()
             inside: vec!["client".into()],
             idle: Duration::from_secs(2),
             on_forgotten: OnForgotten::Reset,
+            timeouts: std::collections::BTreeMap::new(),
         })
         .build()?;
     let address = SocketAddr::new(lab.address("server", Family::Ipv4)?, 7000);

@@ -154,7 +154,7 @@ pub use namespace::Namespace;
 pub use plan::WIRE;
 
 pub use halfopen_net::{
-    Carrier, Direction, Family, ImpairBy, Impairment, InterfaceChange, Loss, Mtu, Nat,
+    Carrier, Direction, Family, FlowState, ImpairBy, Impairment, InterfaceChange, Loss, Mtu, Nat,
     NeighbourChange, Network, Node, NodeKind, OnForgotten, RejectWith, RouteChange,
 };
 

@@ -17,4 +17,4 @@ pub use cable::{CableRef, Carrier, Direction};
 pub use change::{InterfaceChange, NeighbourChange, RejectWith, RouteChange};
 pub use impairment::{ImpairBy, Impairment, Loss, Mtu, QUEUE};
 
-pub use network::{Family, Nat, Network, Node, NodeKind, OnForgotten};
+pub use network::{Family, FlowState, Nat, Network, Node, NodeKind, OnForgotten};

@@ -87,6 +87,36 @@ pub fn human_interval(earliest: Duration, latest: Duration) -> String {
     format!("{} to {}", finer(earliest, places), finer(latest, places))
 }
 
+/// [`human_interval`] for a narrow column: what both ends begin and end with is
+/// written once.
+///
+/// ```
+/// use std::time::Duration;
+/// use halfopen_net::span::short_interval;
+/// let ms = Duration::from_millis;
+/// assert_eq!(short_interval(ms(2_800), ms(3_600)), "2.8..3.6 s");
+/// assert_eq!(short_interval(ms(925_330), ms(925_364)), "15 m 25.33..25.36 s");
+/// assert_eq!(short_interval(ms(0), ms(5)), "0 s..5 ms");
+/// ```
+pub fn short_interval(earliest: Duration, latest: Duration) -> String {
+    let text = human_interval(earliest, latest);
+    let Some((from, to)) = text.split_once(" to ") else {
+        return text;
+    };
+    let (from, to): (Vec<&str>, Vec<&str>) = (from.split(' ').collect(), to.split(' ').collect());
+    let is_same_but_for_the_last_number = from.len() == to.len()
+        && from.last() == to.last()
+        && from[..from.len() - 2] == to[..to.len() - 2];
+    if !is_same_but_for_the_last_number {
+        return format!("{}..{}", from.join(" "), to.join(" "));
+    }
+    let (before, number) = from[..from.len() - 1].split_at(from.len() - 2);
+    let mut words: Vec<String> = before.iter().map(|word| (*word).to_owned()).collect();
+    words.push(format!("{}..{}", number.concat(), to[to.len() - 2]));
+    words.push(to[to.len() - 1].to_owned());
+    words.join(" ")
+}
+
 /// The same as [`human`], with this many decimals of a second, or of a
 /// millisecond where it is less than a second.
 fn finer(span: Duration, places: u32) -> String {

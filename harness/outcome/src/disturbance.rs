@@ -14,7 +14,7 @@ pub fn complaint(outcome: &Outcome) -> Option<String> {
     match (&outcome.status, outcome.verdict) {
         (Status::NotRun(_), _) | (_, Verdict::Known) => None,
         (Status::Failed(why), _) => Some(format!("failed: {why}")),
-        (Status::Ran, Verdict::Differs) => {
+        (Status::Ran, Verdict::Differs | Verdict::NotSetUp) => {
             let differences = outcome.surprises.iter().chain(&outcome.outside);
             let texts: Vec<&str> = differences.map(String::as_str).collect();
             Some(texts.join("; "))

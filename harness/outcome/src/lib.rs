@@ -3,9 +3,9 @@
 //! The crate takes values and returns values; it does no I/O. From bottom to top:
 //!
 //! - [`record`] and [`environment`]: plain data, filled by the runner.
-//! - [`first_sign`], [`recovery`], [`states`], [`cost`]: what a record shows.
+//! - [`first_sign`], [`setup`], [`recovery`], [`states`], [`cost`]: what a record shows.
 //! - [`tolerance`]: how far times may differ, declared in this one place.
-//! - [`verdict`]: the observation against the scenario's expectation.
+//! - [`verdict`], [`checks`]: the observation against the scenario's expectation.
 //! - [`compare_prediction`]: the observation against the kernel's rules.
 //! - [`disturbance`]: whether a busy machine explains what a case showed.
 //! - [`baseline`], [`compare`], [`cause`], [`comparison`], [`update_baseline`]:
@@ -17,6 +17,7 @@
 
 pub mod baseline;
 pub mod cause;
+pub mod checks;
 pub mod compare;
 pub mod compare_prediction;
 pub mod comparison;
@@ -28,6 +29,7 @@ pub mod impact;
 pub mod overrides;
 pub mod record;
 pub mod recovery;
+pub mod setup;
 pub mod simulated;
 pub mod states;
 #[doc(hidden)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::record::{FirstSign, Recovery, Verdict};
 use super::recovery;
 use super::tolerance::Tolerance;
-use halfopen_scenario::case::{Known, Sign, SignKind};
+use halfopen_scenario::case::{Case, Known, Sign, SignKind};
 
 /// How `observed` compares with `expected`, and the differences as text.
 pub fn judge(
@@ -33,6 +33,24 @@ pub fn judge(
         Verdict::Differs
     };
     (verdict, differences)
+}
+
+/// The verdict with the scenario's checks, of which some `failed`. Checks alone are an
+/// expectation, too.
+pub fn with_checks(verdict: Verdict, case: &Case, failed: &[String]) -> Verdict {
+    match verdict {
+        Verdict::AsExpected | Verdict::Observed if !failed.is_empty() => Verdict::Differs,
+        Verdict::Observed if !case.checks.is_empty() => Verdict::AsExpected,
+        other => other,
+    }
+}
+
+/// The verdict of a case in which something was `wrong` before the fault struck.
+pub fn with_setup(verdict: Verdict, wrong: &[String]) -> Verdict {
+    match verdict {
+        Verdict::AsExpected | Verdict::Observed if !wrong.is_empty() => Verdict::NotSetUp,
+        other => other,
+    }
 }
 
 /// Whether a known difference is the one that was seen.
@@ -153,6 +171,19 @@ mod tests {
             verdict(&expected, &saw(SignKind::Unnoticed, 0)),
             Verdict::Differs
         );
+    }
+
+    #[test]
+    fn a_fault_gets_no_credit_for_what_was_wrong_before_it() {
+        let wrong = ["the exchange had not ended".to_owned()];
+        for (verdict, with) in [
+            (Verdict::AsExpected, Verdict::NotSetUp),
+            (Verdict::Observed, Verdict::NotSetUp),
+            (Verdict::Differs, Verdict::Differs),
+        ] {
+            assert_eq!(with_setup(verdict, &wrong), with);
+            assert_eq!(with_setup(verdict, &[]), verdict);
+        }
     }
 
     #[test]

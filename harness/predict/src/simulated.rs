@@ -11,7 +11,7 @@ use crate::rule::RuleId;
 use crate::span::Span;
 use crate::text;
 use crate::wheel::Phase;
-use halfopen_scenario::case::{Action, Case, EventAction, SignKind, Step};
+use halfopen_scenario::case::{Action, Case, EventAction, SignKind, Step, all_steps};
 use halfopen_sim::{Detail, Happened, Possible, Run, simulate, sweep};
 
 /// What the rules say where they have nothing for a case that the simulation contains. Where
@@ -62,10 +62,11 @@ pub(crate) fn is_better(case: &Case) -> bool {
 }
 
 fn closes(steps: &[Step]) -> bool {
-    steps.iter().any(|step| match &step.action {
-        Action::Close { .. } | Action::HalfClose | Action::Exit => true,
-        Action::Repeat { steps, .. } | Action::Serve { each: steps, .. } => closes(steps),
-        _ => false,
+    all_steps(steps).into_iter().any(|step| {
+        matches!(
+            step.action,
+            Action::Close { .. } | Action::HalfClose | Action::Exit
+        )
     })
 }
 

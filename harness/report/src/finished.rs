@@ -31,6 +31,9 @@ pub struct Totals {
     pub differ: usize,
     /// Not as expected, and declared as known.
     pub known: usize,
+    /// Something was wrong before the fault struck.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub not_set_up: usize,
     /// The harness failed.
     pub failed: usize,
     /// Neither: the machine was disturbed in every try.
@@ -65,6 +68,7 @@ impl Totals {
                 Verdict::Observed => &mut totals.observed,
                 Verdict::Differs => &mut totals.differ,
                 Verdict::Known => &mut totals.known,
+                Verdict::NotSetUp => &mut totals.not_set_up,
                 Verdict::Failed => &mut totals.failed,
                 Verdict::Disturbed => &mut totals.disturbed,
                 Verdict::NotRun => &mut totals.not_run,
@@ -73,9 +77,10 @@ impl Totals {
         totals
     }
 
-    /// Whether every case that ran went as expected and as predicted.
+    /// Whether every case that ran went as expected and as predicted, and its fault
+    /// struck what the scenario describes.
     pub fn all_as_expected(&self) -> bool {
-        self.differ == 0 && self.failed == 0 && self.outside == 0
+        self.differ == 0 && self.not_set_up == 0 && self.failed == 0 && self.outside == 0
     }
 }
 

@@ -5,11 +5,11 @@ use std::time::Duration;
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, Width};
 
-use halfopen_outcome::record::{Outcome, Status};
+use halfopen_outcome::record::{FirstSign, Outcome, Status};
 
 use super::finished::{by_scenario, verdict};
 use super::text;
-use halfopen_net::span::human;
+use halfopen_net::span::{human, short_interval};
 use halfopen_scenario::case::SignKind;
 
 /// A width that fits CI logs and reviews.
@@ -39,26 +39,77 @@ type Row = [String; COLUMNS];
 /// The table as plain text, at most `width` columns wide unless a single word is
 /// wider.
 pub fn render(outcomes: &[Outcome], width: u16) -> String {
-    let groups: Vec<_> = by_scenario(outcomes)
+    let groups: Vec<(String, Vec<Row>)> = by_scenario(outcomes)
         .into_values()
         .map(|cases| {
-            (
-                heading(&cases),
-                cases.iter().map(|case| row(case)).collect::<Vec<_>>(),
-            )
+            let rows = cases.iter().flat_map(|case| rows(case));
+            (heading(&cases), rows.collect())
         })
         .collect();
     let header = HEADER.map(str::to_owned);
-    let all = || groups.iter().flat_map(|(_, rows)| rows).chain([&header]);
-    let widths = widths(all(), usize::from(width));
-    let mut text = lines(std::slice::from_ref(&header), &widths);
+    let allowed = usize::from(width);
+    let common = common_widths(&header, groups.iter().map(|(_, rows)| rows), allowed);
+    let mut text = lines(std::slice::from_ref(&header), &common);
     for (heading, rows) in &groups {
         text.push('\n');
         text.push_str(heading);
         text.push('\n');
+        let own = needs(rows);
+        let widths = match union(&common, &own) == common {
+            true => common,
+            false => narrowed(union(&common, &own), &own, rows, allowed),
+        };
         text.push_str(&lines(rows, &widths));
     }
     text
+}
+
+/// The row of a case and, when several lanes are watched, one for each of the others.
+fn rows(outcome: &Outcome) -> Vec<Row> {
+    let first = outcome.first_sign.as_ref().map(|first| &first.endpoint);
+    let mut rows = vec![row(outcome)];
+    if outcome.lane_signs.len() < 2 || outcome.status != Status::Ran {
+        return rows;
+    }
+    let others = outcome
+        .lane_signs
+        .iter()
+        .filter(|of| Some(&of.lane) != first);
+    rows.extend(others.map(|of| {
+        let (sign, call, after) = match of.signs.first() {
+            Some(sign) => (
+                text::kind(&sign.outcome),
+                sign.call.as_str(),
+                after(outcome, sign),
+            ),
+            None => (text::kind(&SignKind::Unnoticed), "", "-".to_owned()),
+        };
+        let by = format!("{} {call}", of.lane);
+        let empty = String::new;
+        [
+            empty(),
+            empty(),
+            sign,
+            by.trim_end().to_owned(),
+            after,
+            empty(),
+            empty(),
+        ]
+        .map(|cell| text::unbroken(&cell))
+    }));
+    rows
+}
+
+/// The time of a sign: since the fault, or since the start when there was none.
+fn after(outcome: &Outcome, sign: &FirstSign) -> String {
+    let Some(ns) = sign.since_fault_ns else {
+        return "-".to_owned();
+    };
+    let time = halfopen_net::span::human_ns(ns);
+    match text::fault(outcome) {
+        Some(_) => time,
+        None => format!("start + {time}"),
+    }
 }
 
 /// `host-crash-while-writing: detector, network  (H1, UNP 5.14)`. The names of
@@ -98,9 +149,7 @@ fn row(outcome: &Outcome) -> Row {
             (
                 text::kind(&first.outcome),
                 if by.is_empty() { dash() } else { by },
-                first
-                    .since_fault_ns
-                    .map_or_else(dash, halfopen_net::span::human_ns),
+                after(outcome, first),
             )
         }
         _ => (dash(), dash(), dash()),
@@ -128,12 +177,12 @@ fn predicted(outcome: &Outcome) -> String {
     let same = seen == Some(&prediction.sign);
     let noticed = prediction.sign != SignKind::Unnoticed;
     match (same, noticed) {
-        (true, true) => text::interval(prediction),
+        (true, true) => text::short_interval(prediction),
         (true, false) => "-".to_owned(),
         (false, true) => format!(
             "{}, {}",
             text::kind(&prediction.sign),
-            text::interval(prediction)
+            text::short_interval(prediction)
         ),
         (false, false) => text::kind(&prediction.sign),
     }
@@ -146,37 +195,78 @@ fn book(said: &halfopen_scenario::case::Sign) -> String {
         if a == b {
             human(a)
         } else {
-            format!("{} - {}", human(a), human(b))
+            short_interval(a, b)
         }
     };
     said.after
         .map_or_else(|| kind.clone(), |times| format!("{kind}, {}", after(times)))
 }
 
-/// The width of each column: that of its widest cell, as long as the table fits.
-/// Otherwise the widest of the wrapped columns is narrowed, down to its longest
-/// word.
-fn widths<'a>(rows: impl Iterator<Item = &'a Row>, allowed: usize) -> [usize; COLUMNS] {
+type Widths = [usize; COLUMNS];
+
+/// What each column needs for its cells to stay on one line.
+fn needs<'a>(rows: impl IntoIterator<Item = &'a Row>) -> Widths {
     let mut widths = [0; COLUMNS];
-    let mut longest_words = [0; COLUMNS];
     for row in rows {
-        for (column, cell) in row.iter().enumerate() {
-            widths[column] = widths[column].max(cell.chars().count());
-            let longest = cell
-                .split(' ')
-                .map(|word| word.chars().count())
-                .max()
-                .unwrap_or(0);
-            longest_words[column] = longest_words[column].max(longest);
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
         }
     }
-    while INDENT + widths.iter().sum::<usize>() + GAP * (COLUMNS - 1) > allowed {
-        let widest = WRAPPED
-            .into_iter()
-            .filter(|column| widths[*column] > longest_words[*column])
-            .max_by_key(|column| widths[*column]);
-        let Some(widest) = widest else { break };
-        widths[widest] -= 1;
+    widths
+}
+
+fn union(a: &Widths, b: &Widths) -> Widths {
+    std::array::from_fn(|column| a[column].max(b[column]))
+}
+
+fn total(widths: &Widths) -> usize {
+    INDENT + widths.iter().sum::<usize>() + GAP * (COLUMNS - 1)
+}
+
+/// The widths that most scenarios share: those of the narrow ones, as many as fit
+/// together. One long cell does not wrap the rows of all others.
+fn common_widths<'a>(
+    header: &Row,
+    groups: impl Iterator<Item = &'a Vec<Row>>,
+    allowed: usize,
+) -> Widths {
+    let mut all: Vec<Widths> = groups.map(needs).collect();
+    all.sort_by_key(total);
+    let header = needs([header]);
+    all.iter().fold(header, |common, own| {
+        let both = union(&common, own);
+        match total(&both) <= allowed {
+            true => both,
+            false => common,
+        }
+    })
+}
+
+/// `widths` for the rows of a scenario that needs more than the common ones: what it
+/// does not need itself is given up first; then the widest of the wrapped columns is
+/// narrowed, down to its longest word.
+fn narrowed(mut widths: Widths, own: &Widths, rows: &[Row], allowed: usize) -> Widths {
+    let mut longest_words = [0; COLUMNS];
+    for row in rows {
+        for (longest, cell) in longest_words.iter_mut().zip(row) {
+            let words = cell.split(' ').map(|word| word.chars().count());
+            *longest = (*longest).max(words.max().unwrap_or(0));
+        }
+    }
+    while total(&widths) > allowed {
+        let spare = (0..COLUMNS)
+            .filter(|column| widths[*column] > own[*column])
+            .max_by_key(|column| widths[*column] - own[*column]);
+        let widest = || {
+            WRAPPED
+                .into_iter()
+                .filter(|column| widths[*column] > longest_words[*column])
+                .max_by_key(|column| widths[*column])
+        };
+        let Some(column) = spare.or_else(widest) else {
+            break;
+        };
+        widths[column] -= 1;
     }
     widths
 }

@@ -76,6 +76,15 @@ pub fn interval(p: &Prediction) -> String {
     spans.join(" or ")
 }
 
+/// [`interval`] for a narrow column: `3.27..3.35 s`.
+pub fn short_interval(p: &Prediction) -> String {
+    let spans: Vec<_> = p
+        .intervals()
+        .map(|span| halfopen_net::span::short_interval(span.earliest, span.latest))
+        .collect();
+    spans.join(" or ")
+}
+
 /// What a case showed, or why it did not run.
 pub fn observed(outcome: &Outcome) -> String {
     match (&outcome.status, &outcome.first_sign) {
@@ -94,6 +103,7 @@ pub fn verdict(verdict: Verdict) -> &'static str {
         Verdict::Differs => "DIFFERS",
         Verdict::Known => "known",
         Verdict::Observed => "observed",
+        Verdict::NotSetUp => "NOT SET UP",
         Verdict::Disturbed => "DISTURBED",
         Verdict::NotRun => "not run",
         Verdict::Failed => "FAILED",
@@ -264,6 +274,7 @@ pub(crate) fn unbroken(text: &str) -> String {
     for word in text.split(' ') {
         if !joined.is_empty() {
             // Within a duration of several parts, `2 h 11 m`, too.
+            let (before, word) = (end_of_interval(before, 1), end_of_interval(word, 0));
             let within =
                 is_number(before) && is_unit(word) || UNITS.contains(&before) && is_number(word);
             joined.push(if within { NO_BREAK } else { ' ' });
@@ -272,6 +283,14 @@ pub(crate) fn unbroken(text: &str) -> String {
         before = word;
     }
     joined
+}
+
+/// Of `s..5` in `0 s..5 ms`, the part before or after the dots.
+fn end_of_interval(word: &str, end: usize) -> &str {
+    match word.split_once("..") {
+        None => word,
+        Some((from, to)) => [from, to][end],
+    }
 }
 
 /// The words of [`unbroken`] text: what lines may be broken between.
@@ -296,6 +315,8 @@ mod tests {
         assert_eq!(parts[1], "2\u{a0}h\u{a0}11\u{a0}m\u{a0}15\u{a0}s,");
         assert_eq!(parts[3..6], ["3.27\u{a0}s", "to", "3.35\u{a0}s"]);
         assert_eq!(parts[8..], ["5", "cases"]);
+        let interval = unbroken("as 0 s..5 ms or 2.8..3.6 s");
+        assert_eq!(words(&interval).count(), 4, "{interval}");
         assert_eq!(broken(&text).matches('\u{a0}').count(), 0);
     }
 }

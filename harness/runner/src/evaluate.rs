@@ -3,11 +3,13 @@
 //! guest's cases the host does.
 
 use crate::recorded::{Ended, Recorded};
-use halfopen_outcome::first_sign::{first_sign, user_sees};
+use halfopen_outcome::checks::{self, Shown};
+use halfopen_outcome::first_sign::{first_sign, lane_signs, user_sees};
 use halfopen_outcome::record::{Outcome, OutputLine, Status, Verdict, WireRecord};
 use halfopen_outcome::recovery::recovery;
+use halfopen_outcome::setup::wrong_before;
 use halfopen_outcome::tolerance::REAL_TIME;
-use halfopen_outcome::verdict::judge;
+use halfopen_outcome::verdict::{judge, with_checks, with_setup};
 use halfopen_scenario::case::Case;
 
 /// The outcome of a case that ended like this.
@@ -30,6 +32,7 @@ fn of_run(case: &Case, recorded: Recorded) -> Outcome {
     } = recorded;
     let wire = captured.wire();
     let sign = first_sign(&case.watch, &faults, &endpoints, &wire);
+    let lane_signs = lane_signs(&case.watch, &faults, &endpoints, &wire);
     let user_sees = user_sees(&case.watch, &faults, &endpoints, &programs);
     surprises.extend(programs.iter().flat_map(|program| {
         let note = |note: &OutputLine| format!("lane {}: {}", program.lane, note.text);
@@ -38,6 +41,17 @@ fn of_run(case: &Case, recorded: Recorded) -> Outcome {
     let recovery = recovery(case, &faults, &endpoints, &wire);
     let (verdict, differences) = judge(case.expect.as_ref(), &sign, recovery.as_ref(), &REAL_TIME);
     surprises.extend(differences);
+    let shown = Shown {
+        lane_signs: &lane_signs,
+        endpoints: &endpoints,
+        netstat: &netstat,
+    };
+    let failed = checks::failed(&case.checks, &shown);
+    let verdict = with_checks(verdict, case, &failed);
+    surprises.extend(failed);
+    let wrong = wrong_before(case, &faults, &endpoints);
+    let verdict = with_setup(verdict, &wrong);
+    surprises.extend(wrong);
     if wire.lost_by_capture > 0 {
         surprises.push(format!(
             "the capture lost {} packets: counts are too low",
@@ -48,6 +62,7 @@ fn of_run(case: &Case, recorded: Recorded) -> Outcome {
         status: Status::Ran,
         started_ns,
         first_sign: Some(sign),
+        lane_signs,
         recovery,
         faults,
         endpoints,
@@ -85,6 +100,7 @@ fn blank(case: &Case) -> Outcome {
         status: Status::Ran,
         started_ns: None,
         first_sign: None,
+        lane_signs: Vec::new(),
         faults: Vec::new(),
         endpoints: Vec::new(),
         programs: Vec::new(),

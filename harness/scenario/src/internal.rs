@@ -2,7 +2,9 @@
 //! the same messages: baselines (`halfopen-outcome`), sysctls and durations of the
 //! command line (`halfopen`). Not an interface for others: it changes with them.
 
-pub use crate::sysctl::acceptable as acceptable_sysctl;
+pub use crate::sysctl::{
+    acceptable as acceptable_sysctl, existing as existing_sysctl, gone_since, is_global,
+};
 pub use crate::yaml::name::nearest;
 pub use crate::yaml::{
     Axes, Decoder, Fields, Findings, Key, Node, Point, Refusal, Value, document, file, scalar,

@@ -14,4 +14,5 @@ mod predict;
 mod results;
 mod tune;
 mod words;
+mod words_of_reports;
 mod wrong;

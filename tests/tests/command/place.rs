@@ -75,7 +75,10 @@ pub fn assert_said(name: &str, ran: &Ran) {
         "halfopen [version]",
     );
     // Aligned to the right: a shorter time has more blanks before it.
-    settings.add_filter(r"(client [a-z]+) +\d+(\.\d+)? (ns|us|ms|s)\b", "$1  [time]");
+    settings.add_filter(
+        r"(client [a-z]+) +(start \+ )?\d+(\.\d+)? (ns|us|ms|s)\b",
+        "$1  $2[time]",
+    );
     settings.add_filter(r"\bby +after\b", "by  after");
     settings.add_filter(r"\bin \d+(\.\d+)? (ms|s)\b", "in [time]");
     settings.add_filter(

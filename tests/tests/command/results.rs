@@ -162,3 +162,99 @@ fn has(value: &Value, keys: &[&str]) {
         assert!(value.get(key).is_some(), "no `{key}` in {value}");
     }
 }
+
+/// Lanes, programs' keys, captures and sockets as they really are.
+#[test]
+fn json_of_a_run_holds_to_its_schema() {
+    let place = Place::with(QUICK);
+    let schema: Value = serde_json::from_str(&place.halfopen("schema run").stdout).expect("JSON");
+    let ran = place.halfopen("run --format json");
+    assert_eq!(ran.code, Some(0), "{ran}");
+    assert_eq!(
+        ran.stdout.lines().count(),
+        1,
+        "compact where no terminal reads it"
+    );
+    let run: Value = serde_json::from_str(&ran.stdout).expect("JSON");
+    let violations = halfopen_report::json::schema::violations(&schema, &run);
+    assert_eq!(violations, Vec::<String>::new());
+}
+
+/// A server that takes turns: the second connection was never served, whatever the
+/// fault does.
+#[test]
+fn a_fault_gets_no_credit_for_what_was_wrong_before_it() {
+    let place = Place::with(
+        "version: 1
+detectors: { rt: { read_timeout: 1s } }
+scenarios:
+  never-served:
+    detector: rt
+    expect: { timeout: true, call: read }
+    server: [listen, { serve: { each: [echo] } }]
+    client: [{ connect: { count: 2 } }, { exchange: hello }, read]
+    faults: [{ at: 500ms, freeze: server }]
+    give_up: 3s
+",
+    );
+    let ran = place.halfopen("run");
+    assert_eq!(ran.code, Some(1), "{ran}");
+    assert!(ran.stdout.contains("NOT SET UP"), "{ran}");
+    assert!(
+        ran.stdout
+            .contains("when `freeze` struck, the exchange of client on line 8 had not ended"),
+        "{ran}"
+    );
+    assert!(
+        ran.stdout.contains("0 as expected, 0 differ, 1 not set up"),
+        "{ran}"
+    );
+}
+
+/// Several lanes are watched, and nothing strikes: each lane's sign, and what its time
+/// counts from.
+#[test]
+fn each_watched_lane_has_its_sign_in_the_table() {
+    let place = Place::with(
+        "version: 1
+scenarios:
+  two-lanes:
+    server: [listen, accept, { read: 100 }, { sleep: 200ms }, close, { sleep: 1h }]
+    client: [connect, { write: hello }, read]
+    watch: [client, server]
+    give_up: 500ms
+",
+    );
+    let ran = place.halfopen("run");
+    let rows: Vec<&str> = ran.stdout.lines().skip(2).take(3).collect();
+    let words = |row: &str| row.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(words(rows[0]), "two-lanes");
+    assert!(
+        words(rows[1]).starts_with("- - EOF client read start + 20"),
+        "{ran}"
+    );
+    assert_eq!(words(rows[2]), "unnoticed server -", "{ran}");
+}
+
+#[test]
+fn a_router_s_sysctls_are_written() {
+    let place = Place::with(
+        "version: 1
+scenarios:
+  no-forwarding:
+    sysctls: { router: { net.ipv4.ip_forward: 0 } }
+    network: routed
+    detector: own-limit
+    server: [listen, accept, echo]
+    client: [connect]
+    give_up: 1500ms
+detectors: { own-limit: { user_timeout: 1s } }
+",
+    );
+    let ran = place.halfopen("run");
+    assert!(!ran.stdout.contains("FAILED"), "{ran}");
+    assert!(
+        ran.stdout.contains("ETIMEDOUT"),
+        "nothing is forwarded: {ran}"
+    );
+}

@@ -56,7 +56,15 @@ fn sysctl_that_no_kernel_has() {
         ),
         (
             "run --sysctl client:net.ipv4.tcp_tw_recycle=0",
-            "no kernel has net.ipv4.tcp_tw_recycle since 4.12",
+            "no kernel has `net.ipv4.tcp_tw_recycle` since 4.12",
+        ),
+        (
+            "predict --fault crash --sysctl client:net.ipv4.no_such_key_at_all=3",
+            "no kernel has a sysctl `net.ipv4.no_such_key_at_all`",
+        ),
+        (
+            "run --sysctl client:net.netfilter.nf_conntrack_max=9",
+            "tracks no connections",
         ),
         (
             "run --sysctl client:net.tcp_sack=0",

@@ -127,9 +127,13 @@ pub(crate) enum Command {
     /// Write commented scenarios to begin with
     #[command(after_help = init::HELP)]
     Init(InitArgs),
-    /// Print the JSON Schema of scenario files, for editors
+    /// Print the JSON Schema of scenario files, for editors, or of runs
     #[command(after_help = SCHEMA_HELP)]
-    Schema,
+    Schema {
+        /// Of which files
+        #[arg(value_enum, default_value_t = SchemaOf::Scenarios, value_name = "OF")]
+        of: SchemaOf,
+    },
     /// Show the kernels that guests can be started with
     #[command(after_help = KERNELS_HELP)]
     Kernels {
@@ -206,6 +210,15 @@ pub(crate) enum Format {
     Table,
     /// One JSON object with everything that was recorded
     Json,
+}
+
+/// What there is a JSON Schema of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SchemaOf {
+    /// Files of scenarios
+    Scenarios,
+    /// What `run --format json` writes
+    Run,
 }
 
 /// The forms of what was run.

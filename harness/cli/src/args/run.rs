@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::sysctl::{Sysctl, sysctl};
 use super::{CaseArgs, OnDisturbed, PictureArgs, ReportFormat, Time};
+use halfopen_report::json::Detail;
 
 pub(super) const HELP: &str = "\
 FILE is the first word if it ends in .yaml or .yml, or names a file; otherwise
@@ -52,6 +53,9 @@ pub(crate) struct RunArgs {
     /// For people, for a pull request's comment, or for programs
     #[arg(long, value_enum, default_value_t = ReportFormat::Table, value_name = "FORM")]
     pub(crate) format: ReportFormat,
+    /// With --format json: a crowd's packets, calls and sockets summed, or each
+    #[arg(long, value_enum, default_value_t = Packets::Summed, value_name = "WHICH")]
+    pub(crate) packets: Packets,
     #[command(flatten)]
     pub(crate) baseline: BaselineArgs,
     /// On this machine's clock, or on a guest's that jumps over idle time
@@ -87,4 +91,22 @@ pub(crate) struct BaselineArgs {
     /// Compare with a file that --save wrote, and report what is not the same
     #[arg(long, value_name = "BASELINE", conflicts_with = "ladder")]
     pub(crate) against: Option<PathBuf>,
+}
+
+/// What of a crowd is in the JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Packets {
+    /// Of a case with more than 2000 packets, how many of each kind
+    Summed,
+    /// Each packet, call and socket of every case
+    All,
+}
+
+impl Packets {
+    pub(crate) fn detail(self) -> Detail {
+        match self {
+            Packets::Summed => Detail::Summed,
+            Packets::All => Detail::All,
+        }
+    }
 }

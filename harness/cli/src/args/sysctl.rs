@@ -2,8 +2,6 @@
 //! no kernel has, or a value that no kernel accepts, is refused here: each case
 //! would fail on it, or a prediction would ignore it.
 
-use halfopen_outcome::impact::scope;
-
 /// The host that stands for every host.
 pub(crate) const EVERY_HOST: &str = "all";
 
@@ -35,9 +33,6 @@ pub(crate) fn sysctl(text: &str) -> Result<Sysctl, String> {
             "`{key}` is no sysctl of a network namespace: they begin with net."
         ));
     }
-    if let Some(version) = scope::gone_since(key) {
-        return Err(format!("no kernel has {key} since {version}"));
-    }
     halfopen_scenario::internal::acceptable_sysctl(key, value).map_err(|refused| {
         let help = refused.help.map(|h| format!("; {h}")).unwrap_or_default();
         format!("{key}: {}{help}", refused.message)
@@ -57,8 +52,9 @@ fn check_in_a_scenario(key: &str, value: &str) -> Result<(), String> {
         "version: 1
 scenarios:
   checked:
-    about: A sysctl.
-    sysctls: {{ all: {{ {key}: \"{value}\" }} }}
+    network: routed
+    nat: {{ inside: client }}
+    sysctls: {{ router: {{ {key}: \"{value}\" }} }}
     server: [listen]
     client: [connect]
     give_up: 1s
@@ -121,7 +117,9 @@ mod tests {
         assert!(misspelt.contains("did you mean"), "{misspelt}");
         let gone = refused("client:net.ipv4.tcp_tw_recycle=0");
         assert!(gone.contains("since 4.12"), "{gone}");
-        let quoted = sysctl(r#"client:net.ipv4.tcp_of_the_future="a\b""#);
+        let far = refused("client:net.ipv4.no_such_key_at_all=1");
+        assert!(far.contains("no kernel has"), "{far}");
+        let quoted = sysctl(r#"client:net.ipv4.ip_local_reserved_ports="a\b""#);
         assert_eq!(quoted.map(|s| s.value), Ok(r#""a\b""#.into()));
     }
 }

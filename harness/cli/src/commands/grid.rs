@@ -180,7 +180,9 @@ fn report(args: &GridArgs, plan: &Plan, ran: &Ran, pictures: &Pictures) -> Resul
         .collect();
     if let Some((first, others)) = grids.split_first() {
         match args.format {
-            Form::Json => output::write_with(|out| json::write(&grids, ran.interrupted, out))?,
+            Form::Json => output::write_with(|out| {
+                json::write(&grids, ran.interrupted, output::layout(), out)
+            })?,
             Form::Markdown => {
                 let mut text = markdown::render(first, command());
                 text.push_str(&kernel_differences(first, others));

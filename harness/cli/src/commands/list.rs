@@ -41,7 +41,10 @@ fn text(cases: &[Case]) -> String {
                 [] => String::new(),
                 source => format!("  ({})", source.join(", ")),
             };
-            let _ = writeln!(text, "{}{source}\n    {}", case.scenario, case.about.trim());
+            let _ = writeln!(text, "{}{source}", case.scenario);
+            if !case.about.is_empty() {
+                let _ = writeln!(text, "    {}", case.about.trim());
+            }
         }
         let clock = if case.clock == Clock::Virtual {
             "  (virtual time)"

@@ -36,7 +36,7 @@ pub(crate) fn carry_out(command: &Command) -> Result<Exit, CliError> {
         Command::Explain(args) => explain::explain(args),
         Command::Completions { shell } => install::completions(*shell),
         Command::Man { directory } => install::man(directory),
-        Command::Schema => schema::schema(),
+        Command::Schema { of } => schema::schema(*of),
         Command::Kernels { clear_states } => kernels::kernels(*clear_states),
         Command::Doctor => doctor::doctor(),
     }

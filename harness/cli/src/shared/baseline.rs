@@ -32,7 +32,9 @@ pub(crate) fn show(
     evidence: text::Evidence<'_>,
 ) -> Result<(), CliError> {
     match format {
-        ReportFormat::Json => output::write_with(|out| json::write(comparisons, &[], out)),
+        ReportFormat::Json => {
+            output::write_with(|out| json::write(comparisons, &[], output::layout(), out))
+        }
         ReportFormat::Markdown => output::say(&markdown::render(comparisons)),
         ReportFormat::Table => output::say(&text::render(comparisons, evidence)),
     }

@@ -4,12 +4,13 @@
 //! nothing here does. Colours are written always and taken out again where
 //! the reader is no terminal (anstream), or NO_COLOR says so.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 use serde::Serialize;
 
 use anstyle::{AnsiColor, Style};
 
+use halfopen_report::json::Layout;
 use halfopen_report::table::LOG_WIDTH;
 use halfopen_sys::terminal;
 
@@ -29,12 +30,17 @@ pub(crate) fn write_with(
     finish(write(&mut out).and_then(|()| out.flush()))
 }
 
-/// Writes JSON to standard output, indented.
+/// How JSON is written: indented where people read it.
+pub(crate) fn layout() -> Layout {
+    match io::stdout().is_terminal() {
+        true => Layout::Indented,
+        false => Layout::Compact,
+    }
+}
+
+/// Writes JSON to standard output.
 pub(crate) fn write_json(document: &impl Serialize) -> Result<(), CliError> {
-    write_with(|out| {
-        serde_json::to_writer_pretty(&mut *out, document)?;
-        out.write_all(b"\n")
-    })
+    write_with(|out| layout().write(document, out))
 }
 
 /// A reader that closed the pipe is no error; a full disk is.
@@ -69,6 +75,7 @@ pub(crate) fn coloured(table: &str) -> String {
         ("as expected", colour(AnsiColor::Green)),
         ("DIFFERS", colour(AnsiColor::Red).bold()),
         ("FAILED", colour(AnsiColor::Red).bold()),
+        ("NOT SET UP", colour(AnsiColor::Red).bold()),
         ("DISTURBED", colour(AnsiColor::Yellow).bold()),
         ("not run", colour(AnsiColor::Yellow)),
         ("known", colour(AnsiColor::Yellow)),

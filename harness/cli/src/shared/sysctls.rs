@@ -31,6 +31,13 @@ pub(crate) fn by_host(given: &[Sysctl], cases: &[Case]) -> Result<Sysctls, CliEr
                 known.join(", ")
             )));
         }
+        let tracks = |case: &Case| case.network.nats.iter().any(|nat| nat.router == *host);
+        if key.starts_with("net.netfilter.nf_conntrack_") && !cases.iter().any(tracks) {
+            return Err(CliError::Usage(format!(
+                "--sysctl {host}:{key}={value}: {host} tracks no connections in any selected case; \
+                 a router with `nat:` does"
+            )));
+        }
         let before = by_host
             .entry(host.clone())
             .or_default()

@@ -99,11 +99,13 @@ pub(super) fn prepare(
     families: &[Family],
     wanted: &BTreeMap<String, String>,
 ) -> Result<Values, LabError> {
+    // Of a node that tracks connections; on others the write says what is missing.
+    let late = |key: &str| plan.nat.is_some() && sysctl::needs_conntrack(key);
     sysctl::on_host(ns, || {
         let mut written = sysctl::pin_new(tables(plan, families))?;
         for (key, value) in wanted
             .iter()
-            .filter(|(key, _)| !sysctl::needs_interface(key))
+            .filter(|(key, _)| !sysctl::needs_interface(key) && !late(key))
         {
             sysctl::write(key, value)?;
             written.push(pinned::entry(key, value));

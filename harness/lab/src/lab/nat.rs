@@ -20,12 +20,15 @@ impl Lab {
             let tracking = Tracking::start(ns, &plan.inside, plan.on_forgotten)?;
             let wanted = &self.nodes[node].wanted;
             let written = sysctl::on_host(ns, || {
+                let mut values = plan.sysctls();
+                let wanted = wanted
+                    .iter()
+                    .filter(|(key, _)| sysctl::needs_conntrack(key));
+                values.extend(wanted.map(|(key, value)| (key.clone(), value.clone())));
                 let mut written = Vec::new();
-                for (key, value) in plan.sysctls() {
-                    if !wanted.contains_key(key) {
-                        sysctl::write(key, &value)?;
-                        written.push(pinned::entry(key, &value));
-                    }
+                for (key, value) in values {
+                    sysctl::write(&key, &value)?;
+                    written.push(pinned::entry(&key, &value));
                 }
                 Ok(written)
             })?;

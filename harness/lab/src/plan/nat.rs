@@ -1,5 +1,7 @@
 //! The connection tracking of NAT routers, checked and planned.
 
+use std::collections::BTreeMap;
+
 use super::topology::{NatPlan, NodePlan};
 use crate::error::LabError;
 use halfopen_net::{Nat, Network, OnForgotten};
@@ -49,33 +51,33 @@ fn plan_router(network: &Network, nat: &Nat, router: &NodePlan) -> Result<NatPla
         inside,
         idle_s: nat.idle.as_secs(),
         on_forgotten: nat.on_forgotten,
+        timeouts_s: nat
+            .timeouts
+            .iter()
+            .map(|(state, time)| (state.sysctl(), time.as_secs()))
+            .collect(),
     })
 }
 
 impl NatPlan {
     /// The sysctls that make conntrack behave as planned.
-    pub fn sysctls(&self) -> [(&'static str, String); 5] {
+    pub fn sysctls(&self) -> BTreeMap<String, String> {
         let idle = self.idle_s.to_string();
         let loose = u8::from(self.on_forgotten == OnForgotten::Resume);
-        [
-            (
-                "net.netfilter.nf_conntrack_tcp_timeout_established",
-                idle.clone(),
-            ),
+        let key = |name: &str| format!("net.netfilter.nf_conntrack_tcp_{name}");
+        let mut sysctls = BTreeMap::from([
+            (key("timeout_established"), idle.clone()),
             // Two timeouts that are shorter by default, for connections whose data
             // nobody acknowledges: `idle` is to be the only one.
-            (
-                "net.netfilter.nf_conntrack_tcp_timeout_max_retrans",
-                idle.clone(),
-            ),
-            (
-                "net.netfilter.nf_conntrack_tcp_timeout_unacknowledged",
-                idle,
-            ),
-            ("net.netfilter.nf_conntrack_tcp_loose", loose.to_string()),
+            (key("timeout_max_retrans"), idle.clone()),
+            (key("timeout_unacknowledged"), idle),
+            (key("loose"), loose.to_string()),
             // Packets are to be dropped because their connection was forgotten, and
             // not because they missed a window (tcp_in_window()).
-            ("net.netfilter.nf_conntrack_tcp_be_liberal", "1".to_owned()),
-        ]
+            (key("be_liberal"), "1".to_owned()),
+        ]);
+        let given = self.timeouts_s.iter();
+        sysctls.extend(given.map(|(key, seconds)| (key.clone(), seconds.to_string())));
+        sysctls
     }
 }

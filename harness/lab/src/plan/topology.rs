@@ -43,6 +43,8 @@ pub(crate) struct NatPlan {
     pub idle_s: u64,
     /// What it does with packets of connections that it does not know.
     pub on_forgotten: OnForgotten,
+    /// Seconds after which it forgets connections in other states, by sysctl.
+    pub timeouts_s: Vec<(String, u64)>,
 }
 
 /// One end of a cable, in its node.

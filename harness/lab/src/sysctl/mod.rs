@@ -74,6 +74,12 @@ pub(crate) fn needs_interface(key: &str) -> bool {
     }
 }
 
+/// Whether the key's file exists only once the node tracks connections: where
+/// conntrack is a module, that loads it.
+pub(crate) fn needs_conntrack(key: &str) -> bool {
+    key.starts_with("net.netfilter.nf_conntrack_")
+}
+
 /// Writes a value, in the calling thread's namespace.
 pub(crate) fn write(key: &str, value: &str) -> Result<(), LabError> {
     put(key, value)?.map_err(|e| failed(key, format!("set {key} to `{value}`"), e))

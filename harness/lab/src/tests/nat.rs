@@ -1,11 +1,12 @@
 //! Routers that keep state, and addresses that move.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::time::Duration;
 
 use super::{BOTH, SHORT, build, connect, exchange, read_errno, routed};
 use crate::{Lab, LabBuilder, LabError};
-use halfopen_net::{Family, Nat, OnForgotten};
+use halfopen_net::{Family, FlowState, Nat, OnForgotten};
 
 fn behind_nat(on_forgotten: OnForgotten) -> LabBuilder {
     routed().families(&BOTH).nat(Nat {
@@ -13,6 +14,7 @@ fn behind_nat(on_forgotten: OnForgotten) -> LabBuilder {
         inside: vec!["client".into()],
         idle: Duration::from_secs(60),
         on_forgotten,
+        timeouts: BTreeMap::new(),
     })
 }
 
@@ -67,9 +69,33 @@ fn a_router_without_nat_has_nothing_to_forget() {
         inside: vec!["client".into(), "server".into()],
         idle: Duration::from_secs(1),
         on_forgotten: OnForgotten::Silence,
+        timeouts: BTreeMap::new(),
     };
     let nowhere = routed().nat(everywhere).build();
     assert!(matches!(nowhere, Err(LabError::Plan(_))));
+}
+
+#[test]
+fn timeouts_by_state_and_the_user_s_sysctls_are_written_once_conntrack_is_there() {
+    let key = |state: FlowState| state.sysctl();
+    let last_ack = key(FlowState::LastAck);
+    let lab = build(
+        routed()
+            .nat(Nat {
+                router: "router".into(),
+                inside: vec!["client".into()],
+                idle: Duration::from_secs(60),
+                on_forgotten: OnForgotten::Silence,
+                timeouts: BTreeMap::from([(FlowState::CloseWait, Duration::from_secs(3600))]),
+            })
+            .sysctl("router", &last_ack, "77"),
+    );
+    let value = |key: &str| lab.sysctl("router", key).expect("conntrack is there");
+    assert_eq!(value(&key(FlowState::CloseWait)), "3600");
+    assert_eq!(value(&last_ack), "77");
+    assert_eq!(value(&key(FlowState::Unacknowledged)), "60");
+    let written = lab.pinned("router").expect("a node");
+    assert_eq!(written[&last_ack], "77");
 }
 
 #[test]

@@ -1,9 +1,7 @@
 //! Routers with connection tracking.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
-
-use serde::{Deserialize, Serialize};
 
 use super::Network;
 
@@ -12,7 +10,8 @@ use super::Network;
 ///
 /// Over IPv4 it translates source addresses: the outside sees the router's own. Over
 /// IPv6 it is a stateful firewall, as home routers are (RFC 6092).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Nat {
     /// The router's name.
     pub router: String,
@@ -23,12 +22,75 @@ pub struct Nat {
     pub idle: Duration,
     /// What it does with packets of a connection that it does not know.
     pub on_forgotten: OnForgotten,
+    /// After how long without a packet it forgets a connection in another state;
+    /// whole seconds. Those that are not here have Linux's defaults, but
+    /// [`FlowState::MaxRetrans`] and [`FlowState::Unacknowledged`] have `idle`.
+    #[cfg_attr(
+        feature = "serde",
+        serde(default, skip_serializing_if = "BTreeMap::is_empty")
+    )]
+    pub timeouts: BTreeMap<FlowState, Duration>,
+}
+
+/// A state in which connection tracking has a TCP connection, besides established
+/// (enum tcp_conntrack, and the two for data that nobody acknowledges).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "snake_case")
+)]
+pub enum FlowState {
+    /// The first SYN was seen.
+    SynSent,
+    /// The answer to it was seen.
+    SynRecv,
+    /// One end has sent a FIN.
+    FinWait,
+    /// That FIN was acknowledged: the connection is half-closed.
+    CloseWait,
+    /// The other end has sent its FIN.
+    LastAck,
+    /// Both FINs were acknowledged.
+    TimeWait,
+    /// An RST was seen.
+    Close,
+    /// Data was sent again nf_conntrack_tcp_max_retrans times.
+    MaxRetrans,
+    /// Data waits for its acknowledgment.
+    Unacknowledged,
+}
+
+impl FlowState {
+    /// All of them, by the names of their sysctls: nf_conntrack_tcp_timeout_NAME.
+    pub const ALL: [(&'static str, FlowState); 9] = [
+        ("syn_sent", FlowState::SynSent),
+        ("syn_recv", FlowState::SynRecv),
+        ("fin_wait", FlowState::FinWait),
+        ("close_wait", FlowState::CloseWait),
+        ("last_ack", FlowState::LastAck),
+        ("time_wait", FlowState::TimeWait),
+        ("close", FlowState::Close),
+        ("max_retrans", FlowState::MaxRetrans),
+        ("unacknowledged", FlowState::Unacknowledged),
+    ];
+
+    /// The sysctl of its timeout, in seconds.
+    pub fn sysctl(self) -> String {
+        let name = Self::ALL.iter().find(|(_, state)| *state == self);
+        let name = name.map_or("", |(name, _)| *name);
+        format!("net.netfilter.nf_conntrack_tcp_timeout_{name}")
+    }
 }
 
 /// What the router does with a packet of a connection that it does not know any more, a
 /// packet without SYN.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "lowercase")
+)]
 pub enum OnForgotten {
     /// It drops the packet.
     #[default]

@@ -6,7 +6,9 @@ use serde_json::Value;
 use halfopen_scenario::case::Case;
 
 /// Keys of a case that do not affect what happens in it.
-const IGNORED: [&str; 6] = ["about", "book", "expect", "line", "notes", "source"];
+const IGNORED: [&str; 8] = [
+    "about", "book", "checks", "expect", "line", "notes", "number", "source",
+];
 
 /// The case's hash. It does not depend on the case's place in its file, nor on
 /// what is expected of it.

@@ -8,8 +8,11 @@ mod program;
 #[cfg(test)]
 mod tests;
 
+use indexmap::IndexMap;
+
 use super::record::{
-    Call, CallResult, EndpointRecord, ExitKind, FaultRecord, FirstSign, WireRecord, reference_ns,
+    Call, CallResult, EndpointRecord, ExitKind, FaultRecord, FirstSign, LaneSigns, WireRecord,
+    reference_ns,
 };
 use evidence::wire_evidence;
 use halfopen_scenario::case::SignKind;
@@ -23,48 +26,102 @@ pub fn first_sign(
     wire: &WireRecord,
 ) -> FirstSign {
     let reference = reference_ns(faults);
-    // A call that returned before the fault was requested cannot be an effect
-    // of it.
-    let not_before = faults
-        .iter()
-        .filter(|f| f.is_fault)
-        .map(|f| f.asked_ns)
-        .min()
-        .unwrap_or(i64::MIN);
-    let signs = endpoints
-        .iter()
-        .filter(|e| watch.iter().any(|w| is_lane(&e.lane, w)))
-        .flat_map(|e| signs_of(e).map(move |s| (e, s)))
-        .filter(|(_, s)| s.end_ns >= not_before);
+    let signs = watched(watch, endpoints).flat_map(|e| after_the_fault(e, faults));
     match signs.min_by_key(|(_, s)| s.end_ns) {
-        None => FirstSign {
-            endpoint: String::new(),
-            call: String::new(),
-            outcome: SignKind::Unnoticed,
-            errno: None,
-            since_fault_ns: None,
-            wire_evidence_ns: None,
+        None => unnoticed(),
+        Some((endpoint, sign)) => shown(endpoint, sign, reference, wire),
+    }
+}
+
+/// What each lane of `watch` showed, in its order; copies of a lane apart. An entry for
+/// a lane that noticed nothing has no signs.
+pub fn lane_signs(
+    watch: &[String],
+    faults: &[FaultRecord],
+    endpoints: &[EndpointRecord],
+    wire: &WireRecord,
+) -> Vec<LaneSigns> {
+    let reference = reference_ns(faults);
+    let mut lanes: IndexMap<&str, Vec<(&EndpointRecord, SignCall)>> = IndexMap::new();
+    for endpoint in watched(watch, endpoints) {
+        let signs = lanes.entry(&endpoint.lane).or_default();
+        signs.extend(after_the_fault(endpoint, faults));
+    }
+    lanes
+        .into_iter()
+        .map(|(lane, mut signs)| {
+            signs.sort_by_key(|(_, sign)| sign.end_ns);
+            let more = signs.len().saturating_sub(LaneSigns::MOST);
+            signs.truncate(LaneSigns::MOST);
+            let signs = signs.into_iter();
+            LaneSigns {
+                lane: lane.to_owned(),
+                signs: signs
+                    .map(|(endpoint, sign)| shown(endpoint, sign, reference, wire))
+                    .collect(),
+                more,
+            }
+        })
+        .collect()
+}
+
+fn watched<'a>(
+    watch: &'a [String],
+    endpoints: &'a [EndpointRecord],
+) -> impl Iterator<Item = &'a EndpointRecord> {
+    let is_watched = |e: &&EndpointRecord| watch.iter().any(|lane| is_lane(&e.lane, lane));
+    endpoints.iter().filter(is_watched)
+}
+
+/// The endpoint's signs that can be an effect of a fault: a call that returned before
+/// the first one was requested cannot.
+fn after_the_fault<'a>(
+    endpoint: &'a EndpointRecord,
+    faults: &[FaultRecord],
+) -> impl Iterator<Item = (&'a EndpointRecord, SignCall)> {
+    let asked = faults.iter().filter(|f| f.is_fault).map(|f| f.asked_ns);
+    let not_before = asked.min().unwrap_or(i64::MIN);
+    signs_of(endpoint)
+        .filter(move |sign| sign.end_ns >= not_before)
+        .map(move |sign| (endpoint, sign))
+}
+
+fn unnoticed() -> FirstSign {
+    FirstSign {
+        endpoint: String::new(),
+        call: String::new(),
+        outcome: SignKind::Unnoticed,
+        errno: None,
+        since_fault_ns: None,
+        wire_evidence_ns: None,
+    }
+}
+
+fn shown(
+    endpoint: &EndpointRecord,
+    sign: SignCall,
+    reference: i64,
+    wire: &WireRecord,
+) -> FirstSign {
+    FirstSign {
+        endpoint: endpoint.lane.clone(),
+        // Before `call` and `outcome`, which move out of the sign.
+        wire_evidence_ns: wire_evidence(&endpoint.host, &sign, wire).map(|at| at - reference),
+        call: sign.call,
+        errno: match &sign.kind {
+            SignKind::Errno(name) => Some(name.clone()),
+            _ => None,
         },
-        Some((endpoint, sign)) => FirstSign {
-            endpoint: endpoint.lane.clone(),
-            // Before `call` and `outcome`, which move out of the sign.
-            wire_evidence_ns: wire_evidence(&endpoint.host, &sign, wire).map(|at| at - reference),
-            call: sign.call,
-            errno: match &sign.kind {
-                SignKind::Errno(name) => Some(name.clone()),
-                _ => None,
-            },
-            // A fault takes effect between the request and its answer. A sign
-            // within that time counts as immediate.
-            since_fault_ns: Some((sign.end_ns - reference).max(0)),
-            outcome: sign.kind,
-        },
+        // A fault takes effect between the request and its answer. A sign
+        // within that time counts as immediate.
+        since_fault_ns: Some((sign.end_ns - reference).max(0)),
+        outcome: sign.kind,
     }
 }
 
 /// Whether an endpoint is the lane or a copy of it: `client.2` is a copy of
 /// `client`.
-fn is_lane(endpoint: &str, lane: &str) -> bool {
+pub(crate) fn is_lane(endpoint: &str, lane: &str) -> bool {
     endpoint == lane
         || endpoint
             .strip_prefix(lane)

@@ -161,6 +161,7 @@ mod tests {
             call: (*name).into(),
             conn: None,
             line: 0,
+            step: 0,
             start_ns: 0,
             end_ns: Some(1),
             result: result.clone(),

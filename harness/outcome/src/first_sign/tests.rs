@@ -6,6 +6,7 @@ fn call(name: &str, end_ms: i64, result: CallResult) -> Call {
         call: name.into(),
         conn: Some("c".into()),
         line: 1,
+        step: 0,
         start_ns: 0,
         end_ns: Some(end_ms * 1_000_000),
         result,
@@ -176,4 +177,43 @@ fn giving_up_is_seen_by_the_host_s_own_reset() {
     assert_eq!(evidence_of(timed_out(), vec![old.clone()]), None);
     let hangup = CallResult::Ready(vec!["socket:IN|ERR|HUP".into()]);
     assert_eq!(evidence_of(hangup, vec![old, last]), Some(401));
+}
+
+#[test]
+fn each_lane_has_its_signs_in_order() {
+    let errno = |name: &str| CallResult::Errno(name.into());
+    let lanes = [
+        lane(
+            "client",
+            vec![
+                call("read", 400, CallResult::Value(0)),
+                call("read", 600, errno("ETIMEDOUT")),
+                call("write", 700, errno("EPIPE")),
+            ],
+        ),
+        lane("second", vec![call("read", 650, CallResult::Value(5))]),
+        lane("third", vec![call("read", 550, CallResult::Value(0))]),
+    ];
+    let watch = ["client".to_owned(), "second".to_owned()];
+    let signs = lane_signs(&watch, &[crash(500)], &lanes, &WireRecord::default());
+    let shown: Vec<(&str, Vec<String>)> = signs
+        .iter()
+        .map(|of| {
+            let signs = of.signs.iter().map(|sign| format!("{:?}", sign.errno));
+            (of.lane.as_str(), signs.collect())
+        })
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            (
+                "client",
+                vec![
+                    "Some(\"ETIMEDOUT\")".to_owned(),
+                    "Some(\"EPIPE\")".to_owned()
+                ]
+            ),
+            ("second", vec![])
+        ]
+    );
 }

@@ -3,25 +3,13 @@
 //! their own needs. `halfopen impact` lists the others as ignored.
 
 use halfopen_predict::Version;
+use halfopen_scenario::internal::{gone_since, is_global};
 
-/// Sysctls of the whole machine among those with network names, found by comparing
-/// /proc/sys/net inside and outside a new namespace.
-const GLOBAL: &[&str] = &[
-    "net.core.bpf_jit_enable",
-    "net.core.busy_poll",
-    "net.core.busy_read",
-    "net.core.default_qdisc",
-    "net.core.dev_weight",
-    "net.core.netdev_budget",
-    "net.core.netdev_max_backlog",
-    "net.core.rps_sock_flow_entries",
+/// Sysctls that say what the whole machine has; nobody sets them.
+const READ_ONLY: &[&str] = &[
     "net.ipv4.tcp_allowed_congestion_control",
     "net.ipv4.tcp_available_congestion_control",
     "net.ipv4.tcp_available_ulp",
-    "net.ipv4.tcp_low_latency",
-    "net.ipv4.tcp_max_orphans",
-    "net.ipv4.tcp_mem",
-    "net.ipv4.udp_mem",
 ];
 
 /// Sysctls that labs set themselves: for a node's role, for addresses that are
@@ -102,7 +90,7 @@ pub fn ignored(key: &str, value: &str, oldest: Option<Version>) -> Option<String
     if let Some(version) = gone_since(key) {
         return Some(format!("no kernel has it since {version}"));
     }
-    if GLOBAL.contains(&key) {
+    if is_global(key) || READ_ONLY.contains(&key) {
         return Some("it is the whole machine's: a network namespace has none of its own".into());
     }
     let parts: Vec<&str> = key.split('.').collect();
@@ -129,23 +117,6 @@ fn too_new(key: &str, oldest: Option<Version>) -> Option<String> {
     let (_, since) = SINCE.iter().find(|(name, _)| *name == key)?;
     let oldest = oldest.filter(|oldest| oldest < since)?;
     Some(format!("kernel {oldest} has none: it came with {since}"))
-}
-
-/// Sysctls that kernels had once, and the first version without.
-const GONE: &[(&str, Version)] = &[
-    ("net.ipv4.ip_conntrack_max", Version(4, 9)),
-    ("net.ipv4.tcp_abc", Version(3, 9)),
-    ("net.ipv4.tcp_cookie_size", Version(3, 10)),
-    ("net.ipv4.tcp_dma_copybreak", Version(3, 18)),
-    ("net.ipv4.tcp_frto_response", Version(3, 10)),
-    ("net.ipv4.tcp_thin_dupack", Version(4, 11)),
-    ("net.ipv4.tcp_tw_recycle", Version(4, 12)),
-];
-
-/// The first kernel version without a sysctl that kernels had before.
-pub fn gone_since(key: &str) -> Option<Version> {
-    let (_, version) = GONE.iter().find(|(name, _)| *name == key)?;
-    Some(*version)
 }
 
 #[cfg(test)]

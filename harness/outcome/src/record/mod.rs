@@ -54,6 +54,9 @@ pub struct Outcome {
     pub started_ns: Option<i64>,
     /// The first call after the fault that did not go as if nothing had happened.
     pub first_sign: Option<FirstSign>,
+    /// What each watched lane showed after the fault, in its order.
+    #[serde(default)]
+    pub lane_signs: Vec<LaneSigns>,
     /// The events that were carried out, and when each took effect.
     pub faults: Vec<FaultRecord>,
     /// Every process and every call.
@@ -125,6 +128,9 @@ pub enum Verdict {
     Known,
     /// The scenario expects nothing; the observation is only reported.
     Observed,
+    /// Something was wrong before the fault struck, as the surprises say: what
+    /// followed is not the fault's effect alone.
+    NotSetUp,
     /// Not as expected or not as predicted, on a machine that was late or whose
     /// shared tables overflowed in each try: it says nothing about the case.
     Disturbed,
@@ -134,7 +140,24 @@ pub enum Verdict {
     Failed,
 }
 
-/// The first call after the fault that did not go as if nothing had happened.
+/// The signs of one watched lane, or of one of its copies.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LaneSigns {
+    /// The lane; copies carry a number: `client.2`.
+    pub lane: String,
+    /// Its signs, the earliest first, at most [`LaneSigns::MOST`]. None: unnoticed.
+    pub signs: Vec<FirstSign>,
+    /// How many more there were.
+    pub more: usize,
+}
+
+impl LaneSigns {
+    /// How many signs of a lane are kept.
+    pub const MOST: usize = 8;
+}
+
+/// A call after the fault that did not go as if nothing had happened; the first one,
+/// or one of a lane's.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FirstSign {
     /// The lane that noticed; empty when unnoticed.

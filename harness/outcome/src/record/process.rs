@@ -55,6 +55,9 @@ pub struct Call {
     pub conn: Option<String>,
     /// The line of the step it belongs to.
     pub line: u32,
+    /// That step's number in its case; 0 for a program, which has no steps.
+    #[serde(default)]
+    pub step: u32,
     /// When it was made.
     pub start_ns: i64,
     /// When it returned; None: it never did.

@@ -24,6 +24,7 @@ fn call(name: &str, start: i64, end: Option<i64>, result: CallResult) -> Call {
         call: name.into(),
         conn: None,
         line: 12,
+        step: 0,
         start_ns: start,
         end_ns: end,
         result,
@@ -90,6 +91,7 @@ pub fn crash(detector: &str, errno: &str, after_ms: i64, verdict: Verdict) -> Ou
             since_fault_ns: Some(after_ms * MS),
             wire_evidence_ns: None,
         }),
+        lane_signs: Vec::new(),
         faults: vec![FaultRecord {
             due_ns: None,
             name: "crash".into(),

@@ -94,7 +94,7 @@ fn look(runs: &[Finished<'_>]) -> Markup {
 pub(super) fn class_of(outcome: &halfopen_outcome::record::Outcome) -> &'static str {
     use halfopen_outcome::record::Verdict;
     match verdict(outcome) {
-        Verdict::Differs | Verdict::Failed => "bad",
+        Verdict::Differs | Verdict::NotSetUp | Verdict::Failed => "bad",
         _ if outcome.outside.is_some() => "bad",
         Verdict::AsExpected => "good",
         Verdict::Known | Verdict::Disturbed | Verdict::NotRun => "warn",

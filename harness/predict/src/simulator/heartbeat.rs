@@ -97,7 +97,7 @@ impl<'a> HeartbeatState<'a> {
     /// Records what was received. Returns the number of answers due.
     fn received(&mut self, beats: Beats, at: Span) -> u32 {
         let alive = match (self.config.when, self.config.answered) {
-            (BeatWhen::Idle, _) => true,
+            (BeatWhen::Idle | BeatWhen::Busy, _) => true,
             (BeatWhen::Always, true) => beats.answers > 0 || (beats.beats > 0 && !self.answers),
             (BeatWhen::Always, false) => beats.beats > 0,
         };
@@ -192,6 +192,16 @@ impl Simulator<'_> {
             Phase::Known { .. } => TIE_WINDOW.0,
             Phase::Unknown => TIE_WINDOW.1,
         }
+    }
+
+    /// Whether this end's own next heartbeat is due within the tie window of `at`.
+    pub(super) fn beats_within(&self, sock: usize, at: Span) -> bool {
+        let tie = self.tie_window();
+        let next = self.socks[sock]
+            .heartbeat
+            .as_ref()
+            .and_then(|h| h.next_beat);
+        next.is_some_and(|due| due.earliest <= at.latest + tie && at.earliest <= due.latest + tie)
     }
 
     /// When the next heartbeat or check is due.

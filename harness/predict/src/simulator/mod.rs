@@ -34,7 +34,10 @@ use crate::rule::RuleId;
 use crate::span::{Span, Spans};
 use crate::sysctls::{self, Sysctls};
 use crate::timers::keepalive::ProbeFate;
-use halfopen_scenario::case::{Action, Case, Event, EventAction, Lane, SignKind, When};
+use halfopen_scenario::case::{
+    Action, BeatWhen, Case, Event, EventAction, Heartbeat, Lane, NodeKind, OnSilence, SignKind,
+    When, all_steps,
+};
 use packets::Packet;
 use paths::Paths;
 use state::{Process, Sock};
@@ -140,7 +143,11 @@ pub(super) fn run(
     }
     let several = case.network.nats.len() > 1;
     let several = several.then(|| "several routers that keep state of connections".into());
-    if let Some(why) = several.or_else(|| sysctls::missing_sysctl(case, kernel)) {
+    let why = several
+        .or_else(|| sysctls::missing_sysctl(case, kernel))
+        .or_else(|| of_a_router(case))
+        .or_else(|| words_without_rules(case));
+    if let Some(why) = why {
         return Err(Unpredictable { why });
     }
     let mut simulator = Simulator {
@@ -167,6 +174,60 @@ pub(super) fn run(
         .run_events()
         .map_err(|why| Unpredictable { why })?;
     simulator.result().map_err(|why| Unpredictable { why })
+}
+
+/// What of a router the rules do not know.
+fn of_a_router(case: &Case) -> Option<String> {
+    let is_router = |name: &str| case.network.names(&[NodeKind::Router]).any(|r| r == name);
+    let sysctls = case.sysctls.iter().filter(|(host, _)| is_router(host));
+    let decides = |key: &&String| !key.starts_with("net.ipv4.tcp_") && !key.contains(".neigh.");
+    if let Some(key) = sysctls.flat_map(|(_, set)| set.keys()).find(decides) {
+        return Some(format!("what {key} does on a router"));
+    }
+    if case.network.nats.iter().any(|nat| !nat.timeouts.is_empty()) {
+        return Some("how long a router remembers was set by the connection's state".into());
+    }
+    let interface =
+        |e: &Event| matches!(&e.action, EventAction::Interface { host, .. } if is_router(host));
+    let lost = case.events.iter().any(interface);
+    lost.then(|| "a router loses its interfaces".into())
+}
+
+/// Steps and settings that there are no rules for yet.
+fn words_without_rules(case: &Case) -> Option<String> {
+    let steps = case.lanes.iter().flat_map(|lane| all_steps(&lane.steps));
+    let mut steps = steps.filter_map(|step| match step.action {
+        Action::Set { .. } => Some("socket options that are set later"),
+        Action::Beside { .. } => Some("two threads on one socket"),
+        Action::Relay { .. } => Some("a proxy between two connections"),
+        _ => None,
+    });
+    let heartbeats = || {
+        case.lanes
+            .iter()
+            .filter_map(|lane| lane.detector.heartbeat.as_ref())
+    };
+    let differ = |one: &&Heartbeat| heartbeats().any(|other| other != *one);
+    let unknown = |h: &Heartbeat| {
+        h.counts.is_some() || h.when == BeatWhen::Busy || h.on_silence == OnSilence::Nothing
+    };
+    let options = case
+        .lanes
+        .iter()
+        .any(|lane| !lane.detector.options.is_empty());
+    let why = steps.next();
+    let why = why.or_else(|| options.then_some("TCP_SYNCNT, TCP_RTO_MAX_MS, SO_LINGER, SO_RCVBUF"));
+    let why = why.or_else(|| {
+        heartbeats()
+            .any(unknown)
+            .then_some("what counts as life, and what silence leads to")
+    });
+    let why = why.or_else(|| {
+        heartbeats()
+            .find(differ)
+            .map(|_| "two ends with different heartbeats")
+    });
+    why.map(|what| format!("there are no rules yet for {what}"))
 }
 
 /// Whether a lane is a server: its first step listens.

@@ -187,6 +187,8 @@ impl<'a> Simulator<'a> {
                     self.send_fin(sock, at)?;
                 }
             }
+            // `words_without_rules` has refused them.
+            Action::Set { .. } | Action::Beside { .. } | Action::Relay { .. } => {}
             Action::Close { linger } => {
                 if let Some(sock) = self.connection_of(p, step) {
                     self.processes[p].connections.retain(|(_, s)| *s != sock);

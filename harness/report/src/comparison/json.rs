@@ -9,6 +9,7 @@ use halfopen_outcome::comparison::Comparison;
 use halfopen_scenario::case::Known;
 
 use super::{IgnoredSysctl, result_text};
+use crate::json::Layout;
 
 /// The version of the format.
 pub const SCHEMA: u32 = 1;
@@ -20,6 +21,7 @@ pub const SCHEMA: u32 = 1;
 pub fn write(
     comparisons: &[Comparison],
     ignored: &[IgnoredSysctl],
+    layout: Layout,
     to: &mut dyn Write,
 ) -> io::Result<()> {
     let document = Document {
@@ -28,8 +30,7 @@ pub fn write(
         ignored,
         runs: comparisons.iter().map(RunView::of).collect(),
     };
-    serde_json::to_writer_pretty(&mut *to, &document).map_err(io::Error::from)?;
-    to.write_all(b"\n")
+    layout.write(&document, to)
 }
 
 #[derive(Serialize)]

@@ -59,6 +59,12 @@ fn for_a_pull_request() {
 #[test]
 fn for_programs() {
     let mut bytes = Vec::new();
-    json::write(&comparisons(), &[], &mut bytes).expect("memory takes everything");
+    json::write(
+        &comparisons(),
+        &[],
+        crate::json::Layout::Indented,
+        &mut bytes,
+    )
+    .expect("memory takes everything");
     insta::assert_snapshot!(String::from_utf8_lossy(&bytes));
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::Grid;
 use crate::finished::Totals;
 use crate::grid_plan::State;
-use crate::json::{FirstSignView, PredictionView};
+use crate::json::{FirstSignView, Layout, PredictionView};
 use halfopen_outcome::environment::Environment;
 use halfopen_outcome::record::{DisturbedTry, FirstSign, Outcome, Status, Verdict};
 use halfopen_predict::Prediction;
@@ -19,7 +19,12 @@ pub const SCHEMA: u32 = 1;
 ///
 /// # Errors
 /// Those of the writer.
-pub fn write(grids: &[Grid<'_>], interrupted: bool, to: &mut dyn Write) -> io::Result<()> {
+pub fn write(
+    grids: &[Grid<'_>],
+    interrupted: bool,
+    layout: Layout,
+    to: &mut dyn Write,
+) -> io::Result<()> {
     let Some(first) = grids.first() else {
         return Ok(());
     };
@@ -54,8 +59,7 @@ pub fn write(grids: &[Grid<'_>], interrupted: bool, to: &mut dyn Write) -> io::R
             .collect(),
         kernels: grids.iter().map(KernelView::of).collect(),
     };
-    serde_json::to_writer_pretty(&mut *to, &document).map_err(io::Error::from)?;
-    to.write_all(b"\n")
+    layout.write(&document, to)
 }
 
 #[derive(Serialize)]

@@ -127,7 +127,8 @@ fn json_has_a_cell_for_every_case() {
     let (all, later) = outcomes(&plan);
     let grid = Grid::of(&plan, &environment, &all, later);
     let mut bytes = Vec::new();
-    json::write(&[grid], false, &mut bytes).expect("memory takes everything");
+    json::write(&[grid], false, crate::json::Layout::Indented, &mut bytes)
+        .expect("memory takes everything");
     let json: serde_json::Value = serde_json::from_slice(&bytes).expect("JSON");
     assert_eq!(json["detectors"][1]["name"], "fast-pair");
     assert_eq!(json["states"][0]["name"], "idle");

@@ -6,7 +6,9 @@ use std::time::Duration;
 use super::fault::WITH_STANDBY;
 use super::{Detector, Ends, Fault};
 use halfopen_net::duration::text as words;
-use halfopen_scenario::case::{self, BeatWhen, HeartbeatSender, KeepaliveBy, OnSilence};
+use halfopen_scenario::case::{
+    self, BeatWhen, HeartbeatSender, KeepaliveBy, OnSilence, SignOfLife,
+};
 
 /// When the fault happens: this long after the connection's last segment, however
 /// long a busy machine takes to connect. The neighbour (ARP) entries are then still
@@ -235,13 +237,22 @@ fn heartbeat(heartbeat: &case::Heartbeat) -> Vec<String> {
     if heartbeat.answered {
         own.push("answered: true".to_owned());
     }
-    if heartbeat.when == BeatWhen::Idle {
-        own.push("when: idle".to_owned());
-    }
+    own.extend(match heartbeat.when {
+        BeatWhen::Always => None,
+        BeatWhen::Idle => Some("when: idle".to_owned()),
+        BeatWhen::Busy => Some("when: busy".to_owned()),
+    });
+    own.extend(heartbeat.counts.map(|counts| match counts {
+        SignOfLife::Answer => "counts: answer".to_owned(),
+        SignOfLife::Beat => "counts: beat".to_owned(),
+        SignOfLife::AnyByte => "counts: any_byte".to_owned(),
+        SignOfLife::OwnWrites => "counts: own_writes".to_owned(),
+    }));
     own.extend(match heartbeat.on_silence {
         OnSilence::Close => None,
         OnSilence::HalfClose => Some("on_silence: half_close".to_owned()),
         OnSilence::Reset => Some("on_silence: reset".to_owned()),
+        OnSilence::Nothing => Some("on_silence: nothing".to_owned()),
     });
     if let Some(again) = &heartbeat.reconnect {
         let limit = again

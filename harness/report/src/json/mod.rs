@@ -1,6 +1,9 @@
 //! Runs as JSON, for programs. The keys and their order are an interface: keys are
 //! never removed, new ones are added, and a change of meaning raises `schema`.
 
+mod crowd;
+mod layout;
+pub mod schema;
 mod views;
 
 #[cfg(test)]
@@ -13,31 +16,42 @@ use serde::Serialize;
 use halfopen_outcome::cost::cost;
 use halfopen_outcome::environment::Environment;
 use halfopen_outcome::record::{
-    DisturbedTry, EndpointRecord, FaultRecord, Netstat, Outcome, ProgramRecord, Recovery, Status,
-    UserSees, Verdict, WireRecord,
+    DisturbedTry, FaultRecord, Outcome, ProgramRecord, Recovery, Status, UserSees, Verdict,
 };
 
 use super::finished::{Finished, Totals, verdict};
-use views::{CostView, SignView};
+pub use crowd::Detail;
+use crowd::{EndpointView, NetstatView, WireView};
+pub use layout::Layout;
+use views::{CostView, LaneSignsView, SignView};
 pub use views::{FirstSignView, PredictionView};
 
 /// The version of the format.
 pub const SCHEMA: u32 = 1;
 
-/// Writes a run as one JSON object, indented, with a newline at its end.
+/// Writes a run as one JSON object.
 ///
 /// # Errors
 /// Those of the writer.
-pub fn write(run: &Finished<'_>, to: &mut dyn Write) -> io::Result<()> {
-    serde_json::to_writer_pretty(&mut *to, &Document::of(run)).map_err(io::Error::from)?;
-    to.write_all(b"\n")
+pub fn write(
+    run: &Finished<'_>,
+    detail: Detail,
+    layout: Layout,
+    to: &mut dyn Write,
+) -> io::Result<()> {
+    layout.write(&Document::of(run, detail), to)
 }
 
 /// Writes runs on several kernels: an object with one run each in `kernels`.
 ///
 /// # Errors
 /// Those of the writer.
-pub fn write_several(runs: &[Finished<'_>], to: &mut dyn Write) -> io::Result<()> {
+pub fn write_several(
+    runs: &[Finished<'_>],
+    detail: Detail,
+    layout: Layout,
+    to: &mut dyn Write,
+) -> io::Result<()> {
     #[derive(Serialize)]
     struct Several<'a> {
         schema: u32,
@@ -45,10 +59,9 @@ pub fn write_several(runs: &[Finished<'_>], to: &mut dyn Write) -> io::Result<()
     }
     let all = Several {
         schema: SCHEMA,
-        kernels: runs.iter().map(Document::of).collect(),
+        kernels: runs.iter().map(|run| Document::of(run, detail)).collect(),
     };
-    serde_json::to_writer_pretty(&mut *to, &all).map_err(io::Error::from)?;
-    to.write_all(b"\n")
+    layout.write(&all, to)
 }
 
 #[derive(Serialize)]
@@ -62,14 +75,15 @@ struct Document<'a> {
 }
 
 impl<'a> Document<'a> {
-    fn of(run: &Finished<'a>) -> Self {
+    fn of(run: &Finished<'a>, detail: Detail) -> Self {
+        let view = |case| CaseView::of(case, detail);
         Document {
             schema: SCHEMA,
             environment: run.environment,
             interrupted: run.interrupted,
             elapsed_ns: u64::try_from(run.elapsed.as_nanos()).unwrap_or(u64::MAX),
             totals: Totals::of(run.outcomes),
-            cases: run.outcomes.iter().map(CaseView::of).collect(),
+            cases: run.outcomes.iter().map(view).collect(),
         }
     }
 }
@@ -85,7 +99,10 @@ struct CaseView<'a> {
     notes: Option<&'a str>,
     first_sign: Option<FirstSignView<'a>>,
     faults: &'a [FaultRecord],
-    endpoints: &'a [EndpointRecord],
+    /// What each watched lane showed, where several are watched.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    lane_signs: Vec<LaneSignsView<'a>>,
+    endpoints: Vec<EndpointView<'a>>,
     /// What programs wrote and set; left out without programs.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     programs: &'a [ProgramRecord],
@@ -94,8 +111,8 @@ struct CaseView<'a> {
     user_sees: Option<&'a UserSees>,
     /// Null unless the case has a `heal`.
     recovery: Option<&'a Recovery>,
-    netstat: &'a [Netstat],
-    wire: &'a WireRecord,
+    netstat: Vec<NetstatView<'a>>,
+    wire: WireView<'a>,
     /// Null unless the case has no fault and is long enough.
     cost: Option<CostView>,
     prediction: Option<PredictionView<'a>>,
@@ -118,7 +135,8 @@ struct CaseView<'a> {
 }
 
 impl<'a> CaseView<'a> {
-    fn of(outcome: &'a Outcome) -> Self {
+    fn of(outcome: &'a Outcome, detail: Detail) -> Self {
+        let full = detail.is_full(outcome);
         let (status, reason) = match &outcome.status {
             Status::Ran => ("ran", None),
             Status::NotRun(why) => ("not_run", Some(why.as_str())),
@@ -134,12 +152,24 @@ impl<'a> CaseView<'a> {
             notes: outcome.notes.as_deref(),
             first_sign: outcome.first_sign.as_ref().map(FirstSignView::of),
             faults: &outcome.faults,
-            endpoints: &outcome.endpoints,
+            lane_signs: match outcome.lane_signs.as_slice() {
+                [] | [_] => Vec::new(),
+                several => several.iter().map(LaneSignsView::of).collect(),
+            },
+            endpoints: outcome
+                .endpoints
+                .iter()
+                .map(|endpoint| EndpointView::of(endpoint, full))
+                .collect(),
             programs: &outcome.programs,
             user_sees: outcome.user_sees.as_ref(),
             recovery: outcome.recovery.as_ref(),
-            netstat: &outcome.netstat,
-            wire: &outcome.wire,
+            netstat: outcome
+                .netstat
+                .iter()
+                .map(|moment| NetstatView::of(moment, full))
+                .collect(),
+            wire: WireView::of(outcome, full),
             cost: cost(outcome).as_ref().map(CostView::of),
             prediction: PredictionView::of_outcome(outcome),
             unpredictable: outcome.unpredictable.as_deref(),

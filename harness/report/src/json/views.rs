@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use halfopen_outcome::cost::Cost;
-use halfopen_outcome::record::{FirstSign, Outcome};
+use halfopen_outcome::record::{FirstSign, LaneSigns, Outcome};
 use halfopen_predict::{Prediction, RuleId};
 use halfopen_scenario::case::{Known, Sign, SignKind};
 
@@ -143,6 +143,25 @@ impl<'a> FirstSignView<'a> {
             signal: signal(&first.outcome),
             since_fault_ns: first.since_fault_ns,
             wire_evidence_ns: first.wire_evidence_ns,
+        }
+    }
+}
+
+/// What one of several watched lanes showed.
+#[derive(Serialize)]
+pub(super) struct LaneSignsView<'a> {
+    lane: &'a str,
+    signs: Vec<FirstSignView<'a>>,
+    /// How many more there were.
+    more: usize,
+}
+
+impl<'a> LaneSignsView<'a> {
+    pub(super) fn of(lane: &'a LaneSigns) -> Self {
+        LaneSignsView {
+            lane: &lane.lane,
+            signs: lane.signs.iter().map(FirstSignView::of).collect(),
+            more: lane.more,
         }
     }
 }

@@ -71,6 +71,26 @@ pub(super) fn outside_prediction(text: &mut String, outcomes: &[Outcome]) {
     }
 }
 
+/// Cases in which something was wrong before the fault struck, and what.
+pub(super) fn not_set_up(text: &mut String, outcomes: &[Outcome]) {
+    let cases = with_verdict(outcomes, Verdict::NotSetUp);
+    if cases.is_empty() {
+        return;
+    }
+    let _ = writeln!(
+        text,
+        "\n{} not set up: what they show is not the fault's effect alone",
+        counted(cases.len(), "case", "cases")
+    );
+    for case in cases {
+        let _ = writeln!(text, "\n  {}", case.id);
+        let _ = writeln!(text, "    observed  {}", text::observed(case));
+        for wrong in &case.surprises {
+            text::wrapped(text, wrong, "    before    ", "              ");
+        }
+    }
+}
+
 /// Cases whose machine was disturbed in every try: what it showed, and how late the
 /// machine was.
 pub(super) fn disturbed(text: &mut String, outcomes: &[Outcome]) {

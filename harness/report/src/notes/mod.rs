@@ -40,6 +40,7 @@ pub fn render(run: &Finished<'_>, width: u16) -> String {
     cases::disturbed(&mut text, run.outcomes);
     cases::outside_prediction(&mut text, run.outcomes);
     cases::failures(&mut text, run.outcomes);
+    cases::not_set_up(&mut text, run.outcomes);
     cases::differences(&mut text, run.outcomes);
     let _ = writeln!(text, "\n{}", totals(run));
     let count = Totals::of(run.outcomes);
@@ -77,6 +78,9 @@ pub fn totals(run: &Finished<'_>) -> String {
     if totals.known > 0 {
         parts.push(format!("{} known", totals.known));
     }
+    if totals.not_set_up > 0 {
+        parts.push(format!("{} not set up", totals.not_set_up));
+    }
     if totals.failed > 0 {
         parts.push(format!("{} failed", totals.failed));
     }
@@ -110,7 +114,7 @@ fn surprises(text: &mut String, outcomes: &[Outcome]) {
     let shown_here = |case: &&Outcome| {
         let shown_elsewhere = matches!(
             verdict(case),
-            Verdict::Differs | Verdict::Known | Verdict::Disturbed
+            Verdict::Differs | Verdict::Known | Verdict::NotSetUp | Verdict::Disturbed
         );
         !case.surprises.is_empty() && !shown_elsewhere
     };

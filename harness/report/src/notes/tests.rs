@@ -61,7 +61,13 @@ fn a_fallback_to_the_wider_prediction_is_shown() {
     let section = format!("Compared with the wider prediction\n  {id}: it is not decided\n");
     assert!(text.contains(&section), "{text}");
     let mut bytes = Vec::new();
-    json::write(&run, &mut bytes).expect("memory takes everything");
+    json::write(
+        &run,
+        json::Detail::Summed,
+        json::Layout::Compact,
+        &mut bytes,
+    )
+    .expect("memory takes everything");
     let document: serde_json::Value = serde_json::from_slice(&bytes).expect("JSON");
     assert_eq!(document["totals"]["fallback"], 1);
     let prediction = |case: usize| &document["cases"][case]["prediction"];

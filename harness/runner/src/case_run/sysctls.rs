@@ -49,11 +49,13 @@ pub(super) fn of(
             }
         }
     }
+    // Routers have a network stack of their own, too.
+    let machines = case.network.names(&[NodeKind::Host, NodeKind::Router]);
     for sets in [&case.sysctls, callers] {
         for (host, values) in sets {
-            for host in hosts.iter().filter(|h| host == "all" || **h == host) {
+            for host in machines.clone().filter(|h| host == "all" || h == host) {
                 for (key, value) in values {
-                    all.push(((*host).clone(), key.clone(), value.clone()));
+                    all.push((host.to_owned(), key.clone(), value.clone()));
                 }
             }
         }

@@ -15,6 +15,7 @@ use super::report::{Reporter, Site};
 use super::sockets::Socket;
 use halfopen_outcome::record::CallResult;
 use halfopen_sys::poll::{Entry, poll};
+use halfopen_sys::socket::{TcpOption, set_tcp_option};
 
 /// How a poll() ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,11 +129,23 @@ impl Reporter {
     pub fn set_detector_option<O: SetSockOpt>(
         &mut self,
         site: Site<'_>,
-        fd: &OwnedFd,
+        fd: &impl AsFd,
         option: O,
         value: &O::Val,
     ) -> nix::Result<()> {
-        self.call("setsockopt", site, || option.set(fd, value), zero)
+        self.call("setsockopt", site, || option.set(&fd.as_fd(), value), zero)
+    }
+
+    /// setsockopt() of an option that nix does not have, reported.
+    pub fn set_tcp_option(
+        &mut self,
+        site: Site<'_>,
+        fd: &impl AsFd,
+        option: TcpOption,
+        value: i32,
+    ) -> nix::Result<()> {
+        let set = || set_tcp_option(fd.as_fd(), option, value);
+        self.call("setsockopt", site, set, zero)
     }
 
     /// setsockopt(), reported only when it fails.

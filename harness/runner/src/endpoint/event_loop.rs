@@ -8,7 +8,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::sys::socket::sockopt;
 
-use super::heartbeat::{ANSWER, BEAT};
+use super::heartbeat::ANSWER;
 use super::report::{Reporter, Site};
 use super::sockets::{ClosedSocket, Kind, Socket, Sockets};
 use halfopen_scenario::case::OnSilence;
@@ -230,13 +230,18 @@ impl EventLoop<'_> {
             let sent = !socket.heartbeat.take_due_beat(now)
                 || self
                     .reporter
-                    .write(site, socket.fd.as_fd(), &[BEAT])
+                    .write(site, socket.fd.as_fd(), &[socket.heartbeat.beat()])
                     .is_ok();
             if !sent {
                 self.sockets.set_eof(index);
                 continue;
             }
             if let Some(since) = socket.heartbeat.check_silence(now) {
+                if self.on_silence == OnSilence::Nothing {
+                    self.reporter.heartbeat_ignored(site, since, now);
+                    socket.heartbeat.put_up_with(now);
+                    continue;
+                }
                 self.reporter.heartbeat_lost(site, since, now);
                 if self.on_silence == OnSilence::HalfClose && !socket.half_closed {
                     // It reads on until the peer has sent everything.

@@ -4,11 +4,14 @@
 
 use std::time::Duration;
 
-use halfopen_scenario::case::{BeatWhen, Heartbeat, HeartbeatSender};
+use halfopen_scenario::case::{BeatWhen, Heartbeat, HeartbeatSender, SignOfLife};
 
-/// A beat on the wire: ASCII's ENQ, "are you there". It is sent between the
+/// A client's beat on the wire: ASCII's ENQ, "are you there". It is sent between the
 /// connection's data, which does not contain it (a payload of text may not).
-pub(super) const BEAT: u8 = 0x05;
+pub(super) const CLIENT_BEAT: u8 = 0x05;
+/// A server's beat: ASCII's SYN. It is another one, so that the peer's own beat is not
+/// taken for an echo of ours, the answer of a peer that only echoes.
+pub(super) const SERVER_BEAT: u8 = 0x16;
 /// The answer to a beat: ASCII's ACK.
 pub(super) const ANSWER: u8 = 0x06;
 
@@ -22,7 +25,7 @@ pub(super) enum Role {
 }
 
 /// The heartbeat of one connection. Times are CLOCK_MONOTONIC nanoseconds.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct HeartbeatState {
     every: i64,
     timeout: i64,
@@ -30,6 +33,12 @@ pub(super) struct HeartbeatState {
     misses: u32,
     answered: bool,
     idle: bool,
+    /// Beats are sent while an answer is owed, and by whom.
+    busy: Option<Role>,
+    counts: SignOfLife,
+    /// The own beat's byte, and the peer's.
+    beats: [u8; 2],
+    sends: bool,
     checks: bool,
     answers: bool,
     /// Since when the peer is silent: since the last beat received, or since the first
@@ -40,6 +49,30 @@ pub(super) struct HeartbeatState {
     missed: u32,
     /// Data that was read and that no step has taken yet.
     inbox: Vec<u8>,
+}
+
+impl Default for HeartbeatState {
+    fn default() -> Self {
+        HeartbeatState {
+            every: 0,
+            timeout: 0,
+            check_every: None,
+            misses: 0,
+            answered: false,
+            idle: false,
+            busy: None,
+            counts: SignOfLife::Beat,
+            beats: [CLIENT_BEAT, SERVER_BEAT],
+            sends: false,
+            checks: false,
+            answers: false,
+            since: None,
+            next_beat: None,
+            next_check: None,
+            missed: 0,
+            inbox: Vec::new(),
+        }
+    }
 }
 
 impl HeartbeatState {
@@ -56,17 +89,33 @@ impl HeartbeatState {
         };
         let checks = if config.answered { sends } else { hears };
         let check_every = config.check_every.map(nanos);
+        let idle = config.when == BeatWhen::Idle;
+        let busy = config.when == BeatWhen::Busy;
+        let counts = config
+            .counts
+            .unwrap_or(match (idle || busy, config.answered) {
+                (true, _) => SignOfLife::AnyByte,
+                (false, true) => SignOfLife::Answer,
+                (false, false) => SignOfLife::Beat,
+            });
         HeartbeatState {
             every: nanos(config.every),
             timeout: nanos(config.timeout),
             check_every,
             misses: config.misses,
             answered: config.answered,
-            idle: config.when == BeatWhen::Idle,
+            idle,
+            busy: busy.then_some(role),
+            counts,
+            beats: match role {
+                Role::Client => [CLIENT_BEAT, SERVER_BEAT],
+                Role::Server => [SERVER_BEAT, CLIENT_BEAT],
+            },
+            sends,
             checks,
             answers: config.answered && hears,
             since: (checks && !config.answered).then_some(now),
-            next_beat: sends.then(|| now + nanos(config.every)),
+            next_beat: (sends && !busy).then(|| now + nanos(config.every)),
             next_check: check_every.filter(|_| checks).map(|every| now + every),
             missed: 0,
             inbox: Vec::new(),
@@ -98,22 +147,46 @@ impl HeartbeatState {
             self.inbox.extend_from_slice(bytes);
             return 0;
         }
+        let [own, peers] = self.beats;
         let count = |what: u8| bytes.iter().filter(|byte| **byte == what).count();
-        let (beats, answers) = (count(BEAT), count(ANSWER));
-        let data = bytes.iter().filter(|b| !matches!(**b, BEAT | ANSWER));
+        let beats = count(peers);
+        // A peer that only echoes answers with the beat itself.
+        let answers = count(ANSWER) + count(own);
+        let before = self.inbox.len();
+        let data = bytes.iter().filter(|b| ![own, peers, ANSWER].contains(*b));
         self.inbox.extend(data);
-        let alive = match (self.idle, self.answered) {
-            (true, _) => !bytes.is_empty(),
-            // A peer that only echoes answers with the beat itself; where both sides
-            // send beats, a beat is the peer's own.
-            (false, true) => answers > 0 || (beats > 0 && !self.answers),
-            (false, false) => beats > 0,
+        let alive = match self.counts {
+            SignOfLife::AnyByte | SignOfLife::OwnWrites => !bytes.is_empty(),
+            SignOfLife::Answer => answers > 0,
+            SignOfLife::Beat => beats > 0,
         };
         if alive {
-            self.missed = 0;
-            self.since = (self.checks && !self.answered).then_some(now);
+            self.show_life(now);
+        }
+        if self.inbox.len() > before {
+            self.owe(self.busy == Some(Role::Server), now);
         }
         if self.answers { beats } else { 0 }
+    }
+
+    fn show_life(&mut self, now: i64) {
+        self.missed = 0;
+        self.since = (self.checks && !self.answered).then_some(now);
+    }
+
+    /// From now on an answer is owed, or none is.
+    fn owe(&mut self, owed: bool, now: i64) {
+        if self.busy.is_none() || !self.sends {
+            return;
+        }
+        self.next_beat = match (owed, self.next_beat) {
+            (false, _) => None,
+            (true, None) => Some(now + self.every),
+            (true, due) => due,
+        };
+        if !owed && self.answered {
+            self.since = None;
+        }
     }
 
     /// Data was sent, which puts off the next beat where only idle connections send
@@ -122,6 +195,21 @@ impl HeartbeatState {
         if self.idle && self.next_beat.is_some() {
             self.next_beat = Some(now + self.every);
         }
+        self.owe(self.busy == Some(Role::Client), now);
+        if self.counts == SignOfLife::OwnWrites {
+            self.show_life(now);
+        }
+    }
+
+    /// The byte that a beat is.
+    pub fn beat(&self) -> u8 {
+        self.beats[0]
+    }
+
+    /// The silence is put up with: beats and checks go on, and the next silence counts
+    /// anew.
+    pub fn put_up_with(&mut self, now: i64) {
+        self.show_life(now);
     }
 
     /// Whether a beat is due; if so, the next one is due a period later.

@@ -7,6 +7,7 @@
 //! ([`serve_if_asked`]) sets it up and `script` executes the steps. `protocol`
 //! defines the plan and the reports that the two exchange.
 
+mod beside;
 mod calls;
 mod connection_steps;
 mod detector;
@@ -19,6 +20,7 @@ mod multiplex;
 mod process;
 mod program;
 pub mod protocol;
+mod relay;
 mod report;
 mod report_codec;
 mod script;

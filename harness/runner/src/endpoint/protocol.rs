@@ -67,6 +67,8 @@ pub enum Report {
         conn: Option<String>,
         /// The step's line.
         line: u32,
+        /// The step's number.
+        step: u32,
         /// When, before this report was written.
         at: i64,
     },

@@ -28,6 +28,8 @@ pub(super) struct Site<'a> {
 pub(super) struct Reporter {
     pipe: File,
     pid: i32,
+    /// The number of the step that is being executed.
+    pub step: u32,
 }
 
 impl Reporter {
@@ -36,6 +38,7 @@ impl Reporter {
         Reporter {
             pipe: pipe.into(),
             pid: own_pid(),
+            step: 0,
         }
     }
 
@@ -99,6 +102,13 @@ impl Reporter {
         self.end(since, now, &Ok(()), |()| CallResult::TimedOut);
     }
 
+    /// As [`Self::heartbeat_lost`], by a program that does nothing about it: no sign,
+    /// and reported as a call that returned 0.
+    pub fn heartbeat_ignored(&mut self, site: Site<'_>, since: i64, now: i64) {
+        self.start("heartbeat", site, since);
+        self.end(since, now, &Ok(()), |()| CallResult::Value(0));
+    }
+
     /// The process that reports.
     pub fn pid(&self) -> i32 {
         self.pid
@@ -110,6 +120,7 @@ impl Reporter {
             call: name.to_owned(),
             conn: site.conn.map(str::to_owned),
             line: site.line,
+            step: self.step,
             at,
         });
     }

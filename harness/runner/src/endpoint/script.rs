@@ -38,7 +38,9 @@ pub(super) struct Script<'p> {
 impl Script<'_> {
     /// Executes the steps in order.
     pub fn run(&mut self, steps: &[Step]) -> Flow {
+        let outer = self.reporter.step;
         for step in steps {
+            self.reporter.step = step.number;
             if self.step(step) == Flow::End {
                 return Flow::End;
             }
@@ -46,6 +48,8 @@ impl Script<'_> {
                 self.reporter.mark(mark);
             }
         }
+        // `serve` and `repeat` go on after the steps inside them.
+        self.reporter.step = outer;
         Flow::Next
     }
 
@@ -109,6 +113,9 @@ impl Script<'_> {
                 return self.with_socket(step, |io| io.reporter.half_close(io.socket, io.line));
             }
             Action::Close { linger } => return self.close(step, *linger),
+            Action::Set { options } => return self.set_options(step, options),
+            Action::Beside { steps } => self.beside(step, steps),
+            Action::Relay { between } => return self.relay(step, between.as_ref()),
             // A scenario's own pause, so not reported. It continues after a signal:
             // clock_nanosleep().
             Action::Sleep { time } => std::thread::sleep(*time),

@@ -225,6 +225,16 @@ impl Sockets {
         }
     }
 
+    /// The indexes of the two newest connections, the older one first.
+    pub fn newest_two(&self) -> [Option<usize>; 2] {
+        let connections = self.open.iter().enumerate().rev();
+        let mut connections = connections
+            .filter(|(_, socket)| socket.kind == Kind::Connection)
+            .map(|(index, _)| index);
+        let newest = connections.next();
+        [connections.next(), newest]
+    }
+
     /// The socket at `index`, which comes from [`Self::find`] or [`Self::listener`].
     pub fn at(&self, index: usize) -> &Socket {
         &self.open[index]

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use halfopen_lab::LabError;
 use halfopen_lab::Namespace;
-use halfopen_scenario::case::{Action, Lane, Step};
+use halfopen_scenario::case::{Action, Lane, Step, all_steps};
 
 /// The running program, even when its file was replaced. Endpoints are started from
 /// it, if its main() calls [`super::serve_if_asked`].
@@ -37,26 +37,25 @@ pub struct Spec<'a> {
 impl Spec<'_> {
     /// Whether the script forks.
     pub(super) fn forks(&self) -> bool {
-        any_forks(&self.lane.steps)
+        let forks = |step: &&Step| {
+            matches!(
+                step.action,
+                Action::Serve { fork: true, .. } | Action::Beside { .. }
+            )
+        };
+        all_steps(&self.lane.steps).iter().any(forks)
     }
 
     /// The pipes of `start` and of every mark that the lane waits for, each once, and
     /// the index of each mark's pipe. An endpoint gets no others: there can be hundreds
     /// of endpoints and of marks.
     pub(super) fn needed_marks(&self) -> Result<(BTreeMap<String, usize>, Vec<RawFd>), LabError> {
-        fn collect<'a>(steps: &'a [Step], into: &mut Vec<&'a str>) {
-            for step in steps {
-                match &step.action {
-                    Action::WaitFor { mark } => into.push(mark),
-                    Action::Repeat { steps, .. } | Action::Serve { each: steps, .. } => {
-                        collect(steps, into);
-                    }
-                    _ => {}
-                }
-            }
-        }
-        let mut names = vec![self.start];
-        collect(&self.lane.steps, &mut names);
+        let waits = all_steps(&self.lane.steps);
+        let waits = waits.iter().filter_map(|step| match &step.action {
+            Action::WaitFor { mark } => Some(mark.as_str()),
+            _ => None,
+        });
+        let names: Vec<&str> = std::iter::once(self.start).chain(waits).collect();
         let mut pipes: Vec<RawFd> = Vec::new();
         let mut numbers = BTreeMap::new();
         for name in names {
@@ -77,13 +76,4 @@ impl Spec<'_> {
         }
         Ok((numbers, pipes))
     }
-}
-
-/// Whether any of these steps forks.
-fn any_forks(steps: &[Step]) -> bool {
-    steps.iter().any(|step| match &step.action {
-        Action::Serve { fork, each } => *fork || any_forks(each),
-        Action::Repeat { steps, .. } => any_forks(steps),
-        _ => false,
-    })
 }

@@ -251,6 +251,7 @@ pub fn step(action: Action) -> Step {
         action,
         conn: None,
         mark: None,
+        number: 0,
         line: 1,
     }
 }

@@ -62,8 +62,8 @@ pub fn describe(action: &EventAction) -> String {
                 Direction::To => format!(", what goes to {}", cable.near),
             };
             let carrier = match carrier {
-                Carrier::Kept => "",
-                Carrier::Lost => ", carrier lost",
+                Carrier::Kept => String::new(),
+                Carrier::Lost => format!(", {} loses its carrier", cable.near),
             };
             format!("cut the cable {}{far}{way}{carrier}", cable.near)
         }

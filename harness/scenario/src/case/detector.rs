@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::Heartbeat;
+use super::{Heartbeat, SocketOption};
 
 /// How an endpoint notices a dead peer. An empty one does not notice it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -19,6 +19,9 @@ pub struct Detector {
     pub poll: Option<Duration>,
     /// The application's own heartbeat.
     pub heartbeat: Option<Heartbeat>,
+    /// Other options, set on each socket before it connects or once it is accepted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub options: Vec<SocketOption>,
 }
 
 /// SO_KEEPALIVE and its values. A value that is `None` comes from the host's sysctls.

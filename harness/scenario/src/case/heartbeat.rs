@@ -26,6 +26,9 @@ pub struct Heartbeat {
     pub answered: bool,
     /// When beats are sent.
     pub when: BeatWhen,
+    /// What counts as a sign of life; None: what follows from the other settings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counts: Option<SignOfLife>,
     /// What is done with the connection when the peer counts as dead.
     pub on_silence: OnSilence,
     /// Whether, and how, a client connects again when its connection is over,
@@ -45,7 +48,22 @@ pub enum HeartbeatSender {
     Both,
 }
 
-/// When beats are sent, and what counts as a sign of life.
+/// What counts as a sign of life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SignOfLife {
+    /// An answer to a beat of one's own. A beat of the peer's own is none.
+    Answer,
+    /// A beat of the peer's.
+    Beat,
+    /// Any byte that is received.
+    AnyByte,
+    /// Any byte that is received, and any that the kernel takes: what is published to a
+    /// peer counts for it, whether it arrives or not.
+    OwnWrites,
+}
+
+/// When beats are sent, and what counts as a sign of life by default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum BeatWhen {
@@ -53,6 +71,10 @@ pub enum BeatWhen {
     Always,
     /// Only when nothing else was sent for an interval; any byte is a sign of life.
     Idle,
+    /// Only while an answer is owed: at the client from what it sends until something
+    /// comes back, at the server from what comes until it sends. Any byte is a sign of
+    /// life.
+    Busy,
 }
 
 /// What is done with the connection when the peer counts as dead.
@@ -65,6 +87,8 @@ pub enum OnSilence {
     HalfClose,
     /// SO_LINGER 0 and close(): RST, and the kernel keeps no state.
     Reset,
+    /// Nothing, as by a program that writes it to its log: beats go on.
+    Nothing,
 }
 
 /// How a client connects again.

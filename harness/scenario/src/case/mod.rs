@@ -10,28 +10,33 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+mod check;
 mod describe;
 mod detector;
 mod event;
 mod heartbeat;
 mod lane;
+mod option;
 mod program;
 mod sign;
 mod step;
 mod target;
 
+pub use check::{Check, Checked, Ended, Quantity, Which};
 pub use describe::describe;
 pub use detector::{Detector, Keepalive, KeepaliveBy};
 pub use event::{Event, EventAction, When};
 pub use halfopen_net::{
-    CableRef, Carrier, Direction, Family, ImpairBy, Impairment, InterfaceChange, Loss, Mtu, Nat,
-    NeighbourChange, Network, Node, NodeKind, OnForgotten, QUEUE, RejectWith, RouteChange,
+    CableRef, Carrier, Direction, Family, FlowState, ImpairBy, Impairment, InterfaceChange, Loss,
+    Mtu, Nat, NeighbourChange, Network, Node, NodeKind, OnForgotten, QUEUE, RejectWith,
+    RouteChange,
 };
-pub use heartbeat::{BeatWhen, Heartbeat, HeartbeatSender, OnSilence, Reconnect};
+pub use heartbeat::{BeatWhen, Heartbeat, HeartbeatSender, OnSilence, Reconnect, SignOfLife};
 pub use lane::{Disposition, Lane};
+pub use option::SocketOption;
 pub use program::{Input, Program, Ready};
 pub use sign::{Known, Sign, SignKind};
-pub use step::{Action, DEFAULT_PORT, OnEof, Payload, Step};
+pub use step::{Action, DEFAULT_PORT, OnEof, Payload, Step, all_steps};
 pub use target::{Impair, Mechanism, PacketRule, Place};
 
 /// One scenario at one point of its matrix.
@@ -44,7 +49,7 @@ pub struct Case {
     pub scenario: String,
     /// The point of the matrix, in the order the file declares its axes.
     pub axes: indexmap::IndexMap<String, String>,
-    /// One sentence for people.
+    /// One sentence for people; empty without one.
     pub about: String,
     /// Where the scenario comes from: rows of the table of claims, chapters.
     pub source: Vec<String>,
@@ -52,6 +57,9 @@ pub struct Case {
     pub book: Option<Sign>,
     /// What Linux is expected to do, when it is known.
     pub expect: Option<Sign>,
+    /// What else is expected.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checks: Vec<Check>,
     /// Where Linux differs from the book, and why.
     pub notes: Option<String>,
     /// The hosts, routers, switches and cables.

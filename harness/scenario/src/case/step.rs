@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::SocketOption;
+
 /// One step of a lane.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Step {
@@ -13,8 +15,26 @@ pub struct Step {
     pub conn: Option<String>,
     /// A mark that is set when the step has ended, whatever its result.
     pub mark: Option<String>,
+    /// Its place among the steps of the case, from 1: what calls name it by.
+    #[serde(default)]
+    pub number: u32,
     /// Line in the file, 1-based.
     pub line: u32,
+}
+
+/// The steps and those inside them, in the order of the file.
+pub fn all_steps(steps: &[Step]) -> Vec<&Step> {
+    let mut all = Vec::new();
+    for step in steps {
+        all.push(step);
+        if let Action::Serve { each: inner, .. }
+        | Action::Repeat { steps: inner, .. }
+        | Action::Beside { steps: inner } = &step.action
+        {
+            all.extend(all_steps(inner));
+        }
+    }
+    all
 }
 
 /// The port servers listen on unless a step says otherwise.
@@ -97,6 +117,23 @@ pub enum Action {
     Keyboard,
     /// shutdown(SHUT_WR).
     HalfClose,
+    /// setsockopt(), one call for each option.
+    Set {
+        /// The options, in order.
+        options: Vec<SocketOption>,
+    },
+    /// The steps are done by a second thread of execution on the same sockets, while
+    /// the lane goes on: a forked child, which shares the descriptors.
+    Beside {
+        /// Its steps.
+        steps: Vec<Step>,
+    },
+    /// Everything that comes from one connection is written to the other, both ways,
+    /// until both have ended; an end of file is passed on by shutdown(SHUT_WR).
+    Relay {
+        /// The names of the two connections; None: the newest and the one before it.
+        between: Option<(String, String)>,
+    },
     /// close(); with SO_LINGER when `linger` is given (0 sends RST).
     Close {
         /// SO_LINGER's time, whole seconds.

@@ -8,14 +8,18 @@ pub const SETTINGS: [&str; 4] = ["detector", "network", "family", "detector_on"]
 /// The most cases of a file.
 pub const MAX_CASES: usize = 2000;
 
-/// The axes of `matrix:`. None: a mistake was noted, and there is nothing to expand.
-pub fn axes<'a>(dec: &Decoder<'a, '_>, scenario: &Fields<'a>) -> Option<Axes<'a>> {
-    let Some(node) = scenario.get("matrix") else {
-        return Some(Axes::new());
-    };
+/// The axes of `matrix:`, and whether they can be expanded: otherwise a mistake was
+/// noted.
+pub fn axes<'a>(dec: &Decoder<'a, '_>, scenario: &Fields<'a>) -> (Axes<'a>, bool) {
     let mut axes = Axes::new();
+    let Some(node) = scenario.get("matrix") else {
+        return (axes, true);
+    };
+    let Some(entries) = dec.map(node, "a mapping from axis to a list of values") else {
+        return (axes, false);
+    };
     let mut valid = true;
-    for (key, values) in dec.map(node, "a mapping from axis to a list of values")? {
+    for (key, values) in entries {
         let spelt = key.name.starts_with(|c: char| c.is_ascii_lowercase())
             && key
                 .name
@@ -61,7 +65,7 @@ pub fn axes<'a>(dec: &Decoder<'a, '_>, scenario: &Fields<'a>) -> Option<Axes<'a>
         }
         axes.insert(key.name.as_str(), list);
     }
-    valid.then_some(axes)
+    (axes, valid)
 }
 
 fn values_are_valid(dec: &Decoder<'_, '_>, axis: &str, list: &[Node]) -> bool {
@@ -198,13 +202,24 @@ pub fn points<'a>(
     Some(points)
 }
 
-/// Notes axes that nothing uses.
-pub fn unused(dec: &Decoder<'_, '_>, findings: &Findings, scenario: &Fields<'_>) {
+/// Notes axes that nothing uses. After other `mistakes`, parts were not decoded that
+/// may use one: then those are noted that the scenario does not even mention.
+pub fn unused(dec: &Decoder<'_, '_>, findings: &Findings, scenario: &Fields<'_>, mistakes: bool) {
     let Some(Value::Map(entries)) = scenario.get("matrix").map(|node| &node.value) else {
         return;
     };
     for (key, _) in entries {
-        if findings.uses(&key.name) || SETTINGS.contains(&key.name.as_str()) {
+        let used = match mistakes {
+            false => findings.uses(&key.name),
+            true => {
+                let others = scenario.entries.iter();
+                let mut others = others.filter(|(other, _)| other.name != "matrix");
+                others.any(|(other, node)| {
+                    mentions(&other.name, &key.name) || node_mentions(node, &key.name)
+                })
+            }
+        };
+        if used || SETTINGS.contains(&key.name.as_str()) {
             continue;
         }
         dec.problem(
@@ -215,5 +230,21 @@ pub fn unused(dec: &Decoder<'_, '_>, findings: &Findings, scenario: &Fields<'_>)
                 ))
                 .maybe_help(name::did_you_mean(&key.name, SETTINGS)),
         );
+    }
+}
+
+/// Whether a text has `${axis}` in it, or is the axis's name, as in a `when`.
+fn mentions(text: &str, axis: &str) -> bool {
+    text == axis || text.contains(&format!("${{{axis}}}"))
+}
+
+fn node_mentions(node: &Node, axis: &str) -> bool {
+    match &node.value {
+        Value::Null => false,
+        Value::Scalar(text) => mentions(text, axis),
+        Value::List(list) => list.iter().any(|node| node_mentions(node, axis)),
+        Value::Map(entries) => entries
+            .iter()
+            .any(|(key, node)| mentions(&key.name, axis) || node_mentions(node, axis)),
     }
 }

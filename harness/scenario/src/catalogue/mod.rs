@@ -13,6 +13,7 @@ use crate::yaml::{
 };
 use crate::{detector, network};
 
+mod check;
 mod matrix;
 mod scenario;
 mod settings;

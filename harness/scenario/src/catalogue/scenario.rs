@@ -3,9 +3,11 @@
 use super::table::{CLOCKS, FAMILIES, SCENARIO};
 use indexmap::IndexMap;
 
-use super::matrix;
+use std::time::Duration;
+
 use super::settings::{detector_on, give_up, plain, setting, texts, watch, watch_by_default};
-use crate::case::{Case, Clock, Detector, Family, Lane, Network};
+use super::{check, matrix};
+use crate::case::{Case, Clock, Detector, Family, Lane, Network, Sign};
 use crate::lane::{self, Declared};
 use crate::scene::{self, Marks, Scene};
 use crate::yaml::{Axes, Decoder, Fields, Findings, Key, Node, Point, Problem, Span, name};
@@ -44,10 +46,13 @@ pub fn scenario(
     };
     // A missing key is shown at the scenario's name, not at its first key.
     fields.span = key.span;
-    let Some(axes) = matrix::axes(&dec, &fields) else {
-        return Err(findings.into_problems(1));
+    let (axes, valid) = matrix::axes(&dec, &fields);
+    let points = match valid {
+        true => matrix::points(&findings, &axes, &fields, room),
+        false => None,
     };
-    let Some(points) = matrix::points(&findings, &axes, &fields, room) else {
+    let Some(points) = points else {
+        beside_the_matrix(&findings, declarations, key, &fields, &axes);
         return Err(findings.into_problems(1));
     };
     let mut cases = Vec::new();
@@ -80,12 +85,47 @@ pub fn scenario(
                 .expected("the general sign after the special ones"),
             );
         }
-        matrix::unused(&dec, &findings, &fields);
+        matrix::unused(&dec, &findings, &fields, false);
+    } else {
+        matrix::unused(&dec, &findings, &fields, true);
     }
     if findings.any() {
         Err(findings.into_problems(points.len()))
     } else {
         Ok(cases)
+    }
+}
+
+/// Notes what is wrong besides the matrix, at its first point: the matrix cannot be
+/// expanded. What has to do with axes may follow from that.
+fn beside_the_matrix<'a>(
+    findings: &Findings,
+    declarations: &Declarations,
+    key: &Key,
+    fields: &Fields<'a>,
+    axes: &Axes<'a>,
+) {
+    let firsts = axes
+        .iter()
+        .filter_map(|(axis, values)| Some((*axis, values.first()?)));
+    let point: Point<'a> = firsts.collect();
+    let trial = Findings::default();
+    let dec = Decoder {
+        findings: &trial,
+        axes,
+        point: &point,
+        id: "",
+    };
+    case(&dec, declarations, key, fields);
+    let of_axis = |span: &Span| {
+        axes.values()
+            .flat_map(|values| *values)
+            .any(|v| v.span == *span)
+    };
+    for problem in trial.into_problems(1) {
+        if !problem.message.contains("axis") && !of_axis(&problem.span) {
+            findings.note(problem, "");
+        }
     }
 }
 
@@ -108,8 +148,10 @@ fn case<'a>(
     key: &Key,
     fields: &Fields<'a>,
 ) -> Option<Case> {
-    let about = dec.needed(fields, "about");
-    let about = about.and_then(|node| dec.text(node, "one sentence on what happens"));
+    let about = match fields.get("about") {
+        None => Some(String::new()),
+        Some(node) => dec.text(node, "one sentence on what happens"),
+    };
     let notes = match fields.get("notes") {
         None => Some(None),
         Some(node) => dec.text(node, "text").map(Some),
@@ -149,8 +191,105 @@ fn case<'a>(
     let book = sign::sign(dec, fields.get("book"), &names, sign::Source::Book);
     let expect = sign::sign(dec, fields.get("expect"), &names, sign::Source::Expectation);
     let watch = watch(dec, fields, &names);
-    // Without the network, names of hosts cannot be checked.
-    let mut network = network?;
+    let known = Known {
+        about,
+        source,
+        book,
+        expect,
+        notes,
+        family,
+        watch,
+        give_up,
+        clock,
+        names,
+        given,
+        given_to,
+    };
+    let Some(network) = network else {
+        in_any_network(dec, declarations, key, fields, &known);
+        return None;
+    };
+    in_network(dec, declarations, key, fields, known, network)
+}
+
+/// What a case consists of besides what refers to its network. None: a mistake was
+/// noted.
+#[derive(Clone)]
+#[allow(clippy::option_option)]
+struct Known {
+    about: Option<String>,
+    source: Option<Vec<String>>,
+    book: Option<Option<Sign>>,
+    expect: Option<Option<Sign>>,
+    notes: Option<Option<String>>,
+    family: Option<Family>,
+    watch: Option<Vec<String>>,
+    give_up: Option<Duration>,
+    clock: Option<Clock>,
+    names: Vec<String>,
+    given: Option<Option<(String, Detector)>>,
+    given_to: Option<Vec<String>>,
+}
+
+/// Notes what is wrong in whichever network: the one that the scenario names is not
+/// known. Each network that there is is tried, and what all of them refuse is noted.
+fn in_any_network<'a>(
+    dec: &Decoder<'a, '_>,
+    declarations: &Declarations,
+    key: &Key,
+    fields: &Fields<'a>,
+    known: &Known,
+) {
+    let mut in_all: Option<Vec<Problem>> = None;
+    for network in declarations.networks.values() {
+        // A network with a mistake of its own may be the one that is meant.
+        let network = match network {
+            Some(network) => network.clone(),
+            None => return,
+        };
+        let findings = Findings::default();
+        let trial = Decoder {
+            findings: &findings,
+            ..*dec
+        };
+        in_network(&trial, declarations, key, fields, known.clone(), network);
+        let here = findings.into_problems(1);
+        in_all = Some(match in_all {
+            None => here,
+            Some(mut before) => {
+                before.retain(|problem| here.iter().any(|other| other.span == problem.span));
+                before
+            }
+        });
+    }
+    for problem in in_all.unwrap_or_default() {
+        dec.problem(problem);
+    }
+}
+
+fn in_network<'a>(
+    dec: &Decoder<'a, '_>,
+    declarations: &Declarations,
+    key: &Key,
+    fields: &Fields<'a>,
+    known: Known,
+    mut network: Network,
+) -> Option<Case> {
+    let Known {
+        about,
+        source,
+        book,
+        expect,
+        notes,
+        family,
+        watch,
+        give_up,
+        clock,
+        names,
+        given,
+        given_to,
+    } = known;
+    let declared = lane::declared(dec, fields)?;
     // Faults refer to it, so it is decoded first.
     let nat = fields
         .get("nat")
@@ -173,15 +312,21 @@ fn case<'a>(
         given.flatten(),
         given_to.as_deref().unwrap_or(&[]),
         declared,
-        fields.key("detector_on").unwrap_or(fields.span),
+        given_is_valid.then(|| fields.key("detector_on").unwrap_or(fields.span)),
     );
     if !nat_is_valid {
         return None;
     }
-    let events = event::events(dec, &mut scene, fields.get("faults"));
+    let (events, timings) = event::events(dec, &mut scene, fields.get("faults"));
     scene.marks.check(dec);
-    let (events, timings) = events?;
     scene::check_timings(dec, &timings, give_up);
+    let events = events?;
+    let names = check::Names {
+        lanes: &scene.lanes,
+        network: &scene.network,
+        events: &events,
+    };
+    let checks = check::checks(dec, fields.get("checks"), &names);
     given_to.filter(|_| given_is_valid)?;
     let mut case = Case {
         id: dec.id.to_owned(),
@@ -195,6 +340,7 @@ fn case<'a>(
         source: source?,
         book: book?,
         expect: expect?,
+        checks: checks?,
         notes: notes?,
         network: scene.network,
         family: family?,
@@ -225,7 +371,7 @@ fn lanes<'a>(
     given: Option<(String, Detector)>,
     given_to: &[String],
     declared: Vec<Declared<'a>>,
-    at: Span,
+    senders_at: Option<Span>,
 ) -> Option<Vec<Lane>> {
     let mut lanes = Vec::new();
     let mut valid = true;
@@ -244,6 +390,8 @@ fn lanes<'a>(
     lane::find_servers(&mut lanes);
     lane::find_peers(dec, &mut lanes);
     let lanes: Vec<_> = lanes.into_iter().map(|decoded| decoded.lane).collect();
-    lane::check_senders(dec, at, &lanes)?;
+    if let Some(at) = senders_at {
+        lane::check_senders(dec, at, &lanes)?;
+    }
     Some(lanes)
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use crate::case::{Case, EventAction, Lane};
 use crate::yaml::{Decoder, Fields, Node, Problem, Refusal, Value, name, scalar};
 
-/// The longest a case may last.
-const MAX_GIVE_UP: Duration = Duration::from_secs(24 * 3600);
+/// The longest a case may last: a week.
+const MAX_GIVE_UP: Duration = Duration::from_secs(7 * 24 * 3600);
 
 pub(super) fn plain(node: &Node) -> Option<&str> {
     match &node.value {
@@ -79,10 +79,10 @@ pub(super) fn texts<'a>(dec: &Decoder<'a, '_>, node: Option<&'a Node>) -> Option
 
 pub(super) fn give_up<'a>(dec: &Decoder<'a, '_>, fields: &Fields<'a>) -> Option<Duration> {
     let node = dec.needed(fields, "give_up")?;
-    dec.scalar(node, "a duration of more than 0 and at most 24h", |text| {
+    dec.scalar(node, "a duration of more than 0 and at most 7d", |text| {
         let time = scalar::positive(text)?;
         if time > MAX_GIVE_UP {
-            return Err(Refusal::new(format!("{text} is longer than 24h")));
+            return Err(Refusal::new(format!("{text} is longer than 7d")));
         }
         Ok(time)
     })

@@ -61,8 +61,7 @@ pub static SCENARIO: MappingSpec = MappingSpec::new(
             "about",
             ValueSpec::Text,
             "What happens, in one sentence.",
-        )
-        .required("one sentence on what happens"),
+        ),
         KeySpec::new(
             "source",
             TEXTS,
@@ -77,6 +76,11 @@ pub static SCENARIO: MappingSpec = MappingSpec::new(
             "expect",
             ValueSpec::Definition("signs"),
             "What Linux is expected to do.",
+        ),
+        KeySpec::new(
+            "checks",
+            ValueSpec::list(&ValueSpec::Mapping(&CHECK)),
+            "What else is expected: lanes' signs in order, how they end, sockets at recorded moments.",
         ),
         KeySpec::new(
             "notes",
@@ -147,7 +151,7 @@ pub static SCENARIO: MappingSpec = MappingSpec::new(
         KeySpec::new(
             "give_up",
             ValueSpec::DURATION,
-            "How long after the start the case ends when nobody noticed anything; at most 24h.",
+            "How long after the start the case ends when nobody noticed anything; at most 7d.",
         )
         .required("30s"),
         KeySpec::new(
@@ -158,6 +162,82 @@ pub static SCENARIO: MappingSpec = MappingSpec::new(
     ]],
 )
 .subject("this scenario");
+
+/// A check.
+pub static CHECK: MappingSpec = MappingSpec::new(
+    "a check",
+    "Exactly one of signs, ended, sockets, orphans, descriptors, send_q, recv_q.",
+    &[&[
+        KeySpec::new("lane", ValueSpec::Text, "Whose signs, or end."),
+        KeySpec::new(
+            "signs",
+            ValueSpec::list(&ValueSpec::Text),
+            "All signs of a watched lane after the fault, in order: errnos, eof, hangup, timeout, heartbeat_lost, signals. Empty: it notices nothing.",
+        ),
+        KeySpec::new(
+            "ended",
+            ValueSpec::TextOrNumber,
+            "How its process ended: an exit status, a signal, or `running`.",
+        ),
+        KeySpec::new(
+            "at",
+            ValueSpec::Text,
+            "A moment at which sockets are recorded: a netstat's name, `before FAULT`, `after FAULT`, `end`.",
+        ),
+        KeySpec::new(
+            "gone_by",
+            ValueSpec::Text,
+            "From this moment on, with a number of 0.",
+        ),
+        KeySpec::new("host", ValueSpec::Text, "Whose sockets."),
+        KeySpec::new(
+            "state",
+            ValueSpec::Text,
+            "Only sockets in this state: FIN_WAIT2.",
+        ),
+        KeySpec::new(
+            "sockets",
+            ValueSpec::TextOrNumber,
+            "How many there are, listeners not counted: 4, or 1..100.",
+        ),
+        KeySpec::new(
+            "orphans",
+            ValueSpec::TextOrNumber,
+            "How many no process has open.",
+        ),
+        KeySpec::new(
+            "descriptors",
+            ValueSpec::TextOrNumber,
+            "Open descriptors of the host's lanes.",
+        ),
+        KeySpec::new(
+            "send_q",
+            ValueSpec::TextOrNumber,
+            "Bytes that are not acknowledged.",
+        ),
+        KeySpec::new(
+            "recv_q",
+            ValueSpec::TextOrNumber,
+            "Bytes that are not read.",
+        ),
+        KeySpec::new("when", ValueSpec::WHEN, "Only in these cases."),
+    ]],
+);
+
+/// The states that a check can name, as netstat shows them.
+pub const STATES: [&str; 11] = [
+    "ESTABLISHED",
+    "SYN_SENT",
+    "SYN_RECV",
+    "FIN_WAIT1",
+    "FIN_WAIT2",
+    "TIME_WAIT",
+    "CLOSE",
+    "CLOSE_WAIT",
+    "LAST_ACK",
+    "LISTEN",
+    "CLOSING",
+];
 
 pub const FAMILIES: [(&str, Family); 2] = [("ipv4", Family::Ipv4), ("ipv6", Family::Ipv6)];
 pub const CLOCKS: [(&str, Clock); 2] = [("any", Clock::Any), ("virtual", Clock::Virtual)];

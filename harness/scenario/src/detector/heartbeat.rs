@@ -1,8 +1,8 @@
 //! Decodes `heartbeat:` of a detector.
 
-use super::table::{ANSWERS_TO_SILENCE, BEAT_TIMES, HEARTBEAT, RECONNECT, SENDERS};
+use super::table::{ANSWERS_TO_SILENCE, BEAT_TIMES, HEARTBEAT, RECONNECT, SENDERS, SIGNS_OF_LIFE};
 use super::whole_milliseconds;
-use crate::case::{BeatWhen, Heartbeat, HeartbeatSender, OnSilence, Reconnect};
+use crate::case::{BeatWhen, Heartbeat, HeartbeatSender, OnSilence, Reconnect, SignOfLife};
 use crate::yaml::{Decoder, Fields, Node, Problem, Refusal, Value, scalar};
 
 const TIME: &str = "a duration of at least 1ms, such as `1s`";
@@ -15,7 +15,7 @@ pub fn heartbeat<'a>(dec: &Decoder<'a, '_>, node: &'a Node) -> Option<Heartbeat>
         dec.scalar(node, TIME, whole_milliseconds)
     };
     let (every, timeout) = (time("every"), time("timeout"));
-    let check_every = optional(&fields, "check_every", |node| {
+    let check_every = fields.optional("check_every", |node| {
         dec.scalar(node, TIME, whole_milliseconds)
     });
     let misses = fields.get("misses").map_or(Some(1), |node| {
@@ -34,12 +34,15 @@ pub fn heartbeat<'a>(dec: &Decoder<'a, '_>, node: &'a Node) -> Option<Heartbeat>
     let when = fields.get("when").map_or(Some(BeatWhen::Always), |node| {
         dec.choose(node, "time for beats", &BEAT_TIMES)
     });
+    let counts = fields.optional("counts", |node| {
+        dec.choose(node, "sign of life", &SIGNS_OF_LIFE)
+    });
     let on_silence = fields
         .get("on_silence")
         .map_or(Some(OnSilence::Close), |node| {
             dec.choose(node, "answer to silence", &ANSWERS_TO_SILENCE)
         });
-    let reconnect = optional(&fields, "reconnect", |node| reconnect(dec, node));
+    let reconnect = fields.optional("reconnect", |node| reconnect(dec, node));
     let heartbeat = Heartbeat {
         every: every?,
         timeout: timeout?,
@@ -48,10 +51,12 @@ pub fn heartbeat<'a>(dec: &Decoder<'a, '_>, node: &'a Node) -> Option<Heartbeat>
         from: from?,
         answered: answered?,
         when: when?,
+        counts: counts?,
         on_silence: on_silence?,
         reconnect: reconnect?,
     };
     check_timeout(dec, &fields, &heartbeat)?;
+    check_counts(dec, &fields, &heartbeat)?;
     Some(heartbeat)
 }
 
@@ -80,17 +85,17 @@ fn check_timeout(dec: &Decoder<'_, '_>, fields: &Fields<'_>, heartbeat: &Heartbe
     None
 }
 
-/// The value of a key that can be left out. The outer None: a problem was noted.
-#[allow(clippy::option_option)]
-fn optional<'a, T>(
-    fields: &Fields<'a>,
-    key: &str,
-    read: impl FnOnce(&'a Node) -> Option<T>,
-) -> Option<Option<T>> {
-    match fields.get(key) {
-        None => Some(None),
-        Some(node) => read(node).map(Some),
+/// Notes an answer that is waited for and that nobody gives.
+fn check_counts(dec: &Decoder<'_, '_>, fields: &Fields<'_>, heartbeat: &Heartbeat) -> Option<()> {
+    if heartbeat.counts != Some(SignOfLife::Answer) || heartbeat.answered {
+        return Some(());
     }
+    let span = fields.get("counts").map_or(fields.span, |node| node.span);
+    dec.problem(
+        Problem::new(span, "only an answer counts, and beats are not answered")
+            .expected("`answered: true` beside it"),
+    );
+    None
 }
 
 fn reconnect<'a>(dec: &Decoder<'a, '_>, node: &'a Node) -> Option<Reconnect> {
@@ -108,7 +113,7 @@ fn reconnect<'a>(dec: &Decoder<'a, '_>, node: &'a Node) -> Option<Reconnect> {
     let backoff = fields.get("backoff").map_or(Some(1.0), |node| {
         dec.scalar(node, "a factor from 1 to 100, such as `2`", factor)
     });
-    let limit = optional(&fields, "limit", |node| {
+    let limit = fields.optional("limit", |node| {
         dec.scalar(node, "tries in a row, from 1 to 10000", |text| {
             scalar::whole(text, 1, 10_000)
         })

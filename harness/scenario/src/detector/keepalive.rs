@@ -8,10 +8,10 @@ use crate::yaml::{Decoder, Node, Problem, Refusal, scalar};
 
 pub(super) fn keepalive<'a>(dec: &Decoder<'a, '_>, node: &'a Node) -> Option<Keepalive> {
     let fields = dec.mapping(node, &KEEPALIVE)?;
-    let by = match fields.get("by") {
-        None => KeepaliveBy::Socket,
-        Some(node) => dec.choose(node, "place for keepalive values", &KEEPALIVE_PLACES)?,
-    };
+    let given = fields.optional("by", |node| {
+        dec.choose(node, "place for keepalive values", &KEEPALIVE_PLACES)
+    });
+    let by = given.flatten().unwrap_or(KeepaliveBy::Socket);
     let seconds = |key: &str| -> Option<Option<Duration>> {
         let Some(node) = fields.get(key) else {
             return Some(None);
@@ -26,6 +26,7 @@ pub(super) fn keepalive<'a>(dec: &Decoder<'a, '_>, node: &'a Node) -> Option<Kee
         dec.scalar(node, &expected, |text| scalar::whole(text, 1u32, most))
     });
     let (idle, interval) = (seconds("idle"), seconds("interval"));
+    given?;
     let keepalive = Keepalive {
         idle: idle?,
         interval: interval?,
@@ -53,7 +54,7 @@ pub(super) fn keepalive<'a>(dec: &Decoder<'a, '_>, node: &'a Node) -> Option<Kee
 
 /// A value of TCP_KEEPIDLE or TCP_KEEPINTVL, at most MAX_TCP_KEEPIDLE and
 /// MAX_TCP_KEEPINTVL.
-fn whole_seconds(text: &str) -> Result<Duration, Refusal> {
+pub(super) fn whole_seconds(text: &str) -> Result<Duration, Refusal> {
     let time = scalar::duration(text)?;
     if time.subsec_nanos() != 0 {
         return Err(Refusal::new(format!(

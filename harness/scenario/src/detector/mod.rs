@@ -9,9 +9,11 @@ use crate::yaml::{Decoder, Node, Problem, Refusal, Value, name, scalar};
 
 mod heartbeat;
 mod keepalive;
+mod option;
 mod table;
 
-pub use table::DETECTOR;
+pub use option::{linger_time, set};
+pub use table::{DETECTOR, SET};
 
 use heartbeat::heartbeat;
 use keepalive::keepalive;
@@ -59,19 +61,19 @@ fn decode_detector<'a>(dec: &Decoder<'a, '_>, node: &'a Node) -> Option<Detector
         )
         .map(Some)
     };
-    let keepalive = match fields.get("keepalive") {
-        None => None,
-        Some(node) => Some(keepalive(dec, node)?),
-    };
+    let keepalive = fields.optional("keepalive", |node| keepalive(dec, node));
+    let user_timeout = milliseconds("user_timeout");
+    let read_timeout = milliseconds("read_timeout");
+    let poll = milliseconds("poll");
+    let heartbeat = fields.optional("heartbeat", |node| heartbeat(dec, node));
+    let options = option::options(dec, &fields);
     let detector = Detector {
-        keepalive,
-        user_timeout: milliseconds("user_timeout")?,
-        read_timeout: milliseconds("read_timeout")?,
-        poll: milliseconds("poll")?,
-        heartbeat: match fields.get("heartbeat") {
-            None => None,
-            Some(node) => Some(heartbeat(dec, node)?),
-        },
+        keepalive: keepalive?,
+        user_timeout: user_timeout?,
+        read_timeout: read_timeout?,
+        poll: poll?,
+        heartbeat: heartbeat?,
+        options: options?,
     };
     if detector.heartbeat.is_some()
         && let Some((key, span)) = ["read_timeout", "poll"]
@@ -122,7 +124,17 @@ pub fn named<'a>(
         );
         return None;
     }
-    let chosen = dec.known(node, "detector", detectors.keys().map(String::as_str))?;
+    let names = || detectors.keys().map(String::as_str);
+    let chosen = dec.scalar(node, &name::one_of(names()), |text| {
+        if names().any(|name| name == text) {
+            return Ok(text.to_owned());
+        }
+        Err(Refusal {
+            message: format!("unknown detector `{text}`"),
+            help: name::did_you_mean(text, names())
+                .or_else(|| Some("declare it under `detectors:` at the top of the file".into())),
+        })
+    })?;
     let detector = detectors.get(&chosen)?.clone();
     Some((chosen, detector))
 }

@@ -2,22 +2,86 @@
 
 use serde_json::json;
 
-use crate::case::{BeatWhen, HeartbeatSender, KeepaliveBy, OnSilence};
+use crate::case::{BeatWhen, HeartbeatSender, KeepaliveBy, OnSilence, SignOfLife};
 use crate::yaml::{KeySpec, MappingSpec, ValueSpec};
 
 pub static DETECTOR: MappingSpec = MappingSpec::new(
     "a detector",
     "How an endpoint notices a dead peer; empty: it does not.",
+    &[
+        &[
+            KeySpec::new("keepalive", ValueSpec::Mapping(&KEEPALIVE), ""),
+            KeySpec::new("user_timeout", ValueSpec::DURATION, "TCP_USER_TIMEOUT."),
+            KeySpec::new("read_timeout", ValueSpec::DURATION, "SO_RCVTIMEO."),
+            KeySpec::new(
+                "poll",
+                ValueSpec::DURATION,
+                "poll() with this limit before each read.",
+            ),
+            KeySpec::new("heartbeat", ValueSpec::Mapping(&HEARTBEAT), ""),
+        ],
+        &OPTIONS,
+    ],
+);
+
+/// Options that a detector has, and a `set` step.
+const OPTIONS: [KeySpec; 4] = [
+    KeySpec::new(
+        "syncnt",
+        ValueSpec::WHOLE,
+        "TCP_SYNCNT: how often a SYN is sent again.",
+    ),
+    KeySpec::new(
+        "rto_max",
+        ValueSpec::DURATION,
+        "TCP_RTO_MAX_MS: the longest time between two retransmissions (Linux 6.15).",
+    ),
+    KeySpec::new(
+        "linger",
+        ValueSpec::AnyOf(&[ValueSpec::DURATION, ValueSpec::WordWithoutAxis(&OFF)]),
+        "SO_LINGER: whole seconds that close() waits; 0s sends RST.",
+    ),
+    KeySpec::new("receive_buffer", ValueSpec::WHOLE, "SO_RCVBUF, bytes."),
+];
+
+const OFF: [&str; 1] = ["off"];
+const ON_OR_OFF: [&str; 2] = ["on", "off"];
+const TIME_OR_OFF: ValueSpec =
+    ValueSpec::AnyOf(&[ValueSpec::DURATION, ValueSpec::WordWithoutAxis(&OFF)]);
+
+/// What a `set` step sets.
+pub static SET: MappingSpec = MappingSpec::new(
+    "`set`",
+    "setsockopt() on the connection, at any time; one call for each, in this order.",
+    &[
+        &[
+            KeySpec::new(
+                "keepalive",
+                ValueSpec::AnyOf(&[
+                    ValueSpec::WordWithoutAxis(&ON_OR_OFF),
+                    ValueSpec::TRUTH,
+                    ValueSpec::Mapping(&SET_KEEPALIVE),
+                ]),
+                "SO_KEEPALIVE: on, off, or on with these values.",
+            ),
+            KeySpec::new("user_timeout", TIME_OR_OFF, "TCP_USER_TIMEOUT."),
+            KeySpec::new("read_timeout", TIME_OR_OFF, "SO_RCVTIMEO."),
+        ],
+        &OPTIONS,
+    ],
+);
+
+pub static SET_KEEPALIVE: MappingSpec = MappingSpec::new(
+    "keepalive",
+    "What is left out stays as it is.",
     &[&[
-        KeySpec::new("keepalive", ValueSpec::Mapping(&KEEPALIVE), ""),
-        KeySpec::new("user_timeout", ValueSpec::DURATION, "TCP_USER_TIMEOUT."),
-        KeySpec::new("read_timeout", ValueSpec::DURATION, "SO_RCVTIMEO."),
+        KeySpec::new("idle", ValueSpec::DURATION, "TCP_KEEPIDLE, whole seconds."),
         KeySpec::new(
-            "poll",
+            "interval",
             ValueSpec::DURATION,
-            "poll() with this limit before each read.",
+            "TCP_KEEPINTVL, whole seconds.",
         ),
-        KeySpec::new("heartbeat", ValueSpec::Mapping(&HEARTBEAT), ""),
+        KeySpec::new("count", ValueSpec::WHOLE, "TCP_KEEPCNT."),
     ]],
 );
 
@@ -87,7 +151,12 @@ pub static HEARTBEAT: MappingSpec = MappingSpec::new(
         KeySpec::new(
             "when",
             ValueSpec::Word(&BEAT_TIMES),
-            "Beats always, or only when nothing else was sent for as long; then any byte is a sign of life. Default: always.",
+            "Beats always; or only when nothing else was sent for as long; or only while an answer is owed. In the latter two any byte is a sign of life. Default: always.",
+        ),
+        KeySpec::new(
+            "counts",
+            ValueSpec::Word(&SIGNS_OF_LIFE),
+            "What counts as a sign of life: an answer to an own beat, the peer's beats, any byte that comes, or what the kernel takes of own data, too. Default: answers where beats are answered, else beats.",
         ),
         KeySpec::new(
             "on_silence",
@@ -108,13 +177,24 @@ pub const SENDERS: [(&str, HeartbeatSender); 3] = [
     ("both", HeartbeatSender::Both),
 ];
 
-pub const BEAT_TIMES: [(&str, BeatWhen); 2] =
-    [("always", BeatWhen::Always), ("idle", BeatWhen::Idle)];
+pub const BEAT_TIMES: [(&str, BeatWhen); 3] = [
+    ("always", BeatWhen::Always),
+    ("idle", BeatWhen::Idle),
+    ("busy", BeatWhen::Busy),
+];
 
-pub const ANSWERS_TO_SILENCE: [(&str, OnSilence); 3] = [
+pub const SIGNS_OF_LIFE: [(&str, SignOfLife); 4] = [
+    ("answer", SignOfLife::Answer),
+    ("beat", SignOfLife::Beat),
+    ("any_byte", SignOfLife::AnyByte),
+    ("own_writes", SignOfLife::OwnWrites),
+];
+
+pub const ANSWERS_TO_SILENCE: [(&str, OnSilence); 4] = [
     ("close", OnSilence::Close),
     ("half_close", OnSilence::HalfClose),
     ("reset", OnSilence::Reset),
+    ("nothing", OnSilence::Nothing),
 ];
 
 pub static RECONNECT: MappingSpec = MappingSpec::new(

@@ -100,8 +100,9 @@ fn type_line<'a>(dec: &Decoder<'a, '_>, scene: &Scene, value: &'a Node) -> Optio
     let lane = dec
         .needed(&fields, "lane")
         .and_then(|node| scene.lane(dec, node));
-    let text = dec.needed(&fields, "text")?;
-    let text = dec.scalar(text, "a line of text", |text| Ok(text.to_owned()));
+    let text = dec
+        .needed(&fields, "text")
+        .and_then(|node| dec.scalar(node, "a line of text", |text| Ok(text.to_owned())));
     Some(EventAction::Type {
         lane: lane?,
         text: text?,

@@ -16,24 +16,23 @@ pub fn route<'a>(dec: &Decoder<'a, '_>, scene: &Scene, value: &'a Node) -> Optio
         .needed(&fields, "host")
         .and_then(|node| machine(dec, &scene.network, node, &MACHINES));
     let change = change(dec, &fields, &ROUTE_CHANGES);
-    let to = match fields.get("to") {
-        None => None,
-        Some(node) => Some(machine(dec, &scene.network, node, &HOSTS)?),
-    };
+    let to = fields.optional("to", |node| machine(dec, &scene.network, node, &HOSTS));
     Some(EventAction::Route {
         host: host?,
         change: change?,
-        to,
+        to: to?,
     })
 }
 
 /// `interface: { host: client, change: down }`
 pub fn interface<'a>(dec: &Decoder<'a, '_>, scene: &Scene, value: &'a Node) -> Option<EventAction> {
     let fields = dec.mapping(value, &INTERFACE)?;
-    let host = dec.needed(&fields, "host")?;
+    let host = dec
+        .needed(&fields, "host")
+        .and_then(|node| machine(dec, &scene.network, node, &MACHINES));
     let change = change(dec, &fields, &INTERFACE_CHANGES);
     Some(EventAction::Interface {
-        host: machine(dec, &scene.network, host, &HOSTS)?,
+        host: host?,
         change: change?,
     })
 }
@@ -41,10 +40,12 @@ pub fn interface<'a>(dec: &Decoder<'a, '_>, scene: &Scene, value: &'a Node) -> O
 /// `neighbour: { host: client, change: flushed }`
 pub fn neighbour<'a>(dec: &Decoder<'a, '_>, scene: &Scene, value: &'a Node) -> Option<EventAction> {
     let fields = dec.mapping(value, &NEIGHBOUR)?;
-    let host = dec.needed(&fields, "host")?;
+    let host = dec
+        .needed(&fields, "host")
+        .and_then(|node| machine(dec, &scene.network, node, &MACHINES));
     let change = change(dec, &fields, &NEIGHBOUR_CHANGES);
     Some(EventAction::Neighbour {
-        host: machine(dec, &scene.network, host, &MACHINES)?,
+        host: host?,
         change: change?,
     })
 }

@@ -21,7 +21,9 @@ pub fn kill<'a>(dec: &Decoder<'a, '_>, scene: &Scene, value: &'a Node) -> Option
         });
     };
     let fields = dec.mapping(value, &KILL)?;
-    let lane = scene.lane(dec, dec.needed(&fields, "lane")?);
+    let lane = dec
+        .needed(&fields, "lane")
+        .and_then(|node| scene.lane(dec, node));
     let signal = fields
         .get("signal")
         .map_or(Some("KILL".to_owned()), |node| {
@@ -39,19 +41,22 @@ pub fn kill<'a>(dec: &Decoder<'a, '_>, scene: &Scene, value: &'a Node) -> Option
 
 /// `shutdown: server`, or `shutdown: { host: server, grace: 1s }`
 pub fn shutdown<'a>(dec: &Decoder<'a, '_>, scene: &Scene, value: &'a Node) -> Option<EventAction> {
-    let (host, fields) = host_or_more(dec, scene, value, &SHUTDOWN)?;
+    let (host, fields) = host_or_more(dec, scene, value, &SHUTDOWN);
     // 5 s is what sysvinit and old systemd give; the book's init takes 5 to 20 s.
     let grace = fields
         .and_then(|fields| fields.get("grace"))
         .map_or(Some(Duration::from_secs(5)), |node| {
             dec.scalar(node, scalar::DURATION, scalar::duration)
-        })?;
-    Some(EventAction::Shutdown { host, grace })
+        });
+    Some(EventAction::Shutdown {
+        host: host?,
+        grace: grace?,
+    })
 }
 
 /// `reboot: server`, or `reboot: { host: server, down_for: 1s, mac: new }`
 pub fn reboot<'a>(dec: &Decoder<'a, '_>, scene: &Scene, value: &'a Node) -> Option<EventAction> {
-    let (host, fields) = host_or_more(dec, scene, value, &REBOOT)?;
+    let (host, fields) = host_or_more(dec, scene, value, &REBOOT);
     let field = |key: &str| fields.and_then(|fields| fields.get(key));
     let down_for = field("down_for").map_or(Some(Duration::from_millis(500)), |node| {
         dec.scalar(node, scalar::DURATION, scalar::duration)
@@ -59,9 +64,12 @@ pub fn reboot<'a>(dec: &Decoder<'a, '_>, scene: &Scene, value: &'a Node) -> Opti
     let same_mac = field("mac").map_or(Some(true), |node| {
         dec.choose(node, "MAC address", &MAC_IS_KEPT)
     });
-    let keeps_state = middlebox::state(dec, scene, &host, field("state"));
+    let keeps_state = match &host {
+        Some(host) => middlebox::state(dec, scene, host, field("state")),
+        None => None,
+    };
     Some(EventAction::Reboot {
-        host,
+        host: host?,
         down_for: down_for?,
         same_mac: same_mac?,
         keeps_state: keeps_state?,
@@ -109,13 +117,15 @@ fn host_or_more<'a>(
     scene: &Scene,
     value: &'a Node,
     spec: &'static MappingSpec,
-) -> Option<(String, Option<Fields<'a>>)> {
+) -> (Option<String>, Option<Fields<'a>>) {
     let Value::Map(_) = &value.value else {
-        let host = machine(dec, &scene.network, value, &MACHINES)?;
-        return Some((host, None));
+        return (machine(dec, &scene.network, value, &MACHINES), None);
     };
-    let fields = dec.mapping(value, spec)?;
-    let host = dec.needed(&fields, "host")?;
-    let host = machine(dec, &scene.network, host, &MACHINES)?;
-    Some((host, Some(fields)))
+    let Some(fields) = dec.mapping(value, spec) else {
+        return (None, None);
+    };
+    let host = dec
+        .needed(&fields, "host")
+        .and_then(|node| machine(dec, &scene.network, node, &MACHINES));
+    (host, Some(fields))
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::loss::{LOSS, SHARE, SHARE_OF_PACKETS, loss, share};
 use super::mtu::{MTU, mtu};
 use crate::case::Impairment;
-use crate::yaml::{Decoder, Fields, KeySpec, Node, Problem, Refusal, ValueSpec, scalar};
+use crate::yaml::{Decoder, Fields, KeySpec, Problem, Refusal, ValueSpec, scalar};
 
 /// The keys of an `impair` that say what happens to packets.
 pub static LINE: [KeySpec; 10] = [
@@ -63,23 +63,23 @@ pub static LINE: [KeySpec; 10] = [
 const RATE: &str = "bits a second such as `64kbit`, `10mbit` or `1gbit`";
 
 pub(super) fn line<'a>(dec: &Decoder<'a, '_>, fields: &Fields<'a>) -> Option<Impairment> {
-    let share = |key: &str| optional(fields, key, |node| dec.scalar(node, SHARE, share));
+    let share = |key: &str| fields.optional(key, |node| dec.scalar(node, SHARE, share));
     let time = |key: &str| {
-        optional(fields, key, |node| {
+        fields.optional(key, |node| {
             dec.scalar(node, "a delay of at most 1m such as `80ms`", delay)
         })
     };
-    let loss = optional(fields, "loss", |node| loss(dec, node));
+    let loss = fields.optional("loss", |node| loss(dec, node));
     let (delay, jitter) = (time("delay"), time("jitter"));
     let shares = (share("reorder"), share("duplicate"), share("corrupt"));
-    let rate = optional(fields, "rate", |node| dec.scalar(node, RATE, rate));
-    let queue = optional(fields, "queue", |node| {
+    let rate = fields.optional("rate", |node| dec.scalar(node, RATE, rate));
+    let queue = fields.optional("queue", |node| {
         dec.scalar(node, "packets, from 1 to 100000", |text| {
             scalar::whole(text, 1, 100_000)
         })
     });
-    let mtu = optional(fields, "mtu", |node| mtu(dec, node));
-    let seed = optional(fields, "seed", |node| {
+    let mtu = fields.optional("mtu", |node| mtu(dec, node));
+    let seed = fields.optional("seed", |node| {
         dec.scalar(node, "a whole number", |text| {
             scalar::whole(text, 0, u64::MAX)
         })
@@ -146,17 +146,6 @@ pub(super) fn line<'a>(dec: &Decoder<'a, '_>, fields: &Fields<'a>) -> Option<Imp
         return None;
     }
     Some(line)
-}
-
-fn optional<'a, T>(
-    fields: &Fields<'a>,
-    key: &str,
-    read: impl FnOnce(&'a Node) -> Option<T>,
-) -> Option<Option<T>> {
-    match fields.get(key) {
-        None => Some(None),
-        Some(node) => read(node).map(Some),
-    }
 }
 
 fn delay(text: &str) -> Result<Duration, Refusal> {

@@ -28,14 +28,15 @@ pub use table::EVENT;
 use action::event_action;
 use heal::check_healings;
 
-/// The events of a case with their final names, and when each happens.
+/// The events of a case with their final names (None: a mistake was noted), and when
+/// each happens, as far as that is known.
 pub fn events<'a>(
     dec: &Decoder<'a, '_>,
     scene: &mut Scene,
     node: Option<&'a Node>,
-) -> Option<(Vec<Event>, Vec<Timing>)> {
+) -> (Option<Vec<Event>>, Vec<Timing>) {
     let Some(node) = node else {
-        return Some((Vec::new(), Vec::new()));
+        return (Some(Vec::new()), Vec::new());
     };
     let mut events = Vec::new();
     let mut timings = Vec::new();
@@ -43,10 +44,11 @@ pub fn events<'a>(
     let mut spans = Vec::new();
     let mut kinds = Vec::new();
     let mut valid = true;
-    for item in dec.list(
-        node,
-        "a list of events such as `{ at: 500ms, crash: server }`",
-    )? {
+    let example = "a list of events such as `{ at: 500ms, crash: server }`";
+    let Some(list) = dec.list(node, example) else {
+        return (None, timings);
+    };
+    for item in list {
         let Some(verb) = dec.verb(item, &EVENT) else {
             scene.marks.set_incomplete();
             valid = false;
@@ -72,7 +74,7 @@ pub fn events<'a>(
             });
         }
         let action = event_action(dec, scene, &verb, &mut healings);
-        let (Some((when, span)), Some((name, ..)), Some(action)) = (when, name, action) else {
+        let (Some((when, span)), Some((name, ..))) = (when, name) else {
             valid = false;
             continue;
         };
@@ -87,6 +89,10 @@ pub fn events<'a>(
             span,
         });
         kinds.push((name.clone(), verb.verb.clone()));
+        let Some(action) = action else {
+            valid = false;
+            continue;
+        };
         spans.push(verb.span);
         events.push(Event {
             name,
@@ -97,7 +103,7 @@ pub fn events<'a>(
     }
     check_healings(dec, &kinds, &healings);
     if !valid {
-        return None;
+        return (None, timings);
     }
     let names = scene.marks.number_events();
     for ((event, timing), name) in events.iter_mut().zip(&mut timings).zip(names) {
@@ -105,7 +111,7 @@ pub fn events<'a>(
         timing.name = name;
     }
     impair::check_overlaps(dec, &scene.network, &events, &spans);
-    Some((events, timings))
+    (Some(events), timings)
 }
 
 /// When an event happens, and where the file says it.

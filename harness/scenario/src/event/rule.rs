@@ -100,8 +100,20 @@ pub(super) fn rule<'a>(
         flags(dec, fields.get("flags")),
         flags(dec, fields.get("without")),
     );
+    // Who sends, or receives, may be misspelt and is there all the same.
+    let end = |end: &Option<Option<String>>| match end {
+        Some(end) => end.clone(),
+        None => Some(String::new()),
+    };
+    let place = place(
+        dec,
+        scene,
+        fields,
+        end(&from).as_deref(),
+        end(&to).as_deref(),
+        verb,
+    );
     let (from, to, by, count) = (from?, to?, by?, count?);
-    let place = place(dec, scene, fields, from.as_deref(), to.as_deref(), verb);
     let (flags, without) = (flags?, without?);
     if from.is_some() && from == to {
         let span = fields.key("to").unwrap_or(verb);

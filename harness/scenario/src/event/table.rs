@@ -172,7 +172,7 @@ pub static CUT: MappingSpec = MappingSpec::new(
         KeySpec::new(
             "carrier",
             ValueSpec::Word(&CARRIERS),
-            "What the ends see. Default: kept.",
+            "What the ends see. `lost`: the node that is named (of two, the first) loses its carrier, the other keeps its own. Default: kept.",
         ),
     ]],
 );
@@ -208,7 +208,7 @@ pub const ROUTE_CHANGES: [(&str, RouteChange); 4] = [
 
 pub static INTERFACE: MappingSpec = MappingSpec::new(
     "`interface`",
-    "A host's interface.",
+    "All interfaces of a host or a router.",
     &[&[WHOSE, change(ValueSpec::Word(&INTERFACE_CHANGES), "down")]],
 );
 

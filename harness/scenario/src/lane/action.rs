@@ -7,6 +7,7 @@ use super::connect::{connect, listen};
 use super::serve::{multiplex, serve};
 use super::step::{Progress, steps};
 use crate::case::{Action, Payload};
+use crate::detector::{linger_time, set};
 use crate::scene::{Scene, Waiter};
 use crate::yaml::{Decoder, Node, Problem, Refusal, Span, Value, Verb, scalar};
 
@@ -86,6 +87,16 @@ pub fn action<'a>(
         "keyboard" => bare(Action::Keyboard)?,
         "half_close" => bare(Action::HalfClose)?,
         "close" => close(dec, verb.value)?,
+        "set" => Action::Set {
+            options: set(dec, needed("`{ user_timeout: 5s }`")?)?,
+        },
+        "beside" => {
+            let mut inside = progress.clone();
+            let list = steps(dec, scene, &mut inside, needed("a list of steps")?);
+            progress.bare_connects = inside.bare_connects;
+            Action::Beside { steps: list? }
+        }
+        "relay" => relay(dec, progress, verb)?,
         "sleep" => Action::Sleep {
             time: dec.scalar(
                 needed(scalar::DURATION)?,
@@ -147,9 +158,9 @@ fn payload<'a>(dec: &Decoder<'a, '_>, node: &'a Node) -> Option<Payload> {
     dec.scalar(node, PAYLOAD, |text| {
         if text.is_empty() {
             Err(Refusal::new("there is nothing to send"))
-        } else if text.contains(['\u{5}', '\u{6}']) {
+        } else if text.contains(['\u{5}', '\u{6}', '\u{16}']) {
             Err(Refusal::new(
-                "ENQ and ACK (bytes 5 and 6) are how heartbeats beat and answer",
+                "ENQ, ACK and SYN (bytes 5, 6 and 22) are how heartbeats beat and answer",
             ))
         } else {
             Ok(Payload::Text(text.to_owned()))
@@ -188,18 +199,42 @@ fn close<'a>(dec: &Decoder<'a, '_>, value: Option<&'a Node>) -> Option<Action> {
     };
     let fields = dec.mapping(node, &table::CLOSE)?;
     let node = dec.needed(&fields, "linger")?;
-    // struct linger counts whole seconds in an int (socket(7)).
-    let linger = dec.scalar(node, "whole seconds such as `0s`", |text| {
-        let time = scalar::duration(text)?;
-        match time.subsec_nanos() {
-            0 if time.as_secs() <= 32_767 => Ok(time),
-            0 => Err(Refusal::new(format!("{text} is more than 32767s"))),
-            _ => Err(Refusal::new(format!(
-                "{text} is not a whole number of seconds, SO_LINGER's unit"
-            ))),
-        }
-    })?;
+    let linger = dec.scalar(node, "whole seconds such as `0s`", linger_time)?;
     Some(Action::Close {
         linger: Some(linger),
+    })
+}
+
+/// `relay`, or `relay: [one, other]`.
+fn relay<'a>(dec: &Decoder<'a, '_>, progress: &Progress, verb: &Verb<'a>) -> Option<Action> {
+    let Some(node) = verb.value else {
+        return Some(Action::Relay { between: None });
+    };
+    let list = dec.list(node, "two connections such as `[inside, outside]`")?;
+    let [a, b] = list else {
+        dec.problem(
+            Problem::new(
+                node.span,
+                format!("a relay between {} connections", list.len()),
+            )
+            .expected("two connections: `[inside, outside]`"),
+        );
+        return None;
+    };
+    let known = || progress.named.iter().map(String::as_str);
+    let (one, other) = (
+        dec.known(a, "connection", known()),
+        dec.known(b, "connection", known()),
+    );
+    let (one, other) = (one?, other?);
+    if one == other {
+        dec.problem(
+            Problem::new(b.span, format!("a relay from `{one}` to itself"))
+                .expected("another connection"),
+        );
+        return None;
+    }
+    Some(Action::Relay {
+        between: Some((one, other)),
     })
 }

@@ -1,7 +1,7 @@
 //! Checks what lanes need of each other: a host that listens, and a sender of beats.
 
 use super::Decoded;
-use crate::case::{Action, HeartbeatSender, Lane, Step};
+use crate::case::{Action, HeartbeatSender, Lane, Step, all_steps};
 use crate::yaml::{Decoder, Problem, Span};
 
 /// Sets the host of each `connect` without one to the only other host that listens.
@@ -41,9 +41,9 @@ fn set_peer(steps: &mut [Step], host: &str) {
                 address: None,
                 ..
             } => *to = Some(host.to_owned()),
-            Action::Repeat { steps, .. } | Action::Serve { each: steps, .. } => {
-                set_peer(steps, host)
-            }
+            Action::Repeat { steps, .. }
+            | Action::Serve { each: steps, .. }
+            | Action::Beside { steps } => set_peer(steps, host),
             _ => {}
         }
     }
@@ -99,13 +99,5 @@ fn listens(action: &Action) -> bool {
 }
 
 fn does(steps: &[Step], wanted: &dyn Fn(&Action) -> bool) -> bool {
-    steps.iter().any(|step| {
-        wanted(&step.action)
-            || match &step.action {
-                Action::Repeat { steps, .. } | Action::Serve { each: steps, .. } => {
-                    does(steps, wanted)
-                }
-                _ => false,
-            }
-    })
+    all_steps(steps).iter().any(|step| wanted(&step.action))
 }

@@ -8,6 +8,7 @@ use super::words;
 use super::{Declared, Decoded};
 use crate::case::{
     Action, Case, Detector, Disposition, EventAction, Input, Lane, NodeKind, Program, Ready, Step,
+    all_steps,
 };
 use crate::scene::Scene;
 use crate::sign;
@@ -307,13 +308,9 @@ fn connects_to(decoded: &Decoded, host: &str) -> bool {
 }
 
 fn steps_connect_to(steps: &[Step], host: &str) -> bool {
-    steps.iter().any(|step| match &step.action {
-        Action::Connect { to: Some(to), .. } => to == host,
-        Action::Repeat { steps, .. } | Action::Serve { each: steps, .. } => {
-            steps_connect_to(steps, host)
-        }
-        _ => false,
-    })
+    let connects =
+        |step: &&Step| matches!(&step.action, Action::Connect { to: Some(to), .. } if to == host);
+    all_steps(steps).iter().any(connects)
 }
 
 /// The input of programs that an event types into stays open.

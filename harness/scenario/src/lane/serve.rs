@@ -67,17 +67,17 @@ pub(super) fn multiplex<'a>(
         return Some(plain);
     };
     let fields = dec.mapping(node, &MULTIPLEX)?;
-    if let Some(node) = fields.get("slots") {
-        let number = dec.scalar(node, "connections at a time, from 1 to 10000", |text| {
+    let number = fields.optional("slots", |node| {
+        dec.scalar(node, "connections at a time, from 1 to 10000", |text| {
             scalar::whole(text, 1, 10_000)
-        })?;
-        *slots = Some(number);
-    }
-    if let Some(node) = fields.get("echo") {
-        *echo = dec.truth(node)?;
-    }
-    if let Some(node) = fields.get("on_eof") {
-        *on_eof = dec.choose(node, "answer to end of file", &ANSWERS_TO_EOF)?;
-    }
+        })
+    });
+    let writes_back = fields.optional("echo", |node| dec.truth(node));
+    let answer = fields.optional("on_eof", |node| {
+        dec.choose(node, "answer to end of file", &ANSWERS_TO_EOF)
+    });
+    *slots = number?;
+    *echo = writes_back?.unwrap_or(true);
+    *on_eof = answer?.unwrap_or(OnEof::Close);
     Some(plain)
 }

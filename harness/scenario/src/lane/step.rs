@@ -87,6 +87,7 @@ fn step<'a>(
         action,
         conn: conn?,
         mark: mark?,
+        number: u32::try_from(order).unwrap_or(u32::MAX),
         line: node.span.line,
     }))
 }
@@ -102,7 +103,7 @@ fn connection<'a>(
     let makes = matches!(word, "connect" | "accept");
     let uses = matches!(
         word,
-        "echo" | "exchange" | "write" | "read" | "drain" | "poll" | "half_close" | "close"
+        "echo" | "exchange" | "write" | "read" | "drain" | "poll" | "half_close" | "close" | "set"
     );
     if word == "accept" && !progress.listens {
         dec.problem(

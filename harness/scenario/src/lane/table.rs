@@ -1,6 +1,7 @@
 //! Tables of the mappings that describe lanes and their steps.
 
 use crate::case::{Disposition, OnEof};
+use crate::detector::SET;
 use crate::yaml::{KeySpec, MappingSpec, ValueSpec};
 
 pub static LANE: MappingSpec = MappingSpec::new(
@@ -53,7 +54,7 @@ pub static STEP: MappingSpec = MappingSpec::new(
             KeySpec::new(
                 "serve",
                 ValueSpec::AnyOf(&[ValueSpec::STEPS, ValueSpec::Mapping(&SERVE)]),
-                "accept() for ever; each connection is served by these steps.",
+                "accept() for ever; each connection is served by these steps, one after the other unless `fork` is set.",
             ),
             KeySpec::new(
                 "multiplex",
@@ -107,6 +108,18 @@ pub static STEP: MappingSpec = MappingSpec::new(
             .bare(),
             KeySpec::new("keyboard", ValueSpec::Nothing, "read() on the keyboard.").bare(),
             KeySpec::new("half_close", ValueSpec::Nothing, "shutdown(SHUT_WR).").bare(),
+            KeySpec::new("set", ValueSpec::Mapping(&SET), ""),
+            KeySpec::new(
+                "beside",
+                ValueSpec::STEPS,
+                "A second thread does these steps on the same sockets, while the lane goes on.",
+            ),
+            KeySpec::new(
+                "relay",
+                ValueSpec::AnyOf(&[ValueSpec::Nothing, ValueSpec::pair(&ValueSpec::Text)]),
+                "Whatever comes from one of two connections is written to the other, until both have ended. Default: the two newest.",
+            )
+            .bare(),
             KeySpec::new(
                 "close",
                 ValueSpec::AnyOf(&[ValueSpec::Nothing, ValueSpec::Mapping(&CLOSE)]),
@@ -158,7 +171,11 @@ pub static SERVE: MappingSpec = MappingSpec::new(
     "`serve`",
     "With or without a child per connection.",
     &[&[
-        KeySpec::new("fork", ValueSpec::TRUTH, "Fork a child per connection."),
+        KeySpec::new(
+            "fork",
+            ValueSpec::TRUTH,
+            "Fork a child per connection. Without, a connection waits until the one before it has ended.",
+        ),
         KeySpec::new(
             "each",
             ValueSpec::STEPS,

@@ -66,7 +66,11 @@ fn decode_network<'a>(dec: &Decoder<'a, '_>, name: &str, node: &'a Node) -> Opti
         let Some(list) = fields.get(key) else {
             continue;
         };
-        for item in dec.list(list, "a list of names")? {
+        let Some(items) = dec.list(list, "a list of names") else {
+            valid = false;
+            continue;
+        };
+        for item in items {
             let Some(name) = dec.scalar(item, "a name", name::kebab) else {
                 valid = false;
                 continue;
@@ -82,10 +86,10 @@ fn decode_network<'a>(dec: &Decoder<'a, '_>, name: &str, node: &'a Node) -> Opti
             nodes.push((NetworkNode { name, kind }, item));
         }
     }
-    dec.needed(&fields, "hosts")?;
-    let cables_node = dec.needed(&fields, "cables")?;
+    let (hosts, cables_node) = (dec.needed(&fields, "hosts"), dec.needed(&fields, "cables"));
+    hosts?;
     let mut cables: Vec<(String, String)> = Vec::new();
-    for cable in dec.list(cables_node, "a list of cables such as `[client, server]`")? {
+    for cable in dec.list(cables_node?, "a list of cables such as `[client, server]`")? {
         let Some((a, b)) = ends(dec, cable, nodes.iter().map(|(node, _)| node.name.as_str()))
         else {
             valid = false;

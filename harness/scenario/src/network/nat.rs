@@ -1,9 +1,10 @@
 //! Decodes a scenario's `nat:`, the router that tracks connections.
 
-use super::table::{ANSWERS, NAT};
+use super::table::{ANSWERS, NAT, TIMEOUTS};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::case::{Nat, Network, NodeKind, OnForgotten};
+use crate::case::{FlowState, Nat, Network, NodeKind, OnForgotten};
 use crate::yaml::{Decoder, Fields, Node, Problem, Refusal, Value, name, scalar};
 
 /// Linux's default of nf_conntrack_tcp_timeout_established: five days without a
@@ -20,20 +21,13 @@ pub fn nat<'a>(dec: &Decoder<'a, '_>, network: &Network, node: &'a Node) -> Opti
     let router = router(dec, network, node, &fields);
     let inside = inside(dec, network, &fields);
     let idle = fields.get("idle").map_or(Some(LINUX_IDLE), |node| {
-        dec.scalar(node, "whole seconds from `1s` to `20d`", |text| {
-            let idle = scalar::positive(text)?;
-            if idle.subsec_nanos() != 0 {
-                return Err(Refusal::with(
-                    format!("`{text}` is not a whole number of seconds"),
-                    "the kernel keeps it in seconds (nf_conntrack_tcp_timeout_established)",
-                ));
-            }
-            if idle > LONGEST_IDLE {
-                return Err(Refusal::new(format!("{text} is longer than 20 days")));
-            }
-            Ok(idle)
-        })
+        let sysctl = "nf_conntrack_tcp_timeout_established";
+        timeout(dec, node, sysctl)
     });
+    let timeouts = match fields.get("timeouts") {
+        None => Some(BTreeMap::new()),
+        Some(node) => timeouts(dec, node),
+    };
     let on_forgotten = fields
         .get("on_forgotten")
         .map_or(Some(OnForgotten::Silence), |node| {
@@ -44,6 +38,7 @@ pub fn nat<'a>(dec: &Decoder<'a, '_>, network: &Network, node: &'a Node) -> Opti
         inside: inside?,
         idle: idle?,
         on_forgotten: on_forgotten?,
+        timeouts: timeouts?,
     };
     let inside = nat.inside_neighbours(network);
     let all = network.neighbours(&nat.router);
@@ -62,6 +57,36 @@ pub fn nat<'a>(dec: &Decoder<'a, '_>, network: &Network, node: &'a Node) -> Opti
         return None;
     }
     Some(nat)
+}
+
+/// Whole seconds, which a sysctl keeps.
+fn timeout<'a>(dec: &Decoder<'a, '_>, node: &'a Node, sysctl: &str) -> Option<Duration> {
+    dec.scalar(node, "whole seconds from `1s` to `20d`", |text| {
+        let time = scalar::positive(text)?;
+        if time.subsec_nanos() != 0 {
+            return Err(Refusal::with(
+                format!("`{text}` is not a whole number of seconds"),
+                format!("the kernel keeps it in seconds ({sysctl})"),
+            ));
+        }
+        if time > LONGEST_IDLE {
+            return Err(Refusal::new(format!("{text} is longer than 20 days")));
+        }
+        Ok(time)
+    })
+}
+
+/// `timeouts: { close_wait: 1h }`
+fn timeouts<'a>(dec: &Decoder<'a, '_>, node: &'a Node) -> Option<BTreeMap<FlowState, Duration>> {
+    let fields = dec.mapping(node, &TIMEOUTS)?;
+    let given = FlowState::ALL.into_iter().filter_map(|(name, state)| {
+        let node = fields.get(name)?;
+        let time = timeout(dec, node, &state.sysctl().replace("net.netfilter.", ""));
+        Some(time.map(|time| (state, time)))
+    });
+    // All are read, so that every mistake is noted.
+    let given: Vec<_> = given.collect();
+    given.into_iter().collect()
 }
 
 fn router<'a>(

@@ -68,6 +68,44 @@ pub static NAT: MappingSpec = MappingSpec::new(
             ValueSpec::Word(&ANSWERS),
             "What becomes of packets of a connection it does not know: nothing, an RST, or (as Linux by default) from the inside it is known again. Default: silence.",
         ),
+        KeySpec::new(
+            "timeouts",
+            ValueSpec::Mapping(&TIMEOUTS),
+            "How long it remembers connections that are not established, by state.",
+        ),
+    ]],
+);
+
+/// By the names of nf_conntrack_tcp_timeout_*; the established one is `idle`.
+pub static TIMEOUTS: MappingSpec = MappingSpec::new(
+    "`timeouts`",
+    "Whole seconds without a packet, by conntrack's state. Default: Linux's, but max_retrans and unacknowledged are as `idle`.",
+    &[&[
+        KeySpec::new("syn_sent", ValueSpec::DURATION, "Linux: 120s."),
+        KeySpec::new("syn_recv", ValueSpec::DURATION, "Linux: 60s."),
+        KeySpec::new(
+            "fin_wait",
+            ValueSpec::DURATION,
+            "One end has sent a FIN. Linux: 120s.",
+        ),
+        KeySpec::new(
+            "close_wait",
+            ValueSpec::DURATION,
+            "Half-closed: the FIN of one end was acknowledged. Linux: 60s.",
+        ),
+        KeySpec::new("last_ack", ValueSpec::DURATION, "Linux: 30s."),
+        KeySpec::new("time_wait", ValueSpec::DURATION, "Linux: 120s."),
+        KeySpec::new("close", ValueSpec::DURATION, "After an RST. Linux: 10s."),
+        KeySpec::new(
+            "max_retrans",
+            ValueSpec::DURATION,
+            "Data was sent again often. Linux: 300s.",
+        ),
+        KeySpec::new(
+            "unacknowledged",
+            ValueSpec::DURATION,
+            "Data waits for its acknowledgment. Linux: 300s.",
+        ),
     ]],
 );
 

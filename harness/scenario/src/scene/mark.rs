@@ -148,7 +148,7 @@ impl Marks {
                 true => {
                     "a mark, but this case has neither faults nor steps with `mark:`".to_owned()
                 }
-                false => format!("a mark of this case: {}", name::one_of(names())),
+                false => format!("a mark: {}", name::counted(names())),
             };
             dec.problem(
                 Problem::new(

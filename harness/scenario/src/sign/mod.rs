@@ -2,15 +2,14 @@
 //! catalogue uses it, and `halfopen-outcome` for baselines.
 
 use crate::case::{Known, Sign, SignKind};
-use crate::yaml::{Decoder, Fields, Node, Problem, Refusal, Value, name, scalar};
+use crate::yaml::{Decoder, Fields, Key, Node, Problem, Refusal, Value, name, scalar};
 
 mod names;
 mod table;
 
-pub use names::signal;
+pub use names::{errno, signal};
 pub use table::{KNOWN, SIGN};
 
-use names::errno;
 use table::{KINDS, SEEN};
 
 /// Calls that endpoints make. `heartbeat` is the wait for a beat, as reports name it.
@@ -143,7 +142,66 @@ fn decode_sign<'a>(
         );
         return None;
     };
-    let sign = match key.name.as_str() {
+    let sign = kind(dec, key, node);
+    if sign == Some(SignKind::Unnoticed)
+        && let Some(extra) = ["call", "lane", "after"]
+            .into_iter()
+            .find_map(|key| fields.key(key))
+    {
+        dec.problem(
+            Problem::new(
+                extra,
+                "nothing was noticed, so there is no call, lane or time",
+            )
+            .expected("`unnoticed: true` alone"),
+        );
+        return None;
+    }
+    let call = match fields.get("call") {
+        None => Some(None),
+        Some(node) => dec.known(node, "call", CALLS).map(Some),
+    };
+    let lane = match (fields.get("lane"), lanes) {
+        (None, _) => Some(None),
+        (Some(node), None) => dec.text(node, "the name of a lane").map(Some),
+        (Some(node), Some(lanes)) => dec
+            .known(node, "lane", lanes.iter().map(String::as_str))
+            .map(Some),
+    };
+    // The table of signs that were seen has no `known`.
+    let known = match (fields.find("known"), source) {
+        (None, _) => Some(None),
+        (Some(node), Source::Expectation) => known(dec, node).map(|known| Some(Box::new(known))),
+        (Some(node), Source::Book) => {
+            dec.problem(
+                Problem::new(node.span, "a book has no known differences")
+                    .expected("`known` beside what is expected of Linux")
+                    .help("write it under `expect`"),
+            );
+            None
+        }
+    };
+    let interval = |key: &str, expected: &str| {
+        fields.optional(key, |node| dec.scalar(node, expected, scalar::interval))
+    };
+    let after = interval("after", "a duration or an interval: `9m` or `5s..6.2s`");
+    let first_byte = interval(
+        "first_byte",
+        "a duration or an interval: `1.3s` or `1s..1.5s`",
+    );
+    Some(Sign {
+        sign: sign?,
+        call: call?,
+        lane: lane?,
+        after: after?,
+        first_byte: first_byte?,
+        known: known?,
+    })
+}
+
+/// The kind of a sign, by its key.
+fn kind<'a>(dec: &Decoder<'a, '_>, key: &Key, node: &'a Node) -> Option<SignKind> {
+    Some(match key.name.as_str() {
         "errno" => {
             SignKind::Errno(dec.scalar(node, "the name of an errno such as `ETIMEDOUT`", errno)?)
         }
@@ -171,67 +229,5 @@ fn decode_sign<'a>(
                 _ => SignKind::Unnoticed,
             }
         }
-    };
-    if sign == SignKind::Unnoticed
-        && let Some(extra) = ["call", "lane", "after"]
-            .into_iter()
-            .find_map(|key| fields.key(key))
-    {
-        dec.problem(
-            Problem::new(
-                extra,
-                "nothing was noticed, so there is no call, lane or time",
-            )
-            .expected("`unnoticed: true` alone"),
-        );
-        return None;
-    }
-    let call = match fields.get("call") {
-        None => None,
-        Some(node) => Some(dec.known(node, "call", CALLS)?),
-    };
-    let lane = match (fields.get("lane"), lanes) {
-        (None, _) => None,
-        (Some(node), None) => Some(dec.text(node, "the name of a lane")?),
-        (Some(node), Some(lanes)) => {
-            Some(dec.known(node, "lane", lanes.iter().map(String::as_str))?)
-        }
-    };
-    // The table of signs that were seen has no `known`.
-    let known = match (fields.find("known"), source) {
-        (None, _) => None,
-        (Some(node), Source::Expectation) => Some(Box::new(known(dec, node)?)),
-        (Some(node), Source::Book) => {
-            dec.problem(
-                Problem::new(node.span, "a book has no known differences")
-                    .expected("`known` beside what is expected of Linux")
-                    .help("write it under `expect`"),
-            );
-            return None;
-        }
-    };
-    let after = match fields.get("after") {
-        None => None,
-        Some(node) => Some(dec.scalar(
-            node,
-            "a duration or an interval: `9m` or `5s..6.2s`",
-            scalar::interval,
-        )?),
-    };
-    let first_byte = match fields.get("first_byte") {
-        None => None,
-        Some(node) => Some(dec.scalar(
-            node,
-            "a duration or an interval: `1.3s` or `1s..1.5s`",
-            scalar::interval,
-        )?),
-    };
-    Some(Sign {
-        sign,
-        call,
-        lane,
-        after,
-        first_byte,
-        known,
     })
 }

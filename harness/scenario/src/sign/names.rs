@@ -8,7 +8,11 @@ use crate::yaml::{Refusal, name};
 use nix::sys::signal::Signal;
 
 /// The name of an errno (errno(3)).
-pub(super) fn errno(text: &str) -> Result<String, Refusal> {
+///
+/// # Errors
+///
+/// A name that Linux does not have.
+pub fn errno(text: &str) -> Result<String, Refusal> {
     let known: Vec<String> = (1..134)
         .map(Errno::from_raw)
         .filter(|errno| *errno != Errno::UnknownErrno)

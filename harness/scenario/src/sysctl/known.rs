@@ -1,90 +1,114 @@
 //! Names of known sysctls, and the values that the kernel accepts.
 
-use crate::yaml::{Refusal, scalar};
+use crate::yaml::{Refusal, name, scalar};
 
-/// Sysctls whose misspellings are found: those that change how TCP notices a dead
-/// peer (ip-sysctl.rst), and those with similar names.
-pub(super) const KNOWN: &[&str] = &[
+/// The sysctls of network namespaces, a line each; see its head.
+const NAMESPACED: &str = include_str!("namespaced.txt");
+
+/// Sysctls of the whole machine among those with network names, found by comparing
+/// /proc/sys/net inside and outside a new namespace.
+const GLOBAL: &[&str] = &[
+    "net.core.bpf_jit_enable",
+    "net.core.busy_poll",
+    "net.core.busy_read",
     "net.core.default_qdisc",
+    "net.core.dev_weight",
+    "net.core.netdev_budget",
     "net.core.netdev_max_backlog",
-    "net.core.rmem_default",
-    "net.core.rmem_max",
-    "net.core.somaxconn",
-    "net.core.wmem_default",
-    "net.core.wmem_max",
-    "net.ipv4.conf.all.arp_evict_nocarrier",
-    "net.ipv4.conf.all.rp_filter",
-    "net.ipv4.conf.default.rp_filter",
-    "net.ipv4.icmp_errors_use_inbound_ifaddr",
-    "net.ipv4.icmp_msgs_per_sec",
-    "net.ipv4.icmp_ratelimit",
-    "net.ipv4.icmp_ratemask",
-    "net.ipv4.ip_forward",
-    "net.ipv4.ip_local_port_range",
-    "net.ipv4.neigh.default.base_reachable_time_ms",
-    "net.ipv4.neigh.default.delay_first_probe_time",
-    "net.ipv4.neigh.default.gc_stale_time",
-    "net.ipv4.neigh.default.mcast_solicit",
-    "net.ipv4.neigh.default.retrans_time_ms",
-    "net.ipv4.neigh.default.ucast_solicit",
-    "net.ipv4.neigh.default.unres_qlen",
-    "net.ipv4.tcp_abort_on_overflow",
-    "net.ipv4.tcp_autocorking",
-    "net.ipv4.tcp_challenge_ack_limit",
-    "net.ipv4.tcp_congestion_control",
-    "net.ipv4.tcp_early_retrans",
-    "net.ipv4.tcp_ecn",
-    "net.ipv4.tcp_fack",
-    "net.ipv4.tcp_fastopen",
-    "net.ipv4.tcp_fin_timeout",
-    "net.ipv4.tcp_frto",
-    "net.ipv4.tcp_invalid_ratelimit",
-    "net.ipv4.tcp_keepalive_intvl",
-    "net.ipv4.tcp_keepalive_probes",
-    "net.ipv4.tcp_keepalive_time",
+    "net.core.rps_sock_flow_entries",
+    "net.ipv4.tcp_low_latency",
     "net.ipv4.tcp_max_orphans",
-    "net.ipv4.tcp_max_syn_backlog",
-    "net.ipv4.tcp_max_tw_buckets",
     "net.ipv4.tcp_mem",
-    "net.ipv4.tcp_min_tso_segs",
-    "net.ipv4.tcp_moderate_rcvbuf",
-    "net.ipv4.tcp_mtu_probing",
-    "net.ipv4.tcp_no_metrics_save",
-    "net.ipv4.tcp_notsent_lowat",
-    "net.ipv4.tcp_orphan_retries",
-    "net.ipv4.tcp_recovery",
-    "net.ipv4.tcp_reordering",
-    "net.ipv4.tcp_retrans_collapse",
-    "net.ipv4.tcp_retries1",
-    "net.ipv4.tcp_retries2",
-    "net.ipv4.tcp_rfc1337",
-    "net.ipv4.tcp_rmem",
-    "net.ipv4.tcp_rto_max_ms",
-    "net.ipv4.tcp_rto_min_us",
-    "net.ipv4.tcp_sack",
-    "net.ipv4.tcp_slow_start_after_idle",
-    "net.ipv4.tcp_syn_linear_timeouts",
-    "net.ipv4.tcp_syn_retries",
-    "net.ipv4.tcp_synack_retries",
-    "net.ipv4.tcp_syncookies",
-    "net.ipv4.tcp_thin_linear_timeouts",
-    "net.ipv4.tcp_timestamps",
-    "net.ipv4.tcp_tso_win_divisor",
-    "net.ipv4.tcp_tw_reuse",
-    "net.ipv4.tcp_window_scaling",
-    "net.ipv4.tcp_wmem",
-    "net.ipv6.conf.all.accept_dad",
-    "net.ipv6.conf.all.disable_ipv6",
-    "net.ipv6.conf.all.forwarding",
-    "net.ipv6.conf.default.accept_dad",
-    "net.ipv6.icmp.ratelimit",
-    "net.ipv6.neigh.default.base_reachable_time_ms",
-    "net.ipv6.neigh.default.delay_first_probe_time",
-    "net.ipv6.neigh.default.gc_stale_time",
-    "net.ipv6.neigh.default.mcast_solicit",
-    "net.ipv6.neigh.default.retrans_time_ms",
-    "net.ipv6.neigh.default.ucast_solicit",
+    "net.ipv4.udp_mem",
 ];
+
+/// Sysctls that kernels had once, and the first version without.
+const GONE: &[(&str, &str)] = &[
+    ("net.ipv4.ip_conntrack_max", "4.9"),
+    ("net.ipv4.tcp_abc", "3.9"),
+    ("net.ipv4.tcp_cookie_size", "3.10"),
+    ("net.ipv4.tcp_dma_copybreak", "3.18"),
+    ("net.ipv4.tcp_frto_response", "3.10"),
+    ("net.ipv4.tcp_thin_dupack", "4.11"),
+    ("net.ipv4.tcp_tw_recycle", "4.12"),
+];
+
+/// The first kernel version without a sysctl that kernels had before.
+pub fn gone_since(key: &str) -> Option<&'static str> {
+    let (_, version) = GONE.iter().find(|(name, _)| *name == key)?;
+    Some(version)
+}
+
+/// Whether a sysctl is one of the whole machine: a network namespace has none.
+pub fn is_global(key: &str) -> bool {
+    GLOBAL.contains(&key)
+}
+
+fn namespaced() -> impl Iterator<Item = &'static str> {
+    NAMESPACED.lines().filter(|line| !line.starts_with('#'))
+}
+
+/// Whether `key` is a line of [`NAMESPACED`], in which `*` stands for one part. An
+/// interface can have any name.
+fn is(key: &str, known: &str) -> bool {
+    let (mut parts, mut wanted) = (key.split('.'), known.split('.'));
+    loop {
+        match (parts.next(), wanted.next()) {
+            (None, None) => return true,
+            (Some(_), Some("*")) => {}
+            (Some(part), Some(wanted)) if part == wanted => {}
+            _ => return false,
+        }
+    }
+}
+
+/// What is wrong with the name of a sysctl of a network namespace. What this
+/// machine's kernel has is right, however new it is.
+///
+/// # Errors
+/// A name that no kernel has, or none any more, or only a whole machine.
+pub fn existing(key: &str) -> Result<(), Refusal> {
+    if namespaced().any(|known| is(key, known)) {
+        return Ok(());
+    }
+    if let Some(version) = gone_since(key) {
+        return Err(Refusal::with(
+            format!("no kernel has `{key}` since {version}"),
+            "leave it out: it does nothing on kernels of today",
+        ));
+    }
+    if is_global(key) {
+        return Err(Refusal::with(
+            format!("`{key}` is the whole machine's: a network namespace has none of its own"),
+            "set it on the machine itself",
+        ));
+    }
+    let file = std::path::Path::new("/proc/sys").join(key.replace('.', "/"));
+    if file.is_file() {
+        return Ok(());
+    }
+    Err(Refusal {
+        message: format!("no kernel has a sysctl `{key}`"),
+        help: meant(key).map(|known| format!("did you mean `{known}`?")),
+    })
+}
+
+/// The known sysctl that is nearest to a misspelt one, if one is near: in its last
+/// part, or in the parts before it.
+pub fn meant(key: &str) -> Option<String> {
+    let (folder, last) = key.rsplit_once('.').unwrap_or(("", key));
+    let siblings: Vec<&str> = namespaced()
+        .filter_map(|known| known.rsplit_once('.'))
+        .filter(|(known, _)| is(folder, known))
+        .map(|(_, name)| name)
+        .collect();
+    if let Some(name) = name::nearest(last, siblings) {
+        return Some(format!("{folder}.{name}"));
+    }
+    let of_this_name = namespaced().find(|known| known.rsplit('.').next() == Some(last));
+    let near = of_this_name.or_else(|| name::nearest(key, namespaced()));
+    near.map(|known| known.replace('*', "default"))
+}
 
 /// The range of values that the kernel accepts (net/ipv4/sysctl_net_ipv4.c).
 const RANGES: &[(&str, u32, u32)] = &[
@@ -100,7 +124,10 @@ const RANGES: &[(&str, u32, u32)] = &[
 
 /// Sysctls of TCP whose values are not single numbers.
 const NO_NUMBERS: &[&str] = &[
+    "net.ipv4.tcp_allowed_congestion_control",
+    "net.ipv4.tcp_available_congestion_control",
     "net.ipv4.tcp_congestion_control",
+    "net.ipv4.tcp_fastopen_key",
     "net.ipv4.tcp_mem",
     "net.ipv4.tcp_rmem",
     "net.ipv4.tcp_wmem",
@@ -121,10 +148,12 @@ pub fn acceptable(key: &str, text: &str) -> Result<String, Refusal> {
     if text.trim().is_empty() || text.chars().any(char::is_control) {
         return Err(Refusal::new("a sysctl's value is a number or a word"));
     }
+    let is_number = ["net.ipv4.tcp_", "net.netfilter.nf_conntrack_tcp_"]
+        .iter()
+        .any(|prefix| key.starts_with(prefix));
     if let Some((_, least, most)) = RANGES.iter().find(|(name, ..)| *name == key) {
         scalar::whole(text, *least, *most)?;
-    } else if key.starts_with("net.ipv4.tcp_") && KNOWN.contains(&key) && !NO_NUMBERS.contains(&key)
-    {
+    } else if is_number && namespaced().any(|known| known == key) && !NO_NUMBERS.contains(&key) {
         scalar::whole(text, i64::from(i32::MIN), i64::from(u32::MAX))?;
     }
     Ok(text.to_owned())
@@ -143,6 +172,7 @@ mod tests {
             ("net.ipv4.tcp_syn_retries", "0"),
             ("net.ipv4.tcp_sack", "true"),
             ("net.ipv6.icmp.ratelimit", ""),
+            ("net.netfilter.nf_conntrack_tcp_timeout_close_wait", "1h"),
         ] {
             assert!(acceptable(key, value).is_err(), "{key} = {value}");
         }
@@ -155,5 +185,48 @@ mod tests {
         ] {
             assert_eq!(acceptable(key, value), Ok(value.to_owned()), "{key}");
         }
+    }
+
+    #[test]
+    fn names_that_no_kernel_has_are_refused_however_far_off() {
+        for known in [
+            "net.ipv4.tcp_retries2",
+            "net.ipv4.conf.eth7.rp_filter",
+            "net.ipv6.neigh.default.ucast_solicit",
+            "net.netfilter.nf_conntrack_tcp_timeout_close_wait",
+            "net.netfilter.nf_log.2",
+        ] {
+            assert_eq!(existing(known), Ok(()), "{known}");
+        }
+        let refused = |key: &str| existing(key).expect_err("no kernel has it");
+        let far = refused("net.ipv4.no_such_key_at_all");
+        assert_eq!(
+            far.message,
+            "no kernel has a sysctl `net.ipv4.no_such_key_at_all`"
+        );
+        let gone = refused("net.ipv4.tcp_tw_recycle").message;
+        assert!(gone.contains("since 4.12"), "{gone}");
+        let global = refused("net.ipv4.tcp_mem").message;
+        assert!(global.contains("whole machine's"), "{global}");
+    }
+
+    #[test]
+    fn what_was_meant_is_the_nearest_name() {
+        for (key, meant_key) in [
+            ("net.ipv4.tcp_retires2", "net.ipv4.tcp_retries2"),
+            ("net.ipv4.conf.all.rp_fliter", "net.ipv4.conf.all.rp_filter"),
+            ("net.ipv6.tcp_retries2", "net.ipv4.tcp_retries2"),
+            (
+                "net.ipv4.ucast_solicit",
+                "net.ipv4.neigh.default.ucast_solicit",
+            ),
+            (
+                "net.ipv4.nf_conntrack_tcp_timeout_close_wait",
+                "net.netfilter.nf_conntrack_tcp_timeout_close_wait",
+            ),
+        ] {
+            assert_eq!(meant(key).as_deref(), Some(meant_key), "{key}");
+        }
+        assert_eq!(meant("net.ipv4.frobnicate_everything"), None);
     }
 }

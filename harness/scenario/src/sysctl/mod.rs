@@ -9,9 +9,9 @@ use crate::yaml::{Decoder, Node, Problem, Span, name};
 pub mod conf;
 mod known;
 
-pub use known::acceptable;
+pub use known::{acceptable, existing, gone_since, is_global};
 
-use known::KNOWN;
+use known::meant;
 
 /// Sysctls by host. `all` stands for every host and router; a host's own value
 /// overrides it.
@@ -42,8 +42,10 @@ pub fn by_host<'a>(
             valid = false;
             continue;
         };
+        let is_tracking = |machine: &str| network.nats.iter().any(|nat| nat.router == machine);
+        let tracks = is_tracking(&host.name);
         for (key, value) in values {
-            let spelt = check_spelling(dec, &key.name, key.span);
+            let spelt = check_name(dec, &key.name, key.span, tracks);
             let value = dec.scalar(value, "a value such as `3`", |text| {
                 acceptable(&key.name, text)
             });
@@ -69,30 +71,24 @@ pub fn by_host<'a>(
     valid.then_some(sysctls)
 }
 
-/// Notes a key that is not a sysctl of a network namespace, or that is almost spelt
-/// like a known one.
-fn check_spelling(dec: &Decoder<'_, '_>, key: &str, span: Span) -> Option<()> {
+/// Notes a key that is not a sysctl of a network namespace, or of none any more.
+/// `tracks`: the host tracks connections.
+fn check_name(dec: &Decoder<'_, '_>, key: &str, span: Span, tracks: bool) -> Option<()> {
     let segment = |part: &str| {
         !part.is_empty()
             && part
                 .chars()
                 .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
     };
-    if KNOWN.contains(&key) {
-        return Some(());
-    }
     if !key.starts_with("net.") {
-        let bare = KNOWN
-            .iter()
-            .find(|known| known.rsplit('.').next() == Some(key));
-        let help = bare.map(|known| format!("write `{known}`"));
+        let help = meant(key).map(|known| format!("write `{known}`"));
         dec.problem(
             Problem::new(
                 span,
                 format!("`{key}` is not a sysctl of a network namespace"),
             )
             .expected("a name that starts with `net.`")
-            .maybe_help(help.or_else(|| name::did_you_mean(key, KNOWN.iter().copied()))),
+            .maybe_help(help),
         );
         return None;
     }
@@ -103,20 +99,23 @@ fn check_spelling(dec: &Decoder<'_, '_>, key: &str, span: Span) -> Option<()> {
         );
         return None;
     }
-    // An interface can have any name (net.ipv4.conf.veth0.…): keys with another number
-    // of parts are not compared.
-    let guess = KNOWN
-        .iter()
-        .map(|known| (strsim::damerau_levenshtein(key, known), *known))
-        .filter(|(distance, known)| {
-            *distance <= 2 && known.split('.').count() == key.split('.').count()
-        })
-        .min();
-    if let Some((_, known)) = guess {
+    if let Err(refusal) = existing(key) {
         dec.problem(
-            Problem::new(span, format!("unknown sysctl `{key}`"))
+            Problem::new(span, refusal.message)
                 .expected("the name of a sysctl")
-                .help(format!("did you mean `{known}`?")),
+                .maybe_help(refusal.help),
+        );
+        return None;
+    }
+    // Connection tracking, and so its sysctls, exist where it is used.
+    if key.starts_with("net.netfilter.nf_conntrack_") && !tracks {
+        dec.problem(
+            Problem::new(
+                span,
+                format!("nothing tracks connections there, so there is no `{key}`"),
+            )
+            .expected("a router with `nat:`")
+            .help("add `nat: { inside: client }` to the scenario"),
         );
         return None;
     }

@@ -55,7 +55,7 @@ fn each_broken_rule_has_its_message() {
         ),
         (
             "sysctls: { client: { net.ipv4.tcp_retires2: 3 } }",
-            "unknown sysctl",
+            "no kernel has a sysctl",
         ),
         (
             "sysctls: { client: { kernel.panic: 1 } }",

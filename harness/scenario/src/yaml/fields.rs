@@ -55,6 +55,19 @@ impl<'a> Fields<'a> {
             .map(|(_, node)| node)
     }
 
+    /// The value of a key that can be left out. The outer None: a problem was noted.
+    #[allow(clippy::option_option)]
+    pub fn optional<T>(
+        &self,
+        name: &str,
+        read: impl FnOnce(&'a Node) -> Option<T>,
+    ) -> Option<Option<T>> {
+        match self.get(name) {
+            None => Some(None),
+            Some(node) => read(node).map(Some),
+        }
+    }
+
     /// The place of a key, if the key is there.
     pub fn key(&self, name: &str) -> Option<Span> {
         self.entries

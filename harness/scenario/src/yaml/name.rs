@@ -36,6 +36,31 @@ pub fn one_of<'k>(known: impl IntoIterator<Item = &'k str>) -> String {
     }
 }
 
+/// `a` or `an`, before a word.
+pub fn article(word: &str) -> &'static str {
+    match word.starts_with(['a', 'e', 'i', 'o', 'u']) {
+        true => "an",
+        false => "a",
+    }
+}
+
+/// "crash (twice), cut" for messages: names that may occur more than once.
+pub fn counted<'k>(known: impl IntoIterator<Item = &'k str>) -> String {
+    let mut counts: indexmap::IndexMap<&str, usize> = indexmap::IndexMap::new();
+    for name in known {
+        *counts.entry(name).or_default() += 1;
+    }
+    let names: Vec<String> = counts
+        .into_iter()
+        .map(|(name, count)| match count {
+            1 => name.to_owned(),
+            2 => format!("{name} (twice)"),
+            count => format!("{name} ({count} times)"),
+        })
+        .collect();
+    names.join(", ")
+}
+
 /// A name: lower-case words joined by hyphens.
 ///
 /// # Errors

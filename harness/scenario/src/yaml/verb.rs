@@ -11,6 +11,7 @@ impl<'a, 'f> Decoder<'a, 'f> {
     /// Reads a verb: a word, or a mapping with one verb and its modifiers.
     pub fn verb(&self, node: &'a Node, spec: &'static MappingSpec) -> Option<Verb<'a>> {
         let what = spec.name;
+        let a = name::article(what);
         let verbs: Vec<&str> = spec.verbs().iter().map(|verb| verb.name).collect();
         let modifiers: Vec<&str> = spec.modifiers().map(|key| key.name).collect();
         let node = self.resolve(node)?;
@@ -61,8 +62,8 @@ impl<'a, 'f> Decoder<'a, 'f> {
             } else if let Some((first, _, _)) = &found {
                 self.problem(
                     Problem::new(key.span, format!("`{first}` and `{word}` in one {what}"))
-                        .expected(format!("one verb in a {what}"))
-                        .help(format!("make `{word}` a {what} of its own")),
+                        .expected(format!("one verb in {a} {what}"))
+                        .help(format!("make `{word}` {a} {what} of its own")),
                 );
                 wrong = true;
             } else {

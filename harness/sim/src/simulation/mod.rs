@@ -25,7 +25,9 @@ use crate::moments::{CallTime, Moments};
 use crate::sysctls::Sysctls;
 use crate::wheel::Jiffies;
 use clock::{Clock, Ns, ns};
-use halfopen_scenario::case::{Case, Lane, When};
+use halfopen_scenario::case::{
+    Action, BeatWhen, Case, Heartbeat, Lane, OnSilence, When, all_steps,
+};
 use net::filter::ActiveRule;
 use net::frame::End;
 use net::topology::{Cable, Node};
@@ -252,6 +254,9 @@ impl<'a> Sim<'a> {
             if lane.program.is_some() {
                 self.unknown("the program's own logic");
             }
+        }
+        if let Some(what) = not_modelled(self.case) {
+            self.unknown(what);
         }
         let copies: u32 = self.case.lanes.iter().map(|lane| lane.count.max(1)).sum();
         if copies > MOST_PROCESSES {
@@ -482,4 +487,43 @@ impl<'a> Sim<'a> {
             endless,
         }
     }
+}
+
+/// Words of the language that the model does not contain.
+fn not_modelled(case: &Case) -> Option<&'static str> {
+    let steps = case.lanes.iter().flat_map(|lane| all_steps(&lane.steps));
+    let mut steps = steps.filter_map(|step| match step.action {
+        Action::Set { .. } => Some("socket options that are set later"),
+        Action::Beside { .. } => Some("two threads on one socket"),
+        Action::Relay { .. } => Some("a proxy between two connections"),
+        _ => None,
+    });
+    if let Some(what) = steps.next() {
+        return Some(what);
+    }
+    let heartbeats = || {
+        case.lanes
+            .iter()
+            .map(|lane| lane.detector.heartbeat.as_ref())
+    };
+    let unknown = |h: &Heartbeat| {
+        h.counts.is_some() || h.when == BeatWhen::Busy || h.on_silence == OnSilence::Nothing
+    };
+    if heartbeats().flatten().any(unknown) {
+        return Some("what counts as life, and what silence leads to");
+    }
+    if heartbeats().any(|h| h.is_some()) && heartbeats().any(|h| h.is_none()) {
+        return Some("beats to a program that knows none");
+    }
+    if case
+        .lanes
+        .iter()
+        .any(|lane| !lane.detector.options.is_empty())
+    {
+        return Some("options of sockets");
+    }
+    let nats = &case.network.nats;
+    nats.iter()
+        .any(|nat| !nat.timeouts.is_empty())
+        .then_some("timeouts of a router by the connection's state")
 }

@@ -82,6 +82,12 @@ fn action(action: &Action) -> String {
             format!("polls the socket{also}{limit}")
         }
         Action::Keyboard => "reads from its keyboard".into(),
+        Action::Set { options } => match options.len() {
+            1 => "sets an option of the socket".into(),
+            n => format!("sets {n} options of the socket"),
+        },
+        Action::Beside { steps: each } => format!("has a second thread, which {}", steps(each)),
+        Action::Relay { .. } => "passes on what comes from either of two connections".into(),
         Action::HalfClose => "shuts its sending side down".into(),
         Action::Close { .. } => "closes".into(),
         Action::Sleep { time } => format!("sleeps for {}", human(*time)),
@@ -106,6 +112,7 @@ pub(super) fn detector(lane: &Lane) -> Option<String> {
         read_timeout,
         poll,
         heartbeat,
+        options,
     } = &lane.detector;
     let mut has = Vec::new();
     if let Some(keepalive) = keepalive {
@@ -123,6 +130,9 @@ pub(super) fn detector(lane: &Lane) -> Option<String> {
             value(keepalive.idle),
             value(keepalive.interval)
         ));
+    }
+    if !options.is_empty() {
+        has.push("socket options of its own".to_owned());
     }
     has.extend(user_timeout.map(|t| format!("TCP_USER_TIMEOUT of {}", human(t))));
     has.extend(read_timeout.map(|t| format!("SO_RCVTIMEO of {}", human(t))));

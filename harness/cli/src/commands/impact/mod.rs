@@ -126,7 +126,9 @@ fn predicted(args: &ImpactArgs, wanted: &Wanted, cases: &[Case]) -> Result<Answe
 fn show(answer: &Answer, format: ReportFormat) -> Result<(), CliError> {
     let (comparisons, ignored) = (&answer.comparisons, &answer.ignored);
     match format {
-        ReportFormat::Json => output::write_with(|out| json::write(comparisons, ignored, out)),
+        ReportFormat::Json => {
+            output::write_with(|out| json::write(comparisons, ignored, output::layout(), out))
+        }
         ReportFormat::Markdown => {
             let text = markdown::render(comparisons) + &markdown::ignored(ignored);
             output::say(&text)

@@ -94,7 +94,9 @@ fn report_all(
         ([one], _) => report(one, args)?,
         (several, ReportFormat::Markdown) => output::say(&markdown::runs(several))?,
         (several, ReportFormat::Json) => {
-            output::write_with(|out| json::write_several(several, out))?;
+            output::write_with(|out| {
+                json::write_several(several, args.packets.detail(), output::layout(), out)
+            })?;
         }
         (several, ReportFormat::Table) => {
             output::say(&kernels::render(several))?;

@@ -13,7 +13,9 @@ pub(super) fn report(finished: &Finished<'_>, args: &RunArgs) -> Result<(), CliE
         return output::say(&markdown::runs(std::slice::from_ref(finished)));
     }
     if args.format == ReportFormat::Json {
-        output::write_with(|out| json::write(finished, out))?;
+        output::write_with(|out| {
+            json::write(finished, args.packets.detail(), output::layout(), out)
+        })?;
         output::remark(&notes::totals(finished));
         return Ok(());
     }

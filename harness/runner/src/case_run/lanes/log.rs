@@ -94,6 +94,7 @@ impl ReportLog {
                 call,
                 conn,
                 line,
+                step,
                 at,
             } => {
                 let process = self.process(pid);
@@ -101,6 +102,7 @@ impl ReportLog {
                     call,
                     conn,
                     line,
+                    step,
                     start_ns: at,
                     end_ns: None,
                     result: CallResult::Blocked,
@@ -261,6 +263,7 @@ mod tests {
             call: call.into(),
             conn: None,
             line: 1,
+            step: 0,
             at,
         };
         c.add(start(100, "accept", 10));

@@ -162,6 +162,7 @@ impl<'a> Translator<'a> {
             call: entered.name.to_string(),
             conn,
             line: 0,
+            step: 0,
             at: event.at_ns,
         });
     }

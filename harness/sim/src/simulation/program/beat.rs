@@ -4,8 +4,9 @@
 use super::super::clock::{Ns, ns};
 use halfopen_scenario::case::{BeatWhen, Heartbeat, HeartbeatSender};
 
-/// A beat and an answer among a connection's bytes.
-pub(super) const BEAT: u8 = 5;
+/// A client's beat, a server's, and an answer among a connection's bytes.
+const CLIENT_BEAT: u8 = 5;
+const SERVER_BEAT: u8 = 0x16;
 pub(super) const ANSWER: u8 = 6;
 
 /// The state of a heartbeat.
@@ -17,6 +18,8 @@ pub(super) struct Beat {
     misses: u32,
     answered: bool,
     idle: bool,
+    /// The own beat's byte, and the peer's.
+    beats: [u8; 2],
     checks: bool,
     answers: bool,
     since: Option<Ns>,
@@ -48,6 +51,10 @@ impl Beat {
             misses: config.misses,
             answered: config.answered,
             idle: config.when == BeatWhen::Idle,
+            beats: match connected {
+                true => [CLIENT_BEAT, SERVER_BEAT],
+                false => [SERVER_BEAT, CLIENT_BEAT],
+            },
             checks,
             answers: config.answered && hears,
             since: (checks && !config.answered).then_some(now),
@@ -79,11 +86,13 @@ impl Beat {
             return 0;
         }
         let count = |what| kinds.iter().filter(|kind| **kind == what).count() as u64;
-        let (beats, answers) = (count(BEAT), count(ANSWER));
+        let [own, peers] = self.beats;
+        // A peer that only echoes answers with the beat itself.
+        let (beats, answers) = (count(peers), count(ANSWER) + count(own));
         self.inbox += bytes - beats - answers;
         let alive = match (self.idle, self.answered) {
             (true, _) => bytes > 0,
-            (false, true) => answers > 0 || (beats > 0 && !self.answers),
+            (false, true) => answers > 0,
             (false, false) => beats > 0,
         };
         if alive {
@@ -91,6 +100,11 @@ impl Beat {
             self.since = (self.checks && !self.answered).then_some(now);
         }
         if self.answers { beats } else { 0 }
+    }
+
+    /// The byte that a beat is.
+    pub fn byte(&self) -> u8 {
+        self.beats[0]
     }
 
     /// Data was sent.

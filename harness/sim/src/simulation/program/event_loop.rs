@@ -5,7 +5,7 @@ use super::super::SockId;
 use super::super::clock::{Ns, ns};
 use super::super::net::frame::End;
 use super::super::trace::CallResult;
-use super::beat::{ANSWER, BEAT};
+use super::beat::ANSWER;
 use super::script::{Flow, Script, size};
 use halfopen_scenario::case::{Action, OnSilence, Step};
 
@@ -162,8 +162,8 @@ impl<'a> Script<'a> {
                 index += 1;
                 continue;
             }
-            let sock = conn.sock;
-            if conn.beat.take_due(now) && self.sys.write(sock, 1, Some(BEAT)).await.is_err() {
+            let (sock, byte) = (conn.sock, conn.beat.byte());
+            if conn.beat.take_due(now) && self.sys.write(sock, 1, Some(byte)).await.is_err() {
                 self.set_eof(index);
                 index += 1;
                 continue;

@@ -197,6 +197,8 @@ impl<'a> Script<'a> {
                     }
                 }
             }
+            // The start of a run has refused them (`not_modelled`).
+            Action::Set { .. } | Action::Beside { .. } | Action::Relay { .. } => {}
             Action::Echo => return self.io(step, Want::Echo).await,
             Action::Drain => return self.io(step, Want::Drain).await,
             Action::Read { bytes } => return self.io(step, Want::Read(u64::from(*bytes))).await,

@@ -1,0 +1,31 @@
+//! The words that reports of real failures needed: each is done as it is said.
+
+use crate::place::Place;
+
+#[test]
+fn each_word_does_what_it_says() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/words.yaml");
+    let ran = Place::empty().halfopen(&format!("run {file}"));
+    assert_eq!(ran.code, Some(0), "{ran}");
+    assert!(ran.stdout.contains("16 as expected, 0 differ"), "{ran}");
+}
+
+#[test]
+fn a_check_that_does_not_hold_differs() {
+    let place = Place::with(
+        "version: 1
+scenarios:
+  checked:
+    server: [listen, accept, { read: 100 }, close, { sleep: 1h }]
+    client: [connect, { write: hello }, { sleep: 1h }]
+    faults: [{ at: 300ms, netstat: , name: closed }]
+    checks:
+      - { at: closed, host: server, state: FIN_WAIT2, sockets: 2 }
+    give_up: 500ms
+",
+    );
+    let ran = place.halfopen("run");
+    assert_eq!(ran.code, Some(1), "{ran}");
+    let said = "the check on line 8: expected 2 sockets in FIN_WAIT2 on server at `closed`, saw 1";
+    assert!(ran.stdout.contains(said), "{ran}");
+}
