@@ -11,6 +11,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 mod check;
+mod describe;
 mod detector;
 mod event;
 mod heartbeat;
@@ -22,6 +23,7 @@ mod step;
 mod target;
 
 pub use check::{Check, Checked, Ended, Quantity, Which};
+pub use describe::describe;
 pub use detector::{Detector, Keepalive, KeepaliveBy};
 pub use event::{Event, EventAction, When};
 pub use halfopen_net::{
