@@ -13,9 +13,11 @@
 //! 16    u64  how long its processor was busy, nanoseconds; 0 before the end
 //! 24    u64  bytes of input; 0 before the host has written it
 //! 4096  messages: a byte for the kind, u32 the content's length, the content
-//! 192M  the input
+//! 64M   the input
 //! ```
-//! Numbers are little-endian. A byte count is stored after the bytes it counts.
+//! Numbers are little-endian. A byte count is stored after the bytes it counts. The
+//! guest sends its first message when it has read the input, so messages may reach
+//! beyond 64M.
 
 use std::fs::File;
 use std::io;
@@ -36,7 +38,9 @@ const CLOCK: usize = 8;
 const BUSY: usize = 16;
 const INPUT_LENGTH: usize = 24;
 const MESSAGES: usize = 4096;
-const INPUT: usize = 192 << 20;
+const INPUT: usize = 64 << 20;
+/// The most bytes of input.
+pub const MOST_INPUT: u64 = SIZE - INPUT as u64;
 /// Bytes before a message's content: its kind and its length.
 const HEADER: usize = 5;
 
@@ -97,7 +101,7 @@ impl GuestChannel {
         self.memory.write(at, &[byte]);
         self.memory.write(at + 1, &length.to_le_bytes());
         self.memory.write(at + HEADER, content);
-        let capacity = self.memory.len().min(INPUT) - MESSAGES;
+        let capacity = self.memory.len() - MESSAGES;
         self.written = (self.written + HEADER + content.len()).min(capacity);
         self.publish_clock();
         self.memory
@@ -147,7 +151,7 @@ impl HostChannel {
     /// When pwrite(2) fails; FileTooLarge when the input does not fit.
     pub fn write_input(&self, input: &[u8]) -> io::Result<()> {
         let length = input.len() as u64;
-        if length > SIZE - INPUT as u64 {
+        if length > MOST_INPUT {
             return Err(io::ErrorKind::FileTooLarge.into());
         }
         self.file.write_all_at(input, INPUT as u64)?;
@@ -178,7 +182,7 @@ impl HostChannel {
     /// When pread(2) fails; InvalidData when the memory holds an unknown kind of
     /// message.
     pub fn receive(&mut self) -> io::Result<Vec<(MessageKind, Vec<u8>)>> {
-        let written = self.read_u64(WRITTEN)?.min((INPUT - MESSAGES) as u64);
+        let written = self.read_u64(WRITTEN)?.min(SIZE - MESSAGES as u64);
         let mut unread = vec![0; usize::try_from(written.saturating_sub(self.read)).unwrap_or(0)];
         self.file
             .read_exact_at(&mut unread, MESSAGES as u64 + self.read)?;

@@ -1,5 +1,7 @@
 //! The arguments of `halfopen exec`.
 
+use std::path::PathBuf;
+
 use clap::Args;
 
 use super::Time;
@@ -47,6 +49,9 @@ pub(crate) struct ExecArgs {
     /// Run in a guest on this kernel
     #[arg(long, value_name = "KERNEL")]
     pub(crate) kernel: Option<String>,
+    /// Keep the packets in DIR as pcapng, with faults, calls and lines of output as comments
+    #[arg(long, value_name = "DIR")]
+    pub(crate) pcap: Option<PathBuf>,
     /// When to give up if the command still runs
     #[arg(long, value_name = "TIME", default_value = "60s")]
     pub(crate) give_up: String,

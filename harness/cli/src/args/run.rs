@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::sysctl::{Sysctl, sysctl};
-use super::{CaseArgs, OnDisturbed, ReportFormat, Time};
+use super::{CaseArgs, OnDisturbed, RunFormat, Time};
 
 pub(super) const HELP: &str = "\
 FILE is the first word if it ends in .yaml or .yml, or names a file; otherwise
@@ -28,6 +28,8 @@ Examples:
   halfopen run --against base.yaml                what has changed since, and why
   halfopen run --against base.yaml --format markdown
                                                   the same for a pull request's comment
+  halfopen run programs.yaml --time virtual --format matrix
+                                                  scenarios by faults, for a document
 
 Exit codes: 0 as expected, 1 a case differs, failed, or is outside its
 prediction (with --against: nothing has changed, something has), 2 wrong input,
@@ -48,8 +50,8 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "HOST:KEY=VALUE", value_parser = sysctl)]
     pub(crate) sysctl: Vec<Sysctl>,
     /// For people, for a pull request's comment, or for programs
-    #[arg(long, value_enum, default_value_t = ReportFormat::Table, value_name = "FORM")]
-    pub(crate) format: ReportFormat,
+    #[arg(long, value_enum, default_value_t = RunFormat::Table, value_name = "FORM")]
+    pub(crate) format: RunFormat,
     #[command(flatten)]
     pub(crate) baseline: BaselineArgs,
     /// On this machine's clock, or on a guest's that jumps over idle time
@@ -68,6 +70,10 @@ pub(crate) struct RunArgs {
     /// the run, and times are less exact while it is busy
     #[arg(long)]
     pub(crate) no_real_time: bool,
+    /// Keep each case's packets in DIR as pcapng, with faults, calls and lines of output as
+    /// comments
+    #[arg(long, value_name = "DIR")]
+    pub(crate) pcap: Option<PathBuf>,
     /// Draw every call and every packet of each case after the table
     #[arg(long)]
     pub(crate) ladder: bool,

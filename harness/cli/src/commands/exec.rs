@@ -16,6 +16,9 @@ const STILL_RUNNING: u8 = 124;
 /// Runs the command; its exit code.
 pub(crate) fn exec(args: &ExecArgs) -> Result<Exit, CliError> {
     let mut case = case(args)?;
+    if let Some(directory) = &args.pcap {
+        output::make_directory(directory, "--pcap")?;
+    }
     if args.time == Time::Virtual || args.kernel.is_some() {
         return in_guest(args, case);
     }
@@ -29,6 +32,7 @@ pub(crate) fn exec(args: &ExecArgs) -> Result<Exit, CliError> {
         // Before any thread is started: see privileges.
         privileges: capabilities::needed_for_run()?.to_owned(),
         interrupt: interrupt::watch(),
+        pcap: args.pcap.clone(),
         ..Options::default()
     };
     let cases = [case];
@@ -49,6 +53,7 @@ fn in_guest(args: &ExecArgs, case: Case) -> Result<Exit, CliError> {
     let options = halfopen_vm::cases::Options {
         time: args.time.guest(),
         interrupt: interrupt::watch(),
+        pcap: args.pcap.clone(),
         ..halfopen_vm::cases::Options::default()
     };
     let runs = halfopen_vm::cases::run(&[case], &kernels, &options, &mut |_, _| ());
@@ -211,6 +216,7 @@ mod tests {
             ready: ready.map(Into::into),
             time: Time::Real,
             kernel: None,
+            pcap: None,
             give_up: "60s".into(),
             command: vec!["redis-cli".into(), "-h".into(), "server".into()],
         }

@@ -111,6 +111,7 @@ fn run_here(args: &GridArgs, plan: &Plan, sysctls: Sysctls) -> Result<Ran, CliEr
         virtual_time: false,
         wait_for_quiet: disturbed::WAIT_FOR_QUIET,
         no_real_time: args.no_real_time,
+        pcap: None,
     };
     let mut progress = Progress::new();
     let results = halfopen_runner::run(&plan.cases, &options, &mut |event| progress.record(&event));
@@ -178,7 +179,7 @@ fn report(args: &GridArgs, plan: &Plan, ran: &Ran) -> Result<Exit, CliError> {
         match args.format {
             Form::Json => output::write_with(|out| json::write(&grids, ran.interrupted, out))?,
             Form::Markdown => {
-                let mut text = markdown::render(first, &command());
+                let mut text = markdown::render(first, &output::command());
                 text.push_str(&kernel_differences(first, others));
                 output::say(&text)?;
             }
@@ -233,10 +234,4 @@ fn beyond_limit<'a>(plan: &'a Plan, on: &OnKernel) -> BTreeMap<&'a str, Predicti
             Some((case.id.as_str(), prediction))
         })
         .collect()
-}
-
-/// The command line, to be repeated.
-fn command() -> String {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    format!("halfopen {}", arguments.join(" "))
 }

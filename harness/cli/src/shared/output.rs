@@ -5,6 +5,7 @@
 //! the reader is no terminal (anstream), or NO_COLOR says so.
 
 use std::io::{self, Write};
+use std::path::Path;
 
 use serde::Serialize;
 
@@ -90,4 +91,19 @@ pub(crate) fn coloured(table: &str) -> String {
         coloured.push('\n');
     }
     coloured
+}
+
+/// The command line, to be repeated.
+pub(crate) fn command() -> String {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    format!("halfopen {}", arguments.join(" "))
+}
+
+/// Makes a directory that results are to be kept in, unless it is there.
+///
+/// # Errors
+/// When it cannot be made; `flag` is what asked for it.
+pub(crate) fn make_directory(directory: &Path, flag: &str) -> Result<(), CliError> {
+    std::fs::create_dir_all(directory)
+        .map_err(|e| CliError::Usage(format!("{flag} {}: {e}", directory.display())))
 }

@@ -13,7 +13,7 @@ use super::record::{
 };
 use evidence::wire_evidence;
 use halfopen_scenario::case::SignKind;
-pub use program::user_sees;
+pub use program::{ended_before, user_sees};
 
 /// The first sign on the lanes of `watch`, or `unnoticed`.
 pub fn first_sign(
@@ -36,7 +36,10 @@ pub fn first_sign(
         .filter(|e| watch.iter().any(|w| is_lane(&e.lane, w)))
         .flat_map(|e| signs_of(e).map(move |s| (e, s)))
         .filter(|(_, s)| s.end_ns >= not_before);
-    match signs.min_by_key(|(_, s)| s.end_ns) {
+    let signs: Vec<(&EndpointRecord, SignCall)> = signs.collect();
+    let first = signs.iter().min_by_key(|(_, s)| s.end_ns);
+    let first = first.map(|first| program::told_by(first, &signs));
+    match first {
         None => FirstSign {
             endpoint: String::new(),
             call: String::new(),
@@ -47,9 +50,8 @@ pub fn first_sign(
         },
         Some((endpoint, sign)) => FirstSign {
             endpoint: endpoint.lane.clone(),
-            // Before `call` and `outcome`, which move out of the sign.
-            wire_evidence_ns: wire_evidence(&endpoint.host, &sign, wire).map(|at| at - reference),
-            call: sign.call,
+            wire_evidence_ns: wire_evidence(&endpoint.host, sign, wire).map(|at| at - reference),
+            call: sign.call.clone(),
             errno: match &sign.kind {
                 SignKind::Errno(name) => Some(name.clone()),
                 _ => None,
@@ -57,7 +59,7 @@ pub fn first_sign(
             // A fault takes effect between the request and its answer. A sign
             // within that time counts as immediate.
             since_fault_ns: Some((sign.end_ns - reference).max(0)),
-            outcome: sign.kind,
+            outcome: sign.kind.clone(),
         },
     }
 }

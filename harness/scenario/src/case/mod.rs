@@ -27,7 +27,7 @@ pub use halfopen_net::{
 };
 pub use heartbeat::{BeatWhen, Heartbeat, HeartbeatSender, OnSilence, Reconnect};
 pub use lane::{Disposition, Lane};
-pub use program::{Input, Program, Ready};
+pub use program::{FOLDER, Input, Program, Ready};
 pub use sign::{Known, Sign, SignKind};
 pub use step::{Action, DEFAULT_PORT, OnEof, Payload, Step};
 pub use target::{Impair, Mechanism, PacketRule, Place};
