@@ -228,7 +228,15 @@ fn programs_twice_the_same() -> Result<(), Failed> {
     let mut cases = halfopen_scenario::load(&root().join("programs.yaml"))?.cases;
     cases.retain(|case| wanted.contains(&case.id.as_str()));
     let kernel = kernel()?;
-    let once = run(&cases, &kernel)?;
+    let kept = tempfile::tempdir()?;
+    let options = Options {
+        pcap: Some(kept.path().to_owned()),
+        ..Options::default()
+    };
+    let runs = cases::run(&cases, &[kernel.clone()], &options, &mut |_, _| ())?;
+    let first = runs.into_iter().next().ok_or("there is one run a kernel")?;
+    first.ended?;
+    let once = first.outcomes;
     if let Some(missing) = once.iter().find_map(not_run) {
         println!("not run: {missing}");
         return Ok(());
@@ -237,6 +245,16 @@ fn programs_twice_the_same() -> Result<(), Failed> {
     let text = |outcomes: &[Outcome]| serde_json::to_string_pretty(outcomes);
     if text(&once)? != text(&again)? {
         return Err("two runs of the same programs differ".into());
+    }
+    let packets = std::fs::read(kept.path().join("redis-cli_fault=crash.pcapng"))?;
+    let packets = String::from_utf8_lossy(&packets);
+    for word in [
+        "crash: crash server",
+        "client recvfrom server:7000: ETIMEDOUT",
+    ] {
+        if !packets.contains(word) {
+            return Err(format!("the packets that were kept have no `{word}`").into());
+        }
     }
     let shown = |id: &str| {
         let outcome = once.iter().find(|outcome| outcome.id == id);

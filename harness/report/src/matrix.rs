@@ -182,7 +182,8 @@ fn by(outcome: &Outcome) -> String {
             let waited = |call: &Call, end_ns: i64| {
                 format!("{} {}", call.call, span(end_ns - call.start_ns))
             };
-            if is_poll(&call.call) {
+            let by_itself = end_ns - call.start_ns > POLL_BEFORE_NS;
+            if by_itself || is_poll(&call.call) {
                 return waited(call, end_ns);
             }
             // The poll that the call followed is what had waited.

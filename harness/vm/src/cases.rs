@@ -109,6 +109,7 @@ pub struct KernelRun {
 struct Job<'a> {
     kernel: usize,
     cases: Vec<&'a Case>,
+    /// The request; what programs need follows it.
     input: Vec<u8>,
     settings: Settings,
 }
@@ -227,17 +228,15 @@ fn plan_jobs<'a>(
                 sysctls: options.sysctls.clone(),
                 virtual_time: options.time == GuestTime::Virtual,
             };
-            let mut input = serde_json::to_vec(&request)
+            let input = serde_json::to_vec(&request)
                 .map_err(|e| VmError::system("send the cases")(std::io::Error::other(e)))?;
-            input.extend(programs::pack(batch)?);
-            let memory_mib = size::memory_mib(batch.len()).max(size::memory_for_input(input.len()));
             jobs.push(Job {
                 kernel,
                 cases: batch.clone(),
                 input,
                 settings: Settings {
                     time: options.time,
-                    memory_mib,
+                    memory_mib: size::memory_mib(batch.len()),
                     namespaces: size::saved_namespaces(needed),
                     silence: options.silence,
                     restore: options.restore,
@@ -357,17 +356,25 @@ fn run_job(
         }
     };
     let started = Instant::now();
-    let (input, settings) = (&job.input, &job.settings);
     let mut on_restore_error = |why: &VmError| report(Event::NotRestored(chain(why)));
     let target = (kernel, files);
-    let ended = restore_or_boot(
-        target,
-        input,
-        settings,
-        interrupt,
-        &mut on_restore_error,
-        &mut on_event,
-    );
+    // The programs' files are read now: of all guests together they may be gigabytes.
+    let ended = programs::pack(&job.cases).and_then(|packed| {
+        let input = [job.input.as_slice(), &packed].concat();
+        let memory_mib = size::memory_for_input(input.len());
+        let settings = Settings {
+            memory_mib: job.settings.memory_mib.max(memory_mib),
+            ..job.settings.clone()
+        };
+        restore_or_boot(
+            target,
+            &input,
+            &settings,
+            interrupt,
+            &mut on_restore_error,
+            &mut on_event,
+        )
+    });
     let ended = ended.map(|guest| guest.including_wait_from(started));
     let ended = match decode_error {
         Some(why) if ended.is_ok() => Err(VmError::Guest {

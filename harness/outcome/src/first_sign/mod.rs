@@ -104,12 +104,16 @@ fn signs_of(endpoint: &EndpointRecord) -> impl Iterator<Item = SignCall> {
                 })
             });
         let death = process.end.iter().filter_map(move |end| match &end.how {
-            how if program => Some(SignCall {
-                start_ns: end.at_ns,
-                end_ns: end.at_ns,
-                kind: program::sign_of_end(process, how)?,
-                call: "exit".to_owned(),
-            }),
+            how if program => {
+                let kind = program::sign_of_end(process, how)?;
+                let limit = program::limit_before(endpoint, end.at_ns);
+                Some(limit.unwrap_or(SignCall {
+                    start_ns: end.at_ns,
+                    end_ns: end.at_ns,
+                    kind,
+                    call: "exit".to_owned(),
+                }))
+            }
             // Other signals come from the runner or from outside.
             ExitKind::Killed(signal) if signal == "SIGPIPE" => Some(SignCall {
                 start_ns: end.at_ns,

@@ -76,6 +76,29 @@ fn gives_up_after(process: &ProcessRecord, index: usize) -> bool {
     }
 }
 
+/// The time limit that a program's end follows from: a poll of any of its threads that
+/// ran out just before, and was no tick.
+pub(super) fn limit_before(endpoint: &EndpointRecord, end_ns: i64) -> Option<SignCall> {
+    let calls = endpoint.processes.iter().flat_map(|p| &p.calls);
+    let ran_out = calls.filter_map(|call| {
+        let ended = call.end_ns?;
+        let is_limit = polls(&call.call)
+            && call.result == CallResult::Value(0)
+            && ended - call.start_ns >= SHORTEST_LIMIT_NS
+            && (0..ASKS_WITHIN_NS).contains(&(end_ns - ended));
+        is_limit.then(|| SignCall {
+            start_ns: call.start_ns,
+            end_ns: ended,
+            call: call.call.clone(),
+            kind: SignKind::Timeout,
+        })
+    });
+    ran_out.max_by_key(|sign| sign.end_ns)
+}
+
+/// What waits for less has a tick.
+const SHORTEST_LIMIT_NS: i64 = 1_000_000_000;
+
 /// The sign of a program's end. SIGKILL, SIGTERM and SIGINT come from outside.
 pub(super) fn sign_of_end(process: &ProcessRecord, how: &ExitKind) -> Option<SignKind> {
     if process.number > 0 {
