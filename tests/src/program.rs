@@ -35,6 +35,27 @@ fn built(package: &str, name: &str) -> PathBuf {
     program
 }
 
+/// The program of a file of `tests/`, the newest one.
+///
+/// # Panics
+/// When it has not been built; the message says how to.
+pub fn tests(name: &str) -> PathBuf {
+    let own = std::env::current_exe().unwrap_or_else(|e| panic!("which program is this? {e}"));
+    let folder = own.parent().expect("a test lies in target/<profile>/deps");
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let built = entries.filter(|entry| {
+        let file = entry.file_name().to_string_lossy().into_owned();
+        file.strip_prefix(name)
+            .and_then(|rest| rest.strip_prefix('-'))
+            .is_some_and(|hash| hash.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    });
+    let modified = |entry: &std::fs::DirEntry| entry.metadata().and_then(|of| of.modified()).ok();
+    let newest = built.max_by_key(modified).map(|entry| entry.path());
+    newest.unwrap_or_else(|| {
+        panic!("this test runs the program that\n    cargo test --test {name} --no-run\nbuilds")
+    })
+}
+
 /// How a program ended and what it said.
 #[derive(Debug)]
 pub struct Ran {

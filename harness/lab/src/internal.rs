@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::error::LabError;
 use crate::plan::Topology;
 use halfopen_net::{Family, Network};
 
@@ -44,6 +45,14 @@ pub fn prepare_dedicated_machine(namespaces: usize) {
     crate::sysctl::own_first_namespace();
     crate::namespace::root_netns::declare_root_netns();
     crate::namespace::root_netns::fill_pool(namespaces);
+}
+
+/// Sets the loopback interface of the calling thread's network namespace up.
+///
+/// # Errors
+/// [`LabError::System`] without the rights to.
+pub fn set_loopback_up() -> Result<(), LabError> {
+    crate::netlink::set_loopback_up()
 }
 
 /// Creates so many more network namespaces in advance, after

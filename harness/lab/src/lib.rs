@@ -26,11 +26,10 @@
 //!     let address = SocketAddr::new(lab.address("server", Family::Ipv4)?, 7000);
 //!     let listener = lab.enter("server", || TcpListener::bind(address))??;
 //!     let mut client = lab.enter("client", || TcpStream::connect(address))??;
-//!     let (accepted, _) = listener.accept()?;
+//!     let (_served, _) = listener.accept()?;
 //!
 //!     // The server's machine loses power: neither FIN nor RST comes out of it.
-//!     let mut server = Some((listener, accepted));
-//!     lab.crash("server", &mut || drop(server.take()))?;
+//!     lab.crash("server")?;
 //!
 //!     // So a write succeeds, and a read waits for as long as it may.
 //!     client.set_read_timeout(Some(Duration::from_secs(1)))?;
@@ -53,15 +52,16 @@
 //! holds these examples as tests, and more.
 //!
 //! **A socket belongs to the host it was opened in**, a process to the host it was started
-//! in: [`Lab::enter`] runs a closure there. Afterwards sockets can be used from any thread.
-//! The program's own sockets are not killed by a crash, so [`Lab::crash`] takes a closure
-//! that closes them, or kills the processes.
+//! in: [`Lab::enter`] runs a closure there, and [`Lab::host`] gives a handle that starts
+//! commands and, with the feature `tokio`, tasks. Afterwards sockets can be used from any
+//! thread. [`Lab::crash`] ends all of them.
 //!
 //! **Faults.** Each has a method that applies it and one that undoes it:
 //!
 //! | fault | applied by | undone by |
 //! |---|---|---|
-//! | a machine loses power | [`Lab::crash`] | [`Lab::host_up`] |
+//! | a machine loses power | [`Lab::crash`] | [`Lab::host_up`]; both: [`Lab::reboot`] |
+//! | a machine's programs hang | [`Lab::freeze`] | [`Lab::thaw`] |
 //! | everything a machine sends or gets is lost | [`Lab::silence`] | [`Lab::end_silence`] |
 //! | a cable is cut, in one direction or both, with or without carrier | [`Lab::cut`] | [`Lab::mend`] |
 //! | a bad line: loss, delay, jitter, reordering, rate, MTU | [`Lab::impair`] | [`Lab::heal_impairment`] |
@@ -130,6 +130,7 @@ mod builder;
 mod effective_at;
 mod error;
 mod filter;
+mod host;
 mod impair;
 #[doc(hidden)]
 pub mod internal;
@@ -147,7 +148,8 @@ pub use builder::LabBuilder;
 pub use effective_at::EffectiveAt;
 pub use error::LabError;
 pub use filter::{Action, Filter, Flow, Hook, Match, RuleId, tcp_flag};
-pub use lab::{BadLine, Lab, Port};
+pub use host::Host;
+pub use lab::{BadLine, Lab, Line, Port};
 pub use namespace::Namespace;
 pub use plan::WIRE;
 

@@ -47,7 +47,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             &mut |event| match event {
                 GuestEvent::Booted(booted) => println!("{booted:?}"),
                 GuestEvent::Message(message) => println!("  {}", String::from_utf8_lossy(message)),
-                GuestEvent::Clock(_) => {}
+                GuestEvent::Clock(_) | GuestEvent::Request { .. } => {}
             },
         );
         match times {
@@ -68,10 +68,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 fn work(
     input: &mut dyn FnMut() -> Result<Vec<u8>, String>,
     send: &mut dyn FnMut(&[u8]),
+    link: &guest::Link,
 ) -> Result<(), String> {
     let given = input()?;
     let Ok(seconds) = String::from_utf8_lossy(&given).parse() else {
-        return cases::work(&mut || Ok(given.clone()), send);
+        return cases::work(&mut || Ok(given.clone()), send, link);
     };
     let now = halfopen_sys::clock::monotonic_ns;
     send(format!("sleeps from {} ns", now()).as_bytes());

@@ -16,7 +16,7 @@ use super::kernels::Kernel;
 use super::machine::state::restore_or_boot;
 use super::machine::{BootReport, GuestEvent, GuestTime, GuestTimes, Settings};
 use super::programs;
-use super::protocol::{GuestMessage, Request};
+use super::protocol::{GuestMessage, Input, Request};
 use super::size;
 use halfopen_net::error::chain;
 use halfopen_outcome::compare_prediction;
@@ -228,7 +228,7 @@ fn plan_jobs<'a>(
                 sysctls: options.sysctls.clone(),
                 virtual_time: options.time == GuestTime::Virtual,
             };
-            let input = serde_json::to_vec(&request)
+            let input = serde_json::to_vec(&Input::Cases(request))
                 .map_err(|e| VmError::system("send the cases")(std::io::Error::other(e)))?;
             jobs.push(Job {
                 kernel,
@@ -348,6 +348,8 @@ fn run_job(
     let mut on_event = |event: GuestEvent<'_>| match event {
         GuestEvent::Booted(booted) => report(Event::Booted(booted.clone())),
         GuestEvent::Clock(clock) => report(Event::Clock(clock)),
+        // Cases make no requests.
+        GuestEvent::Request { .. } => {}
         GuestEvent::Message(message) => {
             match decode_message(message, &job.cases, options.pcap.as_deref()) {
                 Ok(event) => report(event),

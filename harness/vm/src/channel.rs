@@ -12,12 +12,20 @@
 //! 8     u64  the guest's CLOCK_MONOTONIC, nanoseconds
 //! 16    u64  how long its processor was busy, nanoseconds; 0 before the end
 //! 24    u64  bytes of input; 0 before the host has written it
+//! 32    u64  bytes of the request
+//! 40    u64  bytes of the answer
+//! 48    u64  signals for the guest's command, one bit each
 //! 4096  messages: a byte for the kind, u32 the content's length, the content
 //! 64M   the input
+//! 248M  the request that the guest waits for the answer to
+//! 252M  the answer
 //! ```
 //! Numbers are little-endian. A byte count is stored after the bytes it counts. The
 //! guest sends its first message when it has read the input, so messages may reach
 //! beyond 64M.
+//!
+//! A request (of a guest that runs a command, [`crate::command`]) is answered between
+//! two instructions of the guest: see [`crate::gate`].
 
 use std::fs::File;
 use std::io;
@@ -26,6 +34,7 @@ use std::time::Duration;
 
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
+use super::gate::HostGate;
 use halfopen_sys::clock::monotonic_ns;
 use halfopen_sys::shared::SharedMemory;
 
@@ -37,10 +46,17 @@ const WRITTEN: usize = 0;
 const CLOCK: usize = 8;
 const BUSY: usize = 16;
 const INPUT_LENGTH: usize = 24;
+const REQUEST_LENGTH: usize = 32;
+const ANSWER_LENGTH: usize = 40;
+const SIGNALS: usize = 48;
 const MESSAGES: usize = 4096;
 const INPUT: usize = 64 << 20;
+const REQUEST: usize = 248 << 20;
+const ANSWER: usize = 252 << 20;
 /// The most bytes of input.
-pub const MOST_INPUT: u64 = SIZE - INPUT as u64;
+pub const MOST_INPUT: u64 = (REQUEST - INPUT) as u64;
+/// The most bytes of a request, and of an answer.
+pub const MOST_REQUEST_BYTES: usize = 4 << 20;
 /// Bytes before a message's content: its kind and its length.
 const HEADER: usize = 5;
 
@@ -101,11 +117,39 @@ impl GuestChannel {
         self.memory.write(at, &[byte]);
         self.memory.write(at + 1, &length.to_le_bytes());
         self.memory.write(at + HEADER, content);
-        let capacity = self.memory.len() - MESSAGES;
+        let capacity = self.memory.len().min(REQUEST) - MESSAGES;
         self.written = (self.written + HEADER + content.len()).min(capacity);
         self.publish_clock();
         self.memory
             .store(WRITTEN, u64::try_from(self.written).unwrap_or(u64::MAX));
+    }
+
+    /// Writes a request, to be answered when `ring` returns; its answer.
+    pub fn ask(
+        &mut self,
+        request: &[u8],
+        ring: impl FnOnce() -> io::Result<()>,
+    ) -> io::Result<Vec<u8>> {
+        if request.len() > MOST_REQUEST_BYTES {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.memory.write(REQUEST, request);
+        self.publish_clock();
+        let length = u64::try_from(request.len()).unwrap_or(u64::MAX);
+        self.memory.store(REQUEST_LENGTH, length);
+        ring()?;
+        let length = usize::try_from(self.memory.load(ANSWER_LENGTH)).unwrap_or(0);
+        Ok(self.memory.read(ANSWER, length))
+    }
+
+    /// The signals that the host wants the command to get, one bit each; each is
+    /// returned once.
+    pub fn take_signals(&self) -> u64 {
+        let signals = self.memory.load(SIGNALS);
+        if signals != 0 {
+            self.memory.store(SIGNALS, 0);
+        }
+        signals
     }
 
     /// Writes the guest's clock to the channel.
@@ -126,6 +170,8 @@ impl GuestChannel {
 pub struct HostChannel {
     /// The file that QEMU is to use as the device's memory.
     pub file: File,
+    /// Where a guest that has written a request waits.
+    pub(super) gate: HostGate,
     read: u64,
     partial: Vec<u8>,
 }
@@ -140,6 +186,7 @@ impl HostChannel {
         file.set_len(SIZE)?;
         Ok(HostChannel {
             file,
+            gate: HostGate::new()?,
             read: 0,
             partial: Vec::new(),
         })
@@ -157,6 +204,44 @@ impl HostChannel {
         self.file.write_all_at(input, INPUT as u64)?;
         self.file
             .write_all_at(&length.to_le_bytes(), INPUT_LENGTH as u64)
+    }
+
+    /// The request that the guest waits for the answer to.
+    ///
+    /// # Errors
+    /// When pread(2) fails.
+    pub fn request(&self) -> io::Result<Vec<u8>> {
+        let length = usize::try_from(self.read_u64(REQUEST_LENGTH)?).unwrap_or(usize::MAX);
+        let mut bytes = vec![0; length.min(MOST_REQUEST_BYTES)];
+        self.file.read_exact_at(&mut bytes, REQUEST as u64)?;
+        Ok(bytes)
+    }
+
+    /// Writes the answer to the request.
+    ///
+    /// # Errors
+    /// When pwrite(2) fails; FileTooLarge when the answer does not fit.
+    pub fn answer(&self, answer: &[u8]) -> io::Result<()> {
+        if answer.len() > MOST_REQUEST_BYTES {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.file.write_all_at(answer, ANSWER as u64)?;
+        let length = answer.len() as u64;
+        self.file
+            .write_all_at(&length.to_le_bytes(), ANSWER_LENGTH as u64)
+    }
+
+    /// Adds signals for the guest's command.
+    ///
+    /// # Errors
+    /// When the memory cannot be accessed.
+    pub fn add_signals(&self, signals: u64) -> io::Result<()> {
+        if signals == 0 {
+            return Ok(());
+        }
+        let signals = self.read_u64(SIGNALS)? | signals;
+        self.file
+            .write_all_at(&signals.to_le_bytes(), SIGNALS as u64)
     }
 
     /// The guest's clock as last published, nanoseconds.
@@ -182,7 +267,7 @@ impl HostChannel {
     /// When pread(2) fails; InvalidData when the memory holds an unknown kind of
     /// message.
     pub fn receive(&mut self) -> io::Result<Vec<(MessageKind, Vec<u8>)>> {
-        let written = self.read_u64(WRITTEN)?.min(SIZE - MESSAGES as u64);
+        let written = self.read_u64(WRITTEN)?.min((REQUEST - MESSAGES) as u64);
         let mut unread = vec![0; usize::try_from(written.saturating_sub(self.read)).unwrap_or(0)];
         self.file
             .read_exact_at(&mut unread, MESSAGES as u64 + self.read)?;
@@ -250,6 +335,19 @@ mod tests {
         assert_eq!(guest.read_input().as_deref(), Some(&b"cases"[..]));
         let too_long = vec![0; usize::try_from(SIZE).expect("it fits") - INPUT + 1];
         assert!(host.write_input(&too_long).is_err());
+    }
+
+    #[test]
+    fn a_request_gets_its_answer() {
+        let host = HostChannel::new().expect("memory");
+        let mut guest = GuestChannel::open(&host.file).expect("memory");
+        let answer = guest.ask(b"which?", || {
+            assert_eq!(host.request()?, b"which?");
+            host.answer(b"this one")
+        });
+        assert_eq!(answer.expect("answered"), b"this one");
+        host.add_signals(1 << 15).expect("memory");
+        assert_eq!((guest.take_signals(), guest.take_signals()), (1 << 15, 0));
     }
 
     #[test]

@@ -4,8 +4,9 @@
 
 use std::ffi::CStr;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use nix::mount::{MsFlags, mount};
@@ -15,6 +16,7 @@ use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid};
 
 use super::channel::{GuestChannel, MessageKind};
+use super::gate::GuestGate;
 use super::machine::BootReport;
 use super::settings::MARKER;
 use super::{initramfs, pci};
@@ -28,7 +30,54 @@ use halfopen_sys::process::fork_single_threaded;
 pub type Work = fn(
     input: &mut dyn FnMut() -> Result<Vec<u8>, String>,
     send: &mut dyn FnMut(&[u8]),
+    link: &Link,
 ) -> Result<(), String>;
+
+/// The guest's side of the channel, shared by its threads.
+#[derive(Debug, Clone)]
+pub struct Link {
+    channel: Arc<Mutex<GuestChannel>>,
+    gate: Arc<Mutex<Option<GuestGate>>>,
+}
+
+impl Link {
+    fn new(channel: GuestChannel) -> Self {
+        Link {
+            channel: Arc::new(Mutex::new(channel)),
+            gate: Arc::default(),
+        }
+    }
+
+    fn channel(&self) -> MutexGuard<'_, GuestChannel> {
+        self.channel.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Prepares [`Link::ask`], for this thread and those that it starts later.
+    ///
+    /// # Errors
+    /// Of ioperm(2).
+    pub(super) fn open_gate(&self) -> io::Result<()> {
+        let gate = GuestGate::open()?;
+        *self.gate.lock().unwrap_or_else(PoisonError::into_inner) = Some(gate);
+        Ok(())
+    }
+
+    /// Sends a request; the host's answer. The guest stands still meanwhile.
+    ///
+    /// # Errors
+    /// NotConnected without [`Link::open_gate`]; FileTooLarge for a request that does
+    /// not fit.
+    pub(super) fn ask(&self, request: &[u8]) -> io::Result<Vec<u8>> {
+        let mut gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
+        let gate = gate.as_mut().ok_or(io::ErrorKind::NotConnected)?;
+        self.channel().ask(request, || gate.ring())
+    }
+
+    /// As [`GuestChannel::take_signals`].
+    pub(super) fn take_signals(&self) -> u64 {
+        self.channel().take_signals()
+    }
+}
 
 /// How often the guest publishes its clock, in guest time.
 const CLOCK_INTERVAL: Duration = Duration::from_secs(20);
@@ -91,15 +140,10 @@ fn run_work(channel: GuestChannel, refused: Vec<String>, work: Work) -> i32 {
     if let Err(e) = halfopen_runner::endpoint::share_memory() {
         eprintln!("halfopen guest: endpoints get memory of their own: {e}");
     }
-    let channel = Arc::new(Mutex::new(channel));
-    let send = |kind, content: &[u8]| {
-        channel
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .send(kind, content);
-    };
+    let link = Link::new(channel);
+    let send = |kind, content: &[u8]| link.channel().send(kind, content);
     let mut input = || {
-        let input = wait_for_input(&channel)?;
+        let input = wait_for_input(&link)?;
         let report = BootReport {
             release: halfopen_runner::machine::kernel(),
             at_ns: monotonic_ns(),
@@ -109,15 +153,16 @@ fn run_work(channel: GuestChannel, refused: Vec<String>, work: Work) -> i32 {
             MessageKind::Booted,
             &serde_json::to_vec(&report).unwrap_or_default(),
         );
-        start_clock_thread(&channel).map_err(|e| format!("start a thread: {e}"))?;
+        start_clock_thread(&link).map_err(|e| format!("start a thread: {e}"))?;
         Ok(input)
     };
-    let result = work(&mut input, &mut |message| send(MessageKind::Work, message));
+    let result = work(
+        &mut input,
+        &mut |message| send(MessageKind::Work, message),
+        &link,
+    );
     if let Some(busy) = busy_time() {
-        channel
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .publish_busy_time(busy);
+        link.channel().publish_busy_time(busy);
     }
     match result {
         Ok(()) => send(MessageKind::Done, b""),
@@ -128,11 +173,8 @@ fn run_work(channel: GuestChannel, refused: Vec<String>, work: Work) -> i32 {
 
 /// The input. If the host has not written it yet, the guest stops itself, the host
 /// saves it and writes the input for a restored copy.
-fn wait_for_input(channel: &Mutex<GuestChannel>) -> Result<Vec<u8>, String> {
-    let read_input = || {
-        let channel = channel.lock().unwrap_or_else(PoisonError::into_inner);
-        channel.read_input()
-    };
+fn wait_for_input(link: &Link) -> Result<Vec<u8>, String> {
+    let read_input = || link.channel().read_input();
     if let Some(input) = read_input() {
         return Ok(input);
     }
@@ -141,16 +183,13 @@ fn wait_for_input(channel: &Mutex<GuestChannel>) -> Result<Vec<u8>, String> {
 }
 
 /// Publishes the guest's clock every [`CLOCK_INTERVAL`], for the progress display.
-fn start_clock_thread(channel: &Arc<Mutex<GuestChannel>>) -> std::io::Result<()> {
-    let clock = Arc::clone(channel);
+fn start_clock_thread(link: &Link) -> io::Result<()> {
+    let clock = link.clone();
     let builder = std::thread::Builder::new().name("clock".into());
     builder.spawn(move || {
         loop {
             std::thread::sleep(CLOCK_INTERVAL);
-            clock
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .publish_clock();
+            clock.channel().publish_clock();
         }
     })?;
     Ok(())

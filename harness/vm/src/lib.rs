@@ -11,8 +11,10 @@
 //! guest     this same program as PID 1 of the guest
 //! pci       the guest's devices
 //! channel   the memory through which host and guest exchange messages
-//! protocol  the request and the messages about cases
+//! gate      stops a guest until the host has answered a request
+//! protocol  what host and guest say to each other about cases, and about a command
 //! cases     runs cases in one guest or several, on each kernel
+//! command   runs one command in a guest, which sees this machine's files
 //! programs  the files of unmodified programs, sent behind the request
 //! size      memory and namespaces for a number of cases
 //! work      runs the cases in the guest
@@ -26,9 +28,11 @@ mod binary;
 mod bzimage;
 pub mod cases;
 mod channel;
+pub mod command;
 mod compressed;
 mod error;
 pub mod files;
+mod gate;
 pub mod guest;
 mod initramfs;
 pub mod kernels;

@@ -14,6 +14,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use super::channel::{self, HostChannel};
 use super::error::VmError;
 use super::files::{Files, anonymous_file};
+use super::gate;
 use super::settings::{Record, Settings, command_line, machine_arguments};
 use halfopen_sys::child::spawn_with_pdeathsig;
 use halfopen_sys::process::pidfd_open;
@@ -157,6 +158,7 @@ pub(super) fn all_arguments(settings: &Settings) -> Vec<String> {
     let mut words = machine_arguments(settings, Record::Off);
     words.extend(machine_arguments(settings, Record::On));
     words.extend(DEVICES.map(str::to_owned));
+    words.extend(gate::device_arguments());
     words.push(channel::SIZE.to_string());
     words.push(command_line(settings));
     words
@@ -200,6 +202,7 @@ impl QemuProcess {
             fd_path(&host_channel.file),
             channel::SIZE
         );
+        let (gate_words, gate_fds) = host_channel.gate.arguments();
         let mut command = Command::new(PROGRAM);
         command
             .args(machine_arguments(settings, start.record()))
@@ -207,6 +210,7 @@ impl QemuProcess {
             .args(["-serial", &format!("file:{}", fd_path(&console))])
             .args(["-object", &channel])
             .args(DEVICES)
+            .args(gate_words)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(errors.try_clone().map_err(VmError::system("start qemu"))?)
@@ -214,6 +218,7 @@ impl QemuProcess {
             .process_group(0);
         let mut inherited = arguments.inherited;
         inherited.extend([console.as_raw_fd(), host_channel.file.as_raw_fd()]);
+        inherited.extend(gate_fds);
         let child = spawn_with_pdeathsig(&mut command, inherited).map_err(|e| match e.kind() {
             std::io::ErrorKind::NotFound => VmError::NoQemu,
             _ => VmError::system("start qemu")(e),

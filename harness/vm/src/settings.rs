@@ -2,6 +2,8 @@
 //! modules. Each word is there for speed, for determinism, or for a clean end. Used to
 //! start QEMU, and in the guest.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 /// The clock that a guest runs by.
@@ -36,6 +38,9 @@ pub struct Settings {
     pub restore: bool,
     /// More arguments for the kernel's command line.
     pub append: String,
+    /// Signals for the command that the guest runs, one bit each; they are taken from
+    /// here and passed on.
+    pub signals: Option<Arc<AtomicU64>>,
 }
 
 impl Default for Settings {
@@ -48,6 +53,7 @@ impl Default for Settings {
             namespaces: 0,
             restore: true,
             append: String::new(),
+            signals: None,
         }
     }
 }
@@ -70,7 +76,7 @@ pub const PAUSE_DEVICE: &str = "0x0011";
 
 /// Modules that labs, faults and observers use. Those that a kernel does not have are
 /// left out; their dependencies are added.
-pub const MODULES: [&str; 28] = [
+pub const MODULES: [&str; 30] = [
     "veth",
     "bridge",
     "nf_tables",
@@ -98,6 +104,9 @@ pub const MODULES: [&str; 28] = [
     "act_gact",
     "inet_diag",
     "tcp_diag",
+    // The file system of a command (crate::command).
+    "fuse",
+    "overlay",
     "crc32c_generic", // nf_tables needs a crc32c through libcrc32c (a soft dependency).
 ];
 

@@ -4,8 +4,10 @@
 
 use std::net::{TcpListener, TcpStream};
 
+use super::command;
+use super::guest::Link;
 use super::programs;
-use super::protocol::{GuestMessage, Request};
+use super::protocol::{GuestMessage, Input};
 use super::settings::NAMESPACES;
 use super::size::needed_namespaces;
 use halfopen_lab::Lab;
@@ -54,21 +56,30 @@ fn prepare() -> usize {
     namespaces
 }
 
-/// The guest's work: runs the cases of its input. For [`super::guest::serve_if_guest`].
+/// The guest's work: runs the cases, or the command, of its input. For [`super::guest::serve_if_guest`].
 ///
 /// # Errors
 /// When the input is not a request, or when no case can be run at all.
 pub fn work(
     input: &mut dyn FnMut() -> Result<Vec<u8>, String>,
     send: &mut dyn FnMut(&[u8]),
+    link: &Link,
 ) -> Result<(), String> {
     let prepared = prepare();
     let input = input()?;
-    let mut requests = serde_json::Deserializer::from_slice(&input).into_iter::<Request<Case>>();
+    let mut requests = serde_json::Deserializer::from_slice(&input).into_iter::<Input<Case>>();
     let request = requests
         .next()
         .unwrap_or_else(|| Err(serde::de::Error::custom("there is no request")));
-    let request = request.map_err(|e| format!("read the cases: {e}"))?;
+    let request = match request.map_err(|e| format!("read the request: {e}"))? {
+        Input::Cases(request) => request,
+        Input::Command(request) => {
+            let ended = command::serve(request, link)?;
+            let ended = postcard::to_stdvec(&ended).map_err(|e| e.to_string())?;
+            send(&ended);
+            return Ok(());
+        }
+    };
     programs::unpack(&input[requests.byte_offset()..])
         .map_err(|e| format!("unpack the programs: {e}"))?;
     drop(input);

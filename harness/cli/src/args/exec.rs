@@ -14,7 +14,17 @@ a scenario and what it is done to, and when: `crash server @5s`, `freeze server
 command. The command's standard streams are passed through; what happened is drawn
 on standard error afterwards.
 
+With --time virtual or --kernel, and without --server, --fault, --network or
+--family, a guest runs the command alone, for tests that make their own networks: as
+root, with this machine's files, the environment and the working directory. What it
+writes below the working directory, a cargo target directory that its program is in, and
+--write reaches this machine; everything else it writes is gone when it has ended.
+
 Examples:
+  CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER='halfopen exec --time virtual --' \
+      cargo test
+  halfopen exec --kernel 6.1 -- python3 -m pytest
+  go test -exec 'halfopen exec --time virtual --' ./...
   halfopen exec --server 'redis-server --port 7000' --fault 'crash server @5s' \\
       -- redis-cli -h server -p 7000 SUBSCRIBE news
   halfopen exec --server 'python3 -m http.server 8000' --fault 'freeze server @0s' \\
@@ -28,11 +38,12 @@ gave up, 130 interrupted.";
 #[derive(Debug, Args)]
 pub(crate) struct ExecArgs {
     /// The network: link (one cable), lan (a switch) or routed
-    #[arg(long, value_name = "NETWORK", default_value = "link")]
-    pub(crate) network: String,
-    /// ipv4 or ipv6
-    #[arg(long, value_name = "FAMILY", default_value = "ipv4")]
-    pub(crate) family: String,
+    /// [default: link]
+    #[arg(long, value_name = "NETWORK")]
+    pub(crate) network: Option<String>,
+    /// ipv4 or ipv6 [default: ipv4]
+    #[arg(long, value_name = "FAMILY")]
+    pub(crate) family: Option<String>,
     /// What is done, to what, and when: `crash server @5s`; may be given several times
     #[arg(long, value_name = "'VERB WHAT @TIME'")]
     pub(crate) fault: Vec<String>,
@@ -52,10 +63,28 @@ pub(crate) struct ExecArgs {
     /// Keep the packets in DIR as pcapng, with faults, calls and lines of output as comments
     #[arg(long, value_name = "DIR")]
     pub(crate) pcap: Option<PathBuf>,
-    /// When to give up if the command still runs
-    #[arg(long, value_name = "TIME", default_value = "60s")]
-    pub(crate) give_up: String,
+    /// When to give up if the command still runs [default: 60s; 24h for a command
+    /// that a guest runs alone]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) give_up: Option<String>,
+    /// A directory to which a command that a guest runs alone may write, besides the
+    /// working directory and a program's `target/`; may be given several times
+    #[arg(long, value_name = "DIRECTORY")]
+    pub(crate) write: Vec<std::path::PathBuf>,
+    /// The memory, in MiB, of a guest that runs a command alone
+    #[arg(long, value_name = "MIB", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(256..=65536))]
+    pub(crate) memory: u32,
     /// The command and its arguments
     #[arg(last = true, required = true, value_name = "COMMAND")]
     pub(crate) command: Vec<String>,
+}
+
+impl ExecArgs {
+    /// Whether a guest runs the command alone: there is no network of hosts.
+    pub(crate) fn is_alone(&self) -> bool {
+        let in_guest = self.time == Time::Virtual || self.kernel.is_some();
+        let network = self.network.is_some() || self.family.is_some();
+        let case = network || self.server.is_some() || self.pcap.is_some();
+        in_guest && !case && self.fault.is_empty()
+    }
 }

@@ -1,6 +1,8 @@
 //! `halfopen exec`: one program against one fault, without YAML. It writes a
 //! scenario, runs it like any other, and ends with the program's exit code.
 
+mod alone;
+
 use crate::args::{ExecArgs, Time};
 use crate::shared::error::{CliError, Exit};
 use crate::shared::{capabilities, guests, interrupt, output};
@@ -15,6 +17,9 @@ const STILL_RUNNING: u8 = 124;
 
 /// Runs the command; its exit code.
 pub(crate) fn exec(args: &ExecArgs) -> Result<Exit, CliError> {
+    if args.is_alone() {
+        return alone::exec(args);
+    }
     let mut case = case(args)?;
     if let Some(directory) = &args.pcap {
         output::make_directory(directory, "--pcap")?;
@@ -138,9 +143,9 @@ fn code(outcome: &Outcome) -> u8 {
 fn case(args: &ExecArgs) -> Result<Case, CliError> {
     let mut scenario = serde_json::json!({
         "about": "halfopen exec",
-        "network": args.network,
-        "family": args.family,
-        "give_up": args.give_up,
+        "network": args.network.as_deref().unwrap_or("link"),
+        "family": args.family.as_deref().unwrap_or("ipv4"),
+        "give_up": args.give_up.as_deref().unwrap_or("60s"),
         CLIENT: { "run": args.command },
     });
     if let Some(server) = &args.server {
@@ -209,15 +214,17 @@ mod tests {
 
     fn args(fault: &[&str], server: Option<&str>, ready: Option<&str>) -> ExecArgs {
         ExecArgs {
-            network: "link".into(),
-            family: "ipv4".into(),
+            network: None,
+            family: None,
             fault: fault.iter().map(|&text| text.into()).collect(),
             server: server.map(Into::into),
             ready: ready.map(Into::into),
             time: Time::Real,
             kernel: None,
             pcap: None,
-            give_up: "60s".into(),
+            give_up: None,
+            write: Vec::new(),
+            memory: 1024,
             command: vec!["redis-cli".into(), "-h".into(), "server".into()],
         }
     }

@@ -3,6 +3,7 @@
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use nix::fcntl::OFlag;
 use nix::unistd::pipe2;
@@ -27,6 +28,27 @@ pub(crate) fn watch() -> Option<Arc<OwnedFd>> {
         .name("halfopen-signals".into())
         .spawn(move || listen(signals, write));
     started.ok().map(|_| Arc::new(read))
+}
+
+/// As [`watch`], for a command in a guest: the first SIGINT or SIGTERM is for the
+/// command, one bit each; the second one closes the pipe.
+pub(crate) fn pass_on() -> Option<(Arc<AtomicU64>, Arc<OwnedFd>)> {
+    let (read, write) = pipe2(OFlag::O_CLOEXEC).ok()?;
+    let mut signals = Signals::new([SIGINT, SIGTERM]).ok()?;
+    let for_command = Arc::new(AtomicU64::new(0));
+    let passed = Arc::clone(&for_command);
+    let started = std::thread::Builder::new()
+        .name("halfopen-signals".into())
+        .spawn(move || {
+            let mut write = Some(write);
+            for (count, signal) in signals.forever().enumerate() {
+                match count {
+                    0 => drop(passed.fetch_or(1 << signal, Ordering::Relaxed)),
+                    _ => drop(write.take()),
+                }
+            }
+        });
+    started.ok().map(|_| (for_command, Arc::new(read)))
 }
 
 fn listen(mut signals: Signals, write: OwnedFd) {

@@ -2,6 +2,8 @@
 //! steps for one node.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::sync::Arc;
 
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_REPLACE};
 use netlink_packet_route::RouteNetlinkMessage as Message;
@@ -11,6 +13,7 @@ use super::impaired::Impaired;
 use super::{CableState, Lab, NodeState, PortState, Running};
 use crate::error::LabError;
 use crate::filter::Filter;
+use crate::host::HostState;
 use crate::namespace::Namespace;
 use crate::netlink::route::{Batch, RouteSocket};
 use crate::netlink::rtnetlink;
@@ -31,12 +34,18 @@ impl Lab {
         let mut pending = Namespace::create_all(names.chain(std::iter::once(WIRE)))?;
         let mut next = || pending.next().expect("one for each name");
 
+        let names = hosts_file(&topology);
         let mut nodes = Vec::with_capacity(topology.nodes.len());
         for (plan, wanted) in topology.nodes.iter().zip(sysctls) {
             let ns = next()?;
             let pinned = prepare(&ns, plan, &families, &wanted)?;
             let socket = RouteSocket::open(&ns)?;
+            let address = plan.interfaces.iter().flat_map(|i| &i.addresses).next();
+            let host = address.map(|(address, _)| {
+                HostState::new(&plan.name, *address, names.clone(), ns.clone())
+            });
             nodes.push(NodeState {
+                host: host.map(Arc::new),
                 running: Some(Running {
                     ns,
                     socket,
@@ -97,6 +106,9 @@ impl Lab {
         let state = &mut self.nodes[node];
         state.pinned = prepare(&ns, plan, &self.families, &state.wanted)?;
         let socket = RouteSocket::open(&ns)?;
+        if let Some(host) = &state.host {
+            host.boot(ns.clone());
+        }
         state.running = Some(Running {
             ns,
             socket,
@@ -155,4 +167,15 @@ impl Lab {
 
 fn bridge_index(plan: &NodePlan) -> u32 {
     plan.interfaces.len() as u32 + 2
+}
+
+/// What /etc/hosts has on each host: every node by its name.
+fn hosts_file(topology: &Topology) -> Vec<u8> {
+    let mut text = "127.0.0.1 localhost\n::1 localhost\n".to_owned();
+    for node in &topology.nodes {
+        for (address, _) in node.interfaces.iter().flat_map(|i| &i.addresses) {
+            let _ = writeln!(text, "{address} {}", node.name);
+        }
+    }
+    text.into_bytes()
 }

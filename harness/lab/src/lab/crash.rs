@@ -3,8 +3,11 @@
 use super::Lab;
 use crate::effective_at::EffectiveAt;
 use crate::error::LabError;
+use crate::host::{HostState, signal_processes};
+use crate::namespace::Namespace;
 use crate::netlink::route::Batch;
 use crate::netlink::rtnetlink;
+use nix::sys::signal::Signal;
 
 impl Lab {
     /// Drops everything on all cables of the node, in both directions, from now
@@ -37,33 +40,110 @@ impl Lab {
     }
 
     /// Crashes the node, as by a loss of power: first everything on its cables is
-    /// dropped, then its processes end, so that no FIN and no RST passes the wire.
+    /// dropped, then all that runs there ends, so that no FIN and no RST passes the wire.
     /// Returns the moment from which everything is dropped.
     ///
-    /// `kill` must end the processes on the node, or close the sockets that the
-    /// calling program has there. It is called once, after the node's interfaces
-    /// were deleted, and also when deleting them failed. Sockets that remain in the
-    /// namespace (a closing connection is in FIN-WAIT-1 for minutes) have no
-    /// interface to send through.
+    /// What ends: processes that were started there, by [`Host::command`](crate::Host) or
+    /// within [`Lab::enter`], are killed; tasks of [`Host::spawn`](crate::Host) are
+    /// dropped; sockets that this process has there are destroyed, so that a thread that
+    /// waits for one gets ECONNABORTED (SOCK_DESTROY of sock_diag(7), tcp_abort()).
+    ///
+    /// # Errors
+    /// [`LabError::Unknown`] for a node that the lab does not have,
+    /// [`LabError::Down`] for one that is down already, [`LabError::Unsupported`] on a
+    /// kernel that cannot destroy sockets; the node is down then, too.
+    pub fn crash(&mut self, node: &str) -> Result<EffectiveAt, LabError> {
+        self.power_off(node, &mut HostState::end_sockets_and_processes)
+    }
+
+    /// As [`Lab::crash`] for a program that ends what it has on the node by itself:
+    /// `kill` must end the processes there, or close the sockets that the calling program
+    /// has there. It is called once, after the node's interfaces were deleted, and also
+    /// when deleting them failed. Sockets that remain in the namespace (a closing
+    /// connection is in FIN-WAIT-1 for minutes) have no interface to send through.
     ///
     /// # Errors
     /// [`LabError::Unknown`] for a node that the lab does not have,
     /// [`LabError::Down`] for one that is down already.
-    pub fn crash(&mut self, node: &str, kill: &mut dyn FnMut()) -> Result<EffectiveAt, LabError> {
+    pub fn crash_with(
+        &mut self,
+        node: &str,
+        kill: &mut dyn FnMut(),
+    ) -> Result<EffectiveAt, LabError> {
+        self.power_off(node, &mut |_| {
+            kill();
+            Ok(())
+        })
+    }
+
+    /// Crashes the node and boots it again at once: [`Lab::crash`], then
+    /// [`Lab::host_up`] with the same MAC addresses. What ran there has to be started
+    /// again. Returns the moment from which it is reachable.
+    ///
+    /// # Errors
+    /// As [`Lab::crash`].
+    pub fn reboot(&mut self, node: &str) -> Result<EffectiveAt, LabError> {
+        self.crash(node)?;
+        self.host_up(node, true)
+    }
+
+    /// Stops what runs on the node, as SIGSTOP does: its kernel goes on acknowledging
+    /// data and answering keepalive probes. Processes there are stopped, and the tasks
+    /// of [`Host::spawn`](crate::Host); other threads of this process are not.
+    ///
+    /// # Errors
+    /// [`LabError::Unknown`] for a node that the lab does not have,
+    /// [`LabError::Down`] for one that is down.
+    pub fn freeze(&mut self, node: &str) -> Result<(), LabError> {
+        self.set_frozen(node, true)
+    }
+
+    /// Undoes [`Lab::freeze`].
+    ///
+    /// # Errors
+    /// As [`Lab::freeze`].
+    pub fn thaw(&mut self, node: &str) -> Result<(), LabError> {
+        self.set_frozen(node, false)
+    }
+
+    fn set_frozen(&mut self, node: &str, frozen: bool) -> Result<(), LabError> {
         let index = self.topology.node(node)?;
-        self.running(index)?;
+        let number = self.running(index)?.ns.inode()?;
+        let signal = if frozen {
+            Signal::SIGSTOP
+        } else {
+            Signal::SIGCONT
+        };
+        signal_processes(number, signal);
+        if let Some(host) = &self.nodes[index].host {
+            host.freeze(frozen);
+        }
+        Ok(())
+    }
+
+    fn power_off(
+        &mut self,
+        node: &str,
+        end: &mut dyn FnMut(&Namespace) -> Result<(), LabError>,
+    ) -> Result<EffectiveAt, LabError> {
+        let index = self.topology.node(node)?;
+        let namespace = self.running(index)?.ns.clone();
         let silent_at = self.set_silence(index, true)?;
         // Before the processes end: an orphan in FIN-WAIT-1 keeps the namespace,
         // and with it its end of the cable, for as long as it retransmits.
         let unplugged = self.unplug(index);
-        kill();
+        if let Some(host) = &self.nodes[index].host {
+            host.go_down();
+        }
+        let ended = end(&namespace);
+        drop(namespace);
         self.shorten_orphans(index);
         unplugged?;
         self.nodes[index].error_routes.clear();
         self.nodes[index].neighbours.clear();
         // The node's netlink socket would keep the namespace alive.
         self.nodes[index].running = None;
-        Ok(silent_at)
+        ended.map(|()| silent_at)
     }
 
     /// Deletes the node's interfaces, and with them their ports of the wire.

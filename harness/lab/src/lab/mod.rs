@@ -16,6 +16,7 @@ mod impair;
 mod impair_apply;
 mod impaired;
 mod interface;
+mod line;
 mod move_address;
 mod nat;
 mod neighbour;
@@ -26,13 +27,16 @@ mod settle;
 mod sysctls;
 
 pub use impaired::BadLine;
+pub use line::Line;
 pub use nodes::Port;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use crate::error::LabError;
 use crate::filter::{Filter, PortRef, Tracking};
+use crate::host::HostState;
 use crate::namespace::Namespace;
 use crate::netlink::route::RouteSocket;
 use crate::plan::Topology;
@@ -62,9 +66,8 @@ use netlink_packet_route::route::RouteMessage;
 /// let server = (lab.address("server", Family::Ipv4)?, 7000);
 /// let listener = lab.enter("server", || TcpListener::bind(server))??;
 /// let client = lab.enter("client", || TcpStream::connect(server))??;
-/// let mut processes = Some(listener);
-/// lab.crash("server", &mut || drop(processes.take()))?;
-/// # drop(client);
+/// lab.crash("server")?;
+/// # drop((client, listener));
 /// # Ok(())
 /// # }
 /// ```
@@ -87,6 +90,8 @@ pub struct Lab {
 struct NodeState {
     /// None: the node has crashed.
     running: Option<Running>,
+    /// What its handles share; None: it has no address.
+    host: Option<Arc<HostState>>,
     /// Sysctls that the lab's user set, on top of the pinned ones.
     wanted: BTreeMap<String, String>,
     /// All values that were written.

@@ -2,10 +2,12 @@
 //! filters.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use super::{Lab, Running, is_of};
 use crate::error::LabError;
 use crate::filter::Filter;
+use crate::host::Host;
 use crate::namespace::Namespace;
 use crate::plan::WIRE;
 use halfopen_net::{Family, NodeKind};
@@ -80,6 +82,20 @@ impl Lab {
             .nodes
             .iter()
             .map(|n| (n.name.as_str(), n.kind))
+    }
+
+    /// A handle to a host or a router.
+    ///
+    /// # Errors
+    /// [`LabError::Unknown`] for a node that the lab does not have, or a switch.
+    pub fn host(&self, node: &str) -> Result<Host, LabError> {
+        let host = &self.nodes[self.topology.node(node)?].host;
+        let host = host.as_ref().ok_or_else(|| LabError::Unknown {
+            kind: "host",
+            name: node.to_owned(),
+            known: self.nodes().map(|(name, _)| name.to_owned()).collect(),
+        })?;
+        Ok(Host::new(Arc::clone(host)))
     }
 
     /// Runs `f` on the calling thread inside the node's namespace: sockets opened

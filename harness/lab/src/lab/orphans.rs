@@ -45,6 +45,9 @@ impl Drop for Lab {
             if node.kind == NodeKind::Host {
                 self.shorten_orphans(index);
             }
+            if let Some(host) = &self.nodes[index].host {
+                host.go_down();
+            }
         }
     }
 }

@@ -59,6 +59,13 @@ impl Namespace {
         &self.name
     }
 
+    /// Its inode number, as /proc/PID/ns/net has it.
+    pub(crate) fn inode(&self) -> Result<u64, LabError> {
+        let of = self.file.metadata();
+        let of = of.map_err(|e| LabError::system(format!("look at namespace {}", self.name), e))?;
+        Ok(std::os::unix::fs::MetadataExt::ino(&of))
+    }
+
     /// Runs `f` with the calling thread inside this namespace: sockets opened by
     /// `f` stay in it, processes and threads started by `f` begin in it.
     ///

@@ -10,3 +10,14 @@ pub(crate) mod message;
 pub(crate) mod route;
 pub(crate) mod rtnetlink;
 pub(crate) mod socket;
+
+use crate::error::LabError;
+
+/// Sets the loopback interface of the calling thread's network namespace up.
+pub(crate) fn set_loopback_up() -> Result<(), LabError> {
+    let socket =
+        route::RouteSocket::open_here().map_err(|e| LabError::system("open rtnetlink", e))?;
+    let mut batch = route::Batch::default();
+    batch.push(&socket, rtnetlink::set_link(1, true, None), 0, "set lo up");
+    batch.run()
+}

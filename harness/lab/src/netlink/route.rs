@@ -37,15 +37,16 @@ pub(crate) struct RouteSocket {
 impl RouteSocket {
     /// Opens a socket in `ns`, where it stays.
     pub fn open(ns: &Namespace) -> Result<Self, LabError> {
-        let opened = ns.enter(|| {
-            let mut socket = Socket::new(NETLINK_ROUTE)?;
-            socket.bind_auto()?;
-            // Connected to the kernel: nobody else can send to it.
-            socket.connect(&SocketAddr::new(0, 0))?;
-            io::Result::Ok(socket)
-        })?;
-        let socket =
-            opened.map_err(|e| LabError::system(format!("open rtnetlink in {}", ns.name()), e))?;
+        ns.enter(Self::open_here)?
+            .map_err(|e| LabError::system(format!("open rtnetlink in {}", ns.name()), e))
+    }
+
+    /// Opens a socket in the calling thread's namespace, where it stays.
+    pub fn open_here() -> io::Result<Self> {
+        let mut socket = Socket::new(NETLINK_ROUTE)?;
+        socket.bind_auto()?;
+        // Connected to the kernel: nobody else can send to it.
+        socket.connect(&SocketAddr::new(0, 0))?;
         Ok(RouteSocket {
             socket: Arc::new(socket),
         })

@@ -5,11 +5,15 @@ use std::error::Error;
 
 use super::cure::why_refused;
 use super::enter::enter;
+use super::virtual_time;
 use halfopen_sys::process::exit_now;
 
 /// [`enter`], for programs that need the sandbox: on an error it prints what is
-/// missing and the cure, and exits with code 3.
+/// missing and the cure, and exits with code 3. With `HALFOPEN_TIME=virtual` or a
+/// `HALFOPEN_KERNEL` in the environment it first becomes this same program in a guest,
+/// through the command `halfopen`.
 pub fn enter_or_exit() {
+    virtual_time::become_guest_if_asked();
     if let Err(e) = enter() {
         let source = e
             .source()

@@ -9,6 +9,7 @@ use nix::unistd::ForkResult;
 
 use super::error::{Privileges, SandboxError};
 use super::{id_maps, neighbour_tables, supervise};
+use crate::netlink::set_loopback_up;
 use halfopen_sys::process::{fork_single_threaded, thread_count};
 
 fn system(what: &'static str) -> impl Fn(nix::Error) -> SandboxError {
@@ -44,6 +45,8 @@ pub fn enter() -> Result<Privileges, SandboxError> {
     nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).map_err(system("ask for SIGKILL"))?;
     guard.exit_if_supervisor_has_ended();
     private_mounts()?;
+    // Programs and tests that know nothing of the sandbox find a localhost.
+    set_loopback_up().map_err(SandboxError::Loopback)?;
     match fork()? {
         ForkResult::Parent { child } => supervise::init(child),
         ForkResult::Child => Ok(privileges),

@@ -2,6 +2,8 @@
 
 use std::io;
 
+use crate::error::LabError;
+
 /// The privileges that the sandbox was made with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -36,6 +38,9 @@ pub enum SandboxError {
     /// The program has started threads already.
     #[error("the sandbox must be entered before the program starts threads ({0})")]
     Threads(io::Error),
+    /// The loopback interface could not be set up.
+    #[error("failed to make a localhost")]
+    Loopback(#[source] LabError),
     /// A system call failed.
     #[error("failed to {what}")]
     System {

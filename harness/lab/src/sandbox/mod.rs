@@ -25,6 +25,7 @@ mod error;
 mod id_maps;
 mod neighbour_tables;
 mod supervise;
+mod virtual_time;
 
 pub use before_main::enter_or_exit;
 pub use cure::why_refused;
@@ -32,3 +33,4 @@ pub use enter::enter;
 pub use error::{Privileges, SandboxError};
 #[doc(hidden)]
 pub use neighbour_tables::{NeighbourTable, Overflows, neighbour_tables};
+pub use virtual_time::is_virtual_time;

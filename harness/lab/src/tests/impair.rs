@@ -292,7 +292,7 @@ fn a_reboot_does_not_mend_a_line() {
         let bad = lab.impair("client", None, Direction::Both, &line, by);
         bad.expect("the lab can");
         for host in ["server", "client"] {
-            lab.crash(host, &mut || ()).expect("is up");
+            lab.crash(host).expect("is up");
             lab.host_up(host, true).expect("was down");
         }
         let start = Instant::now();

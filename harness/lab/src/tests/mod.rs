@@ -170,7 +170,7 @@ fn sysctls_are_pinned_set_and_kept_over_a_reboot() {
     assert_eq!(get(&lab, "client", neighbour), "1");
     lab.set_sysctl("client", key, "5")
         .expect("this kernel has it");
-    lab.crash("client", &mut || {}).expect("is up");
+    lab.crash("client").expect("is up");
     lab.host_up("client", true).expect("was down");
     assert_eq!(get(&lab, "client", key), "5");
     assert_eq!(lab.pinned("client").expect("known")[neighbour], "1");
@@ -191,10 +191,7 @@ fn unknown_sysctls_and_hosts_are_errors() {
         Some(LabError::Plan(_))
     ));
     let mut lab = build(link());
-    assert!(matches!(
-        lab.crash("nobody", &mut || {}),
-        Err(LabError::Unknown { .. })
-    ));
+    assert!(matches!(lab.crash("nobody"), Err(LabError::Unknown { .. })));
     assert!(matches!(
         lab.silence("nobody"),
         Err(LabError::Unknown { .. })

@@ -48,7 +48,7 @@ fn a_router_that_is_told_its_connections_lets_them_through() {
         let (mut client, mut server) = connect(&lab, "client", "server", family);
         let flows = lab.flows("router").expect("it keeps state");
         assert_eq!(flows.len(), 1, "{flows:?}");
-        lab.crash("router", &mut || {}).expect("is up");
+        lab.crash("router").expect("is up");
         lab.boot("router", true).expect("was down");
         lab.restore_flows("router", &flows).expect("it knows none");
         assert_eq!(lab.flows("router").expect("it keeps state").len(), 1);

@@ -5,6 +5,7 @@
 pub mod state;
 
 use std::os::fd::BorrowedFd;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
@@ -25,6 +26,13 @@ pub enum GuestEvent<'a> {
     Message(&'a [u8]),
     /// The guest's clock: CLOCK_MONOTONIC since its boot.
     Clock(Duration),
+    /// A request; the guest stands still until it is answered.
+    Request {
+        /// Its content.
+        request: &'a [u8],
+        /// Becomes the answer's content.
+        answer: &'a mut Vec<u8>,
+    },
 }
 
 /// What a guest reports once it is up.
@@ -164,14 +172,18 @@ fn run(
     let mut work_result = None;
     let (mut last_change, mut last_clock) = (Instant::now(), 0);
     loop {
-        let exit_code = qemu.wait(interrupt, None)?;
+        let exit_code = qemu.wait(interrupt, Some(channel.gate.bell()))?;
+        let rang = channel
+            .gate
+            .rang()
+            .map_err(VmError::system("hear the guest"))?;
         let messages = channel
             .receive()
             .map_err(VmError::system("hear the guest"))?;
         let clock = channel
             .clock_ns()
             .map_err(VmError::system("read the guest's clock"))?;
-        if !messages.is_empty() || clock != last_clock {
+        if !messages.is_empty() || clock != last_clock || rang {
             check()?;
             last_change = Instant::now();
         }
@@ -195,6 +207,24 @@ fn run(
             last_clock = clock;
             on_event(GuestEvent::Clock(Duration::from_nanos(clock)));
         }
+        if rang {
+            let answered = channel.request().and_then(|request| {
+                let mut answer = Vec::new();
+                on_event(GuestEvent::Request {
+                    request: &request,
+                    answer: &mut answer,
+                });
+                channel.answer(&answer)?;
+                channel.gate.open()
+            });
+            answered.map_err(VmError::system("answer the guest"))?;
+            last_change = Instant::now();
+        }
+        let signals = settings.signals.as_ref();
+        let signals = signals.map_or(0, |signals| signals.swap(0, Ordering::Relaxed));
+        channel
+            .add_signals(signals)
+            .map_err(VmError::system("signal the guest"))?;
         if let Some(code) = exit_code {
             break qemu
                 .exit_result(start.release(), code, work_result, boot_time.is_some())

@@ -36,13 +36,13 @@ impl Testbed<'_> {
         self.sockets.forget(host);
         let lanes = &mut self.lanes;
         self.lab
-            .crash(host, &mut || lanes.signal_host(host, Signal::SIGKILL))
+            .crash_with(host, &mut || lanes.signal_host(host, Signal::SIGKILL))
     }
 
     /// The network of a host without processes goes down.
     pub fn power_off(&mut self, host: &str) -> Result<(), LabError> {
         self.sockets.forget(host);
-        self.lab.crash(host, &mut || ()).map(drop)
+        self.lab.crash_with(host, &mut || ()).map(drop)
     }
 
     /// Builds a host again while it is still silent, and starts its servers.

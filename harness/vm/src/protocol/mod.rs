@@ -1,11 +1,20 @@
 //! What host and guest exchange about cases: the request that the guest gets as its
 //! input, and the messages that [`crate::work`] sends back to [`crate::cases`].
 
+pub(crate) mod command;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use halfopen_runner::recorded::Ended;
+
+/// The first part of a guest's input.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Input<C> {
+    Cases(Request<C>),
+    Command(command::Request),
+}
 
 /// The cases that a guest is to run, and how.
 #[derive(Debug, Serialize, Deserialize)]

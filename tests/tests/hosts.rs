@@ -1,0 +1,176 @@
+//! Hosts of a lab as async tests use them: tasks, names, commands, and their end when
+//! the host crashes, freezes or reboots. As root and as an ordinary user, in real time
+//! and in a guest.
+
+use std::io::ErrorKind;
+use std::time::Duration;
+
+use halfopen_lab::{Host, Lab, LabError, sandbox};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+
+halfopen_lab::sandboxed!();
+
+type Tested = Result<(), Box<dyn std::error::Error>>;
+
+const SHORT: Duration = Duration::from_millis(500);
+
+fn lab() -> Result<(Lab, Host, Host), LabError> {
+    let lab = Lab::builder()
+        .host("client")
+        .host("server")
+        .cable("client", "server")
+        .build()?;
+    let (client, server) = (lab.host("client")?, lab.host("server")?);
+    Ok((lab, client, server))
+}
+
+/// Answers each byte with itself.
+fn echo(server: &Host) -> Tested {
+    let listener = server.block_on(TcpListener::bind((server.address(), 7000)))??;
+    server.spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut byte = [0];
+                while stream.read_exact(&mut byte).await.is_ok() {
+                    if stream.write_all(&byte).await.is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+    })?;
+    Ok(())
+}
+
+/// Sends a byte; what comes back within [`SHORT`].
+async fn ask(stream: &mut TcpStream) -> std::io::Result<u8> {
+    stream.write_all(b"x").await?;
+    let mut byte = [0];
+    match timeout(SHORT, stream.read_exact(&mut byte)).await {
+        Ok(read) => read.map(|_| byte[0]),
+        Err(_) => Err(ErrorKind::TimedOut.into()),
+    }
+}
+
+fn kind(answer: std::io::Result<u8>) -> Result<u8, ErrorKind> {
+    answer.map_err(|e| e.kind())
+}
+
+#[test]
+fn tasks_run_inside_and_names_resolve() -> Tested {
+    let (_lab, client, server) = lab()?;
+    echo(&server)?;
+    let answer = client.block_on(async {
+        // Another thread than the one that waits.
+        let asked = tokio::spawn(async {
+            let mut stream = TcpStream::connect("server:7000").await?;
+            ask(&mut stream).await
+        });
+        asked.await
+    })??;
+    assert_eq!(answer?, b'x');
+    // Nothing of it is visible from outside.
+    assert!(std::net::TcpStream::connect((server.address(), 7000)).is_err());
+    Ok(())
+}
+
+#[test]
+fn a_crash_ends_tasks_and_a_reboot_resets() -> Tested {
+    let (mut lab, client, server) = lab()?;
+    echo(&server)?;
+    let waits = server.spawn(std::future::pending::<()>())?;
+    let mut stream = client.block_on(TcpStream::connect("server:7000"))??;
+    lab.crash("server")?;
+    let ended = client.block_on(waits)?;
+    assert!(ended.is_err_and(|e| e.is_cancelled()));
+    assert!(matches!(server.spawn(async {}), Err(LabError::Down { .. })));
+    let answer = client.block_on(ask(&mut stream))?;
+    assert_eq!(kind(answer), Err(ErrorKind::TimedOut), "silence");
+
+    lab.host_up("server", true)?;
+    let answer = client.block_on(ask(&mut stream))?;
+    assert_eq!(kind(answer), Err(ErrorKind::ConnectionReset));
+    // The same handle starts it again.
+    echo(&server)?;
+    let mut stream = client.block_on(TcpStream::connect("server:7000"))??;
+    assert_eq!(client.block_on(ask(&mut stream))??, b'x');
+    Ok(())
+}
+
+#[test]
+fn a_frozen_server_acknowledges_and_does_not_answer() -> Tested {
+    let (mut lab, client, server) = lab()?;
+    echo(&server)?;
+    let mut stream = client.block_on(TcpStream::connect("server:7000"))??;
+    lab.freeze("server")?;
+    let answer = client.block_on(ask(&mut stream))?;
+    assert_eq!(kind(answer), Err(ErrorKind::TimedOut));
+    lab.thaw("server")?;
+    let mut byte = [0];
+    let read =
+        client.block_on(async { timeout(SHORT * 20, stream.read_exact(&mut byte)).await })?;
+    assert_eq!((read??, byte), (1, *b"x"), "what was asked meanwhile");
+    Ok(())
+}
+
+#[test]
+fn a_crash_ends_threads_sockets_and_commands() -> Tested {
+    let (mut lab, client, server) = lab()?;
+    let listener = server.enter(|| std::net::TcpListener::bind((server.address(), 7000)))??;
+    let waits = std::thread::spawn(move || listener.accept().map(drop));
+    let mut command = server.command("sleep")?.arg("1000").spawn()?;
+    let named = client
+        .command("getent")?
+        .args(["hosts", "server"])
+        .output()?;
+    assert!(String::from_utf8(named.stdout)?.contains("server"));
+
+    lab.crash("server")?;
+    assert!(!command.wait()?.success());
+    let accepted = waits.join().map_err(|_| "it panicked")?;
+    assert!(accepted.is_err(), "nobody can wait on a dead host");
+    Ok(())
+}
+
+#[test]
+fn a_line_is_impaired_in_one_sentence() -> Tested {
+    let (mut lab, client, server) = lab()?;
+    echo(&server)?;
+    let mut stream = client.block_on(TcpStream::connect("server:7000"))??;
+    lab.line("client", "server").cut()?;
+    let answer = client.block_on(ask(&mut stream))?;
+    assert_eq!(kind(answer), Err(ErrorKind::TimedOut));
+    lab.line("client", "server").mend()?;
+    let mut byte = [0];
+    let read = client.block_on(async { timeout(SHORT * 40, stream.read_exact(&mut byte)).await });
+    assert_eq!(read???, 1);
+    Ok(())
+}
+
+/// Two hours and 11 minutes of keepalive by Linux's defaults: in a guest only.
+#[test]
+#[ignore = "takes two hours in real time: run with HALFOPEN_TIME=virtual"]
+fn keepalive_by_default_takes_two_hours() -> Tested {
+    assert!(
+        sandbox::is_virtual_time(),
+        "HALFOPEN_TIME=virtual is missing"
+    );
+    let (mut lab, client, server) = lab()?;
+    echo(&server)?;
+    let mut stream = client.block_on(TcpStream::connect("server:7000"))??;
+    socket2::SockRef::from(&stream).set_keepalive(true)?;
+    lab.crash("server")?;
+    let asked = std::time::Instant::now();
+    let read = client.block_on(stream.read(&mut [0]))?;
+    assert_eq!(read.map_err(|e| e.kind()), Err(ErrorKind::TimedOut));
+    // tcp_keepalive_time, and 9 probes every tcp_keepalive_intvl.
+    let expected = Duration::from_secs(7200 + 9 * 75);
+    let took = asked.elapsed();
+    println!("keepalive ended it after {took:?}");
+    // The kernel's timer wheel rounds timers of hours up, by a minute.
+    let latest = expected + Duration::from_secs(120);
+    assert!(expected <= took && took < latest, "{took:?}");
+    Ok(())
+}
