@@ -1,5 +1,6 @@
 //! What the tests share: where things are, programs, snapshots of one row each.
 
+pub mod browser;
 pub mod documents;
 pub mod line;
 pub mod oracle;

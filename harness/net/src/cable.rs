@@ -1,9 +1,8 @@
 //! Cables: which one, which direction, and what its ends see of a cut.
 
-use serde::{Deserialize, Serialize};
-
 /// A cable, by the nodes at its ends; by one of them when that has a single cable.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct CableRef {
     /// A node at one end.
     pub near: String,
@@ -12,8 +11,12 @@ pub struct CableRef {
 }
 
 /// A direction of a cable, seen from its `near` end.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "lowercase")
+)]
 pub enum Direction {
     /// Both directions.
     #[default]
@@ -25,8 +28,12 @@ pub enum Direction {
 }
 
 /// What the ends see of a cut cable.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "lowercase")
+)]
 pub enum Carrier {
     /// Both ends keep carrier: the cut is further away, behind a switch or a media
     /// converter.

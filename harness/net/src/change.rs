@@ -1,11 +1,13 @@
 //! Changes to a node of a lab: its routes, interfaces and neighbour entries, and the
 //! error that a rejected packet is answered with.
 
-use serde::{Deserialize, Serialize};
-
 /// The error that a rejected packet is answered with (nft(8), reject statement).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "kebab-case")
+)]
 pub enum RejectWith {
     /// ICMP network unreachable; ICMPv6 no route.
     NetUnreachable,
@@ -22,8 +24,12 @@ pub enum RejectWith {
 }
 
 /// A change of a route (ip-route(8)).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "kebab-case")
+)]
 pub enum RouteChange {
     /// The route is deleted.
     Removed,
@@ -39,8 +45,12 @@ pub enum RouteChange {
 }
 
 /// A change of a node's interfaces.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "kebab-case")
+)]
 pub enum InterfaceChange {
     /// They are set down.
     Down,
@@ -49,8 +59,12 @@ pub enum InterfaceChange {
 }
 
 /// A change of a node's neighbour entries (ip-neighbour(8)).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "kebab-case")
+)]
 pub enum NeighbourChange {
     /// They are deleted: the next packet waits for an address resolution.
     Flushed,

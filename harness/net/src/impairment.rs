@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 use crate::duration;
 
 /// What one direction of a line does to each packet. A field that is `None` does
@@ -11,7 +9,8 @@ use crate::duration;
 ///
 /// Packets are duplicated, then lost, then corrupted, then delayed and queued, in netem's
 /// order (netem_enqueue()). Shares are 0 to 1.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Impairment {
     /// Packets are lost at random.
     pub loss: Option<Loss>,
@@ -39,7 +38,8 @@ pub struct Impairment {
 }
 
 /// Random loss of packets.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Loss {
     /// The share of all packets that is lost, 0 to 1.
     pub rate: f64,
@@ -50,7 +50,8 @@ pub struct Loss {
 
 /// A limit of packet size in the middle of a path: a PMTU black hole (RFC 2923) unless
 /// `icmp` is set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Mtu {
     /// The largest IP packet that passes, in bytes.
     pub size: u32,
@@ -59,8 +60,12 @@ pub struct Mtu {
 }
 
 /// The mechanism that impairs a line.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "lowercase")
+)]
 pub enum ImpairBy {
     /// netem where the kernel has it; else nft and tbf where they suffice, and the relay
     /// where they do not.

@@ -427,3 +427,83 @@ scenarios:
     let why = said.expect_err("it is a race").to_string();
     assert!(why.contains("ends by itself before the fault"), "{why}");
 }
+
+/// A case in which the client hears beats of a server, each 10 s, and waits for 30 s; the
+/// fault is a second after the connection.
+fn hears_beats(fault: &str, network: &str) -> Case {
+    written(&format!(
+        "version: 1
+detectors:
+  heard: {{ heartbeat: {{ every: 10s, timeout: 30s, from: server }} }}
+networks:
+  with-standby:
+    hosts: [client, server, standby]
+    switches: [switch]
+    cables: [[client, switch], [server, switch], [standby, switch]]
+scenarios:
+  heard:
+    about: Only the server beats.
+    detector: heard
+    detector_on: both
+    network: {network}
+    server: [listen, accept, echo]
+    client: [connect, {{ write: hello, mark: connected }}, {{ read: 100 }}, read]
+    faults: [{{ after: connected, by: 1s, {fault}, name: fault }}]
+    watch: [client]
+    give_up: 51s
+"
+    ))
+}
+
+/// Measured on 6.12 and 6.18, by the grid: 9.0 s. The client only acknowledges.
+#[test]
+fn an_acknowledgment_of_a_beat_may_draw_an_rst() {
+    let reset = "reject: { to: server, at: router, with: tcp-reset }";
+    let case = hears_beats(reset, "routed");
+    foresaw(
+        &case,
+        Version(6, 12),
+        "ECONNRESET",
+        Duration::from_millis(9_005),
+    );
+}
+
+/// Measured on 6.12 and 6.18, by the grid: 28.99 s. A host that has lost its address sends
+/// no beat any more (ip_route_output_key_hash_rcu() wants a local source).
+#[test]
+fn a_server_whose_address_moved_beats_no_more() {
+    let moved = "move: { from: server, to: standby, announced: true }";
+    let case = hears_beats(moved, "with-standby");
+    let said = predict(&case, &KernelFacts::new(Version(6, 12), 250)).expect("it is predictable");
+    assert_eq!(said.sign, SignKind::HeartbeatLost);
+    assert!(said.latest < Duration::from_secs(30), "{said:?}");
+}
+
+/// Measured on 6.18 in real time: 30.589 s, where a machine that is never a tick late comes
+/// to 30.624 s. A hundred retransmissions, evenly spaced, may all be a little later.
+#[test]
+fn evenly_spaced_retransmissions_may_shift() {
+    let case = written(
+        "version: 1
+detectors:
+  limit: { user_timeout: 30s }
+scenarios:
+  icmp:
+    about: Each try is answered by an error.
+    detector: limit
+    detector_on: client
+    network: routed
+    server: [listen, accept, echo]
+    client: [connect, { exchange: hello }, { wait_for: fault }, { write: world }, read]
+    faults: [{ at: 1s, reject: { to: server, at: router, with: net-unreachable }, name: fault }]
+    watch: [client]
+    give_up: 51s
+",
+    );
+    foresaw(
+        &case,
+        Version(6, 12),
+        "ENETUNREACH",
+        Duration::from_millis(30_589),
+    );
+}

@@ -89,6 +89,16 @@ pub fn verdict(outcome: &Outcome) -> Verdict {
     }
 }
 
+/// Whether somebody should look at a case before the others: it is not as expected,
+/// or outside its prediction.
+pub fn needs_a_look(outcome: &Outcome) -> bool {
+    let fine = matches!(
+        verdict(outcome),
+        Verdict::AsExpected | Verdict::Observed | Verdict::NotRun
+    );
+    !fine || outcome.outside.is_some()
+}
+
 fn is_zero(n: &usize) -> bool {
     *n == 0
 }

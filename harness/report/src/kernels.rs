@@ -1,6 +1,10 @@
 //! The same cases on several kernels, side by side: the table of `run --kernel`
 //! with more than one kernel.
 
+use std::collections::HashMap;
+
+use indexmap::IndexSet;
+
 use halfopen_outcome::record::{Outcome, Status, Verdict};
 use halfopen_scenario::case::SignKind;
 
@@ -17,11 +21,7 @@ pub fn render(runs: &[Finished<'_>]) -> String {
     header.push(String::new());
     let mut rows = vec![(true, header)];
     let mut scenario = "";
-    for id in ids(runs) {
-        let cases: Vec<Option<&Outcome>> = runs
-            .iter()
-            .map(|run| run.outcomes.iter().find(|o| o.id == id))
-            .collect();
+    for cases in side_by_side(runs) {
         let Some(first) = cases.iter().flatten().next() else {
             continue;
         };
@@ -51,6 +51,17 @@ pub fn render(runs: &[Finished<'_>]) -> String {
     aligned(&rows) + &outside(runs)
 }
 
+/// Each case with its outcome in each run, if that has it, in the order of the run with
+/// the most cases.
+pub fn side_by_side<'a>(runs: &[Finished<'a>]) -> Vec<Vec<Option<&'a Outcome>>> {
+    let by_id: Vec<HashMap<&str, &Outcome>> = runs
+        .iter()
+        .map(|run| run.outcomes.iter().map(|o| (o.id.as_str(), o)).collect())
+        .collect();
+    let of = |id: &str| by_id.iter().map(|run| run.get(id).copied()).collect();
+    ids(runs).into_iter().map(of).collect()
+}
+
 /// The cases outside their prediction, kernel by kernel.
 fn outside(runs: &[Finished<'_>]) -> String {
     let mut text = String::new();
@@ -73,21 +84,19 @@ fn outside(runs: &[Finished<'_>]) -> String {
     text
 }
 
-fn ids<'a>(runs: &'a [Finished<'_>]) -> Vec<&'a str> {
-    let mut ids: Vec<&str> = Vec::new();
+fn ids<'a>(runs: &[Finished<'a>]) -> IndexSet<&'a str> {
+    let mut ids: IndexSet<&str> = IndexSet::new();
     // A run that has all cases has them in the file's order.
-    let mut by_length: Vec<&Finished<'_>> = runs.iter().collect();
+    let mut by_length: Vec<&Finished<'a>> = runs.iter().collect();
     by_length.sort_by_key(|run| std::cmp::Reverse(run.outcomes.len()));
     for outcome in by_length.iter().flat_map(|run| run.outcomes) {
-        if !ids.contains(&outcome.id.as_str()) {
-            ids.push(&outcome.id);
-        }
+        ids.insert(&outcome.id);
     }
     ids
 }
 
 /// `6.12.107` of `6.12.107+deb13-cloud-amd64`.
-fn short(release: &str) -> String {
+pub fn short(release: &str) -> String {
     let end = release
         .find(|c: char| !c.is_ascii_digit() && c != '.')
         .unwrap_or(release.len());
@@ -123,9 +132,9 @@ fn cell(case: Option<&Outcome>) -> String {
     }
 }
 
-/// The mark of a row in which kernels differ. Times that differ by less than a
+/// The mark of a row in which kernels differ; empty where they agree. Times that differ by less than a
 /// tenth count as the same; the JSON has them to the nanosecond.
-fn remark(cases: &[Option<&Outcome>]) -> &'static str {
+pub fn remark(cases: &[Option<&Outcome>]) -> &'static str {
     let signs: Vec<_> = cases
         .iter()
         .flatten()

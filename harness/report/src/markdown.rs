@@ -3,9 +3,9 @@
 
 use std::fmt::Write as _;
 
-use halfopen_outcome::record::{Outcome, Verdict};
+use halfopen_outcome::record::Outcome;
 
-use super::finished::{Finished, verdict};
+use super::finished::{Finished, needs_a_look, verdict};
 use super::{notes, text};
 
 /// Runs, each with its totals and tables.
@@ -20,12 +20,8 @@ pub fn runs(runs: &[Finished<'_>]) -> String {
             environment.time,
             notes::totals(run)
         );
-        let needs_attention = |case: &&Outcome| {
-            let fine = matches!(verdict(case), Verdict::AsExpected | Verdict::Observed);
-            !fine && verdict(case) != Verdict::NotRun || case.outside.is_some()
-        };
         let (bad, rest): (Vec<&Outcome>, Vec<&Outcome>) =
-            run.outcomes.iter().partition(needs_attention);
+            run.outcomes.iter().partition(|case| needs_a_look(case));
         if !bad.is_empty() {
             cases(&mut text, &bad);
         }

@@ -110,7 +110,12 @@ fn of_programs(text: &mut String, name: &str, outcomes: &[&Outcome]) {
         return;
     };
     for program in first.programs.iter().filter(|program| program.boot == 0) {
-        let command = quoted(&program.command).replace('\n', " ");
+        let words: Vec<String> = program
+            .command
+            .iter()
+            .map(|w| without_checkout(w))
+            .collect();
+        let command = quoted(&words).replace('\n', " ");
         let _ = writeln!(text, "- {}: `{}`", program.lane, shortened(&command, 200));
         let set = detectors(&ran, &program.lane);
         if !set.is_empty() {
@@ -140,6 +145,14 @@ fn of_programs(text: &mut String, name: &str, outcomes: &[&Outcome]) {
             after,
         ];
         let _ = writeln!(text, "| {} |", cells.join(" | "));
+    }
+}
+
+/// What was built for the run is named from `target/` on, wherever the checkout is.
+fn without_checkout(word: &str) -> String {
+    match word.find("/target/").filter(|_| word.starts_with('/')) {
+        Some(at) => word[at + 1..].to_owned(),
+        None => word.to_owned(),
     }
 }
 
@@ -292,5 +305,10 @@ mod tests {
             assert_eq!(without_prefix(text), plain);
         }
         assert_eq!(shortened("abcdef", 3), "abc...");
+        assert_eq!(
+            without_checkout("/home/x/target/programs/y"),
+            "target/programs/y"
+        );
+        assert_eq!(without_checkout("a/target/b"), "a/target/b");
     }
 }

@@ -22,6 +22,7 @@ mod schedule;
 mod timer_wheel;
 
 pub use evaluate::evaluate;
+pub use fault::describe as describe_event;
 pub use halfopen_lab::sandbox;
 pub use options::Options;
 pub use schedule::{

@@ -37,7 +37,14 @@ static void pair(void)
 		exit(99);
 }
 
-static void handler(int signal) { (void)signal; }
+/* Written by the handler: it has run. */
+static int handled[2];
+static void handler(int signal)
+{
+	(void)signal;
+	if (write(handled[1], "", 1) != 1)
+		_exit(97);
+}
 
 static void on(int signal, int flags, void (*f)(int))
 {
@@ -45,11 +52,26 @@ static void on(int signal, int flags, void (*f)(int))
 	sigaction(signal, &s, NULL);
 }
 
-/* A child that signals us after a while, and then again. */
+/* Waits until our parent sleeps: it does so only in the call that it is to be
+   interrupted in, whenever a busy machine lets it get there. */
+static void until_parent_sleeps(void)
+{
+	char path[40], line[200], state;
+	snprintf(path, sizeof(path), "/proc/%d/stat", getppid());
+	for (int seen = 0; seen < 3; usleep(5000)) {
+		FILE *f = fopen(path, "r");
+		if (!f || !fgets(line, sizeof(line), f) || sscanf(strrchr(line, ')'), ") %c", &state) != 1)
+			_exit(96);
+		fclose(f);
+		seen = state == 'S' ? seen + 1 : 0;
+	}
+}
+
+/* A child that signals us when we wait, and then again. */
 static void signal_me(int first, int second)
 {
 	if (fork() == 0) {
-		usleep(100000);
+		until_parent_sleeps();
 		kill(getppid(), first);
 		usleep(100000);
 		if (second)
@@ -63,7 +85,7 @@ static void stopped(void)
 {
 	struct pollfd p = { .fd = client, .events = POLLIN };
 	signal_me(SIGSTOP, SIGCONT);
-	printf("poll %d\n", poll(&p, 1, 500));
+	printf("poll %d\n", poll(&p, 1, 1500));
 }
 
 static void interrupted(void)
@@ -79,9 +101,12 @@ static void restarted(void)
 {
 	char b[1];
 	on(SIGUSR1, SA_RESTART, handler);
-	signal_me(SIGUSR1, 0);
 	if (fork() == 0) {
-		usleep(300000);
+		until_parent_sleeps();
+		kill(getppid(), SIGUSR1);
+		if (read(handled[0], b, 1) != 1)
+			_exit(95);
+		until_parent_sleeps();
 		send(server, "x", 1, 0);
 		_exit(0);
 	}
@@ -214,6 +239,8 @@ int main(int argc, char **argv)
 	if (!strcmp(what, "exit"))
 		return atoi(argv[2]);
 	pair();
+	if (pipe(handled))
+		return 94;
 	if (!strcmp(what, "stopped")) stopped();
 	if (!strcmp(what, "interrupted")) interrupted();
 	if (!strcmp(what, "restarted")) restarted();

@@ -3,7 +3,9 @@
 //! Needs the programs (`cargo build -p halfopen -p halfopen-fixtures`), and
 //! root or user namespaces where cases are run.
 
+mod action;
 mod baseline;
+mod begin;
 mod grid;
 mod impact;
 mod machine;

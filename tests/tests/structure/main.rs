@@ -10,9 +10,9 @@ use std::path::Path;
 use halfopen_tests::root;
 
 /// The crates from the lowest to the highest. Each may depend on those before it.
-const ORDER: [&str; 12] = [
+const ORDER: [&str; 13] = [
     "sys", "net", "trace", "lab", "scenario", "predict", "outcome", "runner", "vm", "tune",
-    "report", "cli",
+    "report", "page", "cli",
 ];
 
 /// `halfopen-lab` in a manifest's table of dependencies.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::ReportFormat;
+use super::{PageArgs, ReportFormat};
 
 pub(super) const HELP: &str = "\
 Each run is compared with the one of the same kernel and clock, or of the same
@@ -32,4 +32,6 @@ pub(crate) struct DiffArgs {
     /// For people, for a pull request's comment, or for programs
     #[arg(long, value_enum, default_value_t = ReportFormat::Table, value_name = "FORM")]
     pub(crate) format: ReportFormat,
+    #[command(flatten)]
+    pub(crate) page: PageArgs,
 }

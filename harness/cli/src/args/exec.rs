@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::Time;
+use super::{PageArgs, Time};
 
 pub(super) const HELP: &str = "\
 The command runs on the host `client`, --server's on the host `server`; each name
@@ -74,6 +74,8 @@ pub(crate) struct ExecArgs {
     /// The memory, in MiB, of a guest that runs a command alone
     #[arg(long, value_name = "MIB", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(256..=65536))]
     pub(crate) memory: u32,
+    #[command(flatten)]
+    pub(crate) page: PageArgs,
     /// The command and its arguments
     #[arg(last = true, required = true, value_name = "COMMAND")]
     pub(crate) command: Vec<String>,

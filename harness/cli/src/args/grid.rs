@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use halfopen_net::duration::positive;
 
 use super::sysctl::{Sysctl, sysctl};
-use super::{OnDisturbed, Time};
+use super::{OnDisturbed, PictureArgs, Time};
 
 pub(super) const HELP: &str = "\
 One case a cell; the client is the one who should notice. As many cells run at
@@ -26,6 +26,7 @@ Examples:
                                              the detectors that a file declares
   halfopen grid --time virtual --kernel all  and where other kernels differ
   halfopen grid --format markdown            for a document or a pull request
+  halfopen grid --html grid.html             a heat map, and each cell's ladder
   halfopen grid --format yaml > grid.yaml    its scenarios, to be changed and run
 
 A misspelt NAME is answered with all there are.
@@ -75,6 +76,8 @@ pub(crate) struct GridArgs {
     /// For people, for documents, or for programs
     #[arg(long, value_enum, default_value_t = Form::Table, value_name = "FORM")]
     pub(crate) format: Form,
+    #[command(flatten)]
+    pub(crate) pictures: PictureArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

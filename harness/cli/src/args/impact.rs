@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::sysctl::{EVERY_HOST, assignment};
-use super::{CaseArgs, ReportFormat};
+use super::{CaseArgs, PageArgs, ReportFormat};
 
 pub(super) const HELP: &str = "\
 Every case is run in virtual time, before and after the change, in one guest; it
@@ -60,4 +60,6 @@ pub(crate) struct ImpactArgs {
     /// For people, for a pull request's comment, or for programs
     #[arg(long, value_enum, default_value_t = ReportFormat::Table, value_name = "FORM")]
     pub(crate) format: ReportFormat,
+    #[command(flatten)]
+    pub(crate) page: PageArgs,
 }

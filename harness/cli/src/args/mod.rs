@@ -5,9 +5,12 @@
 mod check;
 mod diff;
 mod exec;
+mod explain;
 mod grid;
 mod impact;
+mod init;
 mod list;
+mod pictures;
 mod predict;
 mod run;
 mod sysctl;
@@ -21,9 +24,12 @@ use halfopen_vm::settings::GuestTime;
 pub(crate) use check::CheckArgs;
 pub(crate) use diff::DiffArgs;
 pub(crate) use exec::ExecArgs;
+pub(crate) use explain::ExplainArgs;
 pub(crate) use grid::{Form, GridArgs, StateName};
 pub(crate) use impact::ImpactArgs;
+pub(crate) use init::InitArgs;
 pub(crate) use list::ListArgs;
+pub(crate) use pictures::{PageArgs, PictureArgs};
 pub(crate) use predict::{FaultName, InFlight, PredictArgs};
 pub(crate) use run::{BaselineArgs, RunArgs};
 pub(crate) use sysctl::{EVERY_HOST, Sysctl};
@@ -115,6 +121,12 @@ pub(crate) enum Command {
     /// Read a file of scenarios and say what is wrong with it
     #[command(after_help = check::HELP)]
     Check(CheckArgs),
+    /// Tell a case in sentences: what it does, and what the kernel will do
+    #[command(after_help = explain::HELP)]
+    Explain(ExplainArgs),
+    /// Write commented scenarios to begin with
+    #[command(after_help = init::HELP)]
+    Init(InitArgs),
     /// Print the JSON Schema of scenario files, for editors
     #[command(after_help = SCHEMA_HELP)]
     Schema,
@@ -124,6 +136,20 @@ pub(crate) enum Command {
         /// Throw the saved states of guests away
         #[arg(long)]
         clear_states: bool,
+    },
+    /// Print the completions of a shell
+    #[command(after_help = COMPLETIONS_HELP)]
+    Completions {
+        /// The shell
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
+    /// Write man pages, one for each command
+    #[command(after_help = MAN_HELP)]
+    Man {
+        /// The directory, which is made if it is not there
+        #[arg(value_name = "DIR")]
+        directory: std::path::PathBuf,
     },
     /// Say what this machine can and cannot do, and the cure
     #[command(after_help = DOCTOR_HELP)]
@@ -135,6 +161,16 @@ Example, for editors that use yaml-language-server:
   halfopen schema > scenarios.schema.json
 and as the first line of the file of scenarios:
   # yaml-language-server: $schema=scenarios.schema.json";
+
+const COMPLETIONS_HELP: &str = "\
+Examples:
+  halfopen completions bash > ~/.local/share/bash-completion/completions/halfopen
+  halfopen completions zsh  > ~/.zfunc/_halfopen
+  halfopen completions fish > ~/.config/fish/completions/halfopen.fish";
+
+const MAN_HELP: &str = "\
+Example:
+  halfopen man ~/.local/share/man/man1";
 
 const KERNELS_HELP: &str = "\
 Looked for in the cache of ci/kernels ($HALFOPEN_KERNELS, else
@@ -241,6 +277,70 @@ mod tests {
     #[test]
     fn arguments_are_consistent() {
         Cli::command().debug_assert();
+    }
+
+    /// The words of a line, as a shell splits them: enough for documents.
+    fn words(line: &str) -> Vec<String> {
+        let (mut words, mut word, mut quote, mut inside) = (Vec::new(), String::new(), None, false);
+        for c in line.chars() {
+            match (quote, c) {
+                (Some(q), c) if c == q => quote = None,
+                (Some(_), c) => word.push(c),
+                (None, '\'' | '"') => (quote, inside) = (Some(c), true),
+                (None, ' ') => {
+                    if inside {
+                        words.push(std::mem::take(&mut word));
+                    }
+                    inside = false;
+                }
+                (None, c) => {
+                    word.push(c);
+                    inside = true;
+                }
+            }
+        }
+        if inside {
+            words.push(word);
+        }
+        // What follows is another program's, or a remark.
+        let end = words
+            .iter()
+            .position(|w| matches!(w.as_str(), "|" | ">" | "#"));
+        words.truncate(end.unwrap_or(words.len()));
+        words
+    }
+
+    /// Every command that a document shows is one that this program takes.
+    #[test]
+    fn commands_in_documents_are_understood() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let docs = std::fs::read_dir(root.join("docs")).expect("the checkout has docs/");
+        let mut files: Vec<_> = docs.flatten().map(|entry| entry.path()).collect();
+        files.extend(["README.md", "CONTRIBUTING.md"].map(|name| root.join(name)));
+        let mut seen = 0;
+        for file in files
+            .iter()
+            .filter(|f| f.extension().is_some_and(|e| e == "md"))
+        {
+            let text = std::fs::read_to_string(file).expect("it can be read");
+            let blocks = text.split("```sh\n").skip(1);
+            let blocks = blocks.filter_map(|rest| rest.split("```").next());
+            for line in blocks.flat_map(|block| {
+                let lines = block.replace("\\\n", " ");
+                lines.lines().map(str::to_owned).collect::<Vec<_>>()
+            }) {
+                let line = line.trim().replace("cargo run --release -- ", "halfopen ");
+                if !line.starts_with("halfopen ") {
+                    continue;
+                }
+                seen += 1;
+                if let Err(e) = Cli::try_parse_from(words(&line)) {
+                    let help = e.kind() == clap::error::ErrorKind::DisplayHelp;
+                    assert!(help, "{}: {line}\n{e}", file.display());
+                }
+            }
+        }
+        assert!(seen > 20, "{seen} commands");
     }
 
     #[test]

@@ -5,13 +5,14 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::sysctl::{Sysctl, sysctl};
-use super::{CaseArgs, OnDisturbed, RunFormat, Time};
+use super::{CaseArgs, OnDisturbed, PictureArgs, RunFormat, Time};
 
 pub(super) const HELP: &str = "\
 FILE is the first word if it ends in .yaml or .yml, or names a file; otherwise
 it is ./scenarios.yaml, or the catalogue that halfopen brings along.
 A FILTER picks the cases whose name contains it, or that match it as a whole
-when it has a * or ? in it. Several pick what any of them picks.
+when it has a * or ? in it; =NAME picks the case of that name alone. Several pick
+what any of them picks.
 
 Examples:
   halfopen run                                    everything
@@ -23,6 +24,7 @@ Examples:
                                                   what would that sysctl change?
   halfopen run --time virtual                     the two-hour defaults, in seconds
   halfopen run --time virtual --kernel all        on every kernel, side by side
+  halfopen run --html page.html                   something to look at
   halfopen run --format json | jq '.cases[] | {id, first_sign}'
   halfopen run --save base.yaml                   keep what they showed
   halfopen run --against base.yaml                what has changed since, and why
@@ -77,6 +79,8 @@ pub(crate) struct RunArgs {
     /// Draw every call and every packet of each case after the table
     #[arg(long)]
     pub(crate) ladder: bool,
+    #[command(flatten)]
+    pub(crate) pictures: PictureArgs,
 }
 
 /// The options of `run` that have to do with baselines.

@@ -8,13 +8,16 @@ use halfopen_scenario::case::Case;
 use crate::args::DiffArgs;
 use crate::shared::baseline::{read, show};
 use crate::shared::error::{CliError, Exit};
+use crate::shared::pictures::{self, Pictures};
 use crate::shared::{catalogue, output};
 
 pub(crate) fn diff(args: &DiffArgs) -> Result<Exit, CliError> {
+    let pictures = Pictures::page(&args.page)?;
     let (before, now) = (read(&args.before)?, read(&args.now)?);
     let cases = cases_for_causes(args.scenarios.as_deref())?;
     let comparisons = Comparison::all(&before, &now, &cases);
     show(&comparisons, args.format, &|_, _| None)?;
+    pictures.write_page(&pictures::changes(&comparisons, &[], &cases))?;
     let changed = comparisons.iter().any(Comparison::any_change);
     Ok(if changed {
         Exit::Differs

@@ -3,11 +3,17 @@
 
 mod alone;
 
+use std::time::Instant;
+
 use crate::args::{ExecArgs, Time};
 use crate::shared::error::{CliError, Exit};
+use crate::shared::pictures::{Pictures, command};
 use crate::shared::{capabilities, guests, interrupt, output};
 use halfopen_net::error::chain;
+use halfopen_outcome::environment::Environment;
 use halfopen_outcome::record::{ExitKind, Outcome, Status};
+use halfopen_page::html::Page;
+use halfopen_report::finished::Finished;
 use halfopen_report::{ladder, text};
 use halfopen_runner::Options;
 use halfopen_scenario::case::{Case, Input};
@@ -18,14 +24,22 @@ const STILL_RUNNING: u8 = 124;
 /// Runs the command; its exit code.
 pub(crate) fn exec(args: &ExecArgs) -> Result<Exit, CliError> {
     if args.is_alone() {
+        if args.page.html.is_some() {
+            return Err(CliError::Usage(
+                "--html: a command that a guest runs alone makes no case to draw; \
+                 give it a --server, a --fault or a --network"
+                    .into(),
+            ));
+        }
         return alone::exec(args);
     }
     let mut case = case(args)?;
     if let Some(directory) = &args.pcap {
         output::make_directory(directory, "--pcap")?;
     }
+    let pictures = Pictures::page(&args.page)?;
     if args.time == Time::Virtual || args.kernel.is_some() {
-        return in_guest(args, case);
+        return in_guest(args, case, &pictures);
     }
     for lane in &mut case.lanes {
         if let Some(program) = lane.program.as_mut().filter(|_| lane.name == CLIENT) {
@@ -41,19 +55,23 @@ pub(crate) fn exec(args: &ExecArgs) -> Result<Exit, CliError> {
         ..Options::default()
     };
     let cases = [case];
+    let began = Instant::now();
     let results = halfopen_runner::run(&cases, &options, &mut |_| ());
     let results = results.map_err(|e| CliError::Run(chain(&e)))?;
     if results.interrupted {
         return Ok(Exit::Interrupted);
     }
     match results.outcomes.first() {
-        Some(outcome) => report(outcome),
+        Some(outcome) => {
+            draw(&pictures, &results.environment, &cases, outcome, began)?;
+            report(outcome)
+        }
         None => Err(CliError::Run("the case has no outcome".into())),
     }
 }
 
 /// The same in a guest: what the command wrote follows when the guest has ended.
-fn in_guest(args: &ExecArgs, case: Case) -> Result<Exit, CliError> {
+fn in_guest(args: &ExecArgs, case: Case, pictures: &Pictures) -> Result<Exit, CliError> {
     let kernels = guests::kernels_of(args.kernel.as_slice())?;
     let options = halfopen_vm::cases::Options {
         time: args.time.guest(),
@@ -61,7 +79,9 @@ fn in_guest(args: &ExecArgs, case: Case) -> Result<Exit, CliError> {
         pcap: args.pcap.clone(),
         ..halfopen_vm::cases::Options::default()
     };
-    let runs = halfopen_vm::cases::run(&[case], &kernels, &options, &mut |_, _| ());
+    let cases = [case];
+    let began = Instant::now();
+    let runs = halfopen_vm::cases::run(&cases, &kernels, &options, &mut |_, _| ());
     let runs = runs.map_err(|e| CliError::Vm(chain(&e)))?;
     let run = runs
         .first()
@@ -78,7 +98,36 @@ fn in_guest(args: &ExecArgs, case: Case) -> Result<Exit, CliError> {
             false => output::say(&format!("{}\n", line.text))?,
         }
     }
+    if let Some(environment) = &run.environment {
+        draw(pictures, environment, &cases, outcome, began)?;
+    }
     report(outcome)
+}
+
+/// Writes `--html`.
+fn draw(
+    pictures: &Pictures,
+    environment: &Environment,
+    cases: &[Case],
+    outcome: &Outcome,
+    began: Instant,
+) -> Result<(), CliError> {
+    let run = Finished {
+        environment,
+        outcomes: std::slice::from_ref(outcome),
+        interrupted: false,
+        elapsed: began.elapsed(),
+    };
+    pictures.write_page(&Page {
+        command: command(),
+        runs: &[run],
+        cases,
+        file: None,
+        command_of: &|_, _| command().to_owned(),
+        grids: &[],
+        comparisons: &[],
+        ignored: &[],
+    })
 }
 
 const CLIENT: &str = "client";
@@ -222,6 +271,7 @@ mod tests {
             time: Time::Real,
             kernel: None,
             pcap: None,
+            page: Default::default(),
             give_up: None,
             write: Vec::new(),
             memory: 1024,

@@ -7,11 +7,13 @@ use halfopen_net::error::chain;
 use halfopen_outcome::compare_prediction;
 use halfopen_outcome::environment::Environment;
 use halfopen_outcome::record::{Outcome, Status};
+use halfopen_page::heat;
+use halfopen_page::html::Page;
 use halfopen_predict::Prediction;
 use halfopen_report::finished::Finished;
 use halfopen_report::grid::{Grid, json, kernel_differences, markdown, table};
 use halfopen_report::grid_plan::{Plan, Selection, State};
-use halfopen_report::notes;
+use halfopen_report::{kernels, notes};
 use halfopen_runner::Options;
 use halfopen_scenario::case::SignKind;
 use halfopen_vm::{VmError, cases};
@@ -19,6 +21,7 @@ use halfopen_vm::{VmError, cases};
 use crate::args::{Form, GridArgs, StateName, Time};
 use crate::shared::error::{CliError, Exit};
 use crate::shared::guests::{self, kernels_of};
+use crate::shared::pictures::{Pictures, command, quoted};
 use crate::shared::progress::Progress;
 use crate::shared::sysctls::{self, Sysctls};
 use crate::shared::{capabilities, disturbed, interrupt, output};
@@ -57,12 +60,13 @@ pub(crate) fn grid(args: &GridArgs) -> Result<Exit, CliError> {
         return Ok(Exit::AsExpected);
     }
     let sysctls = sysctls::by_host(&args.sysctl, &plan.cases)?;
+    let pictures = Pictures::of(&args.pictures)?;
     let ran = if in_guests(args) {
         run_in_guests(args, &plan, sysctls)?
     } else {
         run_here(args, &plan, sysctls)?
     };
-    report(args, &plan, &ran)
+    report(args, &plan, &ran, &pictures)
 }
 
 fn in_guests(args: &GridArgs) -> bool {
@@ -166,7 +170,7 @@ fn run_in_guests(args: &GridArgs, plan: &Plan, sysctls: Sysctls) -> Result<Ran, 
     Ok(ran)
 }
 
-fn report(args: &GridArgs, plan: &Plan, ran: &Ran) -> Result<Exit, CliError> {
+fn report(args: &GridArgs, plan: &Plan, ran: &Ran, pictures: &Pictures) -> Result<Exit, CliError> {
     let grids: Vec<Grid<'_>> = ran
         .kernels
         .iter()
@@ -179,7 +183,7 @@ fn report(args: &GridArgs, plan: &Plan, ran: &Ran) -> Result<Exit, CliError> {
         match args.format {
             Form::Json => output::write_with(|out| json::write(&grids, ran.interrupted, out))?,
             Form::Markdown => {
-                let mut text = markdown::render(first, &output::command());
+                let mut text = markdown::render(first, command());
                 text.push_str(&kernel_differences(first, others));
                 output::say(&text)?;
             }
@@ -190,20 +194,16 @@ fn report(args: &GridArgs, plan: &Plan, ran: &Ran) -> Result<Exit, CliError> {
             }
         }
     }
+    let runs: Vec<Finished<'_>> = ran.kernels.iter().map(|on| finished(ran, on)).collect();
+    draw(args, plan, &runs, &grids, pictures)?;
     let mut exits = vec![Exit::AsExpected];
-    for on in &ran.kernels {
-        let finished = Finished {
-            environment: &on.environment,
-            outcomes: &on.outcomes,
-            interrupted: ran.interrupted,
-            elapsed: ran.elapsed,
-        };
-        let exit = Exit::of_run(&finished);
+    for (on, finished) in ran.kernels.iter().zip(&runs) {
+        let exit = Exit::of_run(finished);
         exits.push(disturbed::conclude(&on.outcomes, args.disturbed, exit));
         output::remark(&format!(
             "{}: {}",
             on.environment.kernel,
-            notes::totals(&finished)
+            notes::totals(finished)
         ));
     }
     if ran.broken {
@@ -234,4 +234,65 @@ fn beyond_limit<'a>(plan: &'a Plan, on: &OnKernel) -> BTreeMap<&'a str, Predicti
             Some((case.id.as_str(), prediction))
         })
         .collect()
+}
+
+fn finished<'a>(ran: &Ran, on: &'a OnKernel) -> Finished<'a> {
+    Finished {
+        environment: &on.environment,
+        outcomes: &on.outcomes,
+        interrupted: ran.interrupted,
+        elapsed: ran.elapsed,
+    }
+}
+
+/// Writes `--html` and `--svg`.
+fn draw(
+    args: &GridArgs,
+    plan: &Plan,
+    runs: &[Finished<'_>],
+    grids: &[Grid<'_>],
+    pictures: &Pictures,
+) -> Result<(), CliError> {
+    if grids.is_empty() {
+        return Ok(());
+    }
+    pictures.write_page(&Page {
+        command: command(),
+        runs,
+        cases: &plan.cases,
+        file: Some(("grid.yaml", &plan.text)),
+        command_of: &|id, environment| one_cell(args, plan, id, environment),
+        grids,
+        comparisons: &[],
+        ignored: &[],
+    })?;
+    let name = |grid: &Grid<'_>| match grids {
+        [_] => "grid".to_owned(),
+        _ => format!("grid--{}", kernels::short(&grid.environment.kernel)),
+    };
+    pictures.write_drawings(grids.iter().map(|grid| (name(grid), heat::file(grid))))
+}
+
+/// The command that runs the cell of a case alone.
+fn one_cell(args: &GridArgs, plan: &Plan, id: &str, environment: &Environment) -> String {
+    let place = plan.cases.iter().position(|case| case.id == id);
+    let Some(cell) = place.and_then(|index| plan.cells.get(index)) else {
+        return command().to_owned();
+    };
+    let mut words = format!(
+        "halfopen grid --detector {} --fault {} --while {}",
+        plan.detectors[cell.detector].name,
+        plan.faults[cell.fault].name,
+        plan.states[cell.state].name()
+    );
+    if let Some(file) = &args.file {
+        words += &format!(" --file {}", quoted(&file.display().to_string()));
+    }
+    if in_guests(args) {
+        words += &format!(
+            " --time {} --kernel {}",
+            environment.time, environment.kernel
+        );
+    }
+    words
 }

@@ -5,8 +5,11 @@ mod check;
 mod diff;
 mod doctor;
 mod exec;
+mod explain;
 mod grid;
 mod impact;
+mod init;
+mod install;
 mod kernels;
 mod list;
 mod predict;
@@ -29,6 +32,10 @@ pub(crate) fn carry_out(command: &Command) -> Result<Exit, CliError> {
         Command::Tune(args) => tune::tune(args),
         Command::List(args) => list::list(args),
         Command::Check(args) => check::check(args),
+        Command::Init(args) => init::init(args),
+        Command::Explain(args) => explain::explain(args),
+        Command::Completions { shell } => install::completions(*shell),
+        Command::Man { directory } => install::man(directory),
         Command::Schema => schema::schema(),
         Command::Kernels { clear_states } => kernels::kernels(*clear_states),
         Command::Doctor => doctor::doctor(),

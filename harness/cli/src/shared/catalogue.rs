@@ -32,6 +32,17 @@ pub(crate) fn open(file: Option<&Path>) -> Result<(String, Catalogue), CliError>
     Ok((path.display().to_string(), catalogue))
 }
 
+/// The text of the file that [`open`] reads, and its name; None when it cannot be read
+/// any more.
+pub(crate) fn text(file: Option<&Path>) -> Option<(String, String)> {
+    let path = file.unwrap_or(Path::new(DEFAULT_FILE));
+    if file.is_none() && path.symlink_metadata().is_err() {
+        return Some(("scenarios.yaml".into(), BUILT_IN.into()));
+    }
+    let text = std::fs::read_to_string(path).ok()?;
+    Some((path.display().to_string(), text))
+}
+
 /// The same, with nothing written to standard error.
 pub(crate) fn quietly(file: Option<&Path>) -> Result<Catalogue, CliError> {
     let path = file.unwrap_or(Path::new(DEFAULT_FILE));

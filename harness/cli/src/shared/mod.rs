@@ -12,6 +12,7 @@ pub(crate) mod guests;
 pub(crate) mod interrupt;
 pub(crate) mod kernel_facts;
 pub(crate) mod output;
+pub(crate) mod pictures;
 pub(crate) mod progress;
 pub(crate) mod select;
 pub(crate) mod sysctls;

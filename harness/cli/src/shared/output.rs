@@ -93,12 +93,6 @@ pub(crate) fn coloured(table: &str) -> String {
     coloured
 }
 
-/// The command line, to be repeated.
-pub(crate) fn command() -> String {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    format!("halfopen {}", arguments.join(" "))
-}
-
 /// Makes a directory that results are to be kept in, unless it is there.
 ///
 /// # Errors

@@ -75,12 +75,16 @@ pub(crate) fn pick(cases: Vec<Case>, filters: &[&str], from: &str) -> Result<Vec
 }
 
 enum Filter {
+    Exactly(String),
     Contains(String),
     Pattern(String),
 }
 
 impl Filter {
     fn new(text: &str) -> Self {
+        if let Some(name) = text.strip_prefix('=') {
+            return Filter::Exactly(name.to_owned());
+        }
         let kind = match wildcard::is_pattern(text) {
             true => Filter::Pattern,
             false => Filter::Contains,
@@ -90,6 +94,7 @@ impl Filter {
 
     fn picks(&self, id: &str) -> bool {
         match self {
+            Filter::Exactly(name) => id == name,
             Filter::Contains(text) => id.contains(text.as_str()),
             Filter::Pattern(pattern) => wildcard::matches(pattern, id),
         }
@@ -119,7 +124,7 @@ fn no_match(text: &str, cases: &[Case], from: &str) -> String {
 fn similar(text: &str, cases: &[Case]) -> Vec<String> {
     const LEAST: f64 = 0.75;
     const MOST: usize = 3;
-    let wanted = text.replace(['*', '?'], "");
+    let wanted = text.replace(['*', '?', '='], "");
     let mut names: Vec<(f64, &str)> = Vec::new();
     for case in cases {
         if names.iter().any(|(_, name)| *name == case.scenario) {
@@ -162,6 +167,11 @@ mod tests {
         assert_eq!(picked(&["keepalive"]), 1);
         assert_eq!(picked(&["keepalive", "user-timeout"]), 2);
         assert_eq!(picked(&["host*/detector=*-?-1-3"]), 1);
+        assert_eq!(picked(&["=host-crash-while-writing/detector=none"]), 1);
+        assert!(
+            pick(three_cases(), &["=host-crash-while-writing"], "t.yaml").is_err(),
+            "a name is a whole one"
+        );
         assert!(
             pick(three_cases(), &["host*keepalive"], "t.yaml").is_err(),
             "a pattern is anchored"

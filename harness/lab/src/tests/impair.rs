@@ -260,7 +260,8 @@ fn what_is_under_way_when_a_line_is_healed_arrives() {
     let mut lab = link();
     let (mut client, mut server) = connected(&lab);
     let line = Impairment {
-        delay: Some(Duration::from_millis(100)),
+        // Below TCP_RTO_MIN: nothing is sent again meanwhile.
+        delay: Some(Duration::from_millis(150)),
         ..Impairment::default()
     };
     let bad = lab.impair("client", None, Direction::Both, &line, ImpairBy::Relay);
@@ -273,11 +274,15 @@ fn what_is_under_way_when_a_line_is_healed_arrives() {
     lab.heal_impairment(&bad).expect("heals");
     let mut byte = [0];
     server.read_exact(&mut byte).expect("arrives");
-    assert!(start.elapsed() >= Duration::from_millis(99));
-    let start = Instant::now();
-    server.write_all(b"y").expect("connected");
-    client.read_exact(&mut byte).expect("arrives");
-    assert!(start.elapsed() < Duration::from_millis(50));
+    assert!(start.elapsed() >= Duration::from_millis(149));
+    // The fastest of some: the machine may be busy.
+    let round_trips = (0..5).map(|_| {
+        let start = Instant::now();
+        server.write_all(b"y").expect("connected");
+        client.read_exact(&mut byte).expect("arrives");
+        start.elapsed()
+    });
+    assert!(round_trips.min() < Some(Duration::from_millis(100)));
     assert!(lab.impairment_errors().is_empty());
 }
 

@@ -2,15 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use serde::{Deserialize, Serialize};
-
 mod nat;
 
 pub use nat::{Nat, OnForgotten};
 
 /// An address family.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "lowercase")
+)]
 pub enum Family {
     /// IPv4.
     Ipv4,
@@ -19,7 +21,8 @@ pub enum Family {
 }
 
 /// A network that a lab can build.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Network {
     /// `link`, `lan`, `routed`, or the name in the scenario file.
     pub name: String,
@@ -28,12 +31,13 @@ pub struct Network {
     /// Cables, by the names of the nodes at their two ends.
     pub cables: Vec<(String, String)>,
     /// Which of the routers track connections, and how.
-    #[serde(default)]
+    #[cfg_attr(feature = "serde", serde(default))]
     pub nats: Vec<Nat>,
 }
 
 /// A node of a network.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Node {
     /// Its name, unique in the network.
     pub name: String,
@@ -42,8 +46,12 @@ pub struct Node {
 }
 
 /// The kind of a node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "lowercase")
+)]
 pub enum NodeKind {
     /// Runs programs.
     Host,

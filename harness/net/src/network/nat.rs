@@ -3,8 +3,6 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 use super::Network;
 
 /// A router that tracks the TCP connections that are opened through it from the inside,
@@ -12,7 +10,8 @@ use super::Network;
 ///
 /// Over IPv4 it translates source addresses: the outside sees the router's own. Over
 /// IPv6 it is a stateful firewall, as home routers are (RFC 6092).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Nat {
     /// The router's name.
     pub router: String,
@@ -27,8 +26,12 @@ pub struct Nat {
 
 /// What the router does with a packet of a connection that it does not know any more, a
 /// packet without SYN.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "lowercase")
+)]
 pub enum OnForgotten {
     /// It drops the packet.
     #[default]

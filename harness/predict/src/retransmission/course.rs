@@ -158,6 +158,10 @@ impl Flight {
         for began in wheel.beginnings(longest, phase) {
             for (rto, probe) in self.rtos(wheel).flat_map(|rto| self.probes(wheel, rto)) {
                 let run = self.run_with(wheel, began, rto, probe);
+                if phase == Phase::Unknown {
+                    let shifted = self.shifted_abort(wheel, &run);
+                    abort_at.extend(shifted.map(|at| (began, at)));
+                }
                 for (n, at) in run.attempts.into_iter().enumerate() {
                     if attempts.len() <= n {
                         attempts.push(Vec::new());
@@ -173,6 +177,20 @@ impl Flight {
                 .map(|ticks| Spans::of_ticks(ticks, wheel, phase))
                 .collect(),
             abort_at: Spans::of_ticks(&abort_at, wheel, phase),
+        }
+    }
+
+    /// Where retransmissions are evenly spaced, sooner moments at which the abort may come,
+    /// too: each expiry that runs a tick late moves all later ones, and of a hundred
+    /// another one may be the first behind the budget.
+    fn shifted_abort(&self, wheel: Wheel, run: &Run) -> std::ops::Range<Jiffies> {
+        let evenly = matches!(self.attempt, Attempt::Reverted { limit: None, .. });
+        let first = run.attempts.get(usize::from(self.tail_loss_probe));
+        match (first, run.abort_at.first()) {
+            (Some(first), Some(abort)) if evenly && !self.never_leaves => {
+                (first + wheel.ticks(self.budget())).min(*abort)..*abort
+            }
+            _ => 0..0,
         }
     }
 

@@ -6,8 +6,9 @@ use std::time::Duration;
 use super::delays::Kind;
 use super::heartbeat::Beats;
 use super::neighbours::NeighbourEntries;
+use super::packets::DELAYED_ACK;
 use super::state::{Failure, Outgoing, Sock};
-use super::{RTT, Simulator};
+use super::{RTT, Scheduled, Simulator};
 use crate::abort::Abort;
 use crate::abort::facts::{Facts, Fate, InFlight};
 use crate::abort::neighbour_dead::CARRIER_LOSS_DELAY;
@@ -198,6 +199,7 @@ impl<'a> Simulator<'a> {
             }
             Fate::Unanswered | Fate::ReturnDead => {
                 self.deliver_data(sock, bytes, at, false)?;
+                self.acknowledgment_draws_reset(self.socks[sock].peer, at)?;
                 self.outstanding(sock, bytes, at, fate, true)
             }
             Fate::Reset => {
@@ -206,6 +208,23 @@ impl<'a> Simulator<'a> {
             }
             _ => self.outstanding(sock, bytes, at, fate, false),
         }
+    }
+
+    /// Schedules the RST that answers this end's acknowledgment of data, where a node on
+    /// the path answers it so. TCP acknowledges within TCP_DELACK_MIN.
+    fn acknowledgment_draws_reset(&mut self, sock: usize, at: Span) -> Result<(), String> {
+        let s = &self.socks[sock];
+        let to = self.socks[s.peer].host;
+        if !s.exists || self.paths.one_way(s.host, to, Kind::Ack)? != Fate::Reset {
+            return Ok(());
+        }
+        if self.beats_within(sock, at) {
+            return Err("whether a beat or the RST for an acknowledgment is first".into());
+        }
+        let at = Span::new(at.earliest, at.latest + DELAYED_ACK);
+        let reset = Scheduled::Reset { sock, at };
+        self.scheduled.push((at.earliest, reset));
+        Ok(())
     }
 
     fn outstanding(

@@ -194,6 +194,16 @@ impl Simulator<'_> {
         }
     }
 
+    /// Whether this end's own next heartbeat is due within the tie window of `at`.
+    pub(super) fn beats_within(&self, sock: usize, at: Span) -> bool {
+        let tie = self.tie_window();
+        let next = self.socks[sock]
+            .heartbeat
+            .as_ref()
+            .and_then(|h| h.next_beat);
+        next.is_some_and(|due| due.earliest <= at.latest + tie && at.earliest <= due.latest + tie)
+    }
+
     /// When the next heartbeat or check is due.
     pub(super) fn next_heartbeat_due(&self) -> Option<Duration> {
         let able = |p: &usize| self.processes[*p].alive && !self.processes[*p].frozen;

@@ -16,7 +16,7 @@ use crate::wheel::Phase;
 /// Processing time of both hosts for a packet: with a known phase, else.
 const HOST_DELAY: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(4));
 /// Longest delay of acknowledgments without line delay (TCP_DELACK_MIN).
-const DELAYED_ACK: Duration = Duration::from_millis(44);
+pub(super) const DELAYED_ACK: Duration = Duration::from_millis(44);
 /// Events closer together than this may occur in either order: with a known phase, else.
 const TIE_WINDOW: (Duration, Duration) = (Duration::from_millis(3), Duration::from_millis(10));
 /// The first congestion window: ten segments (TCP_INIT_CWND).

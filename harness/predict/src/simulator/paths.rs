@@ -396,14 +396,20 @@ impl<'a> Paths<'a> {
 
     /// The effect of the sender's own routes, addresses and interfaces.
     fn own_host(&self, host: &str, to: &str) -> Option<Fate> {
+        let route = |change| {
+            let now = errno::of_route(change);
+            Fate::OwnHost {
+                soft: Some(now),
+                now,
+            }
+        };
+        // The route is removed with the address; but the route to a router in IPv6 is the
+        // router's own.
+        let needs_address = self.case.family == Family::Ipv4 || self.are_neighbours(host, to);
+        if needs_address && self.moved.contains_key(host) {
+            return Some(route(RouteChange::Removed));
+        }
         for a in &self.active {
-            let route = |change| {
-                let now = errno::of_route(change);
-                Fate::OwnHost {
-                    soft: Some(now),
-                    now,
-                }
-            };
             match a.what {
                 EventAction::Route {
                     host: h,
@@ -412,12 +418,7 @@ impl<'a> Paths<'a> {
                 } if h == host && target.as_ref().is_none_or(|t| t == to) => {
                     return Some(route(*change));
                 }
-                // The route is removed with the address; but the route to a router in IPv6
-                // is the router's own.
-                EventAction::AddressRemoved { host: h }
-                    if h == host
-                        && (self.case.family == Family::Ipv4 || self.are_neighbours(host, to)) =>
-                {
+                EventAction::AddressRemoved { host: h } if h == host && needs_address => {
                     return Some(route(RouteChange::Removed));
                 }
                 EventAction::Interface { host: h, .. } if h == host => {

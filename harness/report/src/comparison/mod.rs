@@ -27,7 +27,7 @@ pub struct IgnoredSysctl {
 }
 
 /// `kernel 6.12.9, virtual time`.
-fn title(comparison: &Comparison) -> String {
+pub fn title(comparison: &Comparison) -> String {
     let of = |setting: &Setting| match setting.clock.as_str() {
         "predicted" => format!("kernel {}, predicted", setting.kernel),
         clock => format!("kernel {}, {clock} time", setting.kernel),
@@ -41,7 +41,7 @@ fn title(comparison: &Comparison) -> String {
 }
 
 /// What a case showed: `ETIMEDOUT by client's read after 3.052s`.
-fn result_text(result: &CaseResult) -> String {
+pub fn result_text(result: &CaseResult) -> String {
     match result {
         CaseResult::Ran(ran) => sign(&ran.sign),
         CaseResult::NotRun(why) => format!("not run: {why}"),
@@ -70,7 +70,7 @@ fn sign(sign: &Sign) -> String {
 }
 
 /// `118 unchanged, 1 changed, 2 not run`.
-fn totals_text(totals: &Totals) -> String {
+pub fn totals_text(totals: &Totals) -> String {
     let Totals {
         unchanged,
         changed,

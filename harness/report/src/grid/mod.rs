@@ -60,7 +60,8 @@ impl<'a> Grid<'a> {
         }
     }
 
-    fn case(&self, cell: Cell) -> Option<&'a str> {
+    /// The id of a cell's case.
+    pub fn case(&self, cell: Cell) -> Option<&'a str> {
         let index = self.plan.cells.binary_search(&cell).ok()?;
         Some(self.plan.cases.get(index)?.id.as_str())
     }

@@ -13,7 +13,8 @@ use halfopen_outcome::record::Outcome;
 use super::text;
 use canvas::Canvas;
 use halfopen_net::span::human_ns;
-use rows::{hosts, rows};
+use rows::rows;
+pub use rows::{far_end, hosts};
 
 /// Which part of a case a ladder shows, and its size.
 #[derive(Debug, Clone, Copy)]

@@ -37,7 +37,7 @@ pub(super) enum Mark {
 
 /// The lifelines: nodes in the order of the path with the client on the left, so
 /// that no arrow crosses the lifeline of a router.
-pub(super) fn hosts(outcome: &Outcome) -> Vec<String> {
+pub fn hosts(outcome: &Outcome) -> Vec<String> {
     let mut cables: Vec<(&str, &str)> = Vec::new();
     for packet in &outcome.wire.packets {
         let cable = (packet.from.as_str(), far_end(packet));
@@ -69,8 +69,9 @@ pub(super) fn hosts(outcome: &Outcome) -> Vec<String> {
     hosts
 }
 
-/// The node at the other end of the cable a packet was put on.
-fn far_end(packet: &Packet) -> &str {
+/// The node at the other end of the cable that a packet was put on; empty if the
+/// cable is not one of its sender's.
+pub fn far_end(packet: &Packet) -> &str {
     let (cable, from) = (packet.cable.as_str(), packet.from.as_str());
     let after = cable
         .strip_prefix(from)

@@ -45,19 +45,13 @@ fn an_endpoint_has_only_its_own_descriptors() {
 }
 
 #[test]
-fn an_endpoint_is_ready_soon() {
+fn a_hundred_endpoints_get_ready() {
     let netns = TestNetns::new(&[]);
     let lane = lane(vec![]);
-    let began = Instant::now();
     let mut endpoints: Vec<_> = (0..100).map(|_| netns.spawn(&lane)).collect();
     for endpoint in &mut endpoints {
         endpoint.wait_until("ready", ready);
     }
-    let each = began.elapsed() / 100;
-    println!("spawn to ready: {each:?} each of 100");
-    drop(endpoints);
-    println!("with its end: {:?} each of 100", began.elapsed() / 100);
-    assert!(each < Duration::from_millis(50), "{each:?}");
 }
 
 #[test]

@@ -14,6 +14,7 @@ use halfopen_scenario::case::{Case, NodeKind};
 
 use crate::args::{EVERY_HOST, ImpactArgs, ReportFormat};
 use crate::shared::error::{CliError, Exit};
+use crate::shared::pictures::{self, Pictures};
 use crate::shared::{catalogue, kernel_facts, output, select};
 use measure::measured;
 use wanted::Wanted;
@@ -33,6 +34,7 @@ pub(crate) fn impact(args: &ImpactArgs) -> Result<Exit, CliError> {
     let (from, catalogue) = catalogue::open(file.as_deref())?;
     let cases = select::pick(catalogue.cases, &filters, &from)?;
     check_host(&args.host, &cases)?;
+    let pictures = Pictures::page(&args.page)?;
     // Files are read before a kernel is looked for: their mistakes are reported
     // first.
     let wanted = Wanted::of(args)?;
@@ -43,6 +45,7 @@ pub(crate) fn impact(args: &ImpactArgs) -> Result<Exit, CliError> {
     };
     show(&answer, args.format)?;
     let comparisons = &answer.comparisons;
+    pictures.write_page(&pictures::changes(comparisons, &answer.ignored, &cases))?;
     Ok(if answer.interrupted {
         Exit::Interrupted
     } else if comparisons.iter().any(Comparison::any_change) {

@@ -23,6 +23,12 @@ pub(super) struct Plan {
     against: Option<Baseline>,
 }
 
+/// What a comparison showed.
+pub(super) struct Compared {
+    pub(super) exit: Exit,
+    pub(super) comparisons: Vec<Comparison>,
+}
+
 impl Plan {
     /// Reads the files there are.
     ///
@@ -56,21 +62,21 @@ impl Plan {
         self.against.is_some()
     }
 
-    /// Reports the comparison, then saves. None when nothing was compared: the
-    /// run's own exit code applies.
+    /// Reports the comparison, then saves. Without comparisons the run's own exit
+    /// code applies.
     pub(super) fn carry_out(
         self,
         runs: &[Finished<'_>],
         picked: &Picked<'_>,
         format: RunFormat,
-    ) -> Result<Option<Exit>, CliError> {
+    ) -> Result<Option<Compared>, CliError> {
         let cases = picked.cases;
         let kept: Vec<SavedRun> = runs
             .iter()
             .map(|run| SavedRun::of(run.environment, cases, run.outcomes))
             .collect();
         let interrupted = runs.iter().any(|run| run.interrupted);
-        let mut exit = None;
+        let mut compared = None;
         if let Some(mut old) = self.against {
             // Cases that were not asked for do not count as gone.
             for run in &mut old.runs {
@@ -93,7 +99,10 @@ impl Plan {
                     not_run.join(", ")
                 ));
             }
-            exit = Some(exit_of(&comparisons));
+            compared = Some(Compared {
+                exit: exit_of(&comparisons),
+                comparisons,
+            });
         }
         if let Some((path, old)) = self.save {
             if interrupted {
@@ -105,7 +114,7 @@ impl Plan {
                 save(&path, old, kept, picked)?;
             }
         }
-        Ok(exit)
+        Ok(compared)
     }
 }
 

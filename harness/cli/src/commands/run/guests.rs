@@ -13,10 +13,13 @@ use halfopen_vm::machine::Origin;
 use halfopen_vm::{Kernel, VmError};
 
 use super::compare::Plan;
+use super::pictures::draw;
 use super::report::report;
 use crate::args::{RunArgs, RunFormat};
 use crate::shared::error::{CliError, Exit};
 use crate::shared::guests::{self, kernels_of};
+use crate::shared::pictures::Pictures;
+use crate::shared::pictures::command;
 use crate::shared::select::Picked;
 use crate::shared::sysctls::Sysctls;
 use crate::shared::{interrupt, output};
@@ -27,6 +30,7 @@ pub(super) fn run(
     picked: &Picked<'_>,
     sysctls: Sysctls,
     plan: Plan,
+    pictures: &Pictures,
 ) -> Result<Exit, CliError> {
     let cases = picked.cases;
     let kernels = kernels_of(&args.kernel)?;
@@ -40,7 +44,8 @@ pub(super) fn run(
     };
     let began = Instant::now();
     let runs = guests::run(cases, &kernels, &options)?;
-    report_all(args, &kernels, &runs, began.elapsed(), picked, plan)
+    let elapsed = began.elapsed();
+    report_all(args, &kernels, &runs, elapsed, picked, plan, pictures)
 }
 
 fn report_all(
@@ -50,6 +55,7 @@ fn report_all(
     elapsed: Duration,
     picked: &Picked<'_>,
     plan: Plan,
+    pictures: &Pictures,
 ) -> Result<Exit, CliError> {
     let mut exits = Vec::new();
     for (kernel, run) in kernels.iter().zip(runs) {
@@ -91,7 +97,7 @@ fn report_all(
         (several, RunFormat::Markdown) => output::say(&markdown::runs(several))?,
         (several, RunFormat::Matrix) => {
             for one in several {
-                output::say(&matrix::render(one, &output::command()))?;
+                output::say(&matrix::render(one, command()))?;
             }
         }
         (several, RunFormat::Json) => {
@@ -132,8 +138,17 @@ fn report_all(
             },
         ));
     }
-    match plan.carry_out(&finished, picked, args.format)? {
-        Some(compared) => exits.push(compared),
+    let compared = plan.carry_out(&finished, picked, args.format)?;
+    let comparisons = compared.as_ref().map(|c| c.comparisons.as_slice());
+    draw(
+        args,
+        picked,
+        &finished,
+        comparisons.unwrap_or_default(),
+        pictures,
+    )?;
+    match compared {
+        Some(compared) => exits.push(compared.exit),
         None => exits.extend(finished.iter().map(Exit::of_run)),
     }
     Ok(Exit::most_severe(&exits))

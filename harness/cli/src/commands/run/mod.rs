@@ -3,6 +3,7 @@
 
 mod compare;
 mod guests;
+mod pictures;
 mod report;
 
 use halfopen_net::error::chain;
@@ -11,9 +12,11 @@ use halfopen_runner::Options;
 
 use crate::args::{RunArgs, RunFormat, Time};
 use crate::shared::error::{CliError, Exit};
+use crate::shared::pictures::Pictures;
 use crate::shared::progress::Progress;
 use crate::shared::{capabilities, catalogue, disturbed, interrupt, output, select, sysctls};
 use compare::Plan;
+use pictures::draw;
 use report::report;
 
 pub(crate) fn run(args: &RunArgs) -> Result<Exit, CliError> {
@@ -39,9 +42,10 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, CliError> {
     let cases = select::pick(catalogue.cases, &filters, &from)?;
     let sysctls = sysctls::by_host(&args.sysctl, &cases)?;
     let plan = Plan::of(&args.baseline)?;
+    let pictures = Pictures::of(&args.pictures)?;
     let picked = select::Picked::new(&cases, &filters);
     if args.time == Time::Virtual || !args.kernel.is_empty() {
-        return guests::run(args, &picked, sysctls, plan);
+        return guests::run(args, &picked, sysctls, plan, &pictures);
     }
     // Before the first thread: see capabilities::needed_for_run().
     let privileges = capabilities::needed_for_run()?;
@@ -71,6 +75,15 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, CliError> {
     let runs = [finished];
     let compared = plan.carry_out(&runs, &picked, args.format)?;
     let own = Exit::of_run(&finished);
+    let comparisons = compared.as_ref().map(|c| c.comparisons.as_slice());
+    draw(
+        args,
+        &picked,
+        &runs,
+        comparisons.unwrap_or_default(),
+        &pictures,
+    )?;
+    let compared = compared.map(|compared| compared.exit);
     let exit = compared.filter(|_| !finished.interrupted).unwrap_or(own);
     Ok(disturbed::conclude(&results.outcomes, args.disturbed, exit))
 }

@@ -6,6 +6,7 @@ use halfopen_report::{json, ladder, markdown, matrix, netstat, notes, table};
 use crate::args::{RunArgs, RunFormat};
 use crate::shared::error::CliError;
 use crate::shared::output;
+use crate::shared::pictures::command;
 
 /// Prints a run in the format that was asked for.
 pub(super) fn report(finished: &Finished<'_>, args: &RunArgs) -> Result<(), CliError> {
@@ -13,7 +14,7 @@ pub(super) fn report(finished: &Finished<'_>, args: &RunArgs) -> Result<(), CliE
         return output::say(&markdown::runs(std::slice::from_ref(finished)));
     }
     if args.format == RunFormat::Matrix {
-        return output::say(&matrix::render(finished, &output::command()));
+        return output::say(&matrix::render(finished, command()));
     }
     if args.format == RunFormat::Json {
         output::write_with(|out| json::write(finished, out))?;

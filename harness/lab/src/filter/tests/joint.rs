@@ -17,8 +17,9 @@ fn joined_ports_pass_tcp_at_once() {
         let mut client = lab
             .connect(family, PORT, SOON)
             .unwrap_or_else(|e| panic!("{}: {e}", ADDRESSES[family][1]));
+        // The first SYN passes: a second one would be sent after TCP_TIMEOUT_INIT, 1 s.
         assert!(
-            start.elapsed() < Duration::from_millis(200),
+            start.elapsed() < Duration::from_millis(900),
             "{:?}",
             start.elapsed()
         );

@@ -132,7 +132,7 @@ fn a_local_drop_of_data_is_retried_every_half_second() {
         .expect("is not 0");
     assert_eq!(server.peek(&mut [0]).expect("is sent again"), 1);
     assert!(
-        start.elapsed() < Duration::from_millis(800),
+        start.elapsed() < Duration::from_millis(1200),
         "{:?}",
         start.elapsed()
     );

@@ -1,0 +1,75 @@
+use std::time::Duration;
+
+use super::*;
+use halfopen_outcome::record::Outcome;
+use halfopen_outcome::testing;
+
+fn page(outcomes: &[Outcome], cases: &[Case], file: Option<(&str, &str)>) -> String {
+    let environment = testing::environment();
+    let run = Finished {
+        environment: &environment,
+        outcomes,
+        interrupted: false,
+        elapsed: Duration::from_secs(31),
+    };
+    Page {
+        command: "halfopen run <x>",
+        runs: &[run, run],
+        cases,
+        file,
+        command_of: &|id, _| format!("halfopen run '={id}'"),
+        grids: &[],
+        comparisons: &[],
+        ignored: &[],
+    }
+    .render()
+}
+
+#[test]
+fn every_case_has_a_row_and_its_details() {
+    let outcomes = testing::all();
+    let html = page(&outcomes, &testing::cases(), None);
+    assert_eq!(html.matches("<tr class=\"case\"").count(), outcomes.len());
+    assert_eq!(
+        html.matches("<script type=\"text/plain\" id=\"d").count(),
+        outcomes.len()
+    );
+    assert!(html.contains("halfopen run &lt;x&gt;"));
+}
+
+#[test]
+fn nothing_of_it_is_elsewhere() {
+    let html = page(
+        &testing::all(),
+        &testing::cases(),
+        Some(("a.yaml", "scenarios:\n")),
+    );
+    for part in ["src=", "http://", "https://", "url(", "@import", "<link"] {
+        // The namespace of SVG is a name, not an address; only files need it.
+        assert!(!html.contains(part), "{part}");
+    }
+}
+
+#[test]
+fn what_needs_a_look_comes_first() {
+    let html = page(&testing::all(), &testing::cases(), None);
+    let look = html
+        .split("What needs a look")
+        .nth(1)
+        .and_then(|rest| rest.split("</ul>").next());
+    let look = look.expect("there is such a list");
+    assert!(
+        look.contains("DIFFERS") && look.contains("FAILED"),
+        "{look}"
+    );
+    let fine = page(&[testing::unnoticed()], &[], None);
+    assert!(fine.contains("Nothing: no case differs"));
+}
+
+#[test]
+fn a_name_that_is_html_stays_text() {
+    let mut outcome = testing::unnoticed();
+    outcome.id = "a/b=\"><script>".into();
+    let html = page(&[outcome], &[], None);
+    assert!(!html.contains("\"><script>"), "{html}");
+}
