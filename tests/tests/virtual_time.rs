@@ -234,7 +234,12 @@ fn programs_twice_the_same() -> Result<(), Failed> {
         pcap: Some(kept.path().to_owned()),
         ..Options::default()
     };
-    let runs = cases::run(&cases, &[kernel.clone()], &options, &mut |_, _| ())?;
+    let runs = cases::run(
+        &cases,
+        std::slice::from_ref(&kernel),
+        &options,
+        &mut |_, _| (),
+    )?;
     let first = runs.into_iter().next().ok_or("there is one run a kernel")?;
     first.ended?;
     let once = first.outcomes;
