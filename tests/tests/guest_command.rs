@@ -108,6 +108,31 @@ fn what_cannot_be_started_or_does_not_end_is_said() -> Tested {
     Ok(())
 }
 
+#[test]
+#[ignore = "needs QEMU and kernels"]
+fn tests_with_the_attribute_run_in_guests_of_their_own() -> Tested {
+    let run = |words: &[&str]| {
+        Command::new(program::tests("attribute"))
+            .args(words)
+            .env("HALFOPEN", program::halfopen())
+            .output()
+    };
+    let output = run(&["--include-ignored", "--skip", "fails"])?;
+    let shown = text(&output.stdout) + &text(&output.stderr);
+    assert!(
+        output.status.success() && shown.contains("4 passed"),
+        "{shown}"
+    );
+    let output = run(&["--ignored", "--exact", "inside::fails"])?;
+    let shown = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(101));
+    assert!(
+        shown.contains("as it should"),
+        "the guest's output: {shown}"
+    );
+    Ok(())
+}
+
 /// The tests of `hosts.rs`, which know nothing of guests, by libtest's arguments.
 #[test]
 #[ignore = "needs QEMU and kernels"]

@@ -2,7 +2,9 @@
 //! for the length of a test, and faults that happen to them. As root or as an ordinary
 //! user, on one machine, with the kernel's own TCP.
 //!
-//! # A guide
+//! # In short
+//!
+//! [`guide`] has more: async, virtual time, CI, pools, heartbeats.
 //!
 //! A test puts itself into a [sandbox], builds a [`Lab`], runs its client and its server
 //! inside the lab's hosts, and applies a fault:
@@ -126,10 +128,13 @@
 //! [`LabError::Unsupported`], which says what to do.
 #![warn(missing_docs)]
 
+#[doc(hidden)]
+pub mod attribute;
 mod builder;
 mod effective_at;
 mod error;
 mod filter;
+pub mod guide;
 mod host;
 mod impair;
 #[doc(hidden)]
@@ -148,6 +153,27 @@ pub use builder::LabBuilder;
 pub use effective_at::EffectiveAt;
 pub use error::LabError;
 pub use filter::{Action, Filter, Flow, Hook, Match, RuleId, tcp_flag};
+/// A test in a [sandbox], with or without `async`:
+///
+/// ```no_run
+/// # fn main() {}
+/// #[halfopen_lab::test(time = "virtual", kernel = "6.12")]
+/// fn keepalive_takes_two_hours() -> Result<(), Box<dyn std::error::Error>> {
+///     // halfopen_lab::Lab::builder() ...
+///     Ok(())
+/// }
+/// ```
+///
+/// Without arguments it is `#[test]` in a file with [`sandboxed!`]. With
+/// `time = "virtual"`, or a `kernel` as `halfopen exec --kernel` takes it, the test runs
+/// in a guest of its own, other tests of the file do not: through the command `halfopen`,
+/// from `PATH` or the variable `HALFOPEN`. Where the whole program is in a guest already
+/// (`HALFOPEN_TIME=virtual`), it runs there.
+///
+/// An async test runs on a current-thread runtime outside every host (feature
+/// `tokio`), and starts what is to be on a host by [`Host::spawn`](Host). Such a test's
+/// program must not be `should_panic` in a guest.
+pub use halfopen_macros::test;
 pub use host::Host;
 pub use lab::{BadLine, Lab, Line, Port};
 pub use namespace::Namespace;

@@ -10,6 +10,7 @@ mod grid;
 mod impact;
 mod init;
 mod list;
+mod partition;
 mod pictures;
 mod predict;
 mod run;

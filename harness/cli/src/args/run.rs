@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use super::partition::{Partition, partition};
 use super::sysctl::{Sysctl, sysctl};
 use super::{CaseArgs, OnDisturbed, PictureArgs, ReportFormat, Time};
 use halfopen_report::json::Detail;
@@ -27,6 +28,8 @@ Examples:
   halfopen run --time virtual --kernel all        on every kernel, side by side
   halfopen run --html page.html                   something to look at
   halfopen run --format json | jq '.cases[] | {id, first_sign}'
+  halfopen run --junit junit.xml                  results for a CI system
+  halfopen run --partition hash:2/5               the second fifth, for several machines
   halfopen run --save base.yaml                   keep what they showed
   halfopen run --against base.yaml                what has changed since, and why
   halfopen run --against base.yaml --format markdown
@@ -74,6 +77,13 @@ pub(crate) struct RunArgs {
     /// the run, and times are less exact while it is busy
     #[arg(long)]
     pub(crate) no_real_time: bool,
+    /// Only a part of the cases, such as hash:2/5, so that several machines share them:
+    /// by their names (hash), or in turn (count)
+    #[arg(long, value_name = "PART", value_parser = partition)]
+    pub(crate) partition: Option<Partition>,
+    /// Write the results to a file as JUnit's XML, too, for CI systems
+    #[arg(long, value_name = "FILE")]
+    pub(crate) junit: Option<PathBuf>,
     /// Draw every call and every packet of each case after the table
     #[arg(long)]
     pub(crate) ladder: bool,

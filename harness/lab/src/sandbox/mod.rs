@@ -34,3 +34,4 @@ pub use error::{Privileges, SandboxError};
 #[doc(hidden)]
 pub use neighbour_tables::{NeighbourTable, Overflows, neighbour_tables};
 pub use virtual_time::is_virtual_time;
+pub(crate) use virtual_time::{CURE, halfopen};

@@ -41,7 +41,7 @@ pub(super) fn become_guest_if_asked() {
     if is_guest() || env::args_os().any(|word| word == "--list") {
         return;
     }
-    let command = set(COMMAND).unwrap_or_else(|| "halfopen".into());
+    let command = halfopen();
     let program = env::current_exe().map_or_else(|_| "/proc/self/exe".into(), OsString::from);
     let mut halfopen = Command::new(&command);
     halfopen.args(["exec", "--time", "virtual"]);
@@ -52,14 +52,20 @@ pub(super) fn become_guest_if_asked() {
     let e = halfopen.exec();
     eprintln!("error: failed to run {}: {e}", command.display());
     if e.kind() == io::ErrorKind::NotFound {
-        eprintln!(
-            "  cure: put the command halfopen into PATH (cargo install halfopen), or name it by \
-             {COMMAND}=/path/to/halfopen; without {TIME} and {KERNEL} the tests run here, in real \
-             time"
-        );
+        eprintln!("  cure: {CURE}; without {TIME} and {KERNEL} the tests run here, in real time");
     }
     exit_now(3);
 }
+
+/// The command.
+pub(crate) fn halfopen() -> OsString {
+    let named = env::var_os(COMMAND).filter(|value| !value.is_empty());
+    named.unwrap_or_else(|| "halfopen".into())
+}
+
+/// What to do when it is not found.
+pub(crate) const CURE: &str = "put the command halfopen into PATH (cargo install halfopen), or \
+    name it by HALFOPEN=/path/to/halfopen";
 
 /// Whether a guest is asked for.
 fn wanted(time: Option<&OsStr>, kernel: Option<&OsStr>) -> Result<bool, String> {

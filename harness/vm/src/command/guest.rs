@@ -23,7 +23,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::termios::{SetArg, cfmakeraw, tcgetattr, tcsetattr};
 use nix::unistd::{Pid, pipe};
 
-use super::fuse::MOST_BYTES;
+use super::fuse::{MOST_BYTES, Message, op};
 use super::mounts;
 use crate::guest::Link;
 use crate::protocol::command::{Ended, Request, Stream, kind};
@@ -31,6 +31,9 @@ use halfopen_sys::child::spawn_in_root;
 
 /// How often signals are looked for, in guest time, while nothing is asked.
 const SIGNAL_INTERVAL: Duration = Duration::from_secs(10);
+
+/// How often the host is asked again, milliseconds of guest time.
+const LATER: u16 = 1000;
 
 /// Runs the command; how it ended.
 pub(crate) fn serve(request: Request, link: &Link) -> Result<Ended, String> {
@@ -172,11 +175,36 @@ fn start(request: &Request, outputs: &mut Outputs) -> io::Result<Child> {
 }
 
 /// Passes each message of the kernel to the host, and its answer back.
-fn answer_questions(mut device: &File, link: &Link) {
+fn answer_questions(device: &File, link: &Link) {
+    let (mut reading, mut writing) = (device, device);
     let mut message = vec![0; MOST_BYTES as usize + (64 << 10)];
     message[0] = kind::FUSE;
+    // Reads of standard input that the host has no answer to yet.
+    let mut later: Vec<Vec<u8>> = Vec::new();
+    // ENOENT: the question was withdrawn.
+    let mut answer = |bytes: &[u8]| drop(writing.write(bytes));
+    let mut is_answered = |message: &[u8]| match link.ask(message) {
+        Ok(bytes) if bytes == kind::LATER => false,
+        Ok(bytes) => {
+            if !bytes.is_empty() {
+                answer(&bytes);
+            }
+            true
+        }
+        Err(e) => {
+            eprintln!("halfopen guest: ask about files: {e}");
+            true
+        }
+    };
     loop {
-        let length = match device.read(&mut message[1..]) {
+        if !later.is_empty() {
+            let mut fds = [PollFd::new(device.as_fd(), PollFlags::POLLIN)];
+            if poll(&mut fds, LATER) == Ok(0) {
+                later.retain(|message| !is_answered(message));
+                continue;
+            }
+        }
+        let length = match reading.read(&mut message[1..]) {
             Ok(length) => length,
             // ENOENT: the question was withdrawn.
             Err(e) if matches!(e.raw_os_error(), Some(libc::ENOENT | libc::EINTR)) => continue,
@@ -185,13 +213,25 @@ fn answer_questions(mut device: &File, link: &Link) {
                 return;
             }
         };
-        match link.ask(&message[..=length]) {
-            Ok(answer) if answer.is_empty() => {}
-            // ENOENT, as above.
-            Ok(answer) => drop(device.write(&answer)),
-            Err(e) => eprintln!("halfopen guest: ask about files: {e}"),
+        let message = &message[..=length];
+        if let Some(interrupted) = interrupted(message) {
+            later.retain(|message| match Message::parse(&message[1..]) {
+                Some(waits) if waits.unique == interrupted => {
+                    let _ = (&*device).write(&waits.answer(Err(libc::EINTR)));
+                    false
+                }
+                _ => true,
+            });
+        } else if !is_answered(message) {
+            later.push(message.to_vec());
         }
     }
+}
+
+/// The number of the question that nobody waits for any more: its process was killed.
+fn interrupted(message: &[u8]) -> Option<u64> {
+    let message = Message::parse(&message[1..])?;
+    (message.operation == op::INTERRUPT).then(|| message.body.u64(0))
 }
 
 /// Passes on what the streams have until `done` hangs up, and then what is left in them.

@@ -99,7 +99,7 @@ pub fn run(
     };
     let input = serde_json::to_vec(&Input::<()>::Command(request))
         .map_err(|e| VmError::system("send the command")(std::io::Error::other(e)))?;
-    let mut files = FileServer::new(command.writable.clone(), options.interrupt.clone());
+    let mut files = FileServer::new(command.writable.clone());
     let (mut ended, mut failed) = (None, None);
     let mut on_event = |event: GuestEvent<'_>| match event {
         GuestEvent::Request { request, answer } => match request.split_first() {

@@ -1,7 +1,8 @@
 //! The standard streams of this process, for the command in the guest.
 
 use std::io::{self, ErrorKind, IsTerminal, Write};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
+use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::{SFlag, fstat};
@@ -60,21 +61,18 @@ pub(super) fn write(number: u8, bytes: &[u8]) -> io::Result<bool> {
 }
 
 /// Reads from standard input, without a buffer: what the command does not read stays
-/// there. Waits until there is something, or until `interrupt` is readable.
-pub(super) fn read(size: usize, interrupt: Option<BorrowedFd<'_>>) -> io::Result<Vec<u8>> {
+/// there. None: nothing has come within `wait`.
+pub(super) fn read(size: usize, wait: Duration) -> io::Result<Option<Vec<u8>>> {
     let stdin = io::stdin();
-    let mut fds = vec![PollFd::new(stdin.as_fd(), PollFlags::POLLIN)];
-    fds.extend(interrupt.map(|fd| PollFd::new(fd, PollFlags::POLLIN)));
-    while let Err(e) = poll(&mut fds, PollTimeout::NONE) {
-        if e != nix::Error::EINTR {
-            return Err(e.into());
-        }
-    }
-    if fds.get(1).and_then(PollFd::any).unwrap_or(false) {
-        return Err(ErrorKind::Interrupted.into());
+    let mut fds = [PollFd::new(stdin.as_fd(), PollFlags::POLLIN)];
+    let timeout = PollTimeout::try_from(wait).unwrap_or(PollTimeout::ZERO);
+    match poll(&mut fds, timeout) {
+        Ok(0) | Err(nix::Error::EINTR) => return Ok(None),
+        Ok(_) => {}
+        Err(e) => return Err(e.into()),
     }
     let mut bytes = vec![0; size];
     let count = nix::unistd::read(&stdin, &mut bytes)?;
     bytes.truncate(count);
-    Ok(bytes)
+    Ok(Some(bytes))
 }

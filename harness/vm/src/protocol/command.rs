@@ -68,8 +68,10 @@ pub enum Ended {
 
 /// The first byte of a guest's request.
 pub(crate) mod kind {
-    /// A message of FUSE follows; the answer is FUSE's, or nothing.
+    /// A message of FUSE follows; the answer is FUSE's, nothing, or [`LATER`].
     pub(crate) const FUSE: u8 = b'F';
+    /// There is no answer yet: the guest asks again.
+    pub(crate) const LATER: &[u8] = b"l";
     /// The number of a stream and what was written to it follow; the answer is
     /// [`OPEN`] or [`CLOSED`].
     pub(crate) const OUTPUT: u8 = b'O';

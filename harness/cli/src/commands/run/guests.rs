@@ -14,7 +14,7 @@ use halfopen_vm::{Kernel, VmError};
 
 use super::compare::Plan;
 use super::pictures::draw;
-use super::report::report;
+use super::report::{junit, report};
 use crate::args::{ReportFormat, RunArgs};
 use crate::shared::error::{CliError, Exit};
 use crate::shared::guests::{self, kernels_of};
@@ -87,6 +87,7 @@ fn report_all(
             elapsed: *elapsed,
         })
         .collect();
+    junit(&finished, args)?;
     let compares = plan.compares();
     match (finished.as_slice(), args.format) {
         ([], _) => {}

@@ -17,7 +17,7 @@ use crate::shared::progress::Progress;
 use crate::shared::{capabilities, catalogue, disturbed, interrupt, select, sysctls};
 use compare::Plan;
 use pictures::draw;
-use report::report;
+use report::{junit, report};
 
 pub(crate) fn run(args: &RunArgs) -> Result<Exit, CliError> {
     if args.ladder && args.format != ReportFormat::Table {
@@ -29,7 +29,10 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, CliError> {
     }
     let (file, filters) = select::file_and_filters(&args.what);
     let (from, catalogue) = catalogue::open(file.as_deref())?;
-    let cases = select::pick(catalogue.cases, &filters, &from)?;
+    let mut cases = select::pick(catalogue.cases, &filters, &from)?;
+    if let Some(partition) = args.partition {
+        cases = partition.pick(cases);
+    }
     let sysctls = sysctls::by_host(&args.sysctl, &cases)?;
     let plan = Plan::of(&args.baseline)?;
     let pictures = Pictures::of(&args.pictures)?;
@@ -62,6 +65,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, CliError> {
         report(&finished, args)?;
     }
     let runs = [finished];
+    junit(&runs, args)?;
     let compared = plan.carry_out(&runs, &picked, args.format)?;
     let own = Exit::of_run(&finished);
     let comparisons = compared.as_ref().map(|c| c.comparisons.as_slice());

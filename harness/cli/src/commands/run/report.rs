@@ -1,7 +1,7 @@
 //! What `run` prints of one run, on this machine or in a guest.
 
 use halfopen_report::finished::Finished;
-use halfopen_report::{json, ladder, markdown, netstat, notes, table};
+use halfopen_report::{json, junit as junit_xml, ladder, markdown, netstat, notes, table};
 
 use crate::args::{ReportFormat, RunArgs};
 use crate::shared::error::CliError;
@@ -37,4 +37,15 @@ pub(super) fn report(finished: &Finished<'_>, args: &RunArgs) -> Result<(), CliE
     }
     text.push_str(&notes::render(finished, width));
     output::say(&text)
+}
+
+/// Writes the file of `--junit`.
+pub(super) fn junit(runs: &[Finished<'_>], args: &RunArgs) -> Result<(), CliError> {
+    let Some(path) = &args.junit else {
+        return Ok(());
+    };
+    std::fs::write(path, junit_xml::render(runs)).map_err(|source| CliError::Save {
+        path: path.clone(),
+        source,
+    })
 }

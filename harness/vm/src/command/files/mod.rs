@@ -16,12 +16,17 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::time::Duration;
 
 use self::nodes::Nodes;
 use super::fuse::{self, Body, Message, op};
+use crate::protocol::command::kind::LATER;
+
+/// A guest stands still for so long when it reads standard input and there is none. So
+/// what a fast writer sends comes at the same moment of the guest's clock each time.
+/// With a slow one, other threads of the command must go on.
+const INPUT_WAIT: Duration = Duration::from_millis(200);
 
 /// The server's state.
 pub(super) struct FileServer {
@@ -29,7 +34,8 @@ pub(super) struct FileServer {
     handles: BTreeMap<u64, Handle>,
     next_handle: u64,
     writable: Vec<PathBuf>,
-    interrupt: Option<Arc<OwnedFd>>,
+    /// How long the guest stands still for its input.
+    input_wait: Duration,
 }
 
 /// What an open file or directory is.
@@ -50,17 +56,18 @@ fn errno(e: io::Error) -> i32 {
 
 impl FileServer {
     /// A server that writes below `writable` only.
-    pub(super) fn new(writable: Vec<PathBuf>, interrupt: Option<Arc<OwnedFd>>) -> Self {
+    pub(super) fn new(writable: Vec<PathBuf>) -> Self {
         FileServer {
             nodes: Nodes::default(),
             handles: BTreeMap::new(),
             next_handle: 1,
             writable,
-            interrupt,
+            input_wait: INPUT_WAIT,
         }
     }
 
-    /// The answer to a message; empty where FUSE expects none.
+    /// The answer to a message; empty where FUSE expects none, [`LATER`] where there is
+    /// none yet.
     pub(super) fn answer(&mut self, message: &[u8]) -> Vec<u8> {
         let Some(message) = Message::parse(message) else {
             return Vec::new();
@@ -68,8 +75,10 @@ impl FileServer {
         if !message.is_answered() {
             return Vec::new();
         }
-        let result = self.serve(&message);
-        message.answer(result)
+        match self.serve(&message) {
+            Err(libc::EAGAIN) => LATER.to_vec(),
+            result => message.answer(result),
+        }
     }
 
     fn serve(&mut self, message: &Message<'_>) -> Answered {

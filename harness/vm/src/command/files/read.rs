@@ -2,12 +2,12 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
-use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::time::Duration;
 
 use super::nodes::{INPUT, ROOT};
-use super::{Answered, FileServer, Handle, errno};
+use super::{Answered, FileServer, Handle, INPUT_WAIT, errno};
 use crate::command::fuse::{self, Body, Opened};
 use crate::command::streams;
 use crate::protocol::command as protocol;
@@ -81,8 +81,13 @@ impl FileServer {
         let file: &File = match self.handles.get(&body.u64(0)) {
             Some(Handle::File(file)) => file,
             Some(Handle::Input) => {
-                let interrupt = self.interrupt.as_ref().map(|fd| fd.as_fd());
-                return streams::read(size, interrupt).map_err(errno);
+                let read = streams::read(size, self.input_wait).map_err(errno)?;
+                self.input_wait = match read {
+                    Some(_) => INPUT_WAIT,
+                    // The guest asks again, and does not wait for it.
+                    None => Duration::ZERO,
+                };
+                return read.ok_or(libc::EAGAIN);
             }
             _ => return Err(libc::EBADF),
         };

@@ -51,7 +51,7 @@ fn everything_can_be_read_and_only_what_was_named_be_written() {
         fs::create_dir(directory).expect("made");
         fs::write(directory.join("file"), "content").expect("written");
     }
-    let mut server = FileServer::new(vec![inside.clone()], None);
+    let mut server = FileServer::new(vec![inside.clone()]);
     let [inside_node, outside_node] = [&inside, &outside].map(|path| walk(&mut server, path));
     let file = walk(&mut server, &outside.join("file"));
     assert_eq!(read(&mut server, file), b"content");
@@ -99,7 +99,7 @@ fn what_is_not_there_is_remembered_and_directories_are_sorted() {
     for name in ["b", "c", "a"] {
         fs::write(root.join(name), "").expect("written");
     }
-    let mut server = FileServer::new(Vec::new(), None);
+    let mut server = FileServer::new(Vec::new());
     let node = walk(&mut server, &root);
     let (error, entry) = ask(&mut server, op::LOOKUP, node, b"nothing\0");
     assert_eq!((error, Body(&entry).u64(0)), (0, 0));
@@ -121,7 +121,7 @@ fn what_is_not_there_is_remembered_and_directories_are_sorted() {
 
 #[test]
 fn nonsense_is_answered_with_an_error() {
-    let mut server = FileServer::new(Vec::new(), None);
+    let mut server = FileServer::new(Vec::new());
     assert_eq!(server.answer(b"short"), b"");
     for operation in 1..60 {
         let message = message(operation, 4711, &[0xff; 8]);

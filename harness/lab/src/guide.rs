@@ -1,0 +1,179 @@
+//! How to test a client against a peer that dies. Only text; every example that is not
+//! marked otherwise runs as a test.
+//!
+//! # The first test, in five minutes
+//!
+//! `cargo add --dev halfopen-lab`, and in `tests/peer.rs`:
+//!
+//! ```no_run
+//! use std::io::{ErrorKind, Read, Write};
+//! use std::net::{TcpListener, TcpStream};
+//! use std::time::Duration;
+//!
+//! use halfopen_lab::Lab;
+//!
+//! #[halfopen_lab::test]
+//! fn a_dead_peer_is_silent() -> Result<(), Box<dyn std::error::Error>> {
+//!     let mut lab = Lab::builder().host("client").host("server").cable("client", "server").build()?;
+//!     let (client, server) = (lab.host("client")?, lab.host("server")?);
+//!     let listener = server.enter(|| TcpListener::bind((server.address(), 7000)))??;
+//!     let mut stream = client.enter(|| TcpStream::connect((server.address(), 7000)))??;
+//!     let _served = listener.accept()?;
+//!
+//!     lab.crash("server")?;
+//!     stream.set_read_timeout(Some(Duration::from_secs(1)))?;
+//!     stream.write_all(b"anybody there?")?;
+//!     let read = stream.read(&mut [0; 64]).map_err(|e| e.kind());
+//!     assert_eq!(read, Err(ErrorKind::WouldBlock));
+//!     Ok(())
+//! }
+//! # fn main() {}
+//! ```
+//!
+//! It needs Linux, and root or user namespaces; an error says what is missing and how to
+//! get it. A file of many tests has [`sandboxed!`](crate::sandboxed) once at its top level,
+//! and `#[test]` as ever.
+//!
+//! # Async
+//!
+//! With the crate's feature `tokio` a [`Host`](crate::Host) has `block_on`, `spawn` and
+//! `runtime`. Tasks that such a task spawns are on the host, too, and a name is that of a
+//! host of the lab:
+//!
+//! ```ignore
+//! // Ignored here, because it needs reqwest: fixtures/projects/rust runs it.
+//! let listener = server.block_on(TcpListener::bind((server.address(), 8000)))??;
+//! server.spawn(serve(listener))?;
+//! let answer = client.block_on(reqwest::get("http://server:8000/"))??;
+//! ```
+//!
+//! # Virtual time, other kernels
+//!
+//! `HALFOPEN_TIME=virtual cargo test` runs the same program in a guest whose clock skips
+//! what everybody waits for: two hours of keepalive take a second or two.
+//! `HALFOPEN_KERNEL=6.1` chooses the kernel, [`#[test(time =
+//! "virtual")]`](crate::test) does it for one test. Both need the command `halfopen`, QEMU
+//! and a kernel. [`sandbox::is_virtual_time`](crate::sandbox::is_virtual_time) lets a
+//! test shorten timers where time is real.
+//!
+//! # In CI
+//!
+//! As root nothing else is needed, in a container `--privileged`. As an ordinary user it
+//! needs user namespaces, which Ubuntu 24.04 forbids at first. A guest needs neither: it
+//! is an ordinary process. The repository's docs/testing.md has a table.
+//!
+//! # Testing a client that connects again
+//!
+//! ```standalone_crate
+//! use std::io::{Read, Write};
+//! use std::net::{SocketAddr, TcpListener, TcpStream};
+//! use std::time::Duration;
+//!
+//! use halfopen_lab::{Host, Lab, sandbox};
+//!
+//! /// The client under test: it asks, and tries again on a new connection.
+//! fn ask(address: SocketAddr) -> std::io::Result<u8> {
+//!     let mut last = None;
+//!     for _ in 0..3 {
+//!         let once = || {
+//!             let mut stream = TcpStream::connect_timeout(&address, Duration::from_millis(500))?;
+//!             stream.set_read_timeout(Some(Duration::from_millis(500)))?;
+//!             stream.write_all(b"?")?;
+//!             let mut answer = [0];
+//!             stream.read_exact(&mut answer)?;
+//!             Ok(answer[0])
+//!         };
+//!         match once() {
+//!             Ok(answer) => return Ok(answer),
+//!             Err(e) => last = Some(e),
+//!         }
+//!     }
+//!     Err(last.unwrap_or_else(|| std::io::ErrorKind::Other.into()))
+//! }
+//!
+//! fn serve(server: &Host) -> Result<SocketAddr, Box<dyn std::error::Error>> {
+//!     let listener = server.enter(|| TcpListener::bind((server.address(), 7000)))??;
+//!     let address = listener.local_addr()?;
+//!     std::thread::spawn(move || {
+//!         // Ends when the host crashes, because its socket does.
+//!         while let Ok((mut stream, _)) = listener.accept() {
+//!             let mut byte = [0];
+//!             if stream.read_exact(&mut byte).is_ok() {
+//!                 let _ = stream.write_all(b"!");
+//!             }
+//!         }
+//!     });
+//!     Ok(address)
+//! }
+//!
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     sandbox::enter()?;
+//!     let mut lab = Lab::builder().host("client").host("server").cable("client", "server").build()?;
+//!     let (client, server) = (lab.host("client")?, lab.host("server")?);
+//!     let address = serve(&server)?;
+//!     assert_eq!(client.enter(|| ask(address))??, b'!');
+//!
+//!     lab.crash("server")?;
+//!     assert!(client.enter(|| ask(address))?.is_err());
+//!
+//!     lab.host_up("server", true)?;
+//!     serve(&server)?;
+//!     assert_eq!(client.enter(|| ask(address))??, b'!');
+//!     Ok(())
+//! }
+//! ```
+//!
+//! # Testing a connection pool
+//!
+//! A pool hands out a connection that died while it was idle. Without a limit the request
+//! on it takes a quarter of an hour (`net.ipv4.tcp_retries2`), with a user timeout as
+//! long as that says. The repository's fixtures/projects has this test for reqwest,
+//! Go's net/http and Python's http.client. What makes connections die in a pool is often
+//! a gateway that forgets them: [`LabBuilder::nat`](crate::LabBuilder::nat).
+//!
+//! # Testing a heartbeat
+//!
+//! A heartbeat notices what TCP does not: a peer whose program hangs while its kernel
+//! goes on acknowledging. [`Lab::freeze`](crate::Lab::freeze) makes one.
+//!
+//! ```standalone_crate
+//! use std::io::{ErrorKind, Read, Write};
+//! use std::net::TcpStream;
+//! use std::process::Stdio;
+//! use std::time::Duration;
+//!
+//! use halfopen_lab::{Lab, sandbox};
+//!
+//! fn beat(stream: &mut TcpStream) -> std::io::Result<()> {
+//!     stream.write_all(b"beat\n")?;
+//!     let mut answer = [0; 5];
+//!     stream.read_exact(&mut answer)
+//! }
+//!
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     sandbox::enter()?;
+//!     let mut lab = Lab::builder().host("client").host("server").cable("client", "server").build()?;
+//!     let (client, server) = (lab.host("client")?, lab.host("server")?);
+//!     // Any program can be the server.
+//!     let echo = "import socket\n\
+//!         s, _ = socket.create_server(('0.0.0.0', 7000)).accept()\n\
+//!         while data := s.recv(64): s.sendall(data)";
+//!     let mut process = server.command("python3")?.args(["-c", echo]).stdin(Stdio::null()).spawn()?;
+//!     let mut stream = loop {
+//!         match client.enter(|| TcpStream::connect((server.address(), 7000)))? {
+//!             Ok(stream) => break stream,
+//!             Err(_) => std::thread::sleep(Duration::from_millis(20)),
+//!         }
+//!     };
+//!     stream.set_read_timeout(Some(Duration::from_secs(2)))?;
+//!     beat(&mut stream)?;
+//!
+//!     lab.freeze("server")?;
+//!     let missed = beat(&mut stream).map_err(|e| e.kind());
+//!     assert_eq!(missed, Err(ErrorKind::WouldBlock));
+//!     // The kernel has acknowledged the beat: no timeout of TCP would have fired.
+//!     lab.crash("server")?;
+//!     process.wait()?;
+//!     Ok(())
+//! }
+//! ```
