@@ -26,7 +26,7 @@ use crate::sysctls::Sysctls;
 use crate::wheel::Jiffies;
 use clock::{Clock, Ns, ns};
 use halfopen_scenario::case::{
-    Action, BeatWhen, Case, Heartbeat, Lane, OnSilence, When, all_steps,
+    Action, BeatWhen, Case, Heartbeat, Lane, OnSilence, Step, When, all_steps,
 };
 use net::filter::ActiveRule;
 use net::frame::End;
@@ -512,7 +512,17 @@ fn not_modelled(case: &Case) -> Option<&'static str> {
     if heartbeats().flatten().any(unknown) {
         return Some("what counts as life, and what silence leads to");
     }
-    if heartbeats().any(|h| h.is_some()) && heartbeats().any(|h| h.is_none()) {
+    let echoes = |lane: &Lane| {
+        let steps = all_steps(&lane.steps);
+        let echo = |step: &&Step| {
+            matches!(
+                step.action,
+                Action::Echo | Action::Multiplex { echo: true, .. }
+            )
+        };
+        lane.detector.heartbeat.is_none() && steps.iter().any(echo)
+    };
+    if heartbeats().any(|h| h.is_some()) && case.lanes.iter().any(echoes) {
         return Some("beats to a program that knows none");
     }
     if case

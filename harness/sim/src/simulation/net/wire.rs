@@ -10,7 +10,7 @@ use halfopen_scenario::case::{Direction, Impair, NodeKind, QUEUE, RejectWith};
 
 /// How long a frame takes through a cable of a lab: two veth pairs. Only its order
 /// matters.
-const HOP: Ns = 15_000;
+pub(crate) const HOP: Ns = 15_000;
 /// Headers of a TCP segment with time stamps in an Ethernet frame.
 const HEADERS: u64 = 14 + 20 + 32;
 /// The least time by which one packet follows another on a line.
