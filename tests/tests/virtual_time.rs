@@ -541,8 +541,6 @@ fn panics() -> Result<(), Failed> {
     }
 }
 
-/// Runs the command that a page names, by the real program, and holds the page
-/// to it. INSTA_UPDATE=always writes the page anew.
 /// The case whose ladder README.md shows.
 const LADDER: &str = "keepalive-peer-crashed/network=link,family=ipv4,detector_on=client";
 
@@ -593,6 +591,8 @@ fn tolerance(release: &str) -> halfopen_outcome::tolerance::Tolerance {
     }
 }
 
+/// Runs the command that a page names, by the real program, and holds the page
+/// to it. INSTA_UPDATE=always writes the page anew.
 fn shows(name: &str) -> Result<(), Failed> {
     let release = kernel()?.release;
     let file = root().join(name);
