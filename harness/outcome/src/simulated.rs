@@ -33,33 +33,13 @@ fn outcome(case: &Case, run: &Run) -> Outcome {
     let endpoints = endpoints(case, &run.trace);
     let wire = wire(case, &run.trace);
     Outcome {
-        id: case.id.clone(),
-        scenario: case.scenario.clone(),
-        axes: case.axes.clone(),
-        source: case.source.clone(),
-        book: case.book.clone(),
-        expect: case.expect.clone(),
-        notes: case.notes.clone(),
         status: Status::Ran,
-        started_ns: None,
         first_sign: Some(first_sign(&case.watch, &faults, &endpoints, &wire)),
-        lane_signs: Default::default(),
         faults,
         endpoints,
-        programs: Vec::new(),
-        user_sees: None,
-        recovery: None,
-        netstat: Vec::new(),
         wire,
         verdict: Verdict::Observed,
-        surprises: Vec::new(),
-        prediction: None,
-        unpredictable: None,
-        outside: None,
-        compared_with: None,
-        lag_ns: None,
-        overflows: Vec::new(),
-        disturbed_tries: Vec::new(),
+        ..Outcome::not_run(case)
     }
 }
 

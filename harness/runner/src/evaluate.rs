@@ -8,7 +8,7 @@ use crate::pcapng;
 use crate::recorded::{Ended, Recorded};
 use halfopen_outcome::checks::{self, Shown};
 use halfopen_outcome::first_sign::{ended_before, first_sign, lane_signs, user_sees};
-use halfopen_outcome::record::{Outcome, OutputLine, Status, Verdict, WireRecord};
+use halfopen_outcome::record::{Outcome, OutputLine, Status, Verdict};
 use halfopen_outcome::recovery::recovery;
 use halfopen_outcome::setup::wrong_before;
 use halfopen_outcome::tolerance::REAL_TIME;
@@ -85,7 +85,7 @@ fn of_run(case: &Case, recorded: Recorded) -> Outcome {
         wire,
         verdict,
         surprises,
-        ..blank(case)
+        ..Outcome::not_run(case)
     }
 }
 
@@ -97,38 +97,6 @@ fn without_run(case: &Case, status: Status) -> Outcome {
     Outcome {
         status,
         verdict,
-        ..blank(case)
-    }
-}
-
-fn blank(case: &Case) -> Outcome {
-    Outcome {
-        id: case.id.clone(),
-        scenario: case.scenario.clone(),
-        axes: case.axes.clone(),
-        source: case.source.clone(),
-        book: case.book.clone(),
-        expect: case.expect.clone(),
-        notes: case.notes.clone(),
-        status: Status::Ran,
-        started_ns: None,
-        first_sign: None,
-        lane_signs: Vec::new(),
-        faults: Vec::new(),
-        endpoints: Vec::new(),
-        programs: Vec::new(),
-        user_sees: None,
-        netstat: Vec::new(),
-        wire: WireRecord::default(),
-        verdict: Verdict::NotRun,
-        surprises: Vec::new(),
-        prediction: None,
-        unpredictable: None,
-        outside: None,
-        compared_with: None,
-        lag_ns: None,
-        overflows: Vec::new(),
-        disturbed_tries: Vec::new(),
-        recovery: None,
+        ..Outcome::not_run(case)
     }
 }
