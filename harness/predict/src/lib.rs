@@ -5,9 +5,10 @@
 //! rules leave open (the phase of the timer wheel, the round-trip time). The lateness of
 //! processes on a busy machine is added by the comparison (`outcome::tolerance`).
 //!
-//! `simulator` tells the case by rules: what the kernel does by a timer comes from `timers`,
-//! `retransmission`, `neighbour` and `abort`. Where the rules lack something, or are known to be
-//! wrong, `simulated` has `halfopen-sim` simulate the case packet by packet.
+//! `simulated` has `halfopen-sim` simulate the case packet by packet. `simulator` tells it by
+//! rules: what the kernel does by a timer comes from `timers`, `retransmission`, `neighbour` and
+//! `abort`. The rules answer where the simulation lacks something; where both say the same, in
+//! the rules' words.
 
 use std::time::Duration;
 
@@ -26,7 +27,7 @@ pub mod timers;
 pub use halfopen_sim::{errno, kernel, moments, span, wheel};
 pub use kernel::{KernelFacts, Version};
 pub use moments::Moments;
-pub use prediction::{Prediction, Unpredictable};
+pub use prediction::{OtherSign, Prediction, Unpredictable};
 pub use rule::RuleId;
 
 use halfopen_scenario::case::{Case, SignKind};
@@ -51,28 +52,13 @@ pub fn predict_given(
     environment: &KernelFacts,
     moments: &Moments,
 ) -> Result<Prediction, Unpredictable> {
-    let by_rules = by_rules(case, environment, moments);
-    let simulates = match &by_rules {
-        Ok(_) => simulated::is_better(case),
-        Err(open) => simulated::is_gap(open),
-    };
-    if !simulates {
-        return by_rules;
+    match simulated::predict(case, environment, moments) {
+        Ok(simulated) => Ok(by_rules(case, environment, moments)
+            .ok()
+            .filter(|by_rules| by_rules.covers(&simulated, environment.wheel().tick()))
+            .unwrap_or(simulated)),
+        Err(open) => by_rules(case, environment, moments).map_err(|_| open),
     }
-    match (simulated::predict(case, environment, moments), by_rules) {
-        (Ok(simulated), Ok(by_rules)) if agree(&simulated, &by_rules) => Ok(by_rules),
-        (Ok(simulated), _) => Ok(simulated),
-        (Err(_), by_rules) => by_rules,
-    }
-}
-
-/// Whether two predictions name the same sign, and their intervals meet.
-fn agree(a: &Prediction, b: &Prediction) -> bool {
-    let meets = a.intervals().any(|a| {
-        b.intervals()
-            .any(|b| a.earliest <= b.latest && b.earliest <= a.latest)
-    });
-    a.sign == b.sign && a.call == b.call && meets
 }
 
 /// The rules' prediction.
@@ -91,6 +77,8 @@ fn by_rules(
             latest: Duration::ZERO,
             branches: Vec::new(),
             first_byte: simulated.first_byte,
+            others: Vec::new(),
+            share: None,
             because: simulated.unnoticed.0,
             rules: vec![simulated.unnoticed.1],
         });
@@ -105,6 +93,8 @@ fn by_rules(
         latest: hull.latest,
         branches: branches(&at),
         first_byte: simulated.first_byte,
+        others: Vec::new(),
+        share: None,
         because: observation.because,
         rules: observation.rules,
     })

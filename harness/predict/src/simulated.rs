@@ -1,74 +1,14 @@
-//! Predictions by simulating the whole case (`halfopen-sim`), for what no rule decides:
-//! whatever may happen over all phases of the timer wheel, with the reason read from the
-//! trace of a run that shows it.
+//! Predictions by simulating the whole case (`halfopen-sim`): whatever may happen over all
+//! phases of the timer wheel, with the reason read from the trace of a run that shows it.
 
 use std::time::Duration;
 
 use crate::kernel::KernelFacts;
 use crate::moments::Moments;
-use crate::prediction::{Prediction, Unpredictable};
+use crate::prediction::{OtherSign, Prediction, Unpredictable};
 use crate::rule::RuleId;
-use crate::span::Span;
-use crate::text;
-use crate::wheel::Phase;
-use halfopen_scenario::case::{Action, Case, EventAction, SignKind, Step, all_steps};
+use halfopen_scenario::case::{Case, SignKind};
 use halfopen_sim::{Detail, Happened, Possible, Run, simulate, sweep};
-
-/// What the rules say where they have nothing for a case that the simulation contains. Where
-/// they say that a race decides, the simulation knows no better.
-const GAPS: [&str; 11] = [
-    "several connections at once",
-    "several connections through a router that keeps state",
-    "several routers that keep state of connections",
-    "a rule by addresses that a router translates",
-    "packets are told apart by their ports",
-    "a reject by the sender's own host",
-    "a handshake that takes longer than the first RTO",
-    "the network changes while a handshake is on a long line",
-    "a new connection to an address that moved",
-    "a client that connects again",
-    "a FIN that is sent again, and the other end's data",
-];
-
-/// Whether the rules lack something that the simulation has.
-pub(crate) fn is_gap(open: &Unpredictable) -> bool {
-    GAPS.iter().any(|gap| open.why.starts_with(gap))
-}
-
-/// Whether the rules are known to be wrong about such a case, however sure they are: a FIN
-/// and a path that comes back, filters that take a number of packets, a half-closed
-/// connection through connection tracking.
-pub(crate) fn is_better(case: &Case) -> bool {
-    let any = |wanted: &dyn Fn(&EventAction) -> bool| case.events.iter().any(|e| wanted(&e.action));
-    let counted = any(&|action| match action {
-        EventAction::Drop(rule) => rule.count.is_some(),
-        EventAction::Reject { rule, .. } => rule.count.is_some(),
-        _ => false,
-    });
-    let ends = case.lanes.iter().any(|lane| closes(&lane.steps))
-        || any(&|action| {
-            matches!(
-                action,
-                EventAction::Kill { .. } | EventAction::Shutdown { .. }
-            )
-        });
-    let silence = any(&|action| {
-        matches!(
-            action,
-            EventAction::Cut { .. } | EventAction::Drop(_) | EventAction::Crash { .. }
-        )
-    });
-    counted || ends && (silence || !case.network.nats.is_empty())
-}
-
-fn closes(steps: &[Step]) -> bool {
-    all_steps(steps).into_iter().any(|step| {
-        matches!(
-            step.action,
-            Action::Close { .. } | Action::HalfClose | Action::Exit
-        )
-    })
-}
 
 /// Predicts a case by simulation.
 ///
@@ -88,54 +28,18 @@ pub(crate) fn predict(
     if let Some(what) = swept.unknown {
         return open(format!("not simulated: {what}"));
     }
-    if swept.by_chance {
-        return open("chance decides which packets are lost or late".into());
+    if swept.thin {
+        return open("not simulated: each of many phases of the timer wheel".into());
     }
-    let [only] = swept.possible.as_slice() else {
-        return open(several(&swept.possible));
-    };
-    if kernel.phase == Phase::Unknown && is_thinly_sampled(only) {
-        return open("not simulated: which of many wide buckets of the timer wheel it is".into());
-    }
-    Ok(prediction(case, *kernel, moments, only))
-}
-
-/// Whether a course is so long that the places which were tried are too few: there the
-/// retransmissions are minutes apart, and so are the sides of a cliff.
-fn is_thinly_sampled(possible: &Possible) -> bool {
-    const LONG: Duration = Duration::from_secs(120);
-    let by_budget = matches!(
-        possible.function,
-        Some("tcp_write_timeout()" | "tcp_probe_timer()" | "tcp_reset()")
-    );
-    by_budget && possible.at.hull().is_some_and(|at| at.latest > LONG)
-}
-
-/// Which signs may be the first one.
-fn several(possible: &[Possible]) -> String {
-    let each = possible.iter().map(|p| {
-        let when = p.at.hull().map_or_else(String::new, |at| {
-            format!(" after {}", text::time(at.earliest))
-        });
-        match &p.kind {
-            SignKind::Unnoticed => "nothing until the case gives up".to_owned(),
-            kind => format!("{}() {}{when}", p.call, name(kind)),
+    match swept.possible.split_first() {
+        Some((first, others)) => {
+            let mut said = prediction(case, *kernel, moments, (first, others));
+            if swept.by_chance {
+                by_chance(&mut said, &swept.possible);
+            }
+            Ok(said)
         }
-    });
-    let each: Vec<String> = each.collect();
-    format!("what comes first is close: {}", each.join(", or "))
-}
-
-fn name(kind: &SignKind) -> String {
-    match kind {
-        SignKind::Errno(errno) => errno.clone(),
-        SignKind::Signal(signal) => signal.clone(),
-        SignKind::Eof => "end of file".into(),
-        SignKind::PollHangup => "hang-up".into(),
-        SignKind::Timeout => "its own time limit".into(),
-        SignKind::HeartbeatLost => "a lost heartbeat".into(),
-        SignKind::Exited(status) => format!("exit {status}"),
-        SignKind::Unnoticed => "nothing".into(),
+        None => open("not simulated: a case without a run".into()),
     }
 }
 
@@ -143,25 +47,54 @@ fn prediction(
     case: &Case,
     kernel: KernelFacts,
     moments: &Moments,
-    possible: &Possible,
+    (first, others): (&Possible, &[Possible]),
 ) -> Prediction {
-    let run = simulate(case, kernel, moments, possible.place, Detail::Everything);
-    let noticed = possible.kind != SignKind::Unnoticed;
-    let hull = possible.at.hull().filter(|_| noticed);
-    let hull = hull.unwrap_or(Span::at(Duration::ZERO));
-    let branches: Vec<Span> = possible.at.iter().collect();
-    let several = noticed && branches.len() > 1;
-    let (because, rules) = reason(case, &run, possible);
-    Prediction {
-        sign: possible.kind.clone(),
-        call: noticed.then(|| possible.call.to_owned()),
-        lane: noticed.then(|| possible.lane.clone()),
-        earliest: hull.earliest,
-        latest: hull.latest,
-        branches: if several { branches } else { Vec::new() },
-        first_byte: possible.first_byte,
+    let run = simulate(case, kernel, moments, first.place, Detail::Everything);
+    let (because, rules) = reason(case, &run, first);
+    let said = OtherSign::of(first);
+    let mut prediction = Prediction {
+        sign: said.sign,
+        call: said.call,
+        lane: said.lane,
+        earliest: Duration::ZERO,
+        latest: Duration::ZERO,
+        branches: Vec::new(),
+        first_byte: first.first_byte,
+        others: others.iter().map(OtherSign::of).collect(),
+        share: None,
         because,
         rules,
+    };
+    prediction.set_times(&said.at);
+    prediction
+}
+
+/// How often each sign comes.
+fn by_chance(said: &mut Prediction, possible: &[Possible]) {
+    let all: usize = possible.iter().map(|possible| possible.runs).sum();
+    let share = |possible: &Possible| possible.runs as f64 / all.max(1) as f64;
+    said.share = possible.first().map(share);
+    for (other, possible) in said.others.iter_mut().zip(possible.iter().skip(1)) {
+        other.share = Some(share(possible));
+    }
+    let shown = possible.first().map_or(0, |possible| possible.runs);
+    said.because = format!(
+        "chance decides which packets are lost or late: {shown} of {all} simulated runs show \
+         this; {}",
+        said.because
+    );
+}
+
+impl OtherSign {
+    fn of(possible: &Possible) -> Self {
+        let noticed = possible.kind != SignKind::Unnoticed;
+        OtherSign {
+            sign: possible.kind.clone(),
+            call: noticed.then(|| possible.call.to_owned()),
+            lane: noticed.then(|| possible.lane.clone()),
+            at: possible.at.iter().filter(|_| noticed).collect(),
+            share: None,
+        }
     }
 }
 
@@ -264,5 +197,18 @@ fn reason(case: &Case, run: &Run, possible: &Possible) -> (String, Vec<RuleId>) 
             format!("{}() shows {}", possible.call, name(kind)),
             vec![RuleId::ConnectAnswer],
         ),
+    }
+}
+
+fn name(kind: &SignKind) -> String {
+    match kind {
+        SignKind::Errno(errno) => errno.clone(),
+        SignKind::Signal(signal) => signal.clone(),
+        SignKind::Eof => "end of file".into(),
+        SignKind::PollHangup => "hang-up".into(),
+        SignKind::Timeout => "its own time limit".into(),
+        SignKind::HeartbeatLost => "a lost heartbeat".into(),
+        SignKind::Exited(status) => format!("exit {status}"),
+        SignKind::Unnoticed => "nothing".into(),
     }
 }

@@ -8,7 +8,7 @@ use halfopen_outcome::record::{
 };
 pub use halfopen_outcome::states::owner;
 use halfopen_outcome::tolerance::Tolerance;
-use halfopen_predict::Prediction;
+use halfopen_predict::{OtherSign, Prediction};
 use halfopen_scenario::case::{Known, Sign, SignKind};
 
 use halfopen_net::span::{human_interval, human_ns};
@@ -64,7 +64,34 @@ pub fn prediction(p: &Prediction) -> String {
         let time = human_interval(byte.earliest, byte.latest);
         text = format!("{text}, first byte {time} after the heal");
     }
+    text.push_str(&share(p.share));
+    for other in &p.others {
+        let or = other_sign(other);
+        text = format!("{text}, or {or}{}", share(other.share));
+    }
     text
+}
+
+/// The share of runs, where chance decides: ` (93 % of runs)`.
+fn share(share: Option<f64>) -> String {
+    share.map_or_else(String::new, |share| {
+        format!(" ({:.0} % of runs)", share * 100.0)
+    })
+}
+
+/// A sign that may come instead of the predicted one.
+fn other_sign(other: &OtherSign) -> String {
+    let text = kind(&other.sign);
+    match by(other.lane.as_deref(), other.call.as_deref()) {
+        Some(by) => {
+            let times = other.at.iter();
+            let times: Vec<_> = times
+                .map(|s| human_interval(s.earliest, s.latest))
+                .collect();
+            format!("{text} by {by} after {}", times.join(" or "))
+        }
+        None => text,
+    }
 }
 
 /// The time of a predicted sign: `3.27 s to 3.35 s`, with `or` between branches.

@@ -1,7 +1,8 @@
 //! Not knowing, by sweeping: what may happen over all places of what nobody knows.
 //!
-//! A known phase of the timer wheel is one place. An unknown one is sampled, and halved
-//! where two neighbouring samples differ, so that both sides of a cliff are found. Each
+//! A known phase of the timer wheel is one place. Of an unknown one only the remainder by
+//! the widest bucket matters in which a timer was due. It is sampled, and halved where two
+//! neighbouring samples differ, so that both sides of a cliff are found. Each
 //! other kind of uncertainty that decided something in a run is tried in each of its
 //! alternatives.
 
@@ -16,13 +17,16 @@ use crate::wheel::Phase;
 use halfopen_scenario::case::{Case, SignKind};
 
 /// Ticks of the widest bucket whose phase is sampled: timers of two hours at HZ=250.
-const PHASES: u64 = 1 << 15;
+const MOST_PHASES: u64 = 1 << 15;
 /// Samples at first.
 const SAMPLES: u64 = 32;
+/// Runs where chance decides.
+const SEEDS: u64 = 200;
 /// Samples for each further alternative of something else.
 const FEW_SAMPLES: u64 = 4;
-/// Runs at most over all phases, for so many samples.
-const MOST_RUNS: usize = 256;
+/// Runs at most over all phases, for so many samples: each phase that decides the times
+/// of retransmissions, which are at most two minutes apart.
+const MOST_RUNS: usize = 520;
 
 /// A sign that may come first, and when.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,17 +45,22 @@ pub struct Possible {
     pub function: Option<&'static str>,
     /// One of the runs: its place.
     pub place: Place,
+    /// How many runs showed it.
+    pub runs: usize,
 }
 
-/// What may happen.
+/// What may happen, the sign of most runs first.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Swept {
     /// The signs that may come first.
     pub possible: Vec<Possible>,
     /// What the model does not contain, if the case needs it.
     pub unknown: Option<String>,
-    /// Chance decides something: loss, jitter, corruption.
+    /// Chance decides something: loss, jitter, corruption. The times are then those of nine
+    /// in ten runs.
     pub by_chance: bool,
+    /// There are phases of the wheel between which it changes and that were not tried.
+    pub thin: bool,
     /// How many runs that took.
     pub runs: usize,
 }
@@ -72,6 +81,10 @@ struct Sweep<'a> {
     moments: &'a Moments,
     used: [bool; 7],
     unknown: Option<String>,
+    /// The widest bucket that decided something.
+    granule: u64,
+    /// Where two neighbouring samples differ, not all between them were tried.
+    thin: bool,
     runs: usize,
 }
 
@@ -83,13 +96,26 @@ pub fn sweep(case: &Case, kernel: KernelFacts, moments: &Moments) -> Swept {
         moments,
         used: [false; 7],
         unknown: None,
+        granule: 1,
+        thin: false,
         runs: 0,
     };
     let mut lines: Vec<Vec<Sample>> = vec![sweep.phases([0; 7], SAMPLES)];
+    let thin = sweep.thin;
+    if sweep.used[Uncertain::Chance as usize] && sweep.unknown.is_none() {
+        let samples = sweep.seeds();
+        return Swept {
+            possible: shares(samples, kernel),
+            unknown: sweep.unknown,
+            by_chance: true,
+            thin: false,
+            runs: sweep.runs,
+        };
+    }
     // Each alternative of what decided something, by itself and with those before it.
     let mut tried: Vec<[u64; 7]> = vec![[0; 7]];
     for (kind, alternatives) in ALTERNATIVES.into_iter().enumerate() {
-        if !sweep.used[kind] || kind == Uncertain::Chance as usize || sweep.unknown.is_some() {
+        if !sweep.used[kind] || sweep.unknown.is_some() {
             continue;
         }
         for choices in tried.clone() {
@@ -106,7 +132,8 @@ pub fn sweep(case: &Case, kernel: KernelFacts, moments: &Moments) -> Swept {
     Swept {
         possible: merge(lines, kernel),
         unknown: sweep.unknown,
-        by_chance: sweep.used[Uncertain::Chance as usize],
+        by_chance: false,
+        thin,
         runs: sweep.runs,
     }
 }
@@ -119,6 +146,7 @@ impl Sweep<'_> {
         for (all, used) in self.used.iter_mut().zip(run.used) {
             *all |= used;
         }
+        self.granule = self.granule.max(run.granule).min(MOST_PHASES);
         if self.unknown.is_none() {
             let endless = run
                 .endless
@@ -128,36 +156,69 @@ impl Sweep<'_> {
         sample(run, place)
     }
 
+    /// Whether more runs change nothing.
+    fn is_settled(&self) -> bool {
+        self.unknown.is_some() || self.used[Uncertain::Chance as usize]
+    }
+
+    /// Runs that differ in everything that nobody knows, and in what chance decides.
+    fn seeds(&mut self) -> Vec<Sample> {
+        let mut samples = Vec::new();
+        for seed in 1..=SEEDS {
+            let mut choices = [0; 7];
+            for (kind, alternatives) in ALTERNATIVES.into_iter().enumerate() {
+                // Another order for each kind: odd steps by the golden ratio.
+                let step = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (8 + kind);
+                choices[kind] = step % alternatives;
+            }
+            choices[Uncertain::Chance as usize] = seed;
+            choices[Uncertain::Pace as usize] = 0;
+            let phase = match self.kernel.phase {
+                Phase::Known { .. } => self.kernel.phase,
+                Phase::Unknown => Phase::Known {
+                    jiffies: seed * (MOST_PHASES / SEEDS) | 1,
+                    into_tick: self.kernel.wheel().tick() / 2,
+                },
+            };
+            samples.push(self.run(phase, choices));
+            if self.unknown.is_some() {
+                break;
+            }
+        }
+        samples
+    }
+
     /// The runs over all phases, in their order.
     fn phases(&mut self, choices: [u64; 7], samples: u64) -> Vec<Sample> {
         if let Phase::Known { .. } = self.kernel.phase {
             return vec![self.run(self.kernel.phase, choices)];
         }
         let tick = self.kernel.wheel().tick();
-        // An odd number of ticks apart, so that narrow buckets are sampled, too.
-        let step = PHASES / samples + 1;
         let most = self.runs + MOST_RUNS * samples as usize / SAMPLES as usize;
         let mut line: BTreeMap<u64, Sample> = BTreeMap::new();
         let at = |jiffies: u64| Phase::Known {
             jiffies,
             into_tick: tick / 2,
         };
-        let mut jiffies = 0;
-        while jiffies < PHASES + step {
-            line.insert(jiffies, self.run(at(jiffies), choices));
-            if self.unknown.is_some() || self.used[Uncertain::Chance as usize] {
-                break;
-            }
-            jiffies += step;
-            if line.len() == 4 && line.values().all(|sample| sample.at == line[&0].at) {
-                // No timer of this case depends on the wheel.
-                break;
+        let mut covered = 0;
+        while self.granule > covered && !self.is_settled() {
+            covered = self.granule;
+            // An odd number of ticks apart, so that narrow buckets are sampled, too.
+            let step = (covered / samples) | 1;
+            for jiffies in (0..covered + step).step_by(step as usize) {
+                if !self.is_settled() && !line.contains_key(&jiffies) {
+                    line.insert(jiffies, self.run(at(jiffies), choices));
+                }
             }
         }
         let mut open: Vec<(u64, u64)> = neighbours(&line);
         while let Some((a, b)) = open.pop() {
-            if b - a <= 1 || self.runs >= most || is_continuous(&line[&a], &line[&b], b - a, tick) {
+            if b - a <= 1 || is_continuous(&line[&a], &line[&b], b - a, tick) {
                 continue;
+            }
+            if self.runs >= most {
+                self.thin = true;
+                break;
             }
             let middle = a + (b - a) / 2;
             let sample = self.run(at(middle), choices);
@@ -228,6 +289,7 @@ fn merge(lines: Vec<Vec<Sample>>, kernel: KernelFacts) -> Vec<Possible> {
             match all.iter_mut().find(same) {
                 Some(_) if paced => {}
                 Some(possible) => {
+                    possible.runs += 1;
                     let old = std::mem::take(&mut possible.at);
                     possible.at = old.and(Spans::one(at));
                     possible.first_byte = match (possible.first_byte, byte) {
@@ -246,11 +308,33 @@ fn merge(lines: Vec<Vec<Sample>>, kernel: KernelFacts) -> Vec<Possible> {
                     first_byte: byte,
                     function: sample.function,
                     place: sample.place,
+                    runs: 1,
                 }),
             }
         }
     }
+    all.sort_by_key(|possible| std::cmp::Reverse(possible.runs));
     all
+}
+
+/// The signs of runs in which chance decides, with the times of nine in ten of them.
+fn shares(samples: Vec<Sample>, kernel: KernelFacts) -> Vec<Possible> {
+    let mut each = merge(samples.iter().map(|s| vec![s.clone()]).collect(), kernel);
+    for possible in &mut each {
+        let named = |s: &&Sample| match &s.sign {
+            None => possible.kind == SignKind::Unnoticed,
+            Some(sign) => *sign == (possible.kind.clone(), possible.call, possible.lane.clone()),
+        };
+        let mut times: Vec<Duration> = samples.iter().filter(named).map(|s| s.at).collect();
+        times.sort_unstable();
+        let tail = times.len() / 20;
+        if let Some(most) = times.get(tail..times.len() - tail)
+            && let (Some(from), Some(to)) = (most.first(), most.last())
+        {
+            possible.at = Spans::one(Span::new(*from, *to));
+        }
+    }
+    each
 }
 
 /// How far the times between two neighbouring samples reach: to the other one's, unless

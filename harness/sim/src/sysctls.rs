@@ -102,6 +102,9 @@ impl Sysctls {
             return;
         };
         let seconds = Duration::from_secs(n.into());
+        let wheel = kernel.wheel();
+        // icsk_rto_min and icsk_rto_max are kept in ticks.
+        let in_ticks = |time| wheel.span(wheel.ticks(time));
         if let Some(name) = key.strip_prefix("net.netfilter.nf_conntrack_tcp_timeout_") {
             self.conntrack.push((name.to_owned(), n.into()));
             return;
@@ -123,12 +126,8 @@ impl Sysctls {
                 "syncookies" => self.syncookies = n != 0,
                 "max_syn_backlog" => self.max_syn_backlog = n,
                 "fin_timeout" => self.fin_timeout = seconds,
-                "rto_min_us" => self.rto_min = Duration::from_micros(n.into()),
-                "rto_max_ms" => {
-                    // Kept in ticks, of which budgets are made (tcp_model_timeout()).
-                    let wheel = kernel.wheel();
-                    self.rto_max = wheel.span(wheel.ticks(Duration::from_millis(n.into())));
-                }
+                "rto_min_us" => self.rto_min = in_ticks(Duration::from_micros(n.into())),
+                "rto_max_ms" => self.rto_max = in_ticks(Duration::from_millis(n.into())),
                 "early_retrans" => self.early_retrans = n,
                 "sack" => self.sack = n != 0,
                 "timestamps" => self.timestamps = n != 0,

@@ -41,14 +41,17 @@ pub fn compare_all(cases: &[Case], outcomes: &mut [Outcome], environment: &Envir
         let as_run = with_overrides(case, &environment.overrides);
         match predict(&as_run, &KernelFacts::new(version, hz)) {
             Ok(prediction) => {
-                if let Some(first) = observed(outcome) {
+                let mut prediction = prediction;
+                if let Some(first) = observed(outcome).cloned() {
+                    let led = |p: Prediction| p.led_by(&first.outcome, &first.call);
+                    prediction = led(prediction);
                     let refined = refined_or_why_not(&as_run, outcome, environment);
                     let (outside, with) = match refined {
                         Ok(refined) => (
-                            outside_refined(&refined, outcome, first),
+                            outside_refined(&led(refined), outcome, &first),
                             ComparedWith::Moments,
                         ),
-                        Err(with) => (outside_case(&prediction, case, outcome, first), with),
+                        Err(with) => (outside_case(&prediction, case, outcome, &first), with),
                     };
                     outcome.outside = outside;
                     outcome.compared_with = Some(with);

@@ -35,6 +35,10 @@ pub(super) fn sign_outside(
             first.call
         ));
     }
+    if prediction.share.is_some() {
+        // Chance decides: the interval is that of most runs, not of all.
+        return None;
+    }
     let after = Duration::from_nanos(first.since_fault_ns?.max(0).unsigned_abs());
     let inside = prediction.intervals().any(|span| {
         let (earliest, latest) = (span.earliest.saturating_sub(fault_delay), span.latest);
@@ -64,6 +68,9 @@ pub(super) fn first_byte_outside(
     tolerance: &PredictionTolerance,
 ) -> Option<String> {
     let recovery = outcome.recovery.as_ref()?;
+    if prediction.share.is_some() {
+        return None;
+    }
     let predicted = prediction.first_byte?;
     let since = Duration::from_nanos(recovery.since_heal_ns?.unsigned_abs());
     let inside = since + heal_delay + tolerance.early >= predicted.earliest

@@ -24,6 +24,8 @@ fn predicted(earliest: u64, latest: u64) -> Prediction {
         latest: Duration::from_millis(latest),
         branches: Vec::new(),
         first_byte: None,
+        others: Vec::new(),
+        share: None,
         because: String::new(),
         rules: Vec::new(),
     }

@@ -47,6 +47,8 @@ pub fn all() -> Vec<Outcome> {
         branches: vec![],
         because: "retransmissions until 1.4 s have passed since the first".into(),
         first_byte: None,
+        others: vec![],
+        share: None,
         rules: vec![halfopen_predict::RuleId::Retransmission],
     };
     differs.prediction = Some(predicted.clone());

@@ -60,6 +60,8 @@ fn outcomes(plan: &Plan) -> (Vec<Outcome>, BTreeMap<&str, Prediction>) {
                         because: "idle 2 h + 9 probes x 75 s".into(),
                         rules: vec![RuleId::Retransmission],
                         first_byte: None,
+                        others: vec![],
+                        share: None,
                     },
                 );
                 outcome(id, SignKind::Unnoticed, 0)

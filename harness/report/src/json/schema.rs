@@ -214,7 +214,14 @@ fn prediction() -> Value {
         ("rules", list(text())),
         ("outside", or_null(text())),
     ]);
-    with(object(&keys), &[("fallback", text())])
+    let mut other = sign_keys();
+    other.push(("at_ns", list(span())));
+    let share = || json!({ "type": "number", "minimum": 0, "maximum": 1 });
+    let others = list(with(object(&other), &[("share", share())]));
+    with(
+        object(&keys),
+        &[("fallback", text()), ("others", others), ("share", share())],
+    )
 }
 
 fn endpoint() -> Value {

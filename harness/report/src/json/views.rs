@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use halfopen_outcome::cost::Cost;
 use halfopen_outcome::record::{FirstSign, LaneSigns, Outcome};
-use halfopen_predict::{Prediction, RuleId};
+use halfopen_predict::{OtherSign, Prediction, RuleId};
 use halfopen_scenario::case::{Known, Sign, SignKind};
 
 /// A sign that a book or a scenario names.
@@ -75,6 +75,12 @@ pub struct PredictionView<'a> {
     branches_ns: Vec<(u64, u64)>,
     /// Since the last heal.
     first_byte_ns: Option<(u64, u64)>,
+    /// Signs that may come instead.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    others: Vec<OtherView<'a>>,
+    /// Of many runs, where chance decides.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    share: Option<f64>,
     because: &'a str,
     rules: &'a [RuleId],
     outside: Option<&'a str>,
@@ -111,10 +117,43 @@ impl<'a> PredictionView<'a> {
                 .map(|b| (ns(b.earliest), ns(b.latest)))
                 .collect(),
             first_byte_ns: p.first_byte.map(|b| (ns(b.earliest), ns(b.latest))),
+            others: p.others.iter().map(OtherView::of).collect(),
+            share: p.share,
             because: &p.because,
             rules: &p.rules,
             outside: None,
             fallback: None,
+        }
+    }
+}
+
+/// A sign that may come instead of the predicted one.
+#[derive(Serialize)]
+struct OtherView<'a> {
+    endpoint: Option<&'a str>,
+    call: Option<&'a str>,
+    outcome: &'static str,
+    errno: Option<&'a str>,
+    signal: Option<&'a str>,
+    at_ns: Vec<(u64, u64)>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    share: Option<f64>,
+}
+
+impl<'a> OtherView<'a> {
+    fn of(other: &'a OtherSign) -> Self {
+        OtherView {
+            endpoint: other.lane.as_deref(),
+            call: other.call.as_deref(),
+            outcome: self::outcome(&other.sign),
+            errno: errno(&other.sign),
+            signal: signal(&other.sign),
+            at_ns: other
+                .at
+                .iter()
+                .map(|b| (ns(b.earliest), ns(b.latest)))
+                .collect(),
+            share: other.share,
         }
     }
 }

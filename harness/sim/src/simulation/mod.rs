@@ -11,6 +11,7 @@ mod place;
 mod program;
 mod queue;
 mod tcp;
+mod timers;
 mod trace;
 
 use std::cell::RefCell;
@@ -85,6 +86,8 @@ pub(crate) struct Sim<'a> {
     now: Ns,
     in_timer: bool,
     queue: Queue,
+    /// By the widths of buckets, when the first timer in one of them was due.
+    due: BTreeMap<u64, Ns>,
     nodes: Vec<Node>,
     cables: Vec<Cable>,
     rules: Vec<ActiveRule<'a>>,
@@ -120,6 +123,8 @@ pub struct Run {
     pub trace: Trace,
     /// Which kinds of uncertainty decided something.
     pub used: [bool; 7],
+    /// The widest bucket of the timer wheel that decided something, in ticks.
+    pub granule: u64,
     /// What the model does not contain.
     pub unknown: Option<String>,
     /// Whether events were left out because there were too many.
@@ -203,6 +208,7 @@ impl Run {
             first_byte: None,
             trace: Trace::default(),
             used: [false; 7],
+            granule: 1,
             unknown: Some("a task that outlives its run".into()),
             endless: false,
         }
@@ -231,6 +237,7 @@ impl<'a> Sim<'a> {
             now: 0,
             in_timer: false,
             queue: Queue::default(),
+            due: BTreeMap::new(),
             nodes,
             cables,
             rules: Vec::new(),
@@ -472,6 +479,8 @@ impl<'a> Sim<'a> {
     fn finish(mut self, endless: bool) -> Run {
         self.end_trace();
         let sign = self.first_sign().cloned();
+        let end = sign.as_ref().map_or(ns(self.case.give_up), |_| self.now);
+        let granule = self.granule(end);
         let (_, effective) = self.counts_from().unwrap_or((0, 0));
         let first_byte = self.healed.and_then(|(healed, byte)| {
             let byte = byte?;
@@ -483,6 +492,7 @@ impl<'a> Sim<'a> {
             first_byte,
             trace: std::mem::take(&mut self.trace),
             used: self.used,
+            granule,
             unknown: self.unknown,
             endless,
         }

@@ -100,20 +100,25 @@ impl Sim<'_> {
         if packet.confirms {
             entry.confirmed = now;
         }
-        if entry.state.is_connected() || self.neigh_event_send(node, index) {
-            let entry = self.neighbour(node, index);
-            let mac = entry.mac;
+        if entry.state.is_valid() {
+            let (mac, connected) = (entry.mac, entry.state.is_connected());
+            if !connected {
+                self.neigh_event_send(node, index);
+            }
             return self.dev_queue_xmit(node, interface, mac, Payload::Ip(packet));
         }
-        if let Some((sock, seq)) = packet.owner {
+        // The first packet that waits gives the first solicitation its source.
+        let owner = packet.owner;
+        entry.queue.push(packet);
+        if let Some((sock, seq)) = owner {
             self.socks[sock].in_host_queue(seq, 1);
         }
-        self.neighbour(node, index).queue.push(packet);
+        self.neigh_event_send(node, index);
         super::Xmit::Sent
     }
 
-    /// __neigh_event_send(): whether the address is known; else resolution has begun.
-    fn neigh_event_send(&mut self, node: NodeId, index: usize) -> bool {
+    /// __neigh_event_send(): resolution, or the doubt about an old entry, begins.
+    fn neigh_event_send(&mut self, node: NodeId, index: usize) {
         let now = self.jiffies();
         let entry = self.neighbour(node, index);
         entry.used = now;
@@ -124,16 +129,13 @@ impl Sim<'_> {
                 entry.updated = now;
                 self.neigh_timer(node, index, RETRANS_TIME);
                 self.neigh_probe(node, index);
-                false
             }
-            Nud::Incomplete => false,
             Nud::Stale => {
                 entry.state = Nud::Delay;
                 entry.updated = now;
                 self.neigh_timer(node, index, DELAY_PROBE_TIME);
-                true
             }
-            _ => true,
+            _ => {}
         }
     }
 

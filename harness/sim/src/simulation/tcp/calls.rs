@@ -3,7 +3,7 @@
 
 use super::super::clock::{MS, Ns, SEC, ns};
 use super::super::net::frame::{Addr, End};
-use super::super::{NodeId, Sim, SockId, Uncertain};
+use super::super::{NodeId, Sim, SockId};
 use super::sock::{Pending, Skb, TcpSock, TcpState};
 use crate::errno;
 use halfopen_scenario::case::{Detector, KeepaliveBy, RouteChange};
@@ -114,18 +114,7 @@ impl Sim<'_> {
         sk.write_seq = 1;
         // The SYN-ACK's window is not known yet.
         sk.snd_wnd = 1;
-        sk.rtx_queue.push_back(Skb {
-            seq: 0,
-            end: 1,
-            syn: true,
-            fin: false,
-            sent: now,
-            ever_retrans: false,
-            lost: false,
-            retrans: false,
-            sacked: false,
-            queued: 0,
-        });
+        sk.rtx_queue.push_back(Skb::syn(now));
         self.connections.insert((node, local, to), sock);
         self.transmit_skb(sock, 0, true);
         let rto = self.socks[sock].rto;
@@ -191,20 +180,13 @@ impl Sim<'_> {
             }
             let seq = sk.write_seq;
             let part = left.min(most);
-            sk.send_queue.push_back(Skb {
-                seq,
-                end: seq + part,
-                syn: false,
-                fin: false,
-                sent: 0,
-                ever_retrans: false,
-                lost: false,
-                retrans: false,
-                sacked: false,
-                queued: 0,
-            });
+            sk.send_queue.push_back(Skb::new(seq, seq + part));
             sk.write_seq += part;
             left -= part;
+        }
+        // tcp_mark_push().
+        if let Some(tail) = sk.send_queue.back_mut() {
+            tail.psh = true;
         }
         self.own(sock);
         self.push_pending_frames(sock, true);
@@ -275,21 +257,6 @@ impl Sim<'_> {
     /// inet_csk_accept().
     pub(crate) fn accept(&mut self, listener: SockId) -> Option<SockId> {
         self.socks[listener].accept_queue.pop_front()
-    }
-
-    /// When a sleep of the wheel ends (schedule_timeout()).
-    pub(crate) fn schedule_timeout(&self, time: Ns) -> Ns {
-        let ticks = self.clock.ticks(time);
-        self.clock
-            .fires(self.now, ticks, crate::wheel::Arms::Anyone)
-            .0
-    }
-
-    /// When a poll() with this limit ends (select_estimate_accuracy()).
-    pub(crate) fn poll_timeout(&mut self, limit: Ns) -> Ns {
-        let slack = (limit / 1000).clamp(50_000, 100 * MS);
-        let late = self.choose(Uncertain::PollSlack);
-        self.now + limit + late * slack
     }
 
     /// The largest segment: an MTU of 1500, with time stamps.

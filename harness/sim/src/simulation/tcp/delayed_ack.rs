@@ -5,7 +5,6 @@ use super::super::clock::MS;
 use super::super::queue::TimerId;
 use super::super::{Sim, SockId};
 use super::sock::TcpState;
-use crate::wheel::Arms;
 
 /// TCP_MAX_QUICKACKS.
 const MAX_QUICKACKS: u32 = 16;
@@ -151,18 +150,5 @@ impl Sim<'_> {
         if (now || opens) && !sk.is_in(&[TcpState::Close, TcpState::Listen, TcpState::SynSent]) {
             self.tcp_send_ack(sock);
         }
-    }
-
-    /// Arms of the wheel while a packet or a call is handled, or a timer.
-    pub(crate) fn arm(&mut self, id: TimerId, generation: u32, ticks: u64) {
-        let arms = if self.in_timer {
-            Arms::Timer
-        } else {
-            Arms::Anyone
-        };
-        let (at, granule) = self.clock.fires(self.now, ticks, arms);
-        let armed = self.jiffies();
-        self.queue
-            .push_timer(at, (granule, armed), (id, generation));
     }
 }

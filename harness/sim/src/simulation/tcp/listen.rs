@@ -64,18 +64,7 @@ impl Sim<'_> {
         sk.rto = self.clock.ticks(SEC);
         sk.snd_nxt = 1;
         sk.write_seq = 1;
-        sk.rtx_queue.push_back(Skb {
-            seq: 0,
-            end: 1,
-            syn: true,
-            fin: false,
-            sent: now,
-            ever_retrans: false,
-            lost: false,
-            retrans: false,
-            sacked: false,
-            queued: 0,
-        });
+        sk.rtx_queue.push_back(Skb::syn(now));
         sk.request = Some(Request {
             listener,
             num_timeout: 0,

@@ -142,6 +142,7 @@ impl Sim<'_> {
         rest.queued = 0;
         head.end = rest.seq;
         head.fin = false;
+        head.psh = false;
         sk.send_queue.insert(1, rest);
     }
 
@@ -149,6 +150,7 @@ impl Sim<'_> {
     pub(crate) fn transmit_skb(&mut self, sock: SockId, index: usize, again: bool) -> Xmit {
         let now = self.now;
         let sk = &mut self.socks[sock];
+        let mss = sk.mss;
         let queue = if again {
             &mut sk.rtx_queue
         } else {
@@ -163,7 +165,8 @@ impl Sim<'_> {
             len: skb.len(),
             syn: skb.syn,
             fin: skb.fin,
-            psh: skb.len() > 0,
+            // __tcp_transmit_skb(): each buffer of several segments has it, too.
+            psh: skb.psh || skb.pcount(mss) > 1,
             again: skb.ever_retrans,
             marks: Vec::new(),
             ..Segment::default()
@@ -309,16 +312,8 @@ impl Sim<'_> {
         } else {
             let seq = sk.write_seq;
             sk.send_queue.push_back(Skb {
-                seq,
-                end: seq + 1,
-                syn: false,
                 fin: true,
-                sent: 0,
-                ever_retrans: false,
-                lost: false,
-                retrans: false,
-                sacked: false,
-                queued: 0,
+                ..Skb::new(seq, seq + 1)
             });
             sk.write_seq += 1;
         }

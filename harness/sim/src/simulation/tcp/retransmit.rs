@@ -84,6 +84,7 @@ impl Sim<'_> {
         rest.syn = false;
         skb.end = rest.seq;
         skb.fin = false;
+        skb.psh = false;
         sk.rtx_queue.insert(index + 1, rest);
     }
 

@@ -49,6 +49,8 @@ pub(crate) struct Skb {
     pub end: u64,
     pub syn: bool,
     pub fin: bool,
+    /// The end of what a call wrote.
+    pub psh: bool,
     /// skb_mstamp_ns.
     pub sent: Ns,
     /// TCPCB_EVER_RETRANS, TCPCB_LOST, TCPCB_SACKED_RETRANS, TCPCB_SACKED_ACKED.
@@ -61,6 +63,32 @@ pub(crate) struct Skb {
 }
 
 impl Skb {
+    /// An unsent buffer.
+    pub fn new(seq: u64, end: u64) -> Self {
+        Skb {
+            seq,
+            end,
+            syn: false,
+            fin: false,
+            psh: false,
+            sent: 0,
+            ever_retrans: false,
+            lost: false,
+            retrans: false,
+            sacked: false,
+            queued: 0,
+        }
+    }
+
+    /// The SYN of an end, sent now.
+    pub fn syn(now: Ns) -> Self {
+        Skb {
+            syn: true,
+            sent: now,
+            ..Skb::new(0, 1)
+        }
+    }
+
     /// Bytes of data.
     pub fn len(&self) -> u64 {
         self.end - self.seq - u64::from(self.syn) - u64::from(self.fin)
