@@ -20,6 +20,8 @@ use halfopen_scenario::case::{Case, SignKind};
 const MOST_PHASES: u64 = 1 << 15;
 /// Samples at first.
 const SAMPLES: u64 = 32;
+/// Events of all runs of a case; after so many nothing is refined any more. About a second.
+const MOST_EVENTS: usize = 2_000_000;
 /// Runs where chance decides.
 const SEEDS: u64 = 200;
 /// Samples for each further alternative of something else.
@@ -86,6 +88,7 @@ struct Sweep<'a> {
     /// Where two neighbouring samples differ, not all between them were tried.
     thin: bool,
     runs: usize,
+    events: usize,
 }
 
 /// Everything that may be the first sign of a case.
@@ -99,6 +102,7 @@ pub fn sweep(case: &Case, kernel: KernelFacts, moments: &Moments) -> Swept {
         granule: 1,
         thin: false,
         runs: 0,
+        events: 0,
     };
     let mut lines: Vec<Vec<Sample>> = vec![sweep.phases([0; 7], SAMPLES)];
     let thin = sweep.thin;
@@ -120,6 +124,9 @@ pub fn sweep(case: &Case, kernel: KernelFacts, moments: &Moments) -> Swept {
         }
         for choices in tried.clone() {
             for alternative in 1..alternatives {
+                if sweep.events >= 2 * MOST_EVENTS {
+                    break;
+                }
                 let mut choices = choices;
                 choices[kind] = alternative;
                 if alternatives == 2 {
@@ -143,6 +150,7 @@ impl Sweep<'_> {
         let place = Place { phase, choices };
         let run = simulate(self.case, self.kernel, self.moments, place, Detail::Signs);
         self.runs += 1;
+        self.events += run.events;
         for (all, used) in self.used.iter_mut().zip(run.used) {
             *all |= used;
         }
@@ -181,7 +189,7 @@ impl Sweep<'_> {
                 },
             };
             samples.push(self.run(phase, choices));
-            if self.unknown.is_some() {
+            if self.unknown.is_some() || self.events >= MOST_EVENTS {
                 break;
             }
         }
@@ -206,7 +214,8 @@ impl Sweep<'_> {
             // An odd number of ticks apart, so that narrow buckets are sampled, too.
             let step = (covered / samples) | 1;
             for jiffies in (0..covered + step).step_by(step as usize) {
-                if !self.is_settled() && !line.contains_key(&jiffies) {
+                let needed = line.is_empty() || self.events < MOST_EVENTS;
+                if needed && !self.is_settled() && !line.contains_key(&jiffies) {
                     line.insert(jiffies, self.run(at(jiffies), choices));
                 }
             }
@@ -216,7 +225,7 @@ impl Sweep<'_> {
             if b - a <= 1 || is_continuous(&line[&a], &line[&b], b - a, tick) {
                 continue;
             }
-            if self.runs >= most {
+            if self.runs >= most || self.events >= MOST_EVENTS {
                 self.thin = true;
                 break;
             }

@@ -125,6 +125,8 @@ pub struct Run {
     pub used: [bool; 7],
     /// The widest bucket of the timer wheel that decided something, in ticks.
     pub granule: u64,
+    /// How many events it took.
+    pub events: usize,
     /// What the model does not contain.
     pub unknown: Option<String>,
     /// Whether events were left out because there were too many.
@@ -144,7 +146,9 @@ pub fn simulate(
     sim.borrow_mut().start();
     let give_up = ns(case.give_up);
     let mut endless = true;
-    for _ in 0..MAX_EVENTS {
+    let mut events = 0;
+    while events < MAX_EVENTS {
+        events += 1;
         spawn_tasks(&sim, &mut tasks);
         let next = {
             let mut sim = sim.borrow_mut();
@@ -179,7 +183,8 @@ pub fn simulate(
     }
     tasks.clear();
     let sim = Rc::into_inner(sim).map(RefCell::into_inner);
-    sim.map_or_else(Run::nothing, |sim| sim.finish(endless))
+    let run = sim.map_or_else(Run::nothing, |sim| sim.finish(endless));
+    Run { events, ..run }
 }
 
 fn spawn_tasks<'a>(sim: &Rc<RefCell<Sim<'a>>>, tasks: &mut Vec<Option<Task<'a>>>) {
@@ -209,6 +214,7 @@ impl Run {
             trace: Trace::default(),
             used: [false; 7],
             granule: 1,
+            events: 0,
             unknown: Some("a task that outlives its run".into()),
             endless: false,
         }
@@ -493,6 +499,7 @@ impl<'a> Sim<'a> {
             trace: std::mem::take(&mut self.trace),
             used: self.used,
             granule,
+            events: 0,
             unknown: self.unknown,
             endless,
         }
