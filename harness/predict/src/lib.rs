@@ -55,10 +55,24 @@ pub fn predict_given(
     match simulated::predict(case, environment, moments) {
         Ok(simulated) => Ok(by_rules(case, environment, moments)
             .ok()
-            .filter(|by_rules| by_rules.covers(&simulated, environment.wheel().tick()))
+            .filter(|by_rules| says_more(by_rules, &simulated, *environment))
             .unwrap_or(simulated)),
         Err(open) => by_rules(case, environment, moments).map_err(|_| open),
     }
+}
+
+/// Whether the rules say what the simulation says. In a run that is followed they know which
+/// of several signs comes: the moments of its calls are known to a few microseconds, and
+/// their order to the rules alone.
+fn says_more(by_rules: &Prediction, simulated: &Prediction, kernel: KernelFacts) -> bool {
+    let followed = kernel.phase != wheel::Phase::Unknown && simulated.share.is_none();
+    let call = by_rules.call.as_deref().unwrap_or_default();
+    let same = match simulated.others.is_empty() {
+        true => simulated.clone(),
+        false if followed => simulated.clone().led_by(&by_rules.sign, call),
+        false => return false,
+    };
+    by_rules.covers(&same, kernel.wheel().tick())
 }
 
 /// The rules' prediction.

@@ -37,6 +37,10 @@ pub struct Sysctls {
     pub invalid_ratelimit: Duration,
     pub somaxconn: u32,
     pub ip_forward: bool,
+    /// Half to one and a half of it a neighbour is trusted (neigh_rand_reach_time()).
+    pub base_reachable: Duration,
+    /// How long a stale neighbour is used before it is asked.
+    pub delay_first_probe: Duration,
     /// Seconds without a packet after which conntrack forgets, by state's name.
     pub conntrack: Vec<(String, u64)>,
     /// Keys that were set and that the simulation does not know.
@@ -70,6 +74,8 @@ impl Sysctls {
             invalid_ratelimit: Duration::from_millis(500),
             somaxconn: 4096,
             ip_forward: true,
+            base_reachable: Duration::from_secs(30),
+            delay_first_probe: Duration::from_secs(5),
             conntrack: Vec::new(),
             unknown: Vec::new(),
         }
@@ -111,6 +117,12 @@ impl Sysctls {
         }
         match key {
             "net.core.somaxconn" => self.somaxconn = n,
+            "net.ipv4.neigh.default.base_reachable_time_ms"
+            | "net.ipv6.neigh.default.base_reachable_time_ms" => {
+                self.base_reachable = Duration::from_millis(n.into());
+            }
+            "net.ipv4.neigh.default.delay_first_probe_time"
+            | "net.ipv6.neigh.default.delay_first_probe_time" => self.delay_first_probe = seconds,
             "net.ipv4.ip_forward" | "net.ipv6.conf.all.forwarding" => self.ip_forward = n != 0,
             _ => match key.strip_prefix("net.ipv4.tcp_").unwrap_or_default() {
                 "keepalive_time" => self.keepalive_time = seconds,

@@ -302,26 +302,29 @@ impl Sim<'_> {
         Some(packet)
     }
 
-    /// An error about a packet that was translated goes to the host behind the router.
+    /// An error about a packet whose source or destination was translated goes to the host
+    /// that sent it, about the addresses that this host knows.
     pub(crate) fn translate_error(
         &self,
         node: NodeId,
         to: End,
         error: IcmpError,
     ) -> (End, IcmpError) {
-        let tracking = self.nodes[node].tracking.as_ref();
-        let entry = tracking.and_then(|tracking| {
-            let about = (error.dst, error.src);
-            tracking.entries.iter().find(|e| e.reply == about)
-        });
-        entry.map_or((to, error), |entry| {
-            let error = IcmpError {
-                src: entry.original.0,
-                dst: entry.original.1,
-                ..error
+        let tracking = self.nodes[node].tracking.iter();
+        let mut entries = tracking
+            .flat_map(|tracking| &tracking.entries)
+            .filter(|entry| entry.expires > self.now);
+        let translated = |entry: &Entry| {
+            let (src, dst) = if entry.reply == (error.dst, error.src) {
+                entry.original
+            } else if (entry.reply.0, entry.original.0) == (error.src, error.dst) {
+                entry.reply
+            } else {
+                return None;
             };
-            (entry.original.0, error)
-        })
+            Some((src, IcmpError { src, dst, ..error }))
+        };
+        entries.find_map(translated).unwrap_or((to, error))
     }
 
     fn is_inside(&self, node: NodeId, interface: usize) -> bool {

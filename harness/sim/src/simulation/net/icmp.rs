@@ -1,6 +1,5 @@
 //! ICMP errors: who sends them, how often, and whose socket receives them.
 
-use super::super::queue::Event;
 use super::super::{NodeId, Sim};
 use super::frame::{Body, IcmpError, Packet};
 use crate::facts::Fact;
@@ -35,12 +34,7 @@ impl Sim<'_> {
             confirms: false,
             owner: None,
         };
-        if self.is_local(node, to.0) {
-            let event = Event::Loopback(node, Box::new(packet));
-            self.queue.push(self.now, event);
-        } else {
-            let _ = self.ip_output(node, packet);
-        }
+        let _ = self.ip_output(node, packet);
     }
 
     /// ip_error(), ip6_pkt_discard(): what a route that refuses makes a router answer.

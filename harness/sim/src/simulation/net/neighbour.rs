@@ -5,6 +5,7 @@
 //! which survives a veth pair: a router that is a namespace of the same kernel takes it as
 //! a confirmation, too.
 
+use super::super::clock::ns;
 use super::super::queue::TimerId;
 use super::super::{NodeId, Sim, Uncertain};
 use super::frame::{Addr, Body, Discovery, Frame, Mac, Packet, Payload};
@@ -12,10 +13,9 @@ use crate::wheel::Jiffies;
 use halfopen_scenario::case::{Family, NeighbourChange, RejectWith};
 
 const SEC: u64 = 1_000_000_000;
-/// retrans_time_ms, delay_first_probe_time, locktime, ucast_solicit and mcast_solicit, as
+/// retrans_time_ms, locktime, ucast_solicit and mcast_solicit, as
 /// labs pin them.
 const RETRANS_TIME: u64 = SEC;
-const DELAY_PROBE_TIME: u64 = 5 * SEC;
 const LOCKTIME: u64 = SEC;
 const UCAST_PROBES: u32 = 3;
 const MCAST_PROBES: u32 = 3;
@@ -133,7 +133,8 @@ impl Sim<'_> {
             Nud::Stale => {
                 entry.state = Nud::Delay;
                 entry.updated = now;
-                self.neigh_timer(node, index, DELAY_PROBE_TIME);
+                let delay = self.delay_probe_time(node);
+                self.neigh_timer(node, index, delay);
             }
             _ => {}
         }
@@ -155,11 +156,16 @@ impl Sim<'_> {
         self.neighbour(node, index).timer += 1;
     }
 
-    /// parms->reachable_time: neigh_rand_reach_time() chose it from 15 to 45 s when the
-    /// device came up.
-    fn reachable_time(&mut self) -> u64 {
+    fn delay_probe_time(&self, node: NodeId) -> u64 {
+        ns(self.nodes[node].sysctls.delay_first_probe)
+    }
+
+    /// parms->reachable_time: neigh_rand_reach_time() chose it when the device came up, 15
+    /// to 45 s by default.
+    fn reachable_time(&mut self, node: NodeId) -> u64 {
         let step = self.choose(Uncertain::ReachableTime);
-        self.clock.ticks(15 * SEC + step * 30 * SEC / 16)
+        let base = ns(self.nodes[node].sysctls.base_reachable);
+        self.clock.ticks(base / 2 + step * base / 16)
     }
 
     /// neigh_timer_handler().
@@ -168,11 +174,12 @@ impl Sim<'_> {
             return;
         }
         let now = self.jiffies();
-        let delay = self.clock.ticks(DELAY_PROBE_TIME);
+        let delay = self.delay_probe_time(node);
+        let delay = self.clock.ticks(delay);
         let retrans = self.clock.ticks(RETRANS_TIME);
         let state = self.neighbour(node, index).state;
         let reachable = match state {
-            Nud::Reachable | Nud::Delay => self.reachable_time(),
+            Nud::Reachable | Nud::Delay => self.reachable_time(node),
             _ => 0,
         };
         let entry = self.neighbour(node, index);
@@ -274,7 +281,7 @@ impl Sim<'_> {
         let now = self.jiffies();
         let stale_since = now.saturating_sub(self.clock.ticks(60 * SEC));
         let reachable = match new {
-            Nud::Reachable => self.reachable_time(),
+            Nud::Reachable => self.reachable_time(node),
             _ => 0,
         };
         let entry = self.neighbour(node, index);
