@@ -62,16 +62,21 @@ pub fn predict_given(
 }
 
 /// Whether the rules say what the simulation says. In a run that is followed they know which
-/// of several signs comes: the moments of its calls are known to a few microseconds, and
-/// their order to the rules alone.
+/// of several signs at one moment comes: the simulation tries its calls at the beginning
+/// and at the end of the intervals in which they were made.
 fn says_more(by_rules: &Prediction, simulated: &Prediction, kernel: KernelFacts) -> bool {
+    const ONE_MOMENT: Duration = Duration::from_millis(2);
     let followed = kernel.phase != wheel::Phase::Unknown && simulated.share.is_none();
-    let call = by_rules.call.as_deref().unwrap_or_default();
-    let same = match simulated.others.is_empty() {
-        true => simulated.clone(),
-        false if followed => simulated.clone().led_by(&by_rules.sign, call),
-        false => return false,
+    let near = |at: Span| {
+        simulated.earliest <= at.latest + ONE_MOMENT && at.earliest <= simulated.latest + ONE_MOMENT
     };
+    let mut others = simulated.others.iter();
+    if !others.all(|other| followed && !other.at.is_empty() && other.at.iter().all(|at| near(*at)))
+    {
+        return false;
+    }
+    let call = by_rules.call.as_deref().unwrap_or_default();
+    let same = simulated.clone().led_by(&by_rules.sign, call);
     by_rules.covers(&same, kernel.wheel().tick())
 }
 

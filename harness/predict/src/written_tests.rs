@@ -103,11 +103,13 @@ scenarios:
     };
     let sign = |every, timeout| {
         let case = written(&text(every, timeout));
-        predict(&case, &KernelFacts::new(Version(6, 12), 250)).map(|said| said.sign)
+        let said = predict(&case, &KernelFacts::new(Version(6, 12), 250));
+        let certain = said.ok().filter(|said| said.others.is_empty());
+        certain.map(|said| said.sign)
     };
-    assert_eq!(sign("27132ms", "42962ms"), Ok(SignKind::Unnoticed));
-    assert_eq!(sign("2s", "3s"), Ok(errno("ECONNRESET")));
-    assert!(sign("2s", "6200ms").is_err());
+    assert_eq!(sign("27132ms", "42962ms"), Some(SignKind::Unnoticed));
+    assert_eq!(sign("2s", "3s"), Some(errno("ECONNRESET")));
+    assert_eq!(sign("2s", "6200ms"), None);
 }
 
 /// Measured in virtual time on 6.12 and 7.3: a keepalive probe draws the router's RST at
@@ -184,7 +186,8 @@ fn a_neighbour_entry_ages_from_its_last_confirmation() {
     );
     let said = sign("1s", "user_timeout: 30s").expect("it is predictable");
     assert_eq!(said.sign, errno("ETIMEDOUT"));
-    assert!(sign("14s", "user_timeout: 17s").is_err());
+    let either = sign("14s", "user_timeout: 17s");
+    assert!(either.is_ok_and(|said| !said.others.is_empty()));
 }
 
 /// Measured in virtual time on 5.10, 6.12 and 7.3: of 240 cases 107 ended after 54.3 s and

@@ -5,6 +5,9 @@ use super::queue::TimerId;
 use super::{Sim, Uncertain};
 use crate::wheel::Arms;
 
+/// From a timer's function to the softirqs that it raises.
+const LATER: Ns = 5_000;
+
 impl Sim<'_> {
     /// mod_timer(), called while a packet or a call is handled, or a timer.
     pub(crate) fn arm(&mut self, id: TimerId, generation: u32, ticks: u64) {
@@ -30,6 +33,13 @@ impl Sim<'_> {
         let slack = (limit / 1000).clamp(50_000, 100 * MS);
         let late = self.choose(Uncertain::PollSlack);
         self.now + limit + late * slack
+    }
+
+    /// When the softirqs run that something raises now. Those that a timer raises run a
+    /// little later than the timers of this tick: usecs_to_jiffies() counts that as a tick
+    /// more.
+    pub(crate) fn softirq(&self) -> Ns {
+        self.now + if self.in_timer { LATER } else { 0 }
     }
 
     fn fires(&mut self, ticks: u64, arms: Arms) -> (Ns, u64) {

@@ -1,6 +1,5 @@
 //! IP: routes, sending, receiving, forwarding.
 
-use super::super::clock::Ns;
 use super::super::queue::Event;
 use super::super::{NodeId, Sim};
 use super::filter::{Hook, Verdict};
@@ -8,9 +7,6 @@ use super::frame::{Addr, Body, Packet, Payload};
 use super::topology::RouteTo;
 use super::wire::rejection;
 use halfopen_scenario::case::{Family, NodeKind, RouteChange};
-
-/// From a timer's function to the softirq that receives what it sent.
-const LATER: Ns = 5_000;
 
 /// What sending a packet returns to TCP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,10 +103,8 @@ impl Sim<'_> {
     pub(crate) fn ip_output(&mut self, node: NodeId, packet: Packet) -> Xmit {
         if self.is_local(node, packet.dst.0) {
             let event = Event::Loopback(node, Box::new(packet));
-            // What a timer sends itself is received a little later than what the timers
-            // of this tick send: usecs_to_jiffies() counts that as a tick more.
-            let later = if self.in_timer { LATER } else { 0 };
-            self.queue.push(self.now + later, event);
+            let at = self.softirq();
+            self.queue.push(at, event);
             return Xmit::Sent;
         }
         let (interface, next_hop) = match self.route(node, packet.dst.0) {

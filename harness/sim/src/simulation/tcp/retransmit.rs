@@ -131,7 +131,8 @@ impl Sim<'_> {
     /// tcp_wfree(): a packet has left its own host.
     pub(crate) fn tcp_wfree(&mut self, sock: SockId) {
         if std::mem::take(&mut self.socks[sock].tsq_throttled) {
-            self.queue.push(self.now, Event::Tasklet(sock));
+            let at = self.softirq();
+            self.queue.push(at, Event::Tasklet(sock));
         }
     }
 
