@@ -9,12 +9,16 @@ use halfopen_scenario::case::SignKind;
 const KERNELS: [Version; 4] = [Version(5, 10), Version(6, 1), Version(6, 12), Version(7, 3)];
 
 fn predicted(scenario: &str) -> Vec<Prediction> {
+    predicted_on(&KERNELS, scenario)
+}
+
+fn predicted_on(kernels: &[Version], scenario: &str) -> Vec<Prediction> {
     let text = format!("version: 1\nscenarios:\n  it:\n    about: It.\n{scenario}");
     let parsed = halfopen_scenario::parse("test", &text).expect("a scenario");
-    KERNELS
-        .into_iter()
+    kernels
+        .iter()
         .map(|version| {
-            let facts = KernelFacts::new(version, 250);
+            let facts = KernelFacts::new(*version, 250);
             predict(&parsed.cases[0], &facts).expect("it is predictable")
         })
         .collect()
@@ -118,7 +122,7 @@ scenarios:
 }
 
 fn on_6_12(scenario: &str) -> Prediction {
-    predicted(scenario).swap_remove(2)
+    predicted_on(&KERNELS[2..3], scenario).swap_remove(0)
 }
 
 /// Measured: 925.8 s. The errors are about packets whose destination the router translated,
