@@ -106,20 +106,10 @@ pub fn sweep(case: &Case, kernel: KernelFacts, moments: &Moments) -> Swept {
     };
     let mut lines: Vec<Vec<Sample>> = vec![sweep.phases([0; 7], SAMPLES)];
     let thin = sweep.thin;
-    if sweep.used[Uncertain::Chance as usize] && sweep.unknown.is_none() {
-        let samples = sweep.seeds();
-        return Swept {
-            possible: shares(samples, kernel),
-            unknown: sweep.unknown,
-            by_chance: true,
-            thin: false,
-            runs: sweep.runs,
-        };
-    }
     // Each alternative of what decided something, by itself and with those before it.
     let mut tried: Vec<[u64; 7]> = vec![[0; 7]];
     for (kind, alternatives) in ALTERNATIVES.into_iter().enumerate() {
-        if !sweep.used[kind] || sweep.unknown.is_some() {
+        if !sweep.used[kind] || sweep.is_settled() {
             continue;
         }
         for choices in tried.clone() {
@@ -135,6 +125,16 @@ pub fn sweep(case: &Case, kernel: KernelFacts, moments: &Moments) -> Swept {
                 lines.push(sweep.phases(choices, FEW_SAMPLES));
             }
         }
+    }
+    if sweep.used[Uncertain::Chance as usize] && sweep.unknown.is_none() {
+        let samples = sweep.seeds();
+        return Swept {
+            possible: shares(samples, kernel),
+            unknown: sweep.unknown,
+            by_chance: true,
+            thin: false,
+            runs: sweep.runs,
+        };
     }
     Swept {
         possible: merge(lines, kernel),
@@ -184,7 +184,7 @@ impl Sweep<'_> {
             let phase = match self.kernel.phase {
                 Phase::Known { .. } => self.kernel.phase,
                 Phase::Unknown => Phase::Known {
-                    jiffies: seed * (MOST_PHASES / SEEDS) | 1,
+                    jiffies: (seed * (MOST_PHASES / SEEDS)) | 1,
                     into_tick: self.kernel.wheel().tick() / 2,
                 },
             };
