@@ -19,8 +19,8 @@ pub enum Uncertain {
     Moment,
     /// Chance: the seed decides.
     Chance,
-    /// How long calls take where no run is followed: 0 no time, 1 a millisecond each. It
-    /// shows what depends on the order of what happens at about the same time.
+    /// How long calls take where no run is followed: 0 no time, 1 a tenth of a
+    /// millisecond each. It shows what depends on the order of what happens at about the same time.
     Pace,
 }
 

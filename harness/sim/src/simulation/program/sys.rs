@@ -359,7 +359,7 @@ impl Sim<'_> {
     /// When a call is made, if calls take time.
     fn pace(&mut self) -> Option<Ns> {
         let slow = self.moments.is_empty() && self.choose(Uncertain::Pace) == 1;
-        slow.then_some(self.now + super::super::clock::MS)
+        slow.then_some(self.now + super::super::clock::MS / 10)
     }
 
     /// Whether a connect() that did not wait has ended.
