@@ -73,7 +73,7 @@ fn a_restarted_program_connects_again() {
         "server: [listen, { accept: 1, mark: taken }, { write: first }, accept, { write: second }, { sleep: 60s }]
 client: { run: [python3, -c, \"import socket; s=socket.create_connection(('server',7000)); print(s.recv(9), flush=True)\"] }
 faults: [{ after: taken, restart: { lane: client, fin: true } }]
-give_up: 1m",
+give_up: 30s",
     );
     let programs = case["programs"].as_array().expect("programs");
     assert_eq!(programs.len(), 2, "{case}");
