@@ -30,6 +30,9 @@ struct PromisesView {
     round_trip_ns: u64,
     path: Path,
     kernels: Vec<KernelView>,
+    /// Only where it was promised.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    middlebox_forgets_ns: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -143,6 +146,7 @@ pub(super) fn write(report: &Report<'_>) -> Result<(), CliError> {
         round_trip,
         path,
         kernels,
+        middlebox_forgets,
     } = report.promises;
     let (mut found, mut without, mut impossible) = (None, None, None);
     let mut snippets = serde_json::Map::new();
@@ -173,6 +177,7 @@ pub(super) fn write(report: &Report<'_>) -> Result<(), CliError> {
         promises: PromisesView {
             notice_within_ns: ns(*notice_within),
             ride_out_ns: ns(*ride_out),
+            middlebox_forgets_ns: middlebox_forgets.map(ns),
             when: *when,
             round_trip_ns: ns(*round_trip),
             path: *path,
