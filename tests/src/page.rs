@@ -104,6 +104,10 @@ fn same_cell(a: &str, b: &str, tolerance: &Tolerance) -> bool {
     if a == b {
         return true;
     }
+    // Before the fault.
+    if let (Some(a), Some(b)) = (a.strip_prefix('-'), b.strip_prefix('-')) {
+        return same_cell(a, b, tolerance);
+    }
     if let (Some(time), Some(another)) = (span::parse(a), span::parse(b)) {
         return time.abs_diff(another)
             <= rounding(time.max(another)) + tolerance.around(time.max(another));
@@ -135,6 +139,8 @@ mod tests {
             "| heartbeat lost 2 h 12 m |",
             "| heartbeat lost 2 h 13 m |"
         ));
+        assert!(!differ("-332 us", "-317 us"));
+        assert!(differ("-3 s", "3 s"));
         assert!(differ("| x | ETIMEDOUT 29 s |", "| x | ETIMEDOUT 35 s |"));
         assert!(differ("| x | ETIMEDOUT 29 s |", "| x | ECONNRESET 29 s |"));
         assert!(differ("| x | **unnoticed** |", "| x | ETIMEDOUT 29 s |"));

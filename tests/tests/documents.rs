@@ -94,3 +94,23 @@ fn the_readmes_rust_test_is_one_that_runs() {
         "tests/tests/readme.rs is another one than README.md shows"
     );
 }
+
+/// README.md shows some rows of the page that the nightly test makes anew.
+#[test]
+fn the_readme_shows_rows_of_the_programs_page() {
+    let read = |file: &str| std::fs::read_to_string(root().join(file)).expect("it is there");
+    let page = read("docs/real-programs.md");
+    let readme = read("README.md");
+    let table = readme
+        .split("<!-- programs:begin -->\n")
+        .nth(1)
+        .and_then(|rest| rest.split("<!-- programs:end -->").next());
+    let rows: Vec<&str> = table.expect("README.md has the rows").lines().collect();
+    assert!(rows.len() > 8, "{rows:?}");
+    for row in rows {
+        assert!(
+            page.lines().any(|line| line == row),
+            "docs/real-programs.md has no row\n{row}"
+        );
+    }
+}

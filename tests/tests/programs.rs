@@ -10,6 +10,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use halfopen_tests::program::{self, Ran, halfopen};
+use halfopen_tests::root;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -293,4 +294,140 @@ fn sleepers(seconds: &str) -> usize {
         line == format!("sleep\0{seconds}\0").into_bytes()
     };
     processes.map(is_it).filter(|found| *found).count()
+}
+
+/// The directory of the file stands in a program's words; SIGKILL ends a program with
+/// what it has forked, which held the connection.
+#[test]
+fn a_script_beside_the_file_is_killed_with_its_child() {
+    if !installed(&[("python3", "python3")]) {
+        return;
+    }
+    let folder = folder_with(
+        "server: { run: [sh, '${folder}/serve.sh'], ready: { listening: 8000 } }
+client: { run: [python3, -c, \"import socket; s=socket.create_connection(('server',8000)); s.recv(9); print('over', flush=True)\"] }
+faults: [{ at: 2s, kill: server }]
+give_up: 20s",
+    );
+    let script = "python3 -u -m http.server 8000 &\nwait\n";
+    std::fs::write(folder.path().join("serve.sh"), script).expect("written");
+    let words = ["run", "s.yaml", "--format", "json"];
+    let ran = program::run(&halfopen(), folder.path(), &words);
+    let json: Value = serde_json::from_str(&ran.stdout).unwrap_or_else(|e| panic!("{e}: {ran}"));
+    let case = &json["cases"][0];
+    assert_eq!(case["first_sign"]["outcome"], "eof", "{ran}");
+    assert_eq!(case["user_sees"]["what"], "\"over\"");
+}
+
+/// A program that ends early is named, with its last words: what follows says nothing
+/// about the fault.
+#[test]
+fn a_program_that_is_gone_before_the_fault_is_said() {
+    let case = case(
+        "server: [listen, accept, read]
+client: { run: [sh, -c, 'echo no route >&2; exit 7'] }
+faults: [{ at: 1s, crash: server }]
+give_up: 3s",
+    );
+    let said = case["surprises"].to_string();
+    assert!(
+        said.contains("client ended with status 7 before the fault; its last words: no route"),
+        "{said}"
+    );
+}
+
+/// Both ends of the wire, and what happened, as Wireshark reads them.
+#[test]
+fn packets_are_kept_with_faults_and_calls() {
+    let folder = folder_with(
+        "server: [listen, accept, echo]
+client: [connect, { exchange: hello }, read]
+detector: fast
+faults: [{ at: 300ms, crash: server }]
+give_up: 9s",
+    );
+    let file = folder.path().join("s.yaml");
+    let text = std::fs::read_to_string(&file).expect("written");
+    let detector = "detectors: { fast: { keepalive: { idle: 1s, interval: 1s, count: 1 } } }\n";
+    std::fs::write(&file, format!("{detector}{text}")).expect("written");
+    let words = ["run", "s.yaml", "--pcap", "kept/packets"];
+    let ran = program::run(&halfopen(), folder.path(), &words);
+    assert_eq!(ran.code, Some(0), "{ran}");
+    let kept = folder.path().join("kept/packets/it.pcapng");
+    let bytes = std::fs::read(&kept).expect("kept");
+    assert_eq!(&bytes[..4], [0x0a, 0x0d, 0x0d, 0x0a]);
+    if !installed(&[("tshark", "tshark")]) {
+        return;
+    }
+    let tshark = |words: &[&str]| {
+        let output = Command::new("tshark")
+            .args(["-n", "-r"])
+            .arg(&kept)
+            .args(words)
+            .output()
+            .expect("tshark runs");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{said}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let syns = tshark(&[
+        "-Y",
+        "tcp.flags.syn == 1 && tcp.flags.ack == 0",
+        "-T",
+        "fields",
+        "-e",
+        "frame.interface_name",
+    ]);
+    let ends: Vec<&str> = syns.lines().collect();
+    assert_eq!(ends, ["client", "server"]);
+    let comments = tshark(&["-Y", "frame.comment", "-T", "fields", "-e", "frame.comment"]);
+    for word in ["crash: crash server", "client read", "ETIMEDOUT after"] {
+        assert!(comments.contains(word), "no `{word}`: {comments}");
+    }
+    let malformed = tshark(&["-Y", "_ws.malformed && frame.interface_name != \"events\""]);
+    assert_eq!(malformed, "");
+}
+
+/// What programs.yaml shows here and now is what docs/real-programs.md has of virtual
+/// time: the same signs. Times are compared there.
+#[test]
+#[ignore = "it takes minutes: ci/nightly"]
+fn real_programs_show_the_same_signs_in_real_time() {
+    let read = |file: &str| std::fs::read_to_string(root().join(file)).expect("it is there");
+    let page = read("docs/real-programs.md");
+    let rows: Vec<Vec<&str>> = page
+        .lines()
+        .filter(|line| line.starts_with("| "))
+        .map(|line| line.split('|').map(str::trim).collect())
+        .collect();
+    let faults = rows.first().expect("a table").clone();
+    let words = "run programs.yaml fault=killed fault=crash fault=reset --format json";
+    let words: Vec<&str> = words.split(' ').collect();
+    let ran = program::run(&halfopen(), &root(), &words);
+    let json: Value = serde_json::from_str(&ran.stdout).unwrap_or_else(|e| panic!("{e}: {ran}"));
+    let mut wrong = Vec::new();
+    for case in json["cases"].as_array().expect("cases") {
+        let (id, status) = (case["id"].as_str().unwrap_or(""), &case["status"]);
+        if status == "not_run" {
+            eprintln!("{id}: {}", case["reason"]);
+            continue;
+        }
+        let (scenario, fault) = id.split_once("/fault=").expect("an axis");
+        let row = rows.iter().find(|row| row.get(1) == Some(&scenario));
+        let column = faults.iter().position(|name| *name == fault);
+        let cell = row.zip(column).and_then(|(row, column)| row.get(column));
+        let sign = &case["first_sign"];
+        let kind = match sign["outcome"].as_str() {
+            Some("errno") => sign["errno"].as_str().unwrap_or(""),
+            Some("eof") => "EOF",
+            Some("timeout") => "own time limit",
+            Some("poll_hangup") => "poll hang-up",
+            Some("unnoticed") => "**unnoticed**",
+            other => other.unwrap_or("exit"),
+        };
+        if !cell.is_some_and(|cell| cell.starts_with(kind)) {
+            wrong.push(format!("{id}: {kind}, and on the page {cell:?}: {sign}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

@@ -62,6 +62,11 @@ fn main() -> ExitCode {
             shows("docs/grid.md")
         })
         .with_ignored_flag(true),
+        Trial::test("programs_twice_the_same", programs_twice_the_same).with_ignored_flag(true),
+        Trial::test("nightly_the_programs_page_shows_what_run_prints", || {
+            shows("docs/real-programs.md")
+        })
+        .with_ignored_flag(true),
     ];
     libtest_mimic::run(&args, trials).exit_code()
 }
@@ -210,6 +215,76 @@ fn twice_the_same(kernels: Vec<Kernel>) -> Result<(), Failed> {
     match differ.is_empty() {
         true => Ok(()),
         false => Err(differ.join("\n").into()),
+    }
+}
+
+/// Unmodified programs, with every call and every line of theirs. The figures are
+/// those of hiredis's keepalive (15 s, 5 s, 3) and of curl's own limit.
+fn programs_twice_the_same() -> Result<(), Failed> {
+    let wanted = [
+        "redis-cli/fault=killed",
+        "redis-cli/fault=crash",
+        "curl-max-time/fault=silence",
+    ];
+    let mut cases = halfopen_scenario::load(&root().join("programs.yaml"))?.cases;
+    cases.retain(|case| wanted.contains(&case.id.as_str()));
+    let kernel = kernel()?;
+    let kept = tempfile::tempdir()?;
+    let options = Options {
+        pcap: Some(kept.path().to_owned()),
+        ..Options::default()
+    };
+    let runs = cases::run(
+        &cases,
+        std::slice::from_ref(&kernel),
+        &options,
+        &mut |_, _| (),
+    )?;
+    let first = runs.into_iter().next().ok_or("there is one run a kernel")?;
+    first.ended?;
+    let once = first.outcomes;
+    if let Some(missing) = once.iter().find_map(not_run) {
+        println!("not run: {missing}");
+        return Ok(());
+    }
+    let again = run(&cases, &kernel)?;
+    let text = |outcomes: &[Outcome]| serde_json::to_string_pretty(outcomes);
+    if text(&once)? != text(&again)? {
+        return Err("two runs of the same programs differ".into());
+    }
+    let packets = std::fs::read(kept.path().join("redis-cli_fault=crash.pcapng"))?;
+    let packets = String::from_utf8_lossy(&packets);
+    for word in [
+        "crash: crash server",
+        "client recvfrom server:7000: ETIMEDOUT",
+    ] {
+        if !packets.contains(word) {
+            return Err(format!("the packets that were kept have no `{word}`").into());
+        }
+    }
+    let shown = |id: &str| {
+        let outcome = once.iter().find(|outcome| outcome.id == id);
+        let sign = outcome.and_then(|outcome| outcome.first_sign.as_ref());
+        let sign = sign.ok_or_else(|| format!("{id} showed nothing"))?;
+        let seconds = sign.since_fault_ns.unwrap_or(-1) as f64 / 1e9;
+        Ok::<_, String>((sign.outcome.clone(), seconds))
+    };
+    use halfopen_scenario::case::SignKind;
+    let (sign, after) = shown("redis-cli/fault=crash")?;
+    assert_eq!(sign, SignKind::Errno("ETIMEDOUT".into()));
+    assert!((19.0..22.0).contains(&after), "{after}");
+    let (sign, after) = shown("redis-cli/fault=killed")?;
+    assert_eq!((sign, after < 1.0), (SignKind::Eof, true), "{after}");
+    let (sign, after) = shown("curl-max-time/fault=silence")?;
+    assert_eq!(sign, SignKind::Timeout);
+    assert!((49.0..51.0).contains(&after), "{after}");
+    Ok(())
+}
+
+fn not_run(outcome: &Outcome) -> Option<&String> {
+    match &outcome.status {
+        halfopen_outcome::record::Status::NotRun(why) => Some(why),
+        _ => None,
     }
 }
 
@@ -466,8 +541,6 @@ fn panics() -> Result<(), Failed> {
     }
 }
 
-/// Runs the command that a page names, by the real program, and holds the page
-/// to it. INSTA_UPDATE=always writes the page anew.
 /// The case whose ladder README.md shows.
 const LADDER: &str = "keepalive-peer-crashed/network=link,family=ipv4,detector_on=client";
 
@@ -518,6 +591,8 @@ fn tolerance(release: &str) -> halfopen_outcome::tolerance::Tolerance {
     }
 }
 
+/// Runs the command that a page names, by the real program, and holds the page
+/// to it. INSTA_UPDATE=always writes the page anew.
 fn shows(name: &str) -> Result<(), Failed> {
     let release = kernel()?.release;
     let file = root().join(name);

@@ -11,6 +11,7 @@
 //! - [`baseline`], [`compare`], [`cause`], [`comparison`], [`update_baseline`]:
 //!   saved results, how two runs differ, and why.
 //! - [`impact`]: what a change of sysctls changes.
+//! - [`simulated`]: the record of a case that was simulated instead of run.
 //!
 //! `halfopen-runner` and `halfopen-vm` make outcomes, `halfopen-report` shows them.
 
@@ -29,6 +30,7 @@ pub mod overrides;
 pub mod record;
 pub mod recovery;
 pub mod setup;
+pub mod simulated;
 pub mod states;
 #[doc(hidden)]
 pub mod testing;

@@ -5,27 +5,25 @@
 //! rules leave open (the phase of the timer wheel, the round-trip time). The lateness of
 //! processes on a busy machine is added by the comparison (`outcome::tolerance`).
 //!
-//! `simulator` runs the case as a discrete-event simulation. What the kernel does by a timer
-//! comes from `timers`, `retransmission`, `neighbour` and `abort`.
+//! `simulator` tells the case by rules: what the kernel does by a timer comes from `timers`,
+//! `retransmission`, `neighbour` and `abort`. Where the rules lack something, or are known to be
+//! wrong, `simulated` has `halfopen-sim` simulate the case packet by packet.
 
 use std::time::Duration;
 
 pub mod abort;
-pub mod errno;
-pub mod kernel;
-pub mod moments;
 pub mod neighbour;
 mod pages;
 mod prediction;
 pub mod retransmission;
 pub mod rule;
+mod simulated;
 mod simulator;
-pub mod span;
 pub mod sysctls;
 pub mod text;
 pub mod timers;
-pub mod wheel;
 
+pub use halfopen_sim::{errno, kernel, moments, span, wheel};
 pub use kernel::{KernelFacts, Version};
 pub use moments::Moments;
 pub use prediction::{Prediction, Unpredictable};
@@ -49,6 +47,36 @@ pub fn predict(case: &Case, environment: &KernelFacts) -> Result<Prediction, Unp
 /// # Errors
 /// As [`predict`].
 pub fn predict_given(
+    case: &Case,
+    environment: &KernelFacts,
+    moments: &Moments,
+) -> Result<Prediction, Unpredictable> {
+    let by_rules = by_rules(case, environment, moments);
+    let simulates = match &by_rules {
+        Ok(_) => simulated::is_better(case),
+        Err(open) => simulated::is_gap(open),
+    };
+    if !simulates {
+        return by_rules;
+    }
+    match (simulated::predict(case, environment, moments), by_rules) {
+        (Ok(simulated), Ok(by_rules)) if agree(&simulated, &by_rules) => Ok(by_rules),
+        (Ok(simulated), _) => Ok(simulated),
+        (Err(_), by_rules) => by_rules,
+    }
+}
+
+/// Whether two predictions name the same sign, and their intervals meet.
+fn agree(a: &Prediction, b: &Prediction) -> bool {
+    let meets = a.intervals().any(|a| {
+        b.intervals()
+            .any(|b| a.earliest <= b.latest && b.earliest <= a.latest)
+    });
+    a.sign == b.sign && a.call == b.call && meets
+}
+
+/// The rules' prediction.
+fn by_rules(
     case: &Case,
     environment: &KernelFacts,
     moments: &Moments,
@@ -88,6 +116,8 @@ fn branches(at: &Spans) -> Vec<Span> {
     if all.len() > 1 { all } else { Vec::new() }
 }
 
+#[cfg(test)]
+mod simulated_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

@@ -388,21 +388,6 @@ scenarios:
 ",
     );
     assert!(why.contains("stops listening while a handshake"), "{why}");
-    let why = reason(
-        "version: 1
-scenarios:
-  translated:
-    about: A rule by addresses sits where a router has translated them.
-    network: routed
-    nat: { inside: client, idle: 9s, on_forgotten: resume }
-    server: [listen, accept, { exchange: hello }, { wait_for: lost }, { write: world }, read]
-    client: [connect, echo]
-    faults: [{ at: 2269ms, drop: { from: server, to: client }, name: lost }]
-    watch: [server]
-    give_up: 1800s
-",
-    );
-    assert!(why.contains("a router translates"), "{why}");
 }
 
 /// Measured on a real machine: it ended 5 to 30 ms after the fault in seven runs, and

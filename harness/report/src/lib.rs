@@ -3,7 +3,7 @@
 //! The crate takes values and returns text; it does no I/O but writing to the
 //! writer that it is given.
 //!
-//! - A run: [`table`] and [`notes`], [`json`], [`junit`], [`markdown`], [`ladder`] with
+//! - A run: [`table`] and [`notes`], [`json`], [`junit`], [`markdown`], [`matrix`], [`ladder`] with
 //!   [`netstat`], and [`kernels`] for several kernels; [`finished`] is what they take.
 //! - A comparison of runs: [`comparison`].
 //! - A grid of detectors and faults: [`grid_plan`] makes its cases, [`grid`] shows
@@ -20,6 +20,7 @@ pub mod junit;
 pub mod kernels;
 pub mod ladder;
 pub mod markdown;
+pub mod matrix;
 pub mod netstat;
 pub mod notes;
 pub mod snapshot;

@@ -68,7 +68,7 @@ pub(crate) fn table(text: &mut String, header: &[&str], rows: impl Iterator<Item
     text.push('\n');
 }
 
-fn escaped(cell: &str) -> String {
+pub(crate) fn escaped(cell: &str) -> String {
     let code = cell.starts_with('`');
     let mut text = String::new();
     for c in cell.chars() {

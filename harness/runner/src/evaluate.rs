@@ -2,20 +2,32 @@
 //! judges it, measures the recovery. `schedule` calls it on the case's thread; for a
 //! guest's cases the host does.
 
+use std::path::Path;
+
+use crate::pcapng;
 use crate::recorded::{Ended, Recorded};
 use halfopen_outcome::checks::{self, Shown};
-use halfopen_outcome::first_sign::{first_sign, lane_signs, user_sees};
-use halfopen_outcome::record::{Outcome, OutputLine, Status, Verdict, WireRecord};
+use halfopen_outcome::first_sign::{ended_before, first_sign, lane_signs, user_sees};
+use halfopen_outcome::record::{Outcome, OutputLine, Status, Verdict};
 use halfopen_outcome::recovery::recovery;
 use halfopen_outcome::setup::wrong_before;
 use halfopen_outcome::tolerance::REAL_TIME;
 use halfopen_outcome::verdict::{judge, with_checks, with_setup};
 use halfopen_scenario::case::Case;
 
-/// The outcome of a case that ended like this.
-pub fn evaluate(case: &Case, ended: Ended) -> Outcome {
+/// The outcome of a case that ended like this. Its packets are kept in the directory
+/// `pcap`.
+pub fn evaluate(case: &Case, ended: Ended, pcap: Option<&Path>) -> Outcome {
     match ended {
-        Ended::Ran(recorded) => of_run(case, *recorded),
+        Ended::Ran(recorded) => {
+            let kept = pcap.map(|to| pcapng::write(to, &case.id, &recorded));
+            let mut outcome = of_run(case, *recorded);
+            if let Some(Err(e)) = kept {
+                let note = format!("its packets could not be kept: {e}");
+                outcome.surprises.push(note);
+            }
+            outcome
+        }
         Ended::Not(status) => without_run(case, status),
     }
 }
@@ -38,6 +50,7 @@ fn of_run(case: &Case, recorded: Recorded) -> Outcome {
         let note = |note: &OutputLine| format!("lane {}: {}", program.lane, note.text);
         program.notes.iter().map(note)
     }));
+    surprises.extend(ended_before(&case.watch, &faults, &endpoints, &programs));
     let recovery = recovery(case, &faults, &endpoints, &wire);
     let (verdict, differences) = judge(case.expect.as_ref(), &sign, recovery.as_ref(), &REAL_TIME);
     surprises.extend(differences);
@@ -72,7 +85,7 @@ fn of_run(case: &Case, recorded: Recorded) -> Outcome {
         wire,
         verdict,
         surprises,
-        ..blank(case)
+        ..Outcome::not_run(case)
     }
 }
 
@@ -84,38 +97,6 @@ fn without_run(case: &Case, status: Status) -> Outcome {
     Outcome {
         status,
         verdict,
-        ..blank(case)
-    }
-}
-
-fn blank(case: &Case) -> Outcome {
-    Outcome {
-        id: case.id.clone(),
-        scenario: case.scenario.clone(),
-        axes: case.axes.clone(),
-        source: case.source.clone(),
-        book: case.book.clone(),
-        expect: case.expect.clone(),
-        notes: case.notes.clone(),
-        status: Status::Ran,
-        started_ns: None,
-        first_sign: None,
-        lane_signs: Vec::new(),
-        faults: Vec::new(),
-        endpoints: Vec::new(),
-        programs: Vec::new(),
-        user_sees: None,
-        netstat: Vec::new(),
-        wire: WireRecord::default(),
-        verdict: Verdict::NotRun,
-        surprises: Vec::new(),
-        prediction: None,
-        unpredictable: None,
-        outside: None,
-        compared_with: None,
-        lag_ns: None,
-        overflows: Vec::new(),
-        disturbed_tries: Vec::new(),
-        recovery: None,
+        ..Outcome::not_run(case)
     }
 }

@@ -16,6 +16,7 @@ mod lag;
 pub mod machine;
 pub mod observe;
 mod options;
+pub mod pcapng;
 pub mod recorded;
 mod schedule;
 mod timer_wheel;

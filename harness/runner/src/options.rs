@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +28,8 @@ pub struct Options {
     /// The reading end of a pipe: when its writing end is closed, running cases
     /// end at once and the others are not run.
     pub interrupt: Option<Arc<OwnedFd>>,
+    /// A directory in which each case's packets are kept, see [`crate::pcapng`].
+    pub pcap: Option<PathBuf>,
 }
 
 impl Options {

@@ -25,6 +25,9 @@ pub struct Program {
     pub output_limit: u64,
     /// What the child does before it becomes the program, in this order.
     pub setup: Vec<Setup>,
+    /// Whether its calls are observed. Without, it runs at its own speed, and events are
+    /// those of its processes and its output.
+    pub observed: bool,
 }
 
 impl Program {
@@ -44,6 +47,7 @@ impl Program {
             stderr: Output::Lines,
             output_limit: 16 << 20,
             setup: Vec::new(),
+            observed: true,
         }
     }
 

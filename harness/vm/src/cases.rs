@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,7 +21,8 @@ use super::size;
 use halfopen_net::error::chain;
 use halfopen_outcome::compare_prediction;
 use halfopen_outcome::environment::Environment;
-use halfopen_outcome::record::Outcome;
+use halfopen_outcome::record::{Outcome, Status};
+use halfopen_runner::recorded::Ended;
 use halfopen_scenario::case::Case;
 
 pub use super::work::work;
@@ -48,6 +50,8 @@ pub struct Options {
     pub restore: bool,
     /// As [`Settings::append`].
     pub append: String,
+    /// As [`halfopen_runner::Options::pcap`].
+    pub pcap: Option<PathBuf>,
 }
 
 impl Default for Options {
@@ -69,6 +73,7 @@ impl Default for Options {
             silence,
             restore,
             append,
+            pcap: None,
         }
     }
 }
@@ -104,6 +109,7 @@ pub struct KernelRun {
 struct Job<'a> {
     kernel: usize,
     cases: Vec<&'a Case>,
+    /// The request; what programs need follows it.
     input: Vec<u8>,
     settings: Settings,
 }
@@ -217,14 +223,13 @@ fn plan_jobs<'a>(
         for batch in &batches {
             let needed = size::needed_namespaces(batch.iter().copied());
             let request = Request {
-                cases: batch.clone(),
+                cases: batch.iter().map(|case| programs::with_path(case)).collect(),
                 jobs: options.jobs,
                 sysctls: options.sysctls.clone(),
                 virtual_time: options.time == GuestTime::Virtual,
             };
-            let mut input = serde_json::to_vec(&Input::Cases(request))
+            let input = serde_json::to_vec(&Input::Cases(request))
                 .map_err(|e| VmError::system("send the cases")(std::io::Error::other(e)))?;
-            input.extend(programs::pack(batch)?);
             jobs.push(Job {
                 kernel,
                 cases: batch.clone(),
@@ -245,17 +250,28 @@ fn plan_jobs<'a>(
 }
 
 /// Which cases share a guest. Many cases are shared by two guests, so that one kernel's
-/// run keeps two processors busy. Computed from the cases alone, so that results do not
+/// run keeps two processors busy. The cases of a scenario with programs have a guest of
+/// their own: it holds these programs' files only, and what it shows does not depend on
+/// which other scenarios are run. Computed from the cases alone, so that results do not
 /// depend on the host.
 fn batches<'a>(cases: &'a [Case], options: &Options) -> Vec<Vec<&'a Case>> {
-    if let Some(most) = options.batch
-        && !cases.is_empty()
-    {
-        let chunks = cases.chunks(most.max(1));
-        return chunks.map(|chunk| chunk.iter().collect()).collect();
+    let has_programs = |case: &&Case| case.lanes.iter().any(|lane| lane.program.is_some());
+    let (with_programs, cases): (Vec<&Case>, Vec<&Case>) = cases.iter().partition(has_programs);
+    let mut batches = match cases.is_empty() && !with_programs.is_empty() {
+        true => Vec::new(),
+        false => batches_of_scripts(&cases, options),
+    };
+    let of_scenarios = with_programs.chunk_by(|a, b| a.scenario == b.scenario);
+    batches.extend(of_scenarios.map(<[&Case]>::to_vec));
+    batches
+}
+
+fn batches_of_scripts<'a>(cases: &[&'a Case], options: &Options) -> Vec<Vec<&'a Case>> {
+    if let Some(most) = options.batch {
+        return cases.chunks(most.max(1)).map(<[_]>::to_vec).collect();
     }
     if cases.len() < SPLIT_FROM_CASES || options.time == GuestTime::Real {
-        return vec![cases.iter().collect()];
+        return vec![cases.to_vec()];
     }
     // Cases with many connections go with the short ones: such a case keeps the
     // processor busy for so long that the timers of others are late, and it starts when
@@ -263,24 +279,20 @@ fn batches<'a>(cases: &'a [Case], options: &Options) -> Vec<Vec<&'a Case>> {
     let mut order: Vec<usize> = (0..cases.len()).collect();
     order.sort_by_key(|&i| {
         (
-            !halfopen_runner::has_many_connections(&cases[i]),
-            halfopen_runner::expected_length(&cases[i]),
+            !halfopen_runner::has_many_connections(cases[i]),
+            halfopen_runner::expected_length(cases[i]),
         )
     });
-    let half = order
-        .iter()
-        .map(|&i| estimated_cost(&cases[i]))
-        .sum::<u64>()
-        / 2;
+    let half = order.iter().map(|&i| estimated_cost(cases[i])).sum::<u64>() / 2;
     let mut sum = 0;
     let shorter = order.iter().take_while(|&&i| {
-        sum += estimated_cost(&cases[i]);
+        sum += estimated_cost(cases[i]);
         sum <= half
     });
     let mut longer = order.split_off(shorter.count());
     order.sort_unstable();
     longer.sort_unstable();
-    let cases_of = |half: Vec<usize>| half.into_iter().map(|i| &cases[i]).collect();
+    let cases_of = |half: Vec<usize>| half.into_iter().map(|i| cases[i]).collect();
     vec![cases_of(order), cases_of(longer)]
 }
 
@@ -338,23 +350,33 @@ fn run_job(
         GuestEvent::Clock(clock) => report(Event::Clock(clock)),
         // Cases make no requests.
         GuestEvent::Request { .. } => {}
-        GuestEvent::Message(message) => match decode_message(message, &job.cases) {
-            Ok(event) => report(event),
-            Err(why) => decode_error = Some(why),
-        },
+        GuestEvent::Message(message) => {
+            match decode_message(message, &job.cases, options.pcap.as_deref()) {
+                Ok(event) => report(event),
+                Err(why) => decode_error = Some(why),
+            }
+        }
     };
     let started = Instant::now();
-    let (input, settings) = (&job.input, &job.settings);
     let mut on_restore_error = |why: &VmError| report(Event::NotRestored(chain(why)));
     let target = (kernel, files);
-    let ended = restore_or_boot(
-        target,
-        input,
-        settings,
-        interrupt,
-        &mut on_restore_error,
-        &mut on_event,
-    );
+    // The programs' files are read now: of all guests together they may be gigabytes.
+    let ended = programs::pack(&job.cases).and_then(|packed| {
+        let input = [job.input.as_slice(), &packed].concat();
+        let memory_mib = size::memory_for_input(input.len());
+        let settings = Settings {
+            memory_mib: job.settings.memory_mib.max(memory_mib),
+            ..job.settings.clone()
+        };
+        restore_or_boot(
+            target,
+            &input,
+            &settings,
+            interrupt,
+            &mut on_restore_error,
+            &mut on_event,
+        )
+    });
     let ended = ended.map(|guest| guest.including_wait_from(started));
     let ended = match decode_error {
         Some(why) if ended.is_ok() => Err(VmError::Guest {
@@ -367,7 +389,7 @@ fn run_job(
 }
 
 /// Decodes a message of a guest that runs `cases`.
-fn decode_message(message: &[u8], cases: &[&Case]) -> Result<Event, String> {
+fn decode_message(message: &[u8], cases: &[&Case], pcap: Option<&Path>) -> Result<Event, String> {
     let case = |number: usize| {
         let case = cases.get(number).copied();
         case.ok_or_else(|| format!("a case {number}, of {}", cases.len()))
@@ -375,7 +397,12 @@ fn decode_message(message: &[u8], cases: &[&Case]) -> Result<Event, String> {
     match postcard::from_bytes(message).map_err(|e| e.to_string())? {
         GuestMessage::Started(number) => Ok(Event::Started(case(number)?.id.clone())),
         GuestMessage::Ended(number, ended) => {
-            let outcome = halfopen_runner::evaluate(case(number)?, ended);
+            let case = case(number)?;
+            let ended = match programs::lacks(case) {
+                Some(why) => Ended::Not(Status::NotRun(why)),
+                None => ended,
+            };
+            let outcome = halfopen_runner::evaluate(case, ended, pcap);
             Ok(Event::Finished(Box::new(outcome)))
         }
         GuestMessage::Environment(text) => {

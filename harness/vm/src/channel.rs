@@ -16,11 +16,13 @@
 //! 40    u64  bytes of the answer
 //! 48    u64  signals for the guest's command, one bit each
 //! 4096  messages: a byte for the kind, u32 the content's length, the content
-//! 184M  the request that the guest waits for the answer to
-//! 188M  the answer
-//! 192M  the input
+//! 64M   the input
+//! 248M  the request that the guest waits for the answer to
+//! 252M  the answer
 //! ```
-//! Numbers are little-endian. A byte count is stored after the bytes it counts.
+//! Numbers are little-endian. A byte count is stored after the bytes it counts. The
+//! guest sends its first message when it has read the input, so messages may reach
+//! beyond 64M.
 //!
 //! A request (of a guest that runs a command, [`crate::command`]) is answered between
 //! two instructions of the guest: see [`crate::gate`].
@@ -48,9 +50,11 @@ const REQUEST_LENGTH: usize = 32;
 const ANSWER_LENGTH: usize = 40;
 const SIGNALS: usize = 48;
 const MESSAGES: usize = 4096;
-const REQUEST: usize = 184 << 20;
-const ANSWER: usize = 188 << 20;
-const INPUT: usize = 192 << 20;
+const INPUT: usize = 64 << 20;
+const REQUEST: usize = 248 << 20;
+const ANSWER: usize = 252 << 20;
+/// The most bytes of input.
+pub const MOST_INPUT: u64 = (REQUEST - INPUT) as u64;
 /// The most bytes of a request, and of an answer.
 pub const MOST_REQUEST_BYTES: usize = 4 << 20;
 /// Bytes before a message's content: its kind and its length.
@@ -194,7 +198,7 @@ impl HostChannel {
     /// When pwrite(2) fails; FileTooLarge when the input does not fit.
     pub fn write_input(&self, input: &[u8]) -> io::Result<()> {
         let length = input.len() as u64;
-        if length > SIZE - INPUT as u64 {
+        if length > MOST_INPUT {
             return Err(io::ErrorKind::FileTooLarge.into());
         }
         self.file.write_all_at(input, INPUT as u64)?;

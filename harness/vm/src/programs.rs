@@ -2,22 +2,29 @@
 //!
 //! They follow the request in the guest's input, not in the initramfs, so that a saved
 //! guest serves any program. [`crate::cases`] packs them, [`crate::work`] unpacks
-//! them. A file is its path, its mode and its bytes, each preceded by its length.
+//! them. A file is its path, its mode and its bytes, each preceded by its length; a
+//! directory, which may be empty, has no bytes.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::binary::interpreter;
+use super::channel::MOST_INPUT;
 use super::error::VmError;
-use halfopen_runner::endpoint::DEFAULT_PATH;
+use halfopen_net::error::chain;
+use halfopen_runner::endpoint::{DEFAULT_PATH, find_program};
 use halfopen_scenario::case::{Case, Program};
 
-/// The room for the input in the channel is 64 MiB; the cases need some of it.
-const MOST_BYTES: u64 = 60 << 20;
+/// What fits into the channel beside the cases.
+const MOST_BYTES: u64 = MOST_INPUT - (4 << 20);
+
+/// A directory, in a mode.
+const S_IFDIR: u32 = 0o040_000;
 
 /// What programs look up besides their own files, where it exists.
 const COMMON: [&str; 5] = [
@@ -70,11 +77,72 @@ pub(crate) fn pack(cases: &[&Case]) -> Result<Vec<u8>, VmError> {
     Ok(packed)
 }
 
+/// What of a case's programs is not on this machine, with the cure: such a case is not
+/// run, whatever the guest made of it.
+pub(crate) fn lacks(case: &Case) -> Option<String> {
+    case.lanes.iter().find_map(|lane| {
+        let program = lane.program.as_ref()?;
+        if let Err(e) = find_program(&lane.name, program) {
+            return Some(chain(&e));
+        }
+        let missing = program
+            .files
+            .iter()
+            .find(|pattern| matching(pattern).next().is_none())?;
+        Some(format!(
+            "this machine cannot give the lane {} its `files:`: {missing} is not there; correct \
+             the path, or make it",
+            lane.name
+        ))
+    })
+}
+
+/// The paths that a pattern names. One that is no pattern names itself.
+fn matching(pattern: &str) -> impl Iterator<Item = PathBuf> {
+    let paths = glob::glob(pattern).into_iter();
+    paths.flat_map(Iterator::flatten)
+}
+
+/// The case as a guest gets it: its programs are looked up as on this machine.
+pub(crate) fn with_path(case: &Case) -> Cow<'_, Case> {
+    let mut case = Cow::Borrowed(case);
+    if case.lanes.iter().any(|lane| lane.program.is_some()) {
+        let lanes = case.to_mut().lanes.iter_mut();
+        for program in lanes.filter_map(|lane| lane.program.as_mut()) {
+            program.env.entry("PATH".to_owned()).or_insert_with(path);
+        }
+    }
+    case
+}
+
+fn path() -> String {
+    std::env::var("PATH").unwrap_or_else(|_| DEFAULT_PATH.to_owned())
+}
+
 /// Writes packed files to where they belong.
 ///
 /// # Errors
 /// When they are cut off, or cannot be written.
-pub(crate) fn unpack(mut packed: &[u8]) -> io::Result<()> {
+pub(crate) fn unpack(packed: &[u8]) -> io::Result<()> {
+    if !packed.is_empty() {
+        merge_usr()?;
+    }
+    write_all(packed)
+}
+
+/// /bin is /usr/bin, as distributions have it: a program that was found in one may be
+/// run by the other's name, `/bin/sh` above all.
+fn merge_usr() -> io::Result<()> {
+    for (link, directory) in [("/bin", "/usr/bin"), ("/sbin", "/usr/sbin")] {
+        if !Path::new(link).exists() {
+            fs::create_dir_all(directory)?;
+            symlink(directory, link)?;
+        }
+    }
+    Ok(())
+}
+
+fn write_all(mut packed: &[u8]) -> io::Result<()> {
     let mut take = |length: usize| {
         let (taken, rest) = packed
             .split_at_checked(length)
@@ -95,7 +163,9 @@ pub(crate) fn unpack(mut packed: &[u8]) -> io::Result<()> {
         let mode = number(take(8)?.0)?;
         let length = number(take(8)?.0)?;
         let (bytes, last) = take(length)?;
-        if let Some(directory) = path.parent() {
+        if mode & S_IFDIR as usize != 0 {
+            fs::create_dir_all(&path)?;
+        } else if let Some(directory) = path.parent() {
             fs::create_dir_all(directory)?;
         }
         // The guest's own libraries are there already, and in use.
@@ -115,10 +185,7 @@ struct Files(BTreeMap<PathBuf, (u32, Vec<u8>)>);
 
 impl Files {
     fn add_program(&mut self, program: &Program) -> Result<(), VmError> {
-        let path = match program.env.get("PATH") {
-            Some(path) => path.clone(),
-            None => std::env::var("PATH").unwrap_or_else(|_| DEFAULT_PATH.to_owned()),
-        };
+        let path = program.env.get("PATH").cloned().unwrap_or_else(path);
         for command in program.prepare.iter().chain([&program.run]) {
             // One that is missing is said by the guest, as on this machine.
             if let Some(name) = command.first().filter(|name| !name.contains('/')) {
@@ -144,13 +211,17 @@ impl Files {
                 }
             }
         }
-        for path in &program.files {
-            if fs::symlink_metadata(path).is_err() {
-                return Err(VmError::system("pack a program's `files:`")(
-                    io::Error::other(format!("{path} is not there")),
-                ));
-            }
-            self.add_if_there(Path::new(path))?;
+        for pattern in &program.files {
+            self.add_matching(pattern)?;
+        }
+        Ok(())
+    }
+
+    /// What a pattern of `files:` names, such as `/usr/lib/python3.*`. [`lacks`] tells
+    /// of one that names nothing.
+    fn add_matching(&mut self, pattern: &str) -> Result<(), VmError> {
+        for path in matching(pattern) {
+            self.add_if_there(&path)?;
         }
         Ok(())
     }
@@ -161,6 +232,8 @@ impl Files {
             return Ok(());
         };
         if metadata.is_dir() {
+            let mode = S_IFDIR | metadata.permissions().mode() & 0o7777;
+            self.0.insert(path.to_owned(), (mode, Vec::new()));
             let entries = fs::read_dir(path).map_err(VmError::file(path))?;
             for entry in entries.flatten() {
                 // Neither Python's caches of other versions nor tests.
@@ -258,9 +331,9 @@ mod tests {
         packed.extend(0o755_u64.to_le_bytes());
         packed.extend((bytes.len() as u64).to_le_bytes());
         packed.extend(bytes);
-        unpack(&packed).expect("written");
+        write_all(&packed).expect("written");
         assert_eq!(fs::read(&path).expect("there"), b"hello");
-        assert!(unpack(&packed[..packed.len() - 1]).is_err());
+        assert!(write_all(&packed[..packed.len() - 1]).is_err());
         unpack(&[]).expect("nothing to do");
     }
 }

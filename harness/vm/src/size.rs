@@ -19,6 +19,16 @@ pub(super) fn memory_mib(cases: usize) -> u32 {
     fits.map_or(MEMORY_STEPS[MEMORY_STEPS.len() - 1].1, |(_, mib)| *mib)
 }
 
+/// The most MiB of programs' files, and the memory that a guest needs for them, MiB: they
+/// are in memory twice while they are unpacked, and a root of tmpfs takes half of it.
+const FILE_STEPS: [(usize, u32); 3] = [(64, 512), (128, 1024), (usize::MAX, 2048)];
+
+/// The memory of a guest with so many bytes of input, MiB.
+pub(super) fn memory_for_input(bytes: usize) -> u32 {
+    let fits = FILE_STEPS.iter().find(|(most, _)| bytes >> 20 < *most);
+    fits.map_or(FILE_STEPS[FILE_STEPS.len() - 1].1, |(_, mib)| *mib)
+}
+
 /// How many namespaces the cases need at once: those of their nodes and of their wires.
 /// Only [`halfopen_runner::MOST_AT_ONCE`] cases run at once.
 pub(super) fn needed_namespaces<'a>(cases: impl IntoIterator<Item = &'a Case>) -> usize {
@@ -43,6 +53,8 @@ mod tests {
     fn more_cases_never_get_less() {
         let memory: Vec<u32> = [0, 1, 16, 17, 64, 65, 1000].map(memory_mib).into();
         assert!(memory.is_sorted() && memory[0] == 512 && memory[6] == 3072);
+        let files = [0, 63 << 20, 64 << 20, 128 << 20, 192 << 20].map(memory_for_input);
+        assert_eq!(files, [512, 512, 1024, 2048, 2048]);
         for needed in [0, 2, 3, 47, 500, 10_000] {
             assert!(saved_namespaces(needed) <= needed);
         }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use halfopen_outcome::environment::Environment;
 use halfopen_outcome::record::Outcome;
 use halfopen_predict::Version;
 use halfopen_scenario::case::Case;
@@ -31,6 +32,7 @@ which fell outside, each made as small as it gets. Exit code 1 if any did.
   --kernel NAME   kernels whose release begins so; may be given again (all)
   --print         the generated cases as a scenario file; nothing is run
   --no-catalogue  without the catalogue
+  --file FILE     the cases of this file in place of the catalogue
   --no-shrink     as they are
   --keep DIR      every outcome as JSON
   --write FILE    the table as Markdown (docs/oracle.md)";
@@ -41,6 +43,7 @@ struct Args {
     only: Vec<u64>,
     kernels: Vec<String>,
     catalogue: bool,
+    file: Option<PathBuf>,
     shrink: bool,
     print: bool,
     keep: Option<PathBuf>,
@@ -54,6 +57,7 @@ fn args() -> Result<Args, String> {
         only: Vec::new(),
         kernels: Vec::new(),
         catalogue: true,
+        file: None,
         shrink: true,
         print: false,
         keep: None,
@@ -75,6 +79,7 @@ fn args() -> Result<Args, String> {
                 }
             }
             "--kernel" => args.kernels.push(value()?),
+            "--file" => args.file = Some(value()?.into()),
             "--no-catalogue" => args.catalogue = false,
             "--print" => args.print = true,
             "--no-shrink" => args.shrink = false,
@@ -120,7 +125,7 @@ fn check(args: &Args) -> Result<bool, String> {
     }
     let shipped = match args.catalogue {
         true => {
-            halfopen_scenario::load(&catalogue())
+            halfopen_scenario::load(&args.file.clone().unwrap_or_else(catalogue))
                 .map_err(|e| e.to_string())?
                 .cases
         }
@@ -171,7 +176,10 @@ fn one(
     }
     let by_name: BTreeMap<&str, &Plan> = plans.iter().map(|(n, p)| (n.as_str(), p)).collect();
     let mut row = Row::new(&kernel.release);
-    for Tried { outcome, finding } in &tried {
+    for Tried {
+        outcome, finding, ..
+    } in &tried
+    {
         let plan = by_name.get(outcome.id.as_str());
         let count = match plan {
             Some(_) => &mut row.generated,
@@ -222,7 +230,8 @@ fn print_count(release: &str, kind: &str, count: &Count) {
 
 fn keep(dir: &std::path::Path, kernel: &Kernel, tried: &[Tried]) -> Result<(), String> {
     std::fs::create_dir_all(dir).map_err(|e| e.to_string())?;
-    let outcomes: Vec<&Outcome> = tried.iter().map(|t| &t.outcome).collect();
+    let outcomes: Vec<(&Outcome, &Environment)> =
+        tried.iter().map(|t| (&t.outcome, &t.environment)).collect();
     let text = serde_json::to_string_pretty(&outcomes).map_err(|e| e.to_string())?;
     std::fs::write(dir.join(format!("{}.json", kernel.release)), text).map_err(|e| e.to_string())
 }

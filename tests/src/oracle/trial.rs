@@ -87,6 +87,8 @@ pub struct Tried {
     pub outcome: Outcome,
     /// How that compares.
     pub finding: Finding,
+    /// Where it ran.
+    pub environment: Environment,
 }
 
 /// Runs cases in virtual time, some hundred in a guest, and holds them against
@@ -114,7 +116,12 @@ pub fn run(
         let by_id: BTreeMap<&str, &Case> = batch.iter().map(|c| (c.id.as_str(), c)).collect();
         all.extend(run.outcomes.into_iter().filter_map(|outcome| {
             let finding = judge(by_id.get(outcome.id.as_str())?, &outcome, &environment);
-            Some(Tried { outcome, finding })
+            let environment = environment.clone();
+            Some(Tried {
+                outcome,
+                finding,
+                environment,
+            })
         }));
         progress(all.len());
     }

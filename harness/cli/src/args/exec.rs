@@ -1,5 +1,7 @@
 //! The arguments of `halfopen exec`.
 
+use std::path::PathBuf;
+
 use clap::Args;
 
 use super::{PageArgs, Time};
@@ -58,6 +60,9 @@ pub(crate) struct ExecArgs {
     /// Run in a guest on this kernel
     #[arg(long, value_name = "KERNEL")]
     pub(crate) kernel: Option<String>,
+    /// Keep the packets in DIR as pcapng, with faults, calls and lines of output as comments
+    #[arg(long, value_name = "DIR")]
+    pub(crate) pcap: Option<PathBuf>,
     /// When to give up if the command still runs [default: 60s; 24h for a command
     /// that a guest runs alone]
     #[arg(long, value_name = "TIME")]
@@ -81,6 +86,7 @@ impl ExecArgs {
     pub(crate) fn is_alone(&self) -> bool {
         let in_guest = self.time == Time::Virtual || self.kernel.is_some();
         let network = self.network.is_some() || self.family.is_some();
-        in_guest && self.server.is_none() && self.fault.is_empty() && !network
+        let case = network || self.server.is_some() || self.pcap.is_some();
+        in_guest && !case && self.fault.is_empty()
     }
 }

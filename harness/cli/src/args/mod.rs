@@ -233,6 +233,30 @@ pub(crate) enum ReportFormat {
     Json,
 }
 
+/// The forms of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RunFormat {
+    /// Aligned text
+    Table,
+    /// What needs a look in tables, the rest folded
+    Markdown,
+    /// In Markdown, a row for each scenario and a column for each value of its last axis
+    Matrix,
+    /// One JSON object with everything that was recorded
+    Json,
+}
+
+impl RunFormat {
+    /// The form of a comparison.
+    pub(crate) fn of_comparison(self) -> ReportFormat {
+        match self {
+            RunFormat::Table => ReportFormat::Table,
+            RunFormat::Markdown | RunFormat::Matrix => ReportFormat::Markdown,
+            RunFormat::Json => ReportFormat::Json,
+        }
+    }
+}
+
 /// What disturbed cases do to the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum OnDisturbed {

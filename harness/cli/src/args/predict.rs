@@ -14,6 +14,7 @@ Examples:
   halfopen predict host-crash
   halfopen predict --keepalive 60s,20s,3 --fault crash --in-flight none --kernel 6.1
   halfopen predict --fault silence --in-flight after --retries2 8 --hz 1000
+  halfopen predict process-killed --ladder
   halfopen predict --format json | jq '.cases[] | {id, prediction}'
 
 Exit codes: 0 answered, 2 wrong input.";
@@ -56,6 +57,9 @@ pub(crate) struct PredictArgs {
     /// may be given several times
     #[arg(long, value_name = "HOST:KEY=VALUE", value_parser = sysctl)]
     pub(crate) sysctl: Vec<Sysctl>,
+    /// Draw the packets and calls of one predicted course, up to the first sign
+    #[arg(long, conflicts_with = "format")]
+    pub(crate) ladder: bool,
     /// For people, or for programs
     #[arg(long, value_enum, default_value_t = Format::Table, value_name = "FORM")]
     pub(crate) format: Format,

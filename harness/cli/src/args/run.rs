@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 
 use super::partition::{Partition, partition};
 use super::sysctl::{Sysctl, sysctl};
-use super::{CaseArgs, OnDisturbed, PictureArgs, ReportFormat, Time};
+use super::{CaseArgs, OnDisturbed, PictureArgs, RunFormat, Time};
 use halfopen_report::json::Detail;
 
 pub(super) const HELP: &str = "\
@@ -34,6 +34,8 @@ Examples:
   halfopen run --against base.yaml                what has changed since, and why
   halfopen run --against base.yaml --format markdown
                                                   the same for a pull request's comment
+  halfopen run programs.yaml --time virtual --format matrix
+                                                  scenarios by faults, for a document
 
 Exit codes: 0 as expected, 1 a case differs, failed, or is outside its
 prediction (with --against: nothing has changed, something has), 2 wrong input,
@@ -54,8 +56,8 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "HOST:KEY=VALUE", value_parser = sysctl)]
     pub(crate) sysctl: Vec<Sysctl>,
     /// For people, for a pull request's comment, or for programs
-    #[arg(long, value_enum, default_value_t = ReportFormat::Table, value_name = "FORM")]
-    pub(crate) format: ReportFormat,
+    #[arg(long, value_enum, default_value_t = RunFormat::Table, value_name = "FORM")]
+    pub(crate) format: RunFormat,
     /// With --format json: a crowd's packets, calls and sockets summed, or each
     #[arg(long, value_enum, default_value_t = Packets::Summed, value_name = "WHICH")]
     pub(crate) packets: Packets,
@@ -84,6 +86,10 @@ pub(crate) struct RunArgs {
     /// Write the results to a file as JUnit's XML, too, for CI systems
     #[arg(long, value_name = "FILE")]
     pub(crate) junit: Option<PathBuf>,
+    /// Keep each case's packets in DIR as pcapng, with faults, calls and lines of output as
+    /// comments
+    #[arg(long, value_name = "DIR")]
+    pub(crate) pcap: Option<PathBuf>,
     /// Draw every call and every packet of each case after the table
     #[arg(long)]
     pub(crate) ladder: bool,

@@ -34,6 +34,9 @@ pub(crate) fn exec(args: &ExecArgs) -> Result<Exit, CliError> {
         return alone::exec(args);
     }
     let mut case = case(args)?;
+    if let Some(directory) = &args.pcap {
+        output::make_directory(directory, "--pcap")?;
+    }
     let pictures = Pictures::page(&args.page)?;
     if args.time == Time::Virtual || args.kernel.is_some() {
         return in_guest(args, case, &pictures);
@@ -48,6 +51,7 @@ pub(crate) fn exec(args: &ExecArgs) -> Result<Exit, CliError> {
         // Before any thread is started: see privileges.
         privileges: capabilities::needed_for_run()?.to_owned(),
         interrupt: interrupt::watch(),
+        pcap: args.pcap.clone(),
         ..Options::default()
     };
     let cases = [case];
@@ -72,6 +76,7 @@ fn in_guest(args: &ExecArgs, case: Case, pictures: &Pictures) -> Result<Exit, Cl
     let options = halfopen_vm::cases::Options {
         time: args.time.guest(),
         interrupt: interrupt::watch(),
+        pcap: args.pcap.clone(),
         ..halfopen_vm::cases::Options::default()
     };
     let cases = [case];
@@ -265,6 +270,7 @@ mod tests {
             ready: ready.map(Into::into),
             time: Time::Real,
             kernel: None,
+            pcap: None,
             page: Default::default(),
             give_up: None,
             write: Vec::new(),

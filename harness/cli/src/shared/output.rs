@@ -5,6 +5,7 @@
 //! the reader is no terminal (anstream), or NO_COLOR says so.
 
 use std::io::{self, IsTerminal, Write};
+use std::path::Path;
 
 use serde::Serialize;
 
@@ -97,4 +98,13 @@ pub(crate) fn coloured(table: &str) -> String {
         coloured.push('\n');
     }
     coloured
+}
+
+/// Makes a directory that results are to be kept in, unless it is there.
+///
+/// # Errors
+/// When it cannot be made; `flag` is what asked for it.
+pub(crate) fn make_directory(directory: &Path, flag: &str) -> Result<(), CliError> {
+    std::fs::create_dir_all(directory)
+        .map_err(|e| CliError::Usage(format!("{flag} {}: {e}", directory.display())))
 }

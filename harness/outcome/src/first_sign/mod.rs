@@ -16,7 +16,7 @@ use super::record::{
 };
 use evidence::wire_evidence;
 use halfopen_scenario::case::SignKind;
-pub use program::user_sees;
+pub use program::{ended_before, user_sees};
 
 /// The first sign on the lanes of `watch`, or `unnoticed`.
 pub fn first_sign(
@@ -27,9 +27,11 @@ pub fn first_sign(
 ) -> FirstSign {
     let reference = reference_ns(faults);
     let signs = watched(watch, endpoints).flat_map(|e| after_the_fault(e, faults));
-    match signs.min_by_key(|(_, s)| s.end_ns) {
+    let signs: Vec<(&EndpointRecord, SignCall)> = signs.collect();
+    let first = signs.iter().min_by_key(|(_, s)| s.end_ns);
+    match first.map(|first| program::told_by(first, &signs)) {
         None => unnoticed(),
-        Some((endpoint, sign)) => shown(endpoint, sign, reference, wire),
+        Some((endpoint, sign)) => shown(endpoint, sign.clone(), reference, wire),
     }
 }
 
@@ -130,6 +132,7 @@ pub(crate) fn is_lane(endpoint: &str, lane: &str) -> bool {
 }
 
 /// A call that shows a sign, or the death of a process.
+#[derive(Clone)]
 struct SignCall {
     /// When the call was made.
     start_ns: i64,
@@ -159,12 +162,16 @@ fn signs_of(endpoint: &EndpointRecord) -> impl Iterator<Item = SignCall> {
                 })
             });
         let death = process.end.iter().filter_map(move |end| match &end.how {
-            how if program => Some(SignCall {
-                start_ns: end.at_ns,
-                end_ns: end.at_ns,
-                kind: program::sign_of_end(process, how)?,
-                call: "exit".to_owned(),
-            }),
+            how if program => {
+                let kind = program::sign_of_end(process, how)?;
+                let limit = program::limit_before(endpoint, end.at_ns);
+                Some(limit.unwrap_or(SignCall {
+                    start_ns: end.at_ns,
+                    end_ns: end.at_ns,
+                    kind,
+                    call: "exit".to_owned(),
+                }))
+            }
             // Other signals come from the runner or from outside.
             ExitKind::Killed(signal) if signal == "SIGPIPE" => Some(SignCall {
                 start_ns: end.at_ns,

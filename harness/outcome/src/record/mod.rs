@@ -18,7 +18,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use halfopen_predict::Prediction;
-use halfopen_scenario::case::{Sign, SignKind};
+use halfopen_scenario::case::{Case, Sign, SignKind};
 
 pub use compared_with::ComparedWith;
 pub use disturbance::DisturbedTry;
@@ -102,6 +102,41 @@ pub struct Outcome {
     /// [`Verdict::Disturbed`], the last of them is the one that is shown.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub disturbed_tries: Vec<DisturbedTry>,
+}
+
+impl Outcome {
+    /// The outcome of a case that has not run: what the case says, and nothing seen.
+    pub fn not_run(case: &Case) -> Self {
+        Outcome {
+            id: case.id.clone(),
+            scenario: case.scenario.clone(),
+            axes: case.axes.clone(),
+            source: case.source.clone(),
+            book: case.book.clone(),
+            expect: case.expect.clone(),
+            notes: case.notes.clone(),
+            status: Status::Ran,
+            started_ns: None,
+            first_sign: None,
+            lane_signs: Vec::new(),
+            faults: Vec::new(),
+            endpoints: Vec::new(),
+            programs: Vec::new(),
+            user_sees: None,
+            netstat: Vec::new(),
+            wire: WireRecord::default(),
+            verdict: Verdict::NotRun,
+            surprises: Vec::new(),
+            prediction: None,
+            unpredictable: None,
+            outside: None,
+            compared_with: None,
+            lag_ns: None,
+            overflows: Vec::new(),
+            disturbed_tries: Vec::new(),
+            recovery: None,
+        }
+    }
 }
 
 /// Whether a case ran.

@@ -60,7 +60,7 @@ fn format_cell(content: Content<'_>) -> String {
 }
 
 /// `6.12` of `6.12.107+deb13-cloud-amd64`: stable releases do not change timers.
-fn series(release: &str) -> String {
+pub(crate) fn series(release: &str) -> String {
     let numbers = release.split(|c: char| !c.is_ascii_digit()).take(2);
     numbers.collect::<Vec<_>>().join(".")
 }

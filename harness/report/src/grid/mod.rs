@@ -18,6 +18,7 @@ use halfopen_predict::Prediction;
 
 pub use cell::Content;
 pub use kernels::kernel_differences;
+pub(crate) use markdown::series;
 
 /// A grid that was run.
 #[derive(Debug, Clone)]

@@ -14,6 +14,8 @@ mod tests;
 
 use std::fmt::Write as _;
 
+pub(crate) use programs::quoted;
+
 use indexmap::IndexMap;
 
 use super::finished::{Finished, Totals, verdict};

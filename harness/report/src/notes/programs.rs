@@ -52,7 +52,7 @@ fn of_program(text: &mut String, program: &ProgramRecord) {
 }
 
 /// A command with quotes around words that a shell would split.
-fn quoted(command: &[String]) -> String {
+pub(crate) fn quoted(command: &[String]) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
     let words = command.iter().map(|word| match word.chars().all(plain) {
         true if !word.is_empty() => word.clone(),

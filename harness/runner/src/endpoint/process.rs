@@ -136,15 +136,12 @@ pub(super) fn run_endpoint(
     }
     if let Some(program) = &plan.lane.program {
         let marks = take_marks(&plan.marks, given.collect())?;
+        // Open until the runner ends this process: a pipe without a writer is
+        // readable for ever, and the runner would do nothing but read it.
+        let mut reporter = Reporter::new(reports);
         wake_promptly(Prompt::Tracer);
-        program::run(
-            &plan,
-            program,
-            &mut Reporter::new(reports),
-            keyboard,
-            &marks[plan.start.as_str()],
-        );
-        // Until the runner ends it.
+        let start = &marks[plan.start.as_str()];
+        program::run(&plan, program, &mut reporter, keyboard, start);
         loop {
             nix::unistd::pause();
         }

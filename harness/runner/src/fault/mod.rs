@@ -2,11 +2,10 @@
 //! lab, and undoes them. `case_run` calls it; signals to processes are sent there.
 
 mod rule;
-mod text;
 
 use halfopen_lab::BadLine;
 pub use halfopen_lab::EffectiveAt;
-pub use text::describe;
+pub use halfopen_scenario::case::describe;
 
 use halfopen_lab::Lab;
 use halfopen_lab::LabError;

@@ -94,7 +94,7 @@ pub fn run(
         observer(Progress::Limited { by: &by });
     }
     let mut outcomes: Vec<Option<Outcome>> = cases.iter().map(|_| None).collect();
-    let map = |index: usize, ended| evaluate(&cases[index], ended);
+    let map = |index: usize, ended| evaluate(&cases[index], ended, options.pcap.as_deref());
     let timed = |index, ended, window| (map(index, ended), window);
     let mut windows: Vec<Window> = vec![None; cases.len()];
     if !options.virtual_time {

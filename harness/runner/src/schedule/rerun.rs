@@ -99,7 +99,8 @@ impl Rerun<'_> {
 
     fn run_alone(&self, case: &Case) -> Result<(Outcome, bool), LabError> {
         let mut ended = None;
-        let map = |_, ended, window| (evaluate(case, ended), window);
+        let pcap = self.options.pcap.as_deref();
+        let map = |_, ended, window| (evaluate(case, ended, pcap), window);
         let cases = std::slice::from_ref(case);
         let done = run_each_timed(cases, self.options, &map, &mut |_, stage| {
             if let Stage::Ended(stage) = stage {

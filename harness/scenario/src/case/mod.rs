@@ -11,6 +11,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 mod check;
+mod describe;
 mod detector;
 mod event;
 mod heartbeat;
@@ -22,6 +23,7 @@ mod step;
 mod target;
 
 pub use check::{Check, Checked, Ended, Quantity, Which};
+pub use describe::describe;
 pub use detector::{Detector, Keepalive, KeepaliveBy};
 pub use event::{Event, EventAction, When};
 pub use halfopen_net::{
@@ -32,7 +34,7 @@ pub use halfopen_net::{
 pub use heartbeat::{BeatWhen, Heartbeat, HeartbeatSender, OnSilence, Reconnect, SignOfLife};
 pub use lane::{Disposition, Lane};
 pub use option::SocketOption;
-pub use program::{Input, Program, Ready};
+pub use program::{FOLDER, Input, Program, Ready};
 pub use sign::{Known, Sign, SignKind};
 pub use step::{Action, DEFAULT_PORT, OnEof, Payload, Step, all_steps};
 pub use target::{Impair, Mechanism, PacketRule, Place};

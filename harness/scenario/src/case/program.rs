@@ -75,7 +75,19 @@ impl Program {
         let commands = self.prepare.iter().flatten().chain(&self.run);
         commands.chain(self.env.values()).map(String::as_str)
     }
+
+    /// Replaces `${folder}` by the directory of the scenarios' file.
+    pub fn resolve_folder(&mut self, folder: &str) {
+        let commands = self.prepare.iter_mut().flatten().chain(&mut self.run);
+        let texts = commands.chain(self.env.values_mut());
+        for text in texts.chain(&mut self.files).chain(&mut self.cwd) {
+            *text = text.replace(FOLDER, folder);
+        }
+    }
 }
+
+/// Stands for the directory of the scenarios' file in a program's texts.
+pub const FOLDER: &str = "${folder}";
 
 impl Lane {
     /// Whether others connect to it: its first step listens, or it is a program

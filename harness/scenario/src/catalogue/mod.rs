@@ -57,7 +57,20 @@ pub struct ScenarioInfo {
 /// As [`parse`]. A file that is missing, cannot be read, is a directory, is larger
 /// than 4 MiB or is not UTF-8 text, each with advice.
 pub fn load(path: &Path) -> Result<Catalogue, InputErrors> {
-    parse(&path.display().to_string(), &file::text(path, &SCENARIOS)?)
+    let mut catalogue = parse(&path.display().to_string(), &file::text(path, &SCENARIOS)?)?;
+    let folder = folder_of(path);
+    let lanes = catalogue.cases.iter_mut().flat_map(|case| &mut case.lanes);
+    for program in lanes.filter_map(|lane| lane.program.as_mut()) {
+        program.resolve_folder(&folder);
+    }
+    Ok(catalogue)
+}
+
+/// The directory of a file, absolute.
+fn folder_of(path: &Path) -> String {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let folder = absolute.parent().unwrap_or(Path::new("/"));
+    folder.display().to_string()
 }
 
 const SCENARIOS: Kind = Kind {

@@ -7,8 +7,8 @@ use super::program_table::{PROGRAM, READY, STDIN};
 use super::words;
 use super::{Declared, Decoded};
 use crate::case::{
-    Action, Case, Detector, Disposition, EventAction, Input, Lane, NodeKind, Program, Ready, Step,
-    all_steps,
+    Action, Case, Detector, Disposition, EventAction, FOLDER, Input, Lane, NodeKind, Program,
+    Ready, Step, all_steps,
 };
 use crate::scene::Scene;
 use crate::sign;
@@ -64,28 +64,14 @@ pub(super) fn program<'a>(
     };
     let cwd = match fields.get("cwd") {
         None => Some(None),
-        Some(node) => dec.scalar(
-            node,
-            "the path of a directory, from `/` on",
-            |text| match text.starts_with('/') {
-                true => plain(text).map(Some),
-                false => Err(Refusal::new(format!("`{text}` is a relative path"))),
-            },
-        ),
+        Some(node) => path(dec, node).map(Some),
     };
     let files = match fields.get("files") {
         None => Some(Vec::new()),
         Some(node) => dec
             .list(node, "a list of paths")?
             .iter()
-            .map(|node| {
-                dec.scalar(node, "an absolute path", |text| {
-                    match text.starts_with('/') {
-                        true => plain(text),
-                        false => Err(Refusal::new(format!("`{text}` is a relative path"))),
-                    }
-                })
-            })
+            .map(|node| path(dec, node))
             .collect(),
     };
     let user = match fields.get("user") {
@@ -170,11 +156,11 @@ fn text<'a>(dec: &Decoder<'a, '_>, scene: &Scene, node: &'a Node) -> Option<Stri
         let Some((name, after)) = after.split_once('}') else {
             dec.problem(
                 Problem::new(node.span, format!("`${{` without `}}` in `{text}`"))
-                    .expected("`${host}` or `${axis}`"),
+                    .expected("`${host}`, `${axis}` or `${folder}`"),
             );
             return None;
         };
-        if hosts.clone().any(|host| host == name) {
+        if hosts.clone().any(|host| host == name) || name == "folder" {
             result.push_str(&format!("${{{name}}}"));
         } else if let Some(Value::Scalar(value)) = dec.axis(name).map(|node| &node.value) {
             result.push_str(value);
@@ -202,6 +188,22 @@ fn text<'a>(dec: &Decoder<'a, '_>, scene: &Scene, node: &'a Node) -> Option<Stri
     }
     Some(result)
 }
+
+fn path<'a>(dec: &Decoder<'a, '_>, node: &'a Node) -> Option<String> {
+    let Value::Scalar(text) = &node.value else {
+        return dec.text(node, PATH);
+    };
+    // `${folder}` is no axis.
+    if text.starts_with(FOLDER) {
+        return Some(text.clone());
+    }
+    dec.scalar(node, PATH, |text| match text.starts_with('/') {
+        true => plain(text),
+        false => Err(Refusal::new(format!("`{text}` is a relative path"))),
+    })
+}
+
+const PATH: &str = "a path from `/` or from `${folder}` on";
 
 fn plain(text: &str) -> Result<String, Refusal> {
     match text {

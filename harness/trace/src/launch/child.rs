@@ -102,7 +102,9 @@ fn prepare(program: &Program, image: &Image, streams: Inner) -> Result<(), Failu
     }
     // Before the user changes: afterwards the right to do it without
     // no_new_privs is gone.
-    failing(Step::Filter, install_filter)?;
+    if program.observed {
+        failing(Step::Filter, install_filter)?;
+    }
     if let User::Ids { uid, gid } = program.user {
         failing(Step::User, || become_user(uid, gid))?;
     }

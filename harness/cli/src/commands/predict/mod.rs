@@ -8,8 +8,10 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use halfopen_outcome::simulated::simulated;
 use halfopen_predict::{KernelFacts, Prediction, RuleId, Unpredictable, predict as predict_case};
 use halfopen_report::json::PredictionView;
+use halfopen_report::ladder;
 use halfopen_report::text::{self, wrapped};
 use halfopen_scenario::case::Case;
 
@@ -39,14 +41,14 @@ pub(crate) fn predict(args: &PredictArgs) -> Result<Exit, CliError> {
         .collect();
     match args.format {
         Format::Json => json(&facts, &predicted)?,
-        Format::Table => output::say(&table(&facts, &predicted))?,
+        Format::Table => output::say(&table(&facts, &predicted, args.ladder))?,
     }
     Ok(Exit::AsExpected)
 }
 
 type Predicted = (Case, Result<Prediction, Unpredictable>);
 
-fn table(facts: &KernelFacts, predicted: &[Predicted]) -> String {
+fn table(facts: &KernelFacts, predicted: &[Predicted], draw: bool) -> String {
     let mut lines = format!("Linux {}, HZ={}\n", facts.version, facts.hz);
     for (case, prediction) in predicted {
         let _ = writeln!(lines, "\n{}", case.id);
@@ -58,6 +60,12 @@ fn table(facts: &KernelFacts, predicted: &[Predicted]) -> String {
                 wrapped(&mut lines, &by.join("; "), "  rules   ", "          ");
             }
             Err(e) => wrapped(&mut lines, &e.why, "  not predictable: ", "    "),
+        }
+        if draw {
+            match simulated(case, *facts) {
+                Ok(outcome) => lines.push_str(&ladder::render(&outcome, &ladder::WHOLE)),
+                Err(what) => wrapped(&mut lines, &what, "  not simulated: ", "    "),
+            }
         }
     }
     lines

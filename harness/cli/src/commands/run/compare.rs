@@ -9,7 +9,7 @@ use halfopen_outcome::record::Outcome;
 use halfopen_report::finished::Finished;
 use halfopen_report::ladder;
 
-use crate::args::{BaselineArgs, ReportFormat};
+use crate::args::{BaselineArgs, RunFormat};
 use crate::shared::baseline::{read, show, write};
 use crate::shared::error::{CliError, Exit};
 use crate::shared::output;
@@ -68,7 +68,7 @@ impl Plan {
         self,
         runs: &[Finished<'_>],
         picked: &Picked<'_>,
-        format: ReportFormat,
+        format: RunFormat,
     ) -> Result<Option<Compared>, CliError> {
         let cases = picked.cases;
         let kept: Vec<SavedRun> = runs
@@ -92,7 +92,7 @@ impl Plan {
             // Nor do kernels that were not asked for.
             comparisons.retain(|c| c.now.is_some());
             let evidence = |setting: &Setting, id: &str| evidence(runs, setting, id);
-            show(&comparisons, format, &evidence)?;
+            show(&comparisons, format.of_comparison(), &evidence)?;
             if !not_run.is_empty() {
                 output::remark(&format!(
                     "not compared, because it was not run: kernel {}",

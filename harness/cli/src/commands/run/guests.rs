@@ -7,7 +7,7 @@ use halfopen_net::error::chain;
 use halfopen_outcome::environment::Environment;
 use halfopen_outcome::record::Outcome;
 use halfopen_report::finished::Finished;
-use halfopen_report::{json, kernels, markdown, notes};
+use halfopen_report::{json, kernels, markdown, matrix, notes};
 use halfopen_vm::cases::{KernelRun, Options};
 use halfopen_vm::machine::Origin;
 use halfopen_vm::{Kernel, VmError};
@@ -15,10 +15,11 @@ use halfopen_vm::{Kernel, VmError};
 use super::compare::Plan;
 use super::pictures::draw;
 use super::report::{junit, report};
-use crate::args::{ReportFormat, RunArgs};
+use crate::args::{RunArgs, RunFormat};
 use crate::shared::error::{CliError, Exit};
 use crate::shared::guests::{self, kernels_of};
 use crate::shared::pictures::Pictures;
+use crate::shared::pictures::command;
 use crate::shared::select::Picked;
 use crate::shared::sysctls::Sysctls;
 use crate::shared::{interrupt, output};
@@ -38,6 +39,7 @@ pub(super) fn run(
         jobs: args.jobs.map(usize::from),
         sysctls,
         interrupt: interrupt::watch(),
+        pcap: args.pcap.clone(),
         ..Options::default()
     };
     let began = Instant::now();
@@ -93,13 +95,18 @@ fn report_all(
         ([], _) => {}
         _ if compares => {}
         ([one], _) => report(one, args)?,
-        (several, ReportFormat::Markdown) => output::say(&markdown::runs(several))?,
-        (several, ReportFormat::Json) => {
+        (several, RunFormat::Markdown) => output::say(&markdown::runs(several))?,
+        (several, RunFormat::Matrix) => {
+            for one in several {
+                output::say(&matrix::render(one, command()))?;
+            }
+        }
+        (several, RunFormat::Json) => {
             output::write_with(|out| {
                 json::write_several(several, args.packets.detail(), output::layout(), out)
             })?;
         }
-        (several, ReportFormat::Table) => {
+        (several, RunFormat::Table) => {
             output::say(&kernels::render(several))?;
             output::say(
                 "\n<- marks what is not the same on all kernels, (!) what differs from what was expected\n",

@@ -10,22 +10,32 @@ use halfopen_net::error::chain;
 use halfopen_report::finished::Finished;
 use halfopen_runner::Options;
 
-use crate::args::{ReportFormat, RunArgs, Time};
+use crate::args::{RunArgs, RunFormat, Time};
 use crate::shared::error::{CliError, Exit};
 use crate::shared::pictures::Pictures;
 use crate::shared::progress::Progress;
-use crate::shared::{capabilities, catalogue, disturbed, interrupt, select, sysctls};
+use crate::shared::{capabilities, catalogue, disturbed, interrupt, output, select, sysctls};
 use compare::Plan;
 use pictures::draw;
 use report::{junit, report};
 
 pub(crate) fn run(args: &RunArgs) -> Result<Exit, CliError> {
-    if args.ladder && args.format != ReportFormat::Table {
+    if args.ladder && args.format != RunFormat::Table {
         return Err(CliError::Usage(
             "--ladder is a drawing for people: it goes with --format table; with --format json \
              every call and packet is in the output already"
                 .into(),
         ));
+    }
+    if args.baseline.against.is_some() && args.format == RunFormat::Matrix {
+        return Err(CliError::Usage(
+            "--format matrix shows a run, and --against a comparison; the comparison has --format \
+             markdown"
+                .into(),
+        ));
+    }
+    if let Some(directory) = &args.pcap {
+        output::make_directory(directory, "--pcap")?;
     }
     let (file, filters) = select::file_and_filters(&args.what);
     let (from, catalogue) = catalogue::open(file.as_deref())?;
@@ -46,6 +56,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, CliError> {
         jobs: args.jobs.map(usize::from),
         sysctls,
         interrupt: interrupt::watch(),
+        pcap: args.pcap.clone(),
         privileges: privileges.to_owned(),
         virtual_time: false,
         wait_for_quiet: disturbed::WAIT_FOR_QUIET,

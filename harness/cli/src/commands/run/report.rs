@@ -1,18 +1,22 @@
 //! What `run` prints of one run, on this machine or in a guest.
 
 use halfopen_report::finished::Finished;
-use halfopen_report::{json, junit as junit_xml, ladder, markdown, netstat, notes, table};
+use halfopen_report::{json, junit as junit_xml, ladder, markdown, matrix, netstat, notes, table};
 
-use crate::args::{ReportFormat, RunArgs};
+use crate::args::{RunArgs, RunFormat};
 use crate::shared::error::CliError;
 use crate::shared::output;
+use crate::shared::pictures::command;
 
 /// Prints a run in the format that was asked for.
 pub(super) fn report(finished: &Finished<'_>, args: &RunArgs) -> Result<(), CliError> {
-    if args.format == ReportFormat::Markdown {
+    if args.format == RunFormat::Markdown {
         return output::say(&markdown::runs(std::slice::from_ref(finished)));
     }
-    if args.format == ReportFormat::Json {
+    if args.format == RunFormat::Matrix {
+        return output::say(&matrix::render(finished, command()));
+    }
+    if args.format == RunFormat::Json {
         output::write_with(|out| {
             json::write(finished, args.packets.detail(), output::layout(), out)
         })?;

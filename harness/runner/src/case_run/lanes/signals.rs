@@ -17,8 +17,8 @@ use halfopen_sys::process::pidfd_open;
 const KILL_LIMIT_MS: u16 = 1000;
 
 impl Lanes {
-    /// Sends a signal to the processes of a lane, or to the newest child of each.
-    /// SIGKILL is waited for.
+    /// Sends a signal to the processes of a lane, all of a program's, or to the newest
+    /// child of each. SIGKILL is waited for.
     pub fn signal_process(
         &mut self,
         lane: &str,
@@ -27,27 +27,27 @@ impl Lanes {
     ) -> Result<(), LabError> {
         let mut pidfds = Vec::new();
         for p in self.running(lane) {
-            let pid = match (child, p.state().children.last()) {
-                (true, Some(pid)) => *pid,
+            let pids = match (child, p.state().children.last()) {
+                (true, Some(pid)) => vec![*pid],
                 (true, None) => return Err(LabError::Plan(format!("{lane} has no child"))),
-                (false, _) => match p.is_program() {
-                    true => match p.state().program {
-                        Some(pid) => pid,
-                        None => continue,
-                    },
-                    false => p.endpoint.pid,
-                },
+                // A server that forks is killed as its service is; to end, its first
+                // process is asked.
+                (false, _) if p.is_program() && signal == Signal::SIGKILL => p.traced(),
+                (false, _) if p.is_program() => p.state().program.into_iter().collect(),
+                (false, _) => vec![p.endpoint.pid],
             };
             // Before the signal: afterwards the process may be gone already.
-            pidfds.extend(pidfd_open(pid).ok());
-            let sent = if p.is_program() {
-                send(pid, signal)
-            } else if child {
-                p.endpoint.signal_child(pid, signal)
-            } else {
-                p.endpoint.signal(signal)
-            };
-            sent.map_err(|e| LabError::system(format!("send {signal} to {lane}"), e))?;
+            pidfds.extend(pids.iter().filter_map(|pid| pidfd_open(*pid).ok()));
+            for pid in pids {
+                let sent = if p.is_program() {
+                    send(pid, signal)
+                } else if child {
+                    p.endpoint.signal_child(pid, signal)
+                } else {
+                    p.endpoint.signal(signal)
+                };
+                sent.map_err(|e| LabError::system(format!("send {signal} to {lane}"), e))?;
+            }
         }
         if signal == Signal::SIGKILL {
             wait_for_ends(&pidfds)?;

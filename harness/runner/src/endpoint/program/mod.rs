@@ -73,6 +73,7 @@ fn prepare_and_run(
 fn run_before(place: &Place, command: &[String]) -> Result<(), String> {
     let mut traced = place.program(command)?;
     traced.stdout = Output::Lines;
+    traced.observed = false;
     let mut last = String::new();
     let mut sink = |event: Event| {
         if let What::Line(line) = event.what

@@ -74,8 +74,7 @@ impl KernelFacts {
     }
 
     /// The origin of the times of something begun within `at`: with a known phase its
-    /// beginning, and the result is computed for the whole interval
-    /// ([`crate::abort::facts::Facts::armed`]).
+    /// beginning, and the result is computed for the whole interval.
     pub fn anchor(self, at: Span) -> Span {
         match self.phase {
             Phase::Unknown => at,

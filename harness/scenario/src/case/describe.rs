@@ -1,11 +1,11 @@
 //! Describes events as text, for tables and records.
 
-use halfopen_scenario::case::{
+use super::{
     Carrier, Direction, EventAction, InterfaceChange, Mechanism, NeighbourChange, PacketRule,
     Place, RejectWith, RouteChange,
 };
 
-/// What the event does, in the terms of the scenario language.
+/// What an event does, in the terms of the scenario language: `crash server`.
 pub fn describe(action: &EventAction) -> String {
     match action {
         EventAction::Kill {

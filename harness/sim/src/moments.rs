@@ -31,6 +31,11 @@ pub struct Moments {
 }
 
 impl Moments {
+    /// Whether nothing is recorded.
+    pub fn is_empty(&self) -> bool {
+        self.calls.is_empty() && self.events.is_empty()
+    }
+
     /// Records a process's calls, in their order.
     pub fn process(&mut self, label: &str, boot: u32, number: u32, calls: Vec<CallTime>) {
         self.calls.insert((label.to_owned(), boot, number), calls);
