@@ -361,6 +361,7 @@ fn in_network<'a>(
     if case.watch.is_empty() {
         case.watch = watch_by_default(&case);
     }
+    event::check_sleepers(dec, &case, fields.key("watch").unwrap_or(fields.span))?;
     Some(case)
 }
 
