@@ -303,6 +303,7 @@ fn in_network<'a>(
         family: family.unwrap_or(Family::Ipv4),
         lanes: names,
         marks: Marks::default(),
+        nat_is_wrong: !nat_is_valid,
     };
     let given_is_valid = !matches!(given, Some(None));
     let lanes = lanes(

@@ -31,8 +31,8 @@ pub(super) fn connect<'a>(
     progress: &mut Progress,
     verb: &Verb<'a>,
 ) -> Option<Action> {
-    let hosts = reachable(scene);
-    let hosts = || hosts.iter().copied();
+    let reachable = reachable(scene);
+    let hosts = || reachable.iter().copied();
     let mut plain = Action::Connect {
         to: None,
         address: None,
@@ -44,15 +44,12 @@ pub(super) fn connect<'a>(
         progress.bare_connects.push(verb.span);
         return Some(plain);
     };
-    if let Value::Scalar(_) = &node.value {
-        if let Value::Scalar(text) = &node.value
-            && let Some((host, number)) = text.rsplit_once(':')
-            && hosts().any(|name| name == host)
-        {
+    if let Value::Scalar(text) = &node.value {
+        if let Some(help) = meant(scene, &reachable, text) {
             dec.problem(
                 Problem::new(node.span, format!("unknown host `{text}`"))
                     .expected(name::one_of(hosts()))
-                    .help(format!("write `connect: {{ to: {host}, port: {number} }}`")),
+                    .help(help),
             );
             return None;
         }
@@ -142,18 +139,30 @@ pub(super) fn pool<'a>(
     })
 }
 
+/// What to write instead of a host with its port, or of a router that has no service.
+fn meant(scene: &Scene, hosts: &[&str], text: &str) -> Option<String> {
+    if let Some((host, number)) = text.rsplit_once(':')
+        && hosts.contains(&host)
+    {
+        return Some(format!("write `connect: {{ to: {host}, port: {number} }}`"));
+    }
+    let mut routers = scene.network.names(&[NodeKind::Router]);
+    let is_router = routers.any(|router| router == text) && !hosts.contains(&text);
+    is_router.then(|| {
+        "a router is reached where its `nat:` has `service:` with a host inside".to_owned()
+    })
+}
+
 /// The hosts, and routers with `service:`, by which a host inside is reached.
 fn reachable(scene: &Scene) -> Vec<&str> {
-    let services = scene
-        .network
-        .nats
-        .iter()
-        .filter(|nat| nat.service.is_some());
-    let services = services.map(|nat| nat.router.as_str());
-    scene
-        .network
-        .names(&[NodeKind::Host])
-        .chain(services)
+    let network = &scene.network;
+    let hosts = network.names(&[NodeKind::Host]);
+    if scene.nat_is_wrong {
+        return hosts.chain(network.names(&[NodeKind::Router])).collect();
+    }
+    let services = network.nats.iter().filter(|nat| nat.service.is_some());
+    hosts
+        .chain(services.map(|nat| nat.router.as_str()))
         .collect()
 }
 

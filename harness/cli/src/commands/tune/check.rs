@@ -4,6 +4,7 @@ use halfopen_net::span::human;
 use halfopen_tune::{Promises, Settings, Tuned};
 use serde::Serialize;
 
+use super::json::{self, TunedView};
 use super::show;
 use crate::args::Format;
 use crate::shared::error::{CliError, Exit};
@@ -21,7 +22,7 @@ struct Kept {
 struct Document<'a> {
     schema: u32,
     kernels: &'a str,
-    checked: &'a Tuned,
+    checked: TunedView,
     kept: &'a Kept,
 }
 
@@ -38,7 +39,7 @@ pub(super) fn check(
         Format::Json => output::write_json(&Document {
             schema: 1,
             kernels: &kernels,
-            checked: &tuned,
+            checked: json::view(&tuned),
             kept: &kept,
         })?,
     }

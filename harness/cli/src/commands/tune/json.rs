@@ -41,8 +41,9 @@ struct KernelView {
     hz: u32,
 }
 
+/// Settings and what they do at worst.
 #[derive(Serialize)]
-struct TunedView {
+pub(super) struct TunedView {
     keepalive_idle_s: Option<u32>,
     keepalive_interval_s: Option<u32>,
     keepalive_count: Option<u32>,
@@ -103,7 +104,7 @@ fn ms(time: std::time::Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn view(tuned: &Tuned) -> TunedView {
+pub(super) fn view(tuned: &Tuned) -> TunedView {
     let Settings {
         keepalive,
         user_timeout,
