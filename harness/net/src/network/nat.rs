@@ -30,10 +30,7 @@ pub struct Nat {
     /// The host inside to which connections from outside to the router's own address
     /// are translated (DNAT), in both families, as a load balancer or kube-proxy does
     /// for a service's address. None: nothing can be opened from outside.
-    #[cfg_attr(
-        feature = "serde",
-        serde(default, skip_serializing_if = "Option::is_none")
-    )]
+    #[cfg_attr(feature = "serde", serde(default))]
     pub service: Option<String>,
 }
 
