@@ -13,14 +13,14 @@ use halfopen_outcome::record::{
 /// Whether crowds are summed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Detail {
-    /// Those with more than 2000 packets are.
+    /// Those with more than 1000 packets are.
     Summed,
     /// Nothing is.
     All,
 }
 
 /// A case with more packets than this is a crowd.
-const CROWD: usize = 2_000;
+const CROWD: usize = 1_000;
 
 impl Detail {
     /// Whether a case's record is written in full.

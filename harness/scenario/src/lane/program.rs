@@ -319,8 +319,7 @@ fn connects_to(decoded: &Decoded, host: &str) -> bool {
 }
 
 fn steps_connect_to(steps: &[Step], host: &str) -> bool {
-    let connects =
-        |step: &&Step| matches!(&step.action, Action::Connect { to: Some(to), .. } if to == host);
+    let connects = |step: &&Step| matches!(&step.action, Action::Connect { to: Some(to), .. } | Action::Pool { to: Some(to), .. } if to == host);
     all_steps(steps).iter().any(connects)
 }
 
