@@ -173,9 +173,12 @@ fn reason(case: &Case, run: &Run, possible: &Possible) -> (String, Vec<RuleId>) 
                 vec![RuleId::Reset],
             )
         }
+        // Frames, and not icsk_retransmits, which is a u8 and wraps when an error
+        // takes each back-off back.
         (_, Some((_, function, retransmits, _, kept))) => (
             format!(
-                "sent again {retransmits} times without an acknowledgment, says {function}{}",
+                "sent again {} times without an acknowledgment, says {function}{}",
+                retransmits.max(sent_again),
                 soft(kept)
             ),
             vec![if possible.call == "connect" {
