@@ -117,12 +117,15 @@ fn sigkill_in_the_middle() {
     );
 }
 
+/// Scenarios that end within seconds: a run of them is at its end soon.
+const SHORT: [&str; 4] = ["run", "host-crash", "keepalive-peer", "process-killed"];
+
 #[test]
 fn a_whole_run() {
     let _guard = furnished();
     let before = Caller::now();
-    let whole = Attempt::start_with(&["run"], true);
-    whole.wait_until(ms(3000));
+    let whole = Attempt::start_with(&SHORT, true);
+    whole.wait_until(ms(1500));
     witness::place_some(WITNESSES, &mut Random::seeded("whole"));
     let ran = whole.end();
     assert!(matches!(ran.code, Some(0 | 1)), "{ran}");
@@ -132,14 +135,13 @@ fn a_whole_run() {
     assert!(waited < ms(10_000), "{waited:?}");
 }
 
-/// Of scenarios that end within seconds: the last ones are ending, others have gone.
+/// The last cases are ending, others have gone.
 #[test]
 fn sigkill_near_the_end() {
-    const WORDS: [&str; 4] = ["run", "host-crash", "keepalive-peer", "process-killed"];
     let _guard = furnished();
     let before = Caller::now();
     let began = Instant::now();
-    let ran = Attempt::start_with(&WORDS, true).end();
+    let ran = Attempt::start_with(&SHORT, true).end();
     assert!(matches!(ran.code, Some(0 | 1)), "{ran}");
     let mut last = began.elapsed().mul_f64(0.97);
 
@@ -150,7 +152,7 @@ fn sigkill_near_the_end() {
     while toll.kills - toll.too_late < wanted {
         let late = toll.too_late;
         let moment = random.between(last.mul_f64(0.8), last);
-        let attempt = Attempt::start_with(&WORDS, false);
+        let attempt = Attempt::start_with(&SHORT, false);
         toll.kill(attempt, Who::Supervisor, moment, &mut random, &before);
         if toll.too_late > late {
             last = last.mul_f64(0.9);
