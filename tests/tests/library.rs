@@ -271,6 +271,7 @@ fn a_pooled_connection_outlives_the_gateway_only_with_keepalive()
             idle: Duration::from_secs(2),
             on_forgotten: OnForgotten::Reset,
             timeouts: std::collections::BTreeMap::new(),
+            service: None,
         })
         .build()?;
     let address = SocketAddr::new(lab.address("server", Family::Ipv4)?, 7000);
