@@ -42,18 +42,18 @@
 //! faults when the test fails:
 //!
 //! ```standalone_crate
-//! use std::io::{Read, Write};
+//! use std::io::Write;
 //! use std::net::{TcpListener, TcpStream};
 //! use std::time::Duration;
 //!
 //! use halfopen_lab::{Lab, expect_errno, sandbox};
 //!
-//! /// The code under test: it waits for as long as the kernel does.
-//! fn ask(stream: &mut TcpStream) -> std::io::Result<u8> {
-//!     stream.write_all(b"?")?;
-//!     let mut answer = [0];
-//!     stream.read_exact(&mut answer)?;
-//!     Ok(answer[0])
+//! /// The code under test: it sends until the kernel gives up.
+//! fn send(stream: &mut TcpStream) -> std::io::Result<()> {
+//!     loop {
+//!         stream.write_all(b"report")?;
+//!         std::thread::sleep(Duration::from_millis(50));
+//!     }
 //! }
 //!
 //! fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -73,7 +73,7 @@
 //!     let _served = listener.accept()?;
 //!
 //!     lab.at(Duration::from_millis(100), |lab| lab.crash("server"))
-//!         .run(|| expect_errno!(ask(&mut stream), ETIMEDOUT, within 0.5..600 s))?;
+//!         .run(|| expect_errno!(send(&mut stream), ETIMEDOUT, within 0.5..600 s))?;
 //!     Ok(())
 //! }
 //! ```
