@@ -227,6 +227,7 @@
 //!             idle: Duration::from_secs(350),
 //!             on_forgotten: OnForgotten::Reset,
 //!             timeouts: BTreeMap::new(),
+//!             service: None,
 //!         })
 //!         .build()?;
 //!     let (client, server) = (lab.host("client")?, lab.host("server")?);
