@@ -30,6 +30,7 @@ Examples:
   halfopen run --format json | jq '.cases[] | {id, first_sign}'
   halfopen run --junit junit.xml                  results for a CI system
   halfopen run --partition hash:2/5               the second fifth, for several machines
+                                                  (halfopen merge makes one run of them)
   halfopen run --save base.yaml                   keep what they showed
   halfopen run --against base.yaml                what has changed since, and why
   halfopen run --against base.yaml --format markdown
@@ -93,6 +94,11 @@ pub(crate) struct RunArgs {
     /// Draw every call and every packet of each case after the table
     #[arg(long)]
     pub(crate) ladder: bool,
+    /// Record what the kernel itself says of the connections, too: errors, retransmissions,
+    /// resets, and why it dropped a packet. In guests only, one for each case; draws as
+    /// --ladder does
+    #[arg(long)]
+    pub(crate) explain: bool,
     #[command(flatten)]
     pub(crate) pictures: PictureArgs,
 }
