@@ -26,6 +26,29 @@ fn a_narrow_table_wraps_words_only() {
     insta::assert_snapshot!(text);
 }
 
+/// At 80 columns long names of cases are broken at hyphens, and notes and drawings fit.
+#[test]
+fn a_terminal_of_80_columns_has_no_longer_lines() {
+    let environment = testing::environment();
+    let name = "heartbeat-every-500ms-answered";
+    let mut outcomes = testing::all();
+    outcomes.extend([
+        testing::crash(name, "ETIMEDOUT", 3_052, Verdict::AsExpected),
+        testing::crash(name, "EHOSTUNREACH", 3_052, Verdict::Differs),
+    ]);
+    let run = Finished {
+        environment: &environment,
+        outcomes: &outcomes,
+        interrupted: false,
+        elapsed: Duration::from_secs(31),
+    };
+    for width in [80, 100, 120] {
+        let text = table::render(&outcomes, width) + &render(&run, width);
+        let longest = text.lines().map(|line| line.chars().count()).max();
+        assert!(longest <= Some(usize::from(width)), "{longest:?}: {text}");
+    }
+}
+
 #[test]
 fn totals_in_one_line() {
     let environment = testing::environment();
