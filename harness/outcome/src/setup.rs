@@ -290,8 +290,10 @@ scenarios:
             lane: lane.into(),
             host: lane.into(),
             boot: 0,
+            program: false,
             processes: vec![ProcessRecord {
                 number: 0,
+                thread: None,
                 calls,
                 end: None,
             }],

@@ -143,7 +143,7 @@ struct SignCall {
 }
 
 fn signs_of(endpoint: &EndpointRecord) -> impl Iterator<Item = SignCall> {
-    let program = program::is_program(endpoint);
+    let program = endpoint.program;
     endpoint.processes.iter().flat_map(move |process| {
         let calls = process
             .calls
