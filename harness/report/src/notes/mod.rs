@@ -44,12 +44,14 @@ pub fn render(run: &Finished<'_>, width: u16) -> String {
     cases::failures(&mut text, run.outcomes, width);
     cases::not_set_up(&mut text, run.outcomes);
     cases::differences(&mut text, run.outcomes, width);
+    let mut text = text::fitted(&text, usize::from(width));
+    // In one line, however long: scripts look for it.
     let _ = writeln!(text, "\n{}", totals(run));
     let count = Totals::of(run.outcomes);
     if count.observed > 0 && count.as_expected + count.differ == 0 {
         text.push_str(NOTHING_EXPECTED);
     }
-    text::fitted(&text, usize::from(width))
+    text
 }
 
 /// What to do when a run has only shown something.
