@@ -213,11 +213,15 @@ fn given(text: &str) -> Option<&str> {
 /// `first`, the others by `rest`.
 pub fn wrapped(text: &mut String, paragraph: &str, first: &str, rest: &str) {
     const WIDTH: usize = 96;
+    wrapped_to(text, paragraph, first, rest, WIDTH);
+}
+
+fn wrapped_to(text: &mut String, paragraph: &str, first: &str, rest: &str, width: usize) {
     let mut line = first.to_owned();
     let mut fresh = true;
     let paragraph = unbroken(paragraph);
     for word in words(&paragraph) {
-        if !fresh && line.chars().count() + 1 + word.chars().count() > WIDTH {
+        if !fresh && line.chars().count() + 1 + word.chars().count() > width {
             text.push_str(&broken(&line));
             text.push('\n');
             line = rest.to_owned();
@@ -232,6 +236,31 @@ pub fn wrapped(text: &mut String, paragraph: &str, first: &str, rest: &str) {
     text.push_str(&broken(&line));
     text.push('\n');
 }
+
+/// Lines at most `width` columns wide: longer ones go on below, indented to the text
+/// after their label (`    observed  `) or by two more. Drawings, which have lifelines,
+/// stay as they are.
+pub(crate) fn fitted(text: &str, width: usize) -> String {
+    let mut out = String::new();
+    for line in text.lines() {
+        if line.chars().count() <= width || line.contains('|') {
+            out.push_str(line);
+            out.push('\n');
+            continue;
+        }
+        let indent = line.len() - line.trim_start().len();
+        let label = line.trim_start().find("  ").map(|end| indent + end);
+        let label = label.filter(|end| *end < LONGEST_LABEL);
+        let after = label.map(|end| end + line[end..].len() - line[end..].trim_start().len());
+        let rest = " ".repeat(after.unwrap_or(indent + 2));
+        let (first, paragraph) = line.split_at(after.unwrap_or(indent));
+        wrapped_to(&mut out, paragraph, first, &rest, width);
+    }
+    out
+}
+
+/// A label at a line's beginning is shorter, with its indentation.
+const LONGEST_LABEL: usize = 16;
 
 /// A no-break space: lines are not broken there.
 const NO_BREAK: char = '\u{a0}';
@@ -284,6 +313,20 @@ pub(crate) fn broken(lines: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn long_lines_go_on_below_their_text() {
+        let text = "  case: it takes 2 h 11 m to be noticed by this one\n\
+                    \x20   because   the peer says nothing at all\n\
+                    \x20   |------------- a drawing that is wide ------------>|\n";
+        let lines = fitted(text, 30);
+        let lines: Vec<&str> = lines.lines().collect();
+        assert_eq!(lines[0], "  case: it takes 2 h 11 m to");
+        assert_eq!(lines[1], "    be noticed by this one");
+        assert_eq!(lines[2], "    because   the peer says");
+        assert_eq!(lines[3], "              nothing at all");
+        assert!(lines[4].ends_with(">|"), "{lines:?}");
+    }
 
     #[test]
     fn durations_stay_on_one_line() {

@@ -20,7 +20,7 @@ pub(crate) use programs::quoted;
 use indexmap::IndexMap;
 
 use super::finished::{Finished, Totals, verdict};
-use super::text::counted;
+use super::text::{self, counted};
 use halfopen_net::span::human;
 use halfopen_outcome::compare_prediction::fallbacks;
 use halfopen_outcome::record::{Outcome, Status, Verdict};
@@ -41,10 +41,12 @@ pub fn render(run: &Finished<'_>, width: u16) -> String {
     // What needs a look comes last: on a terminal it is in sight then.
     cases::known(&mut text, run.outcomes);
     cases::disturbed(&mut text, run.outcomes);
-    cases::outside_prediction(&mut text, run.outcomes);
-    cases::failures(&mut text, run.outcomes);
+    cases::outside_prediction(&mut text, run.outcomes, width);
+    cases::failures(&mut text, run.outcomes, width);
     cases::not_set_up(&mut text, run.outcomes);
-    cases::differences(&mut text, run.outcomes);
+    cases::differences(&mut text, run.outcomes, width);
+    let mut text = text::fitted(&text, usize::from(width));
+    // In one line, however long: scripts look for it.
     let _ = writeln!(text, "\n{}", totals(run));
     let count = Totals::of(run.outcomes);
     if count.observed > 0 && count.as_expected + count.differ == 0 {
