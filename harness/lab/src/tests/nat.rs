@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::time::Duration;
 
-use super::{BOTH, SHORT, build, connect, exchange, read_errno, routed};
+use super::{BOTH, LONG, build, connect, exchange, read_errno, routed};
 use crate::{Lab, LabBuilder, LabError};
 use halfopen_net::{Family, FlowState, Nat, OnForgotten};
 
@@ -37,9 +37,9 @@ fn what_is_forgotten_draws_a_reset() {
         exchange(&mut client, &mut server).expect("it gets through");
         lab.forget_flows("router").expect("it keeps state");
         client.write_all(b"x").expect("goes into the send buffer");
-        assert_eq!(read_errno(&mut client, SHORT), Some(libc::ECONNRESET));
+        assert_eq!(read_errno(&mut client, LONG), Some(libc::ECONNRESET));
         server.write_all(b"x").expect("goes into the send buffer");
-        assert_eq!(read_errno(&mut server, SHORT), Some(libc::ECONNRESET));
+        assert_eq!(read_errno(&mut server, LONG), Some(libc::ECONNRESET));
     }
 }
 
@@ -113,6 +113,6 @@ fn an_address_moves_and_its_new_owner_says_so() {
         lab.move_address("server", "standby", family, true)
             .expect("they are on one LAN");
         client.write_all(b"x").expect("goes into the send buffer");
-        assert_eq!(read_errno(&mut client, SHORT), Some(libc::ECONNRESET));
+        assert_eq!(read_errno(&mut client, LONG), Some(libc::ECONNRESET));
     }
 }
