@@ -277,6 +277,7 @@ mod tests {
             give_up: None,
             write: Vec::new(),
             memory: 1024,
+            no_module_loading: false,
             command: vec!["redis-cli".into(), "-h".into(), "server".into()],
         }
     }
