@@ -196,7 +196,7 @@ scenarios:
     network: lan
     server: [listen, accept]
     client: [connect]
-    faults: [{ at: 1s, reject: { to: server }, with: reset }]
+    faults: [{ at: 1s, reject: { to: server, with: tcp-reset } }]
     give_up: 2s
 ";
         let cases = halfopen_scenario::parse("x.yaml", file);

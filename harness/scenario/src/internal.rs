@@ -10,7 +10,7 @@ pub use crate::yaml::{
     Axes, Decoder, Fields, Findings, Key, Node, Point, Refusal, Value, document, file, scalar,
 };
 
-/// Signs that a baseline keeps.
+/// Signs that a baseline keeps, and the calls that may show one.
 pub mod sign {
-    pub use crate::sign::{known, seen};
+    pub use crate::sign::{CALLS, known, seen};
 }

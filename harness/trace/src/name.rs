@@ -20,6 +20,9 @@ macro_rules! calls {
                 match self { $(Self::$variant => $text,)* }
             }
 
+            /// Every call that is reported on some architecture.
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+
             /// Every reported call of this architecture with its number.
             pub(crate) const NUMBERS: &[(Self, libc::c_long)] =
                 &[$($(#[$cfg])* (Self::$variant, libc::$number),)*];

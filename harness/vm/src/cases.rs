@@ -228,7 +228,7 @@ fn plan_jobs<'a>(
                 sysctls: options.sysctls.clone(),
                 virtual_time: options.time == GuestTime::Virtual,
             };
-            let input = serde_json::to_vec(&Input::Cases(request))
+            let input = postcard::to_stdvec(&Input::Cases(request))
                 .map_err(|e| VmError::system("send the cases")(std::io::Error::other(e)))?;
             jobs.push(Job {
                 kernel,

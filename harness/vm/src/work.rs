@@ -67,11 +67,9 @@ pub fn work(
 ) -> Result<(), String> {
     let prepared = prepare();
     let input = input()?;
-    let mut requests = serde_json::Deserializer::from_slice(&input).into_iter::<Input<Case>>();
-    let request = requests
-        .next()
-        .unwrap_or_else(|| Err(serde::de::Error::custom("there is no request")));
-    let request = match request.map_err(|e| format!("read the request: {e}"))? {
+    let (request, rest) = postcard::take_from_bytes::<Input<Case>>(&input)
+        .map_err(|e| format!("read the request: {e}"))?;
+    let request = match request {
         Input::Cases(request) => request,
         Input::Command(request) => {
             let ended = command::serve(request, link)?;
@@ -80,8 +78,7 @@ pub fn work(
             return Ok(());
         }
     };
-    programs::unpack(&input[requests.byte_offset()..])
-        .map_err(|e| format!("unpack the programs: {e}"))?;
+    programs::unpack(rest).map_err(|e| format!("unpack the programs: {e}"))?;
     drop(input);
     let needed = needed_namespaces(&request.cases);
     halfopen_lab::internal::fill_pool(needed.saturating_sub(prepared));

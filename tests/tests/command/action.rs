@@ -64,6 +64,10 @@ fn a_pull_request_gets_summary_comment_and_page() {
     assert!(asked.contains(&summary), "{asked}");
     let page = read(&place, "temp/halfopen-results/page.html");
     assert!(page.contains("What has changed"));
+    let junit = read(&place, "temp/halfopen-results/junit.xml");
+    assert!(junit.contains("refused"), "{junit}");
+    let packets = place.path().join("temp/halfopen-results/packets");
+    assert!(packets.read_dir().expect("is made").count() > 0);
     assert!(read(&place, "output").starts_with("directory="));
 }
 

@@ -25,10 +25,7 @@ pub struct Nat {
     /// After how long without a packet it forgets a connection in another state;
     /// whole seconds. Those that are not here have Linux's defaults, but
     /// [`FlowState::MaxRetrans`] and [`FlowState::Unacknowledged`] have `idle`.
-    #[cfg_attr(
-        feature = "serde",
-        serde(default, skip_serializing_if = "BTreeMap::is_empty")
-    )]
+    #[cfg_attr(feature = "serde", serde(default))]
     pub timeouts: BTreeMap<FlowState, Duration>,
 }
 

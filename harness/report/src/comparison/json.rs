@@ -6,10 +6,9 @@ use serde::Serialize;
 
 use halfopen_outcome::compare::{ChangeKind, Difference, Totals};
 use halfopen_outcome::comparison::Comparison;
-use halfopen_scenario::case::Known;
 
 use super::{IgnoredSysctl, result_text};
-use crate::json::Layout;
+use crate::json::{KnownView, Layout};
 
 /// The version of the format.
 pub const SCHEMA: u32 = 1;
@@ -71,7 +70,7 @@ impl<'a> RunView<'a> {
                     then: case.old.as_ref().map(|e| result_text(&e.result)),
                     now: case.new.as_ref().map(|e| result_text(&e.result)),
                     differences: &case.differences,
-                    known: case.known.as_ref(),
+                    known: case.known.as_ref().map(KnownView::of),
                     no_longer_differs: case.is_resolved(),
                     unsteady: case.unsteady,
                     cause: case.cause.as_deref(),
@@ -89,7 +88,7 @@ struct CaseView<'a> {
     then: Option<String>,
     now: Option<String>,
     differences: &'a [Difference],
-    known: Option<&'a Known>,
+    known: Option<KnownView<'a>>,
     no_longer_differs: bool,
     /// Whether repeated runs differ from each other.
     unsteady: bool,

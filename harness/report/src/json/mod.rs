@@ -24,7 +24,7 @@ pub use crowd::Detail;
 use crowd::{EndpointView, NetstatView, WireView};
 pub use layout::Layout;
 use views::{CostView, LaneSignsView, SignView};
-pub use views::{FirstSignView, PredictionView};
+pub use views::{FirstSignView, KnownView, PredictionView};
 
 /// The version of the format.
 pub const SCHEMA: u32 = 1;

@@ -20,7 +20,6 @@ pub fn schema() -> Value {
             "stated_sign": stated_sign(),
             "known": known(),
             "sign": sign(),
-            "recorded_sign": recorded_sign(),
             "prediction": prediction(),
             "endpoint": endpoint(),
             "program": program(),
@@ -187,13 +186,8 @@ fn stated_sign() -> Value {
 }
 
 fn known() -> Value {
-    let optional = [("bug", text()), ("shows", reference("recorded_sign"))];
+    let optional = [("bug", text()), ("shows", reference("stated_sign"))];
     with(object(&[("reason", text())]), &optional)
-}
-
-/// A sign as a scenario's data has it, with durations of serde.
-fn recorded_sign() -> Value {
-    json!({ "type": "object" })
 }
 
 fn sign() -> Value {

@@ -12,7 +12,7 @@ use halfopen_scenario::case::{Known, Sign, SignKind};
 
 /// A sign that a book or a scenario names.
 #[derive(Serialize)]
-pub(super) struct SignView<'a> {
+pub struct SignView<'a> {
     endpoint: Option<&'a str>,
     call: Option<&'a str>,
     outcome: &'static str,
@@ -22,7 +22,31 @@ pub(super) struct SignView<'a> {
     latest_ns: Option<u64>,
     /// The declared reason for a known difference.
     #[serde(skip_serializing_if = "Option::is_none")]
-    known: Option<&'a Known>,
+    known: Option<KnownView<'a>>,
+}
+
+/// A known difference.
+#[derive(Serialize)]
+pub struct KnownView<'a> {
+    reason: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bug: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shows: Option<Box<SignView<'a>>>,
+}
+
+impl<'a> KnownView<'a> {
+    /// As it is declared.
+    pub fn of(known: &'a Known) -> Self {
+        KnownView {
+            reason: &known.reason,
+            bug: known.bug.as_deref(),
+            shows: known
+                .shows
+                .as_ref()
+                .map(|sign| Box::new(SignView::of(sign))),
+        }
+    }
 }
 
 impl<'a> SignView<'a> {
@@ -35,7 +59,7 @@ impl<'a> SignView<'a> {
             signal: signal(&sign.sign),
             earliest_ns: sign.after.map(|(earliest, _)| ns(earliest)),
             latest_ns: sign.after.map(|(_, latest)| ns(latest)),
-            known: sign.known.as_deref(),
+            known: sign.known.as_deref().map(KnownView::of),
         }
     }
 }

@@ -98,7 +98,7 @@ pub(super) fn run_endpoint(
     if let Some(lifeline) = lifeline {
         die_with_runner(lifeline)?;
     }
-    let plan: Plan = serde_json::from_slice(plan)
+    let plan: Plan = postcard::from_bytes(plan)
         .map_err(|e| invalid(&format!("its plan cannot be read: {e}")))?;
     let mut given = given.into_iter();
     let mut next = || {

@@ -71,7 +71,7 @@ impl Endpoint {
             marks,
             start: spec.start.to_owned(),
         };
-        let plan = serde_json::to_vec(&plan).map_err(|e| failed(e.into()))?;
+        let plan = postcard::to_stdvec(&plan).map_err(|e| failed(io::Error::other(e)))?;
         let own;
         let namespace = match spec.namespace {
             Some(namespace) => namespace.as_fd(),

@@ -20,7 +20,7 @@ pub struct Detector {
     /// The application's own heartbeat.
     pub heartbeat: Option<Heartbeat>,
     /// Other options, set on each socket before it connects or once it is accepted.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub options: Vec<SocketOption>,
 }
 

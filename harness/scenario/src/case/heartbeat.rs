@@ -27,7 +27,7 @@ pub struct Heartbeat {
     /// When beats are sent.
     pub when: BeatWhen,
     /// What counts as a sign of life; None: what follows from the other settings.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub counts: Option<SignOfLife>,
     /// What is done with the connection when the peer counts as dead.
     pub on_silence: OnSilence,

@@ -24,7 +24,7 @@ pub struct Lane {
     /// The script; empty for a program.
     pub steps: Vec<Step>,
     /// An unmodified program instead of a script.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub program: Option<Program>,
 }
 

@@ -58,7 +58,7 @@ pub struct Case {
     /// What Linux is expected to do, when it is known.
     pub expect: Option<Sign>,
     /// What else is expected.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub checks: Vec<Check>,
     /// Where Linux differs from the book, and why.
     pub notes: Option<String>,

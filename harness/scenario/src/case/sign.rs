@@ -20,7 +20,7 @@ pub struct Sign {
     #[serde(default)]
     pub first_byte: Option<(Duration, Duration)>,
     /// A known difference: why Linux shows something else until that is fixed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub known: Option<Box<Known>>,
 }
 
@@ -30,10 +30,10 @@ pub struct Known {
     /// Why it is accepted.
     pub reason: String,
     /// Where it is tracked: a bug's number or address.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub bug: Option<String>,
     /// What is seen until then; anything else is not this difference. None: anything is.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub shows: Option<Sign>,
 }
 

@@ -12,14 +12,16 @@ pub use table::{KNOWN, SIGN};
 
 use table::{KINDS, SEEN};
 
-/// Calls that endpoints make. `heartbeat` is the wait for a beat, as reports name it.
-const CALLS: [&str; 26] = [
+/// Calls that endpoints make, and those that are observed in programs. `heartbeat` is the
+/// wait for a beat, as reports name it.
+pub const CALLS: [&str; 31] = [
     "socket",
     "setsockopt",
     "getsockopt",
     "bind",
     "listen",
     "accept",
+    "accept4",
     "connect",
     "read",
     "write",
@@ -35,9 +37,13 @@ const CALLS: [&str; 26] = [
     "sendmsg",
     "sendmmsg",
     "sendfile",
+    "splice",
     "select",
+    "pselect6",
     "ppoll",
     "epoll_wait",
+    "epoll_pwait",
+    "epoll_pwait2",
     "exit",
     "heartbeat",
 ];

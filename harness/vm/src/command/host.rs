@@ -97,7 +97,7 @@ pub fn run(
         no_input: streams::no_input(),
         give_up: command.give_up,
     };
-    let input = serde_json::to_vec(&Input::<()>::Command(request))
+    let input = postcard::to_stdvec(&Input::<()>::Command(request))
         .map_err(|e| VmError::system("send the command")(std::io::Error::other(e)))?;
     let mut files = FileServer::new(command.writable.clone());
     let (mut ended, mut failed) = (None, None);

@@ -78,3 +78,17 @@ pub(super) fn detector_text(detector: &Detector) -> String {
     }
     parts.join(", ")
 }
+
+#[cfg(test)]
+mod tests {
+    use halfopen_scenario::internal::sign::CALLS;
+    use halfopen_trace::CallName;
+
+    /// A baseline keeps the call of a first sign, and a scenario may expect it.
+    #[test]
+    fn each_call_that_is_observed_can_be_written_in_a_file() {
+        for call in CallName::ALL {
+            assert!(CALLS.contains(&call.as_str()), "{call}");
+        }
+    }
+}
