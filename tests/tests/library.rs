@@ -257,6 +257,7 @@ fn a_pooled_connection_outlives_the_gateway_only_with_keepalive()
             idle: Duration::from_secs(4),
             on_forgotten: OnForgotten::Reset,
             timeouts: std::collections::BTreeMap::new(),
+            service: None,
         })
         .build()?;
     let address = SocketAddr::new(lab.address("server", Family::Ipv4)?, 7000);

@@ -24,6 +24,7 @@ fn found() -> (Settings, Without) {
         round_trip: Duration::from_millis(100),
         path: Way::Neighbour,
         kernels: vec![KernelFacts::new(Version(6, 12), 250)],
+        middlebox_forgets: None,
     };
     match tune(&promises) {
         Answer::Found { tuned, without } => (tuned.settings, without),

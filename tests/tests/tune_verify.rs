@@ -118,6 +118,7 @@ fn promises((notice, ride_out, when, trip, path, _): Pair) -> Promises {
         round_trip: Duration::from_millis(trip),
         path,
         kernels: vec![KernelFacts::new(Version(6, 12), 250)],
+        middlebox_forgets: None,
     }
 }
 

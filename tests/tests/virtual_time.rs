@@ -12,8 +12,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use halfopen_outcome::environment::Environment;
 use halfopen_outcome::record::{Outcome, Verdict};
 use halfopen_outcome::tolerance::{ANOTHER_PROGRAM, REAL_TIME};
+use halfopen_report::finished::Finished;
+use halfopen_report::json;
 use halfopen_scenario::case::Case;
 use halfopen_tests::{catalogue, line, page, prediction, program, root, row};
 use halfopen_vm::cases::{self, Options};
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
             twice_the_same(every_kernel()?)
         })
         .with_ignored_flag(true),
+        Trial::test("the_reports_as_they_were_reported", reports).with_ignored_flag(true),
         Trial::test("real_time_in_a_guest", real_time).with_ignored_flag(true),
         Trial::test("bad_lines_are_what_they_say", || bad_lines(&[kernel()?]))
             .with_ignored_flag(true),
@@ -94,11 +98,37 @@ fn cases(pick: impl Fn(&Case) -> bool) -> Result<Vec<Case>, Failed> {
 }
 
 fn run(cases: &[Case], kernel: &Kernel) -> Result<Vec<Outcome>, Failed> {
+    Ok(run_somewhere(cases, kernel)?.1)
+}
+
+/// As [`run`], with where it was.
+fn run_somewhere(cases: &[Case], kernel: &Kernel) -> Result<(Environment, Vec<Outcome>), Failed> {
     let kernels = [kernel.clone()];
     let runs = cases::run(cases, &kernels, &Options::default(), &mut |_, _| ())?;
     let run = runs.into_iter().next().ok_or("there is one run a kernel")?;
     run.ended?;
-    Ok(run.outcomes)
+    let environment = run
+        .environment
+        .ok_or("the guest did not say where it ran")?;
+    Ok((environment, run.outcomes))
+}
+
+/// JSON of the catalogue can be kept: crowds' packets are summed in it.
+const LARGEST_JSON: usize = 5_000_000;
+
+fn json_can_be_kept(environment: &Environment, outcomes: &[Outcome]) -> Result<(), Failed> {
+    let run = Finished {
+        environment,
+        outcomes,
+        interrupted: false,
+        elapsed: Duration::ZERO,
+    };
+    let mut json = Vec::new();
+    json::write(&run, json::Detail::Summed, json::Layout::Compact, &mut json)?;
+    match json.len() < LARGEST_JSON {
+        true => Ok(()),
+        false => Err(format!("{} bytes of JSON, and {LARGEST_JSON} at most", json.len()).into()),
+    }
 }
 
 fn snapshots() -> PathBuf {
@@ -145,7 +175,8 @@ fn whole_catalogue() -> Result<(), Failed> {
             .or_default()
             .push(case.id.clone());
     }
-    let outcomes = run(&cases, &kernel)?;
+    let (environment, outcomes) = run_somewhere(&cases, &kernel)?;
+    json_can_be_kept(&environment, &outcomes)?;
     let folder = snapshots();
     let build = folder.join("kernel");
     let same_build = same_build(&kernel.release);
@@ -184,6 +215,22 @@ fn whole_catalogue() -> Result<(), Failed> {
         );
     }
     Ok(())
+}
+
+/// fixtures/reports.yaml: what was reported, and what its cure does.
+fn reports() -> Result<(), Failed> {
+    let loaded = halfopen_scenario::load(&root().join("fixtures/reports.yaml"))?;
+    let mut wrong = Vec::new();
+    for outcome in run(&loaded.cases, &kernel()?)? {
+        if outcome.verdict != Verdict::AsExpected {
+            wrong.push(format!("{}: {}", outcome.id, outcome.surprises.join("\n")));
+        }
+        wrong.extend(prediction::held(&outcome).err());
+    }
+    match wrong.is_empty() {
+        true => Ok(()),
+        false => Err(wrong.join("\n").into()),
+    }
 }
 
 /// Less time for this one: the cases whose point is the default value, and some

@@ -221,8 +221,10 @@ mod tests {
             lane: "client".into(),
             host: "client".into(),
             boot: 0,
+            program: false,
             processes: vec![ProcessRecord {
                 number: 0,
+                thread: None,
                 calls: vec![],
                 end: Some(ProcessEnd {
                     at_ns: 1,

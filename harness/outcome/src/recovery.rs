@@ -155,6 +155,7 @@ mod tests {
             lane: "server".into(),
             host: "server".into(),
             boot: 0,
+            program: false,
             processes: Vec::new(),
         }
     }

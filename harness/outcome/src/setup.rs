@@ -104,7 +104,13 @@ impl Record<'_> {
         );
         let why = match (&step.action, unserved) {
             (_, Some(unserved)) => unserved,
-            (Action::Exchange { .. } | Action::Connect { .. }, None) => return Some(not_ended),
+            (
+                Action::Exchange { .. }
+                | Action::Connect { .. }
+                | Action::Pool { .. }
+                | Action::Request { .. },
+                None,
+            ) => return Some(not_ended),
             (_, None) => {
                 let wait = steps.iter().find(|later| {
                     let waits = matches!(&later.action, Action::WaitFor { mark } if mark == fault);
@@ -142,7 +148,9 @@ impl Record<'_> {
             let steps = all_steps(&lane.steps);
             for call in client.processes.iter().flat_map(|p| &p.calls) {
                 let step = steps.iter().find(|step| step.number == call.step);
-                let Some(Action::Connect { to, port, .. }) = step.map(|step| &step.action) else {
+                let Some(Action::Connect { to, port, .. } | Action::Pool { to, port, .. }) =
+                    step.map(|step| &step.action)
+                else {
                     continue;
                 };
                 let (Some(end), "connect", CallResult::Value(0)) =
@@ -151,7 +159,10 @@ impl Record<'_> {
                     continue;
                 };
                 let before = end < self.moment.at_ns.saturating_sub(ABOUT_TO_BE_ACCEPTED_NS);
-                let listener = (to.clone()?, *port);
+                let nats = &self.case.network.nats;
+                let behind = nats.iter().find(|nat| Some(&nat.router) == to.as_ref());
+                let behind = behind.and_then(|nat| nat.service.clone());
+                let listener = (behind.or_else(|| to.clone())?, *port);
                 if before {
                     let own = client.lane == endpoint.lane && call.conn == pending.conn;
                     if own {
@@ -218,7 +229,7 @@ impl Record<'_> {
 fn waits_for_an_answer(step: &Step) -> bool {
     matches!(
         step.action,
-        Action::Exchange { .. } | Action::Read { .. } | Action::Drain
+        Action::Exchange { .. } | Action::Request { .. } | Action::Read { .. } | Action::Drain
     )
 }
 
@@ -227,6 +238,8 @@ fn verb(step: &Step) -> Option<&'static str> {
     match step.action {
         Action::Exchange { .. } => Some("exchange"),
         Action::Connect { .. } => Some("connect"),
+        Action::Pool { .. } => Some("pool"),
+        Action::Request { .. } => Some("request"),
         Action::Read { .. } => Some("read"),
         Action::Drain => Some("drain"),
         _ => None,
@@ -277,8 +290,10 @@ scenarios:
             lane: lane.into(),
             host: lane.into(),
             boot: 0,
+            program: false,
             processes: vec![ProcessRecord {
                 number: 0,
+                thread: None,
                 calls,
                 end: None,
             }],

@@ -87,6 +87,7 @@ fn endpoints(case: &Case, trace: &Trace) -> Vec<EndpointRecord> {
         });
         let record = ProcessRecord {
             number: ran.number,
+            thread: None,
             calls: calls.collect(),
             end: None,
         };
@@ -97,6 +98,7 @@ fn endpoints(case: &Case, trace: &Trace) -> Vec<EndpointRecord> {
                 lane: ran.label.clone(),
                 host: node(case, ran.node),
                 boot: ran.boot,
+                program: false,
                 processes: vec![record],
             }),
         }

@@ -16,7 +16,7 @@ use halfopen_sim::{Detail, Happened, Possible, Run, simulate, sweep};
 
 /// What the rules say where they have nothing for a case that the simulation contains. Where
 /// they say that a race decides, the simulation knows no better.
-const GAPS: [&str; 11] = [
+const GAPS: [&str; 15] = [
     "several connections at once",
     "several connections through a router that keeps state",
     "several routers that keep state of connections",
@@ -28,6 +28,10 @@ const GAPS: [&str; 11] = [
     "a new connection to an address that moved",
     "a client that connects again",
     "a FIN that is sent again, and the other end's data",
+    "a service's address that a router translates",
+    "how long a router remembers was set",
+    "a host that sleeps",
+    "what net.",
 ];
 
 /// Whether the rules lack something that the simulation has.

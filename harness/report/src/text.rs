@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use halfopen_outcome::record::{
-    Call, CallResult, DisturbedTry, FaultRecord, FirstSign, Outcome, Packet, Status, Verdict,
-    WireCounts,
+    Call, CallResult, DisturbedTry, FaultRecord, FirstSign, Outcome, Packet, ProcessRecord, Status,
+    Verdict, WireCounts,
 };
 pub use halfopen_outcome::states::owner;
 use halfopen_outcome::tolerance::Tolerance;
@@ -40,6 +40,16 @@ pub fn sign(sign: &Sign) -> String {
         text = format!("{text}, first byte {time} after the heal");
     }
     text
+}
+
+/// Which of a lane's processes it is, before what it did: nothing for its first one,
+/// `child 2: `, `thread 3 (worker): `.
+pub fn process(process: &ProcessRecord) -> String {
+    match &process.thread {
+        _ if process.number == 0 => String::new(),
+        Some(name) => format!("thread {} ({name}): ", process.number),
+        None => format!("child {}: ", process.number),
+    }
 }
 
 /// An observed first sign: `ETIMEDOUT by client's read after 3.05 s`.

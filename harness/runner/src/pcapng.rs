@@ -111,6 +111,10 @@ fn events(recorded: &Recorded) -> Vec<(i64, String)> {
         of_endpoint(&mut events, endpoint, t0_ns);
     }
     for program in &recorded.programs {
+        for signal in &program.signals {
+            let text = format!("{} {signal}", program.lane);
+            events.push((t0_ns + signal.at_ns, text));
+        }
         for line in &program.lines {
             let stream = if line.stderr { "stderr" } else { "stdout" };
             let text = format!("{} {stream}: {}", program.lane, line.text);
@@ -285,8 +289,10 @@ mod tests {
                 lane: "client".into(),
                 host: "client".into(),
                 boot: 0,
+                program: false,
                 processes: vec![ProcessRecord {
                     number: 0,
+                    thread: None,
                     calls: vec![Call {
                         call: "read".into(),
                         conn: Some("server:7000".into()),

@@ -4,12 +4,16 @@ use std::time::Duration;
 
 use crate::facts::Fact;
 use crate::kernel::{KernelFacts, Version};
-use halfopen_scenario::case::{Case, KeepaliveBy};
+use halfopen_scenario::case::{Case, Family, KeepaliveBy};
 
 /// TCP_RTO_MIN.
 pub const RTO_MIN: Duration = Duration::from_millis(200);
 /// TCP_RTO_MAX where no sysctl says otherwise.
 pub const RTO_MAX: Duration = Duration::from_secs(120);
+
+/// Timeouts of conntrack for data that nobody acknowledges, whatever the state: the
+/// simulation does not count what tcp_packet() counts for them.
+const BY_DATA: [&str; 2] = ["max_retrans", "unacknowledged"];
 
 /// The values of a host.
 #[derive(Debug, Clone, PartialEq)]
@@ -86,9 +90,18 @@ impl Sysctls {
                 values.keepalive_probes = k.count.unwrap_or(values.keepalive_probes);
             }
         }
+        let nat = case.network.nats.iter().find(|nat| nat.router == node);
+        for (state, time) in nat.iter().flat_map(|nat| &nat.timeouts) {
+            values.set(&state.sysctl(), &time.as_secs().to_string(), kernel);
+        }
+        // Forwarding is switched by family.
+        let other_family = match case.family {
+            Family::Ipv4 => "net.ipv6.conf.all.forwarding",
+            Family::Ipv6 => "net.ipv4.ip_forward",
+        };
         for (of, set) in &case.sysctls {
             if of == node || of == "all" {
-                for (key, value) in set {
+                for (key, value) in set.iter().filter(|(key, _)| *key != other_family) {
                     values.set(key, value, kernel);
                 }
             }
@@ -102,7 +115,9 @@ impl Sysctls {
             return;
         };
         let seconds = Duration::from_secs(n.into());
-        if let Some(name) = key.strip_prefix("net.netfilter.nf_conntrack_tcp_timeout_") {
+        let of_a_state = key.strip_prefix("net.netfilter.nf_conntrack_tcp_timeout_");
+        if let Some(name) = of_a_state.filter(|name| !BY_DATA.contains(name)) {
+            self.conntrack.retain(|(other, _)| other != name);
             self.conntrack.push((name.to_owned(), n.into()));
             return;
         }

@@ -81,6 +81,28 @@ pub enum What {
     Ended(End),
     /// Something that this tracer does not see.
     Unseen(Unseen),
+    /// A call that asks for another user, or gives one a file, failed.
+    Refused {
+        /// `setgroups`.
+        call: String,
+        /// EPERM or EINVAL: the user is not mapped in this user namespace
+        /// (user_namespaces(7)), or the caller may not.
+        errno: Errno,
+    },
+    /// What observing has cost so far: said after every thousand stops, and before the
+    /// end of the program.
+    Cost(Cost),
+}
+
+/// What observing has cost.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cost {
+    /// How often a task was stopped: twice a call on a socket, once a call of the same
+    /// name on something else, and at signals and forks.
+    pub stops: u64,
+    /// How long the tracer had the stopped tasks, in nanoseconds: from when it saw the
+    /// stop until it let the task go. Switching to it and back is not in it.
+    pub held_ns: u64,
 }
 
 /// The beginning of a call.

@@ -72,7 +72,7 @@ impl fmt::Display for CallName {
 }
 
 /// A call that changes which descriptors are sockets, or how an earlier call
-/// goes on. It is not reported itself.
+/// goes on; or one that asks for another user, which is reported when it is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Bookkeeping {
     Dup,
@@ -88,9 +88,33 @@ pub(crate) enum Bookkeeping {
     RestartSyscall,
     RtSigreturn,
     IoUringSetup,
+    Setgroups,
+    Setuid,
+    Setgid,
+    Setresuid,
+    Setresgid,
+    Chown,
+    Fchown,
+    Fchownat,
 }
 
 impl Bookkeeping {
+    /// The name of a call that asks for another user, or gives one a file: where few
+    /// users are mapped it is refused, which explains why a program ended.
+    pub(crate) fn asks_for_a_user(self) -> Option<&'static str> {
+        Some(match self {
+            Self::Setgroups => "setgroups",
+            Self::Setuid => "setuid",
+            Self::Setgid => "setgid",
+            Self::Setresuid => "setresuid",
+            Self::Setresgid => "setresgid",
+            Self::Chown => "chown",
+            Self::Fchown => "fchown",
+            Self::Fchownat => "fchownat",
+            _ => return None,
+        })
+    }
+
     pub(crate) const NUMBERS: &[(Self, libc::c_long)] = &[
         (Self::Dup, libc::SYS_dup),
         #[cfg(target_arch = "x86_64")]
@@ -107,6 +131,15 @@ impl Bookkeeping {
         (Self::RestartSyscall, libc::SYS_restart_syscall),
         (Self::RtSigreturn, libc::SYS_rt_sigreturn),
         (Self::IoUringSetup, libc::SYS_io_uring_setup),
+        (Self::Setgroups, libc::SYS_setgroups),
+        (Self::Setuid, libc::SYS_setuid),
+        (Self::Setgid, libc::SYS_setgid),
+        (Self::Setresuid, libc::SYS_setresuid),
+        (Self::Setresgid, libc::SYS_setresgid),
+        #[cfg(target_arch = "x86_64")]
+        (Self::Chown, libc::SYS_chown),
+        (Self::Fchown, libc::SYS_fchown),
+        (Self::Fchownat, libc::SYS_fchownat),
     ];
 }
 

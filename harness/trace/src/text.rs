@@ -56,6 +56,11 @@ impl fmt::Display for What {
             Self::ThreadEnded => f.write_str("thread ended"),
             Self::Ended(end) => write!(f, "ended: {end}"),
             Self::Unseen(unseen) => write!(f, "{unseen}"),
+            Self::Refused { call, errno } => write!(f, "{call} was refused: {errno}"),
+            Self::Cost(cost) => {
+                let held = Duration::from_nanos(cost.held_ns);
+                write!(f, "{} stops so far, held for {held:.2?}", cost.stops)
+            }
         }
     }
 }

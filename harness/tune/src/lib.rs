@@ -22,5 +22,5 @@ pub mod snippet;
 pub mod trials;
 
 pub use promise::{Path, Promise, Promises, While};
-pub use search::tune;
+pub use search::{check, tune};
 pub use settings::{Answer, Impossible, Keepalive, Reach, Settings, Tuned, Without, Worst};

@@ -58,6 +58,21 @@ pub struct Promises {
     pub path: Path,
     /// On which kernels. Never empty.
     pub kernels: Vec<KernelFacts>,
+    /// A middlebox forgets a connection without packets after this: keepalive's probes
+    /// have to come sooner. None: none does.
+    pub middlebox_forgets: Option<Duration>,
+}
+
+impl Promises {
+    /// The greatest idle time, and interval, in seconds, whose probes come before the
+    /// middlebox forgets; None: any.
+    pub fn greatest_idle(&self) -> Option<u32> {
+        let forgets = self.middlebox_forgets?;
+        // Timers are up to an eighth late (kernel/time/timer.c), and a probe is under way
+        // for less than a second.
+        let seconds = forgets.as_secs().saturating_sub(1) * 8 / 9;
+        Some(u32::try_from(seconds).unwrap_or(u32::MAX))
+    }
 }
 
 /// One of the two promises.

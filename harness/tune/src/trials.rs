@@ -443,6 +443,7 @@ mod tests {
                 round_trip: Duration::from_millis(50),
                 path: Path::Neighbour,
                 kernels: vec![KernelFacts::new(Version(6, 12), 250)],
+                middlebox_forgets: None,
             };
             let Answer::Found { tuned, .. } = tune(&promises) else {
                 panic!("{when:?}: there are settings");

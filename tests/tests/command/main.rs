@@ -9,6 +9,7 @@ mod begin;
 mod grid;
 mod impact;
 mod machine;
+mod newcomer;
 mod place;
 mod predict;
 mod results;

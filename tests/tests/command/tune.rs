@@ -61,6 +61,51 @@ fn json_has_everything() {
     assert!(none["impossible"]["patient"]["idle"]["ridden_ns"].as_u64() >= Some(10_000_000_000));
 }
 
+/// A NAT gateway's 350 s: the idle time that ten minutes would allow is shortened.
+#[test]
+fn keepalive_comes_before_a_middlebox_forgets() {
+    let idle = |words: &str| {
+        let ran = tune(&format!(
+            "--notice-within 10m --ride-out 10s --format json{words}"
+        ));
+        assert_eq!(ran.code, Some(0), "{ran}");
+        let json: Value = serde_json::from_str(&ran.stdout).unwrap_or_else(|e| panic!("{e}"));
+        json["found"]["keepalive_idle_s"].as_u64().unwrap_or(0)
+    };
+    let without = idle("");
+    let with = idle(" --middlebox-forgets 350s");
+    assert!(without > 350, "{without}");
+    assert!((200..350).contains(&with), "{with}");
+    let ran = tune("--notice-within 10m --ride-out 10s --middlebox-forgets 5m --while sending");
+    assert_eq!(ran.code, Some(2), "{ran}");
+}
+
+#[test]
+fn given_settings_keep_promises_or_break_them() {
+    let check = |words: &str| {
+        tune(&format!(
+            "--notice-within 30s --ride-out 10s --check {words}"
+        ))
+    };
+    let kept = check("idle=10s,interval=6s,count=3 --while idle");
+    assert_eq!(kept.code, Some(0), "{kept}");
+    assert!(!kept.stdout.contains("BROKEN"), "{kept}");
+    let broken = check("idle=10s,interval=3s,count=3 --while idle --middlebox-forgets 9s");
+    assert_eq!(broken.code, Some(1), "{broken}");
+    for said in [
+        "kept    a vanished peer is noticed within 30 s",
+        "BROKEN  an outage of 10 s is ridden out",
+        "BROKEN  a probe comes before a middlebox forgets after 9 s",
+    ] {
+        assert!(broken.stdout.contains(said), "{said}: {broken}");
+    }
+    let nothing = check("user-timeout=20s --while idle --format json");
+    assert_eq!(nothing.code, Some(1), "{nothing}");
+    let json: Value = serde_json::from_str(&nothing.stdout).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(json["kept"]["notice_within"], false);
+    assert_eq!(json["checked"]["user_timeout_ms"], 20_000);
+}
+
 #[test]
 fn refuses() {
     for (name, words) in [

@@ -12,7 +12,15 @@ fn each_word_does_what_it_says() {
         let line = line.trim_end();
         line.ends_with("as expected") || line.ends_with("disturbed")
     });
-    assert_eq!(rows.count(), 16, "{ran}");
+    assert_eq!(rows.count(), 27, "{ran}");
+}
+
+/// They take hours: tests/tests/virtual_time.rs runs them.
+#[test]
+fn the_reports_can_be_said() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/reports.yaml");
+    let ran = Place::empty().halfopen(&format!("check {file}"));
+    assert_eq!(ran.code, Some(0), "{ran}");
 }
 
 #[test]

@@ -25,7 +25,7 @@ Examples:
       cargo test
   halfopen exec --kernel 6.1 -- python3 -m pytest
   go test -exec 'halfopen exec --time virtual --' ./...
-  halfopen exec --server 'redis-server --port 7000' --fault 'crash server @5s' \\
+  halfopen exec --server 'redis-server --port 7000 --protected-mode no' --fault 'crash server @5s' \\
       -- redis-cli -h server -p 7000 SUBSCRIBE news
   halfopen exec --server 'python3 -m http.server 8000' --fault 'freeze server @0s' \\
       --give-up 20s -- curl --max-time 5 http://server:8000/

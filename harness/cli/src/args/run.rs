@@ -116,7 +116,7 @@ pub(crate) struct BaselineArgs {
 /// What of a crowd is in the JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Packets {
-    /// Of a case with more than 2000 packets, how many of each kind
+    /// Of a case with more than 1000 packets, how many of each kind
     Summed,
     /// Each packet, call and socket of every case
     All,

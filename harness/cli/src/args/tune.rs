@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 
 use halfopen_scenario::internal::scalar;
 use halfopen_tune::snippet::Target;
+use halfopen_tune::{Keepalive, Settings};
 
 use super::Format;
 
@@ -32,6 +33,11 @@ heard of it for a while; at once, if it was asked for before), and from routers;
 --path says which of them have to be reckoned with. RSTs, and an own interface
 that goes down, are not part of the promises.
 
+With --middlebox-forgets keepalive's probes come before a NAT, a firewall or a load
+balancer forgets an idle connection. --check searches nothing and says which of the
+promises given values keep: --check idle=60s,interval=10s,count=3,user-timeout=30s
+(what is left out is Linux's default; `rto-max` is TCP_RTO_MAX_MS).
+
 Without --kernel and --hz the settings hold on Linux 5.10 and later at HZ 100,
 250, 300 and 1000, whose timers are up to an eighth late. With --kernel 6.15 or
 later TCP_RTO_MAX_MS is used where nothing else keeps the promises.
@@ -46,6 +52,8 @@ Examples:
   halfopen tune --notice-within 2m --ride-out 15s --while idle --for nginx,redis
   halfopen tune --notice-within 30s --ride-out 10s --kernel 6.12 --hz 250 --verify
   halfopen tune --notice-within 5s --ride-out 10s          the proof that none exist
+  halfopen tune --notice-within 10m --ride-out 10s --middlebox-forgets 350s
+  halfopen tune --notice-within 30s --ride-out 10s --check idle=15s,interval=5s,count=3
   halfopen tune --notice-within 30s --ride-out 10s --format json | jq .found
 
 Exit codes: 0 there are settings (and, with --verify, they keep the promises),
@@ -60,6 +68,13 @@ pub(crate) struct TuneArgs {
     /// An outage this long is ridden out; 0s for none
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub(crate) ride_out: Duration,
+    /// A middlebox (NAT, firewall, load balancer) forgets a connection without packets
+    /// after this: keepalive has to come sooner
+    #[arg(long, value_name = "TIME", value_parser = forgets)]
+    pub(crate) middlebox_forgets: Option<Duration>,
+    /// Search nothing: say which of the promises these values keep
+    #[arg(long, value_name = "SETTINGS", value_parser = settings, conflicts_with = "verify")]
+    pub(crate) check: Option<Settings>,
     /// What the connection does meanwhile
     #[arg(long = "while", value_enum, default_value_t = WhileName::Both, value_name = "STATE")]
     pub(crate) when: WhileName,
@@ -156,6 +171,60 @@ fn promise(text: &str) -> Result<Duration, String> {
         Duration::ZERO => Err("nothing is noticed in no time; write 30s, 1500ms or 2m".into()),
         time => Ok(time),
     }
+}
+
+fn forgets(text: &str) -> Result<Duration, String> {
+    match time(text)? {
+        time if time < Duration::from_secs(4) => {
+            Err("at least 4s: keepalive waits whole seconds".into())
+        }
+        time => Ok(time),
+    }
+}
+
+/// `idle=60s,interval=10s,count=3,user-timeout=30s`; keepalive is on when one of its
+/// values is given.
+fn settings(text: &str) -> Result<Settings, String> {
+    let mut keepalive = None;
+    let mut settings = Settings {
+        keepalive: None,
+        user_timeout: None,
+        rto_max: None,
+    };
+    for part in text.split(',') {
+        let (key, value) = part
+            .split_once('=')
+            .ok_or_else(|| format!("`{part}` has no value; write {part}=30s"))?;
+        let seconds = || match promise(value)? {
+            time if time.subsec_nanos() != 0 || time.as_secs() > 32_767 => {
+                Err(format!("{key} is whole seconds up to 32767s"))
+            }
+            time => Ok(u32::try_from(time.as_secs()).unwrap_or(u32::MAX)),
+        };
+        // Linux's defaults (tcp(7)).
+        let defaults = Keepalive {
+            idle: 7200,
+            interval: 75,
+            count: 9,
+        };
+        match key.trim() {
+            "idle" => keepalive.get_or_insert(defaults).idle = seconds()?,
+            "interval" => keepalive.get_or_insert(defaults).interval = seconds()?,
+            "count" => {
+                keepalive.get_or_insert(defaults).count =
+                    scalar::whole(value, 1, 127).map_err(|refusal| refusal.message)?;
+            }
+            "user-timeout" => settings.user_timeout = Some(promise(value)?),
+            "rto-max" => settings.rto_max = Some(promise(value)?),
+            other => {
+                return Err(format!(
+                    "unknown `{other}`; write idle, interval, count, user-timeout or rto-max"
+                ));
+            }
+        }
+    }
+    settings.keepalive = keepalive;
+    Ok(settings)
 }
 
 fn trip(text: &str) -> Result<Duration, String> {

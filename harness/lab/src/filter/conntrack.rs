@@ -6,22 +6,29 @@
 //! namespace. Conntrack's hooks exist only in namespaces with a rule that asks for the
 //! state of a connection (nf_ct_netns_get()), so other nodes do not run it.
 
+use std::net::IpAddr;
+
 use netlink_sys::protocols::NETLINK_NETFILTER;
 
 use super::closer::LateClosed;
-use super::expression::{Compare, Expressions, RejectKind};
+use super::expression::{Compare, Expressions, Header, RejectKind};
 use super::nft::{BaseHook, TableFamily, Transaction};
 use crate::error::LabError;
 use crate::namespace::Namespace;
 use crate::netlink::message::Purpose;
 use crate::netlink::socket::NetlinkSocket;
+use crate::plan::NatPlan;
 use halfopen_net::OnForgotten;
 
 /// The table of the rules: another one than [`super::Filter`]'s, which rewrites its
 /// own.
 const TABLE: &str = "halfopen-nat";
 /// The kernel options that the rules need.
-const NEEDS: &str = "CONFIG_NF_CONNTRACK, CONFIG_NFT_CT and CONFIG_NFT_MASQ";
+const NEEDS: &str = "CONFIG_NF_CONNTRACK, CONFIG_NFT_CT, CONFIG_NFT_NAT and CONFIG_NFT_MASQ";
+
+/// Where the destination address is in the header (RFC 791, RFC 8200).
+const IPV4_DESTINATION: u32 = 16;
+const IPV6_DESTINATION: u32 = 24;
 
 const ESTABLISHED: u32 = 1 << 1;
 const RELATED: u32 = 1 << 2;
@@ -43,16 +50,20 @@ pub(crate) struct Tracking {
 }
 
 impl Tracking {
-    /// Lets through the connections that are opened from the `inside` interfaces, and
-    /// translates their source addresses over IPv4.
+    /// Lets through the connections that are opened from the inside, and translates
+    /// their source addresses over IPv4; and those to a service, with their
+    /// destination translated.
     ///
     /// # Errors
     /// When the kernel has no connection tracking or no NAT.
-    pub fn start(
-        ns: &Namespace,
-        inside: &[u32],
-        on_forgotten: OnForgotten,
-    ) -> Result<Self, LabError> {
+    pub fn start(ns: &Namespace, plan: &NatPlan) -> Result<Self, LabError> {
+        let NatPlan {
+            inside,
+            on_forgotten,
+            services,
+            ..
+        } = plan;
+        let on_forgotten = *on_forgotten;
         let socket = ns
             .enter(|| NetlinkSocket::open(NETLINK_NETFILTER))?
             .map_err(|e| {
@@ -88,6 +99,30 @@ impl Tracking {
             change.rule(inet, "forward", NEEDS, |e| {
                 e.meta(libc::NFT_META_IIF, Compare::Equal, &ifindex.to_ne_bytes());
                 e.connection_state(NEW);
+                e.accept();
+            });
+        }
+        if !services.is_empty() {
+            change.base_chain(inet, "prerouting", BaseHook::DestinationNat);
+            for (own, target) in services {
+                change.rule(inet, "prerouting", NEEDS, |e| {
+                    let (family, offset) = match own {
+                        IpAddr::V4(_) => (libc::NFPROTO_IPV4, IPV4_DESTINATION),
+                        IpAddr::V6(_) => (libc::NFPROTO_IPV6, IPV6_DESTINATION),
+                    };
+                    e.meta(libc::NFT_META_NFPROTO, Compare::Equal, &[family as u8]);
+                    let tcp = [libc::IPPROTO_TCP as u8];
+                    e.meta(libc::NFT_META_L4PROTO, Compare::Equal, &tcp);
+                    match own {
+                        IpAddr::V4(own) => e.payload(Header::Network, offset, &own.octets()),
+                        IpAddr::V6(own) => e.payload(Header::Network, offset, &own.octets()),
+                    }
+                    e.translate_destination(*target);
+                });
+            }
+            change.rule(inet, "forward", NEEDS, |e| {
+                e.connection_state(NEW);
+                e.destination_translated();
                 e.accept();
             });
         }

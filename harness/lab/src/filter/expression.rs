@@ -1,6 +1,8 @@
 //! nftables expressions: what a rule consists of
 //! (include/uapi/linux/netfilter/nf_tables.h).
 
+use std::net::IpAddr;
+
 use crate::netlink::message::Attributes;
 
 /// NFTA_LIST_ELEM.
@@ -132,9 +134,23 @@ impl<'a, 'b> Expressions<'a, 'b> {
     pub fn connection_state(&mut self, states: u32) {
         /// NFT_CT_STATE.
         const STATE: u32 = 0;
+        self.connection_bits(STATE, states);
+    }
+
+    /// Matches if the destination of the packet's connection was translated.
+    pub fn destination_translated(&mut self) {
+        /// NFT_CT_STATUS.
+        const STATUS: u32 = 2;
+        /// IPS_DST_NAT (nf_conntrack_common.h).
+        const DST_NAT: u32 = 1 << 5;
+        self.connection_bits(STATUS, DST_NAT);
+    }
+
+    /// Matches if a number of the packet's connection (NFT_CT_*) has one of these bits.
+    fn connection_bits(&mut self, key: u32, states: u32) {
         self.push("ct", |a| {
             a.be32(1, REGISTER);
-            a.be32(2, STATE);
+            a.be32(2, key);
         });
         // The kernel loads it in this machine's byte order.
         self.push("bitwise", |a| {
@@ -145,6 +161,26 @@ impl<'a, 'b> Expressions<'a, 'b> {
             a.nest(5, |a| a.ne32(DATA_VALUE, 0));
         });
         self.compare(Compare::NotEqual, &0u32.to_ne_bytes());
+    }
+
+    /// Translates the destination to this address.
+    pub fn translate_destination(&mut self, to: IpAddr) {
+        /// NFT_NAT_DNAT.
+        const DESTINATION: u32 = 1;
+        let (family, address) = match to {
+            IpAddr::V4(address) => (libc::NFPROTO_IPV4, address.octets().to_vec()),
+            IpAddr::V6(address) => (libc::NFPROTO_IPV6, address.octets().to_vec()),
+        };
+        self.push("immediate", |a| {
+            a.be32(1, REGISTER);
+            a.nest(2, |a| a.bytes(DATA_VALUE, &address));
+        });
+        self.push("nat", |a| {
+            a.be32(1, DESTINATION);
+            a.be32(2, family as u32);
+            // NFTA_NAT_REG_ADDR_MIN.
+            a.be32(3, REGISTER);
+        });
     }
 
     /// Translates the source address to that of the device that the packet leaves by.

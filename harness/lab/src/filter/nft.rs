@@ -74,6 +74,8 @@ pub(super) enum BaseHook<'a> {
     Inet(i32),
     /// Where source addresses are translated: NF_INET_POST_ROUTING.
     SourceNat,
+    /// Where destinations are translated: NF_INET_PRE_ROUTING.
+    DestinationNat,
 }
 
 /// Changes that the kernel makes all at once or not at all.
@@ -144,7 +146,7 @@ impl Transaction {
             a.string(CHAIN_TABLE, table);
             a.string(CHAIN_NAME, name);
             let kind = match hook {
-                BaseHook::SourceNat => "nat",
+                BaseHook::SourceNat | BaseHook::DestinationNat => "nat",
                 BaseHook::Ingress(_) | BaseHook::Inet(_) => "filter",
             };
             a.string(CHAIN_TYPE, kind);
@@ -155,6 +157,9 @@ impl Transaction {
                     BaseHook::Inet(number) => (number, 0, None),
                     BaseHook::SourceNat => {
                         (libc::NF_INET_POST_ROUTING, libc::NF_IP_PRI_NAT_SRC, None)
+                    }
+                    BaseHook::DestinationNat => {
+                        (libc::NF_INET_PRE_ROUTING, libc::NF_IP_PRI_NAT_DST, None)
                     }
                 };
                 a.be32(HOOK_NUMBER, number as u32);

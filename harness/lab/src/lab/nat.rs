@@ -1,11 +1,14 @@
 //! Routers with connection tracking: starting it, forgetting connections, and
 //! restoring them.
 
+use std::net::IpAddr;
+
 use super::Lab;
 use crate::effective_at::EffectiveAt;
 use crate::error::LabError;
 use crate::filter::{Flow, Tracking};
 use crate::sysctl::{self, pinned};
+use halfopen_net::Family;
 
 impl Lab {
     /// Starts the connection tracking of these nodes, where it is planned.
@@ -17,7 +20,7 @@ impl Lab {
             let ns = &self.running(node)?.ns;
             // The rules first: where conntrack is a module they load it, and the
             // sysctls exist only then.
-            let tracking = Tracking::start(ns, &plan.inside, plan.on_forgotten)?;
+            let tracking = Tracking::start(ns, &plan)?;
             let wanted = &self.nodes[node].wanted;
             let written = sysctl::on_host(ns, || {
                 let mut values = plan.sysctls();
@@ -39,6 +42,22 @@ impl Lab {
             }
         }
         Ok(())
+    }
+
+    /// The router's address outside at which its service is reached
+    /// ([`Nat::service`](halfopen_net::Nat::service)); None: it has none.
+    ///
+    /// # Errors
+    /// [`LabError::Unknown`] for a node that the lab does not have.
+    pub fn service_address(
+        &self,
+        router: &str,
+        family: Family,
+    ) -> Result<Option<IpAddr>, LabError> {
+        let nat = &self.topology.nodes[self.topology.node(router)?].nat;
+        let services = nat.iter().flat_map(|nat| &nat.services);
+        let mut addresses = services.map(|(own, _)| *own);
+        Ok(addresses.find(|own| own.is_ipv4() == (family == Family::Ipv4)))
     }
 
     /// Makes the router forget every connection, as a restart of its connection

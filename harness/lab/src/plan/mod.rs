@@ -14,7 +14,7 @@ mod tests;
 
 pub(crate) use routes::{Route, covers};
 pub use topology::WIRE;
-pub(crate) use topology::{EndPlan, NodePlan, Topology};
+pub(crate) use topology::{EndPlan, NatPlan, NodePlan, Topology};
 
 #[cfg(test)]
 pub(crate) use topology::RoutePlan;

@@ -1,6 +1,7 @@
 //! The connection tracking of NAT routers, checked and planned.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use super::topology::{NatPlan, NodePlan};
 use crate::error::LabError;
@@ -18,7 +19,16 @@ pub(super) fn plan_routers(network: &Network, nodes: &mut [NodePlan]) -> Result<
                 name: nat.router.clone(),
                 known: known(),
             })?;
-        nodes[index].nat = Some(plan_router(network, nat, &nodes[index])?);
+        let mut plan = plan_router(network, nat, &nodes[index])?;
+        if let Some(host) = &nat.service {
+            let inside = nodes.iter().find(|n| n.name == *host);
+            let inside = inside.filter(|_| nat.is_inside(network, host));
+            let host = inside.ok_or_else(|| {
+                LabError::Plan(format!("{host} is no host inside of {}", nat.router))
+            })?;
+            plan.services = services(&nodes[index], &plan.inside, host);
+        }
+        nodes[index].nat = Some(plan);
     }
     Ok(())
 }
@@ -56,7 +66,25 @@ fn plan_router(network: &Network, nat: &Nat, router: &NodePlan) -> Result<NatPla
             .iter()
             .map(|(state, time)| (state.sysctl(), time.as_secs()))
             .collect(),
+        services: Vec::new(),
     })
+}
+
+/// The addresses of a router outside, each with that of the host inside that a
+/// connection to it is translated to.
+fn services(router: &NodePlan, inside: &[u32], host: &NodePlan) -> Vec<(IpAddr, IpAddr)> {
+    let targets = || host.interfaces.iter().flat_map(|i| &i.addresses);
+    let outside = router
+        .interfaces
+        .iter()
+        .filter(|i| !inside.contains(&i.ifindex));
+    outside
+        .flat_map(|interface| &interface.addresses)
+        .filter_map(|(own, _)| {
+            let (target, _) = targets().find(|(target, _)| target.is_ipv4() == own.is_ipv4())?;
+            Some((*own, *target))
+        })
+        .collect()
 }
 
 impl NatPlan {

@@ -45,6 +45,9 @@ pub(crate) struct NatPlan {
     pub on_forgotten: OnForgotten,
     /// Seconds after which it forgets connections in other states, by sysctl.
     pub timeouts_s: Vec<(String, u64)>,
+    /// Its addresses outside, and the host inside to which connections to each are
+    /// translated.
+    pub services: Vec<(IpAddr, IpAddr)>,
 }
 
 /// One end of a cable, in its node.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
 use super::{BOTH, LONG, build, connect, exchange, read_errno, routed};
@@ -15,6 +16,7 @@ fn behind_nat(on_forgotten: OnForgotten) -> LabBuilder {
         idle: Duration::from_secs(60),
         on_forgotten,
         timeouts: BTreeMap::new(),
+        service: None,
     })
 }
 
@@ -61,6 +63,38 @@ fn a_router_that_is_told_its_connections_lets_them_through() {
 }
 
 #[test]
+fn a_service_is_reached_at_the_router_s_address_and_nothing_else_is_from_outside() {
+    for family in BOTH {
+        let mut lab = build(routed().families(&BOTH).nat(Nat {
+            router: "router".into(),
+            inside: vec!["server".into()],
+            idle: Duration::from_secs(60),
+            on_forgotten: OnForgotten::Reset,
+            timeouts: BTreeMap::new(),
+            service: Some("server".into()),
+        }));
+        let service = lab.service_address("router", family).expect("a node");
+        let service = SocketAddr::new(service.expect("it has a service"), 7000);
+        let own = lab.address("server", family).expect("known");
+        let listener = lab.enter("server", || TcpListener::bind((own, 7000)));
+        let listener = listener.expect("is up").expect("nobody listens there");
+        let mut client = lab
+            .enter("client", || TcpStream::connect(service))
+            .expect("is up")
+            .expect("the service is there");
+        let (mut server, peer) = listener.accept().expect("it was opened");
+        // The source is not translated.
+        assert!(lab.addresses("client").expect("known").contains(&peer.ip()));
+        exchange(&mut client, &mut server).expect("it gets through");
+        let straight = lab.enter("client", || TcpStream::connect((own, 7000)));
+        assert!(straight.expect("is up").is_err(), "past the service");
+        lab.forget_flows("router").expect("it keeps state");
+        client.write_all(b"x").expect("goes into the send buffer");
+        assert_eq!(read_errno(&mut client, LONG), Some(libc::ECONNRESET));
+    }
+}
+
+#[test]
 fn a_router_without_nat_has_nothing_to_forget() {
     let mut lab = build(routed());
     assert!(matches!(lab.forget_flows("router"), Err(LabError::Plan(_))));
@@ -70,6 +104,7 @@ fn a_router_without_nat_has_nothing_to_forget() {
         idle: Duration::from_secs(1),
         on_forgotten: OnForgotten::Silence,
         timeouts: BTreeMap::new(),
+        service: None,
     };
     let nowhere = routed().nat(everywhere).build();
     assert!(matches!(nowhere, Err(LabError::Plan(_))));
@@ -87,6 +122,7 @@ fn timeouts_by_state_and_the_user_s_sysctls_are_written_once_conntrack_is_there(
                 idle: Duration::from_secs(60),
                 on_forgotten: OnForgotten::Silence,
                 timeouts: BTreeMap::from([(FlowState::CloseWait, Duration::from_secs(3600))]),
+                service: None,
             })
             .sysctl("router", &last_ack, "77"),
     );

@@ -27,6 +27,11 @@ pub struct Nat {
     /// [`FlowState::MaxRetrans`] and [`FlowState::Unacknowledged`] have `idle`.
     #[cfg_attr(feature = "serde", serde(default))]
     pub timeouts: BTreeMap<FlowState, Duration>,
+    /// The host inside to which connections from outside to the router's own address
+    /// are translated (DNAT), in both families, as a load balancer or kube-proxy does
+    /// for a service's address. None: nothing can be opened from outside.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub service: Option<String>,
 }
 
 /// A state in which connection tracking has a TCP connection, besides established

@@ -143,7 +143,7 @@ struct SignCall {
 }
 
 fn signs_of(endpoint: &EndpointRecord) -> impl Iterator<Item = SignCall> {
-    let program = program::is_program(endpoint);
+    let program = endpoint.program;
     endpoint.processes.iter().flat_map(move |process| {
         let calls = process
             .calls
@@ -152,6 +152,7 @@ fn signs_of(endpoint: &EndpointRecord) -> impl Iterator<Item = SignCall> {
             .filter_map(move |(index, call)| {
                 let kind = match program {
                     true => program::sign_of(process, index)?,
+                    false if is_retried(call, &process.calls[index..]) => return None,
                     false => sign_of(call)?,
                 };
                 Some(SignCall {
@@ -186,6 +187,17 @@ fn signs_of(endpoint: &EndpointRecord) -> impl Iterator<Item = SignCall> {
         });
         calls.chain(death)
     })
+}
+
+/// The name under which endpoints report that a request failed and is made once more, on
+/// another connection. No system call.
+pub const RETRY: &str = "retry";
+
+/// Whether a call belongs to a request that was made once more: nobody sees its failure.
+fn is_retried(call: &Call, later: &[Call]) -> bool {
+    later
+        .iter()
+        .any(|other| other.call == RETRY && other.conn == call.conn)
 }
 
 /// The sign that a call shows; None when it went as if nothing had happened.

@@ -23,7 +23,7 @@ pub(super) fn told_by<'s, 'e>(
     all: &'s [(&'e EndpointRecord, SignCall)],
 ) -> &'s (&'e EndpointRecord, SignCall) {
     let (endpoint, sign) = first;
-    if sign.kind != SignKind::PollHangup || !is_program(endpoint) {
+    if sign.kind != SignKind::PollHangup || !endpoint.program {
         return first;
     }
     let tells = |(other, later): &&(&EndpointRecord, SignCall)| {
@@ -33,12 +33,6 @@ pub(super) fn told_by<'s, 'e>(
     };
     let later = all.iter().filter(tells);
     later.min_by_key(|(_, sign)| sign.end_ns).unwrap_or(first)
-}
-
-/// Whether the endpoint is a program. Its calls belong to no line of a script.
-pub(super) fn is_program(endpoint: &EndpointRecord) -> bool {
-    let mut calls = endpoint.processes.iter().flat_map(|process| &process.calls);
-    calls.next().is_some_and(|call| call.line == 0)
 }
 
 /// The sign of a process's call with this index.
@@ -252,6 +246,7 @@ mod tests {
         };
         ProcessRecord {
             number: 0,
+            thread: None,
             calls: calls.iter().map(call).collect(),
             end: end.map(|how| ProcessEnd { at_ns: 2, how }),
         }
@@ -287,6 +282,7 @@ mod tests {
             lane: "client".into(),
             host: "client".into(),
             boot: 0,
+            program: true,
             processes: vec![process(&[], Some(ExitKind::Exited(7)))],
         };
         let program = ProgramRecord {
@@ -301,6 +297,9 @@ mod tests {
             }],
             lines_left_out: 0,
             detectors: Vec::new(),
+            signals: Vec::new(),
+            signals_left_out: 0,
+            observer: Default::default(),
             notes: Vec::new(),
         };
         let said = |faults: &[FaultRecord]| {

@@ -18,8 +18,10 @@ fn lane(name: &str, calls: Vec<Call>) -> EndpointRecord {
         lane: name.into(),
         host: name.into(),
         boot: 0,
+        program: false,
         processes: vec![ProcessRecord {
             number: 0,
+            thread: None,
             calls,
             end: None,
         }],

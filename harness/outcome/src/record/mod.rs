@@ -24,7 +24,10 @@ pub use compared_with::ComparedWith;
 pub use disturbance::DisturbedTry;
 pub use fault::{FaultRecord, asked_ns, reference_ns};
 pub use process::{Call, CallResult, EndpointRecord, ExitKind, ProcessEnd, ProcessRecord};
-pub use program::{OutputLine, ProgramDetector, ProgramRecord, UserSees};
+pub use program::{
+    ObserverCost, OutputLine, ProgramDetector, ProgramRecord, ProgramSignal, SignalEffect,
+    SignalSender, UserSees,
+};
 pub use recovery::Recovery;
 pub use socket::{FdCount, Netstat, SocketState};
 pub use wire::{Packet, WireCounts, WireRecord};

@@ -12,6 +12,9 @@ pub struct EndpointRecord {
     pub host: String,
     /// 0 at first, incremented by each reboot.
     pub boot: u32,
+    /// It runs an unmodified program.
+    #[serde(default)]
+    pub program: bool,
     /// Its processes: the first is the lane's own, others are forked children.
     pub processes: Vec<ProcessRecord>,
 }
@@ -21,6 +24,10 @@ pub struct EndpointRecord {
 pub struct ProcessRecord {
     /// 0 for the lane's own process, then its children in the order of fork().
     pub number: u32,
+    /// The name of a thread of a program, which is recorded as a process is; None: a
+    /// process.
+    #[serde(default)]
+    pub thread: Option<String>,
     /// Every call, in order.
     pub calls: Vec<Call>,
     /// How it ended; None: it was still running when the case ended.

@@ -1,6 +1,8 @@
 //! What is recorded of unmodified programs besides their calls: what they wrote,
 //! and what they set on their sockets.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// One program of a lane from its start to its end.
@@ -20,6 +22,15 @@ pub struct ProgramRecord {
     pub lines_left_out: u64,
     /// What it set on its sockets.
     pub detectors: Vec<ProgramDetector>,
+    /// The signals that it got, at most 500.
+    #[serde(default)]
+    pub signals: Vec<ProgramSignal>,
+    /// How many more it got.
+    #[serde(default)]
+    pub signals_left_out: u64,
+    /// What observing it cost.
+    #[serde(default)]
+    pub observer: ObserverCost,
     /// What a reader should know: it went into the background, calls that were not
     /// seen.
     pub notes: Vec<OutputLine>,
@@ -34,6 +45,83 @@ pub struct OutputLine {
     pub stderr: bool,
     /// Without its end; shortened if it is long.
     pub text: String,
+}
+
+/// A signal that one of a program's processes got, or what a signal did to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProgramSignal {
+    /// When.
+    pub at_ns: i64,
+    /// The process, or the thread, as in [`super::ProcessRecord`].
+    pub process: u32,
+    /// `SIGTERM`.
+    pub signal: String,
+    /// What happened.
+    pub kind: SignalEffect,
+    /// Who sent it.
+    pub sender: SignalSender,
+}
+
+/// What a signal does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SignalEffect {
+    /// It is delivered: a handler runs, it is ignored, or it ends the process.
+    Delivered,
+    /// It stopped the process.
+    Stopped,
+    /// The process goes on after a stop.
+    Continued,
+}
+
+/// Who sent a signal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SignalSender {
+    /// The kernel: a timer, the end of a child, a write to a closed connection.
+    Kernel,
+    /// The process itself.
+    Itself,
+    /// Another process of the program.
+    Program,
+    /// Somebody else: a fault of the scenario, another lane.
+    Outside,
+}
+
+impl ProgramSignal {
+    /// Whether it is part of how programs work: a child ended, a timer ran out, Go's
+    /// scheduler interrupts its own threads. Drawings leave these out.
+    pub fn is_routine(&self) -> bool {
+        self.kind == SignalEffect::Delivered
+            && matches!(
+                self.signal.as_str(),
+                "SIGCHLD" | "SIGURG" | "SIGALRM" | "SIGVTALRM" | "SIGPROF"
+            )
+    }
+}
+
+impl fmt::Display for ProgramSignal {
+    /// `gets SIGPIPE from the kernel`, `is stopped by SIGSTOP`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sender = match (self.kind, self.sender) {
+            (SignalEffect::Stopped, _) => return write!(f, "is stopped by {}", self.signal),
+            (SignalEffect::Continued, _) => return f.write_str("goes on after the stop"),
+            (_, SignalSender::Kernel) => "the kernel",
+            (_, SignalSender::Itself) => "itself",
+            (_, SignalSender::Program) => "another of its processes",
+            (_, SignalSender::Outside) => "outside",
+        };
+        write!(f, "gets {} from {sender}", self.signal)
+    }
+}
+
+/// What observing a program cost it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObserverCost {
+    /// How often one of its threads was stopped, counted in thousands while it runs.
+    pub stops: u64,
+    /// How long the observer had them, without the switches to it and back.
+    pub held_ns: u64,
 }
 
 /// What a program set on one of its sockets.

@@ -105,8 +105,10 @@ pub fn crash(detector: &str, errno: &str, after_ms: i64, verdict: Verdict) -> Ou
                 lane: "client".into(),
                 host: "client".into(),
                 boot: 0,
+                program: false,
                 processes: vec![ProcessRecord {
                     number: 0,
+                    thread: None,
                     calls: vec![
                         call("connect", MS, Some(MS + 150_000), CallResult::Value(0)),
                         call(
@@ -129,8 +131,10 @@ pub fn crash(detector: &str, errno: &str, after_ms: i64, verdict: Verdict) -> Ou
                 lane: "server".into(),
                 host: "server".into(),
                 boot: 0,
+                program: false,
                 processes: vec![ProcessRecord {
                     number: 0,
+                    thread: None,
                     calls: vec![
                         call("accept", 0, Some(MS + 200_000), CallResult::Value(4)),
                         call("read", 2 * MS, None, CallResult::Blocked),

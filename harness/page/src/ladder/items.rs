@@ -135,6 +135,15 @@ pub(super) fn of(outcome: &Outcome, hosts: &[String]) -> Vec<Item> {
         let Some(host) = index(&program.host) else {
             continue;
         };
+        let signals = program.signals.iter().filter(|signal| !signal.is_routine());
+        items.extend(signals.map(|signal| Item {
+            at_ns: signal.at_ns,
+            what: What::Text {
+                host,
+                label: format!("{}{signal}", who(&program.lane, &program.host)),
+                class: "err",
+            },
+        }));
         for line in program.lines.iter().filter(|line| !line.text.is_empty()) {
             let text = shortened(&line.text, MOST_OF_A_LINE);
             let class = if line.stderr { "err" } else { "out" };
@@ -212,9 +221,7 @@ fn calls(
             continue;
         }
         let mut who = who(&endpoint.lane, &endpoint.host);
-        if process.number > 0 {
-            who = format!("{who}child {}: ", process.number);
-        }
+        who.push_str(&text::process(process));
         for call in &process.calls {
             let class = match (&call.result, call.end_ns) {
                 (_, Some(end)) if first.is(&endpoint.lane, &call.call, end) => "first",

@@ -77,6 +77,8 @@ impl<'a> Simulator<'a> {
         let mut mark_now = true;
         match &event.action {
             EventAction::Netstat => {}
+            // Refused when the simulation begins.
+            EventAction::Suspend { .. } | EventAction::Resume { .. } => {}
             EventAction::Restart { .. } => {
                 return Err(
                     "a lane that is restarted: how long that takes is the machine's".into(),
@@ -165,6 +167,8 @@ impl<'a> Simulator<'a> {
                     }
                     EventAction::Netstat
                     | EventAction::Restart { .. }
+                    | EventAction::Suspend { .. }
+                    | EventAction::Resume { .. }
                     | EventAction::Kill { .. }
                     | EventAction::Freeze { .. }
                     | EventAction::Thaw { .. }

@@ -187,6 +187,9 @@ fn of_a_router(case: &Case) -> Option<String> {
     if case.network.nats.iter().any(|nat| !nat.timeouts.is_empty()) {
         return Some("how long a router remembers was set by the connection's state".into());
     }
+    if case.network.nats.iter().any(|nat| nat.service.is_some()) {
+        return Some("a service's address that a router translates".into());
+    }
     let interface =
         |e: &Event| matches!(&e.action, EventAction::Interface { host, .. } if is_router(host));
     let lost = case.events.iter().any(interface);
@@ -200,6 +203,7 @@ fn words_without_rules(case: &Case) -> Option<String> {
         Action::Set { .. } => Some("socket options that are set later"),
         Action::Beside { .. } => Some("two threads on one socket"),
         Action::Relay { .. } => Some("a proxy between two connections"),
+        Action::Pool { .. } => Some("a pool of connections"),
         _ => None,
     });
     let heartbeats = || {
@@ -215,6 +219,10 @@ fn words_without_rules(case: &Case) -> Option<String> {
         .lanes
         .iter()
         .any(|lane| !lane.detector.options.is_empty());
+    let sleeps = |event: &Event| matches!(event.action, EventAction::Suspend { .. });
+    if case.events.iter().any(sleeps) {
+        return Some("a host that sleeps".into());
+    }
     let why = steps.next();
     let why = why.or_else(|| options.then_some("TCP_SYNCNT, TCP_RTO_MAX_MS, SO_LINGER, SO_RCVBUF"));
     let why = why.or_else(|| {

@@ -188,7 +188,11 @@ impl<'a> Simulator<'a> {
                 }
             }
             // `words_without_rules` has refused them.
-            Action::Set { .. } | Action::Beside { .. } | Action::Relay { .. } => {}
+            Action::Set { .. }
+            | Action::Beside { .. }
+            | Action::Relay { .. }
+            | Action::Pool { .. }
+            | Action::Request { .. } => {}
             Action::Close { linger } => {
                 if let Some(sock) = self.connection_of(p, step) {
                     self.processes[p].connections.retain(|(_, s)| *s != sock);

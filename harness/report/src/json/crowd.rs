@@ -13,14 +13,14 @@ use halfopen_outcome::record::{
 /// Whether crowds are summed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Detail {
-    /// Those with more than 2000 packets are.
+    /// Those with more than 1000 packets are.
     Summed,
     /// Nothing is.
     All,
 }
 
 /// A case with more packets than this is a crowd.
-const CROWD: usize = 2_000;
+const CROWD: usize = 1_000;
 
 impl Detail {
     /// Whether a case's record is written in full.
@@ -102,6 +102,9 @@ pub(super) struct EndpointView<'a> {
 #[derive(Serialize)]
 struct ProcessView<'a> {
     number: u32,
+    /// Its name, if it is a thread of a program.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    thread: Option<&'a str>,
     calls: Vec<CallView<'a>>,
     /// Instead of `calls`, in a crowd.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -135,6 +138,7 @@ impl<'a> EndpointView<'a> {
     pub(super) fn of(endpoint: &'a EndpointRecord, full: bool) -> Self {
         let processes = endpoint.processes.iter().map(|process| ProcessView {
             number: process.number,
+            thread: process.thread.as_deref(),
             calls: match full {
                 true => process.calls.iter().map(CallView::of).collect(),
                 false => Vec::new(),

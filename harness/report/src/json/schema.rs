@@ -234,7 +234,8 @@ fn endpoint() -> Value {
         ("calls", list(call)),
         ("end", or_null(end)),
     ]);
-    let process = with(process, &[("calls_summed", list(summed))]);
+    let rare = [("calls_summed", list(summed)), ("thread", text())];
+    let process = with(process, &rare);
     object(&[
         ("lane", text()),
         ("host", text()),
@@ -254,6 +255,14 @@ fn call_result() -> Value {
 
 fn program() -> Value {
     let line = || object(&[("at_ns", integer()), ("stderr", truth()), ("text", text())]);
+    let signal = object(&[
+        ("at_ns", integer()),
+        ("process", integer()),
+        ("signal", text()),
+        ("kind", text()),
+        ("sender", text()),
+    ]);
+    let observer = object(&[("stops", integer()), ("held_ns", integer())]);
     let detector = object(&[("conn", or_null(text())), ("text", text())]);
     object(&[
         ("lane", text()),
@@ -263,6 +272,9 @@ fn program() -> Value {
         ("lines", list(line())),
         ("lines_left_out", integer()),
         ("detectors", list(detector)),
+        ("signals", list(signal)),
+        ("signals_left_out", integer()),
+        ("observer", observer),
         ("notes", list(line())),
     ])
 }

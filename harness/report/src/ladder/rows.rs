@@ -3,7 +3,9 @@
 
 use crate::text;
 use halfopen_net::span::human_ns;
-use halfopen_outcome::record::{EndpointRecord, ExitKind, Outcome, Packet};
+use halfopen_outcome::record::{
+    EndpointRecord, ExitKind, Outcome, Packet, ProgramRecord, ProgramSignal,
+};
 
 /// A call that takes no longer is one row; a longer one has a row for its start
 /// and a row for its return.
@@ -132,6 +134,15 @@ pub(super) fn rows(outcome: &Outcome, hosts: &[String]) -> Vec<Row> {
             true => String::new(),
             false => format!("{}: ", program.lane),
         };
+        let signals = program.signals.iter().filter(|signal| !signal.is_routine());
+        rows.extend(signals.map(|signal| Row {
+            at_ns: signal.at_ns,
+            until_ns: signal.at_ns,
+            what: Mark::At(
+                host,
+                format!("{who}{}{signal}", of_process(outcome, program, signal)),
+            ),
+        }));
         for line in program.lines.iter().filter(|line| !line.text.is_empty()) {
             let text: String = line.text.chars().take(MOST_OF_A_LINE).collect();
             rows.push(Row {
@@ -142,6 +153,15 @@ pub(super) fn rows(outcome: &Outcome, hosts: &[String]) -> Vec<Row> {
         }
     }
     rows
+}
+
+/// Which of the program's processes got a signal.
+fn of_process(outcome: &Outcome, program: &ProgramRecord, signal: &ProgramSignal) -> String {
+    let of_program = |e: &&EndpointRecord| e.lane == program.lane && e.boot == program.boot;
+    let endpoint = outcome.endpoints.iter().find(of_program);
+    let mut processes = endpoint.iter().flat_map(|endpoint| &endpoint.processes);
+    let process = processes.find(|process| process.number == signal.process);
+    process.map_or_else(String::new, text::process)
 }
 
 /// Calls and ends of a lane's processes: from when, until when, and the text.
@@ -156,14 +176,7 @@ fn calls(endpoint: &EndpointRecord) -> impl Iterator<Item = (i64, i64, String)> 
         } else {
             format!("{}: ", endpoint.lane)
         };
-        if process.number > 0 {
-            // A program's threads are numbered with its children.
-            let what = match process.calls.first().is_some_and(|call| call.line == 0) {
-                true => "thread or child",
-                false => "child",
-            };
-            who = format!("{who}{what} {}: ", process.number);
-        }
+        who.push_str(&text::process(process));
         let mut rows = Vec::new();
         for call in &process.calls {
             let name = format!("{}()", call.call);

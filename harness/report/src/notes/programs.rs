@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use halfopen_net::span::human_ns;
-use halfopen_outcome::record::{Outcome, ProgramRecord};
+use halfopen_outcome::record::{ObserverCost, Outcome, ProgramRecord};
 
 /// The cases with programs; empty without any.
 pub(super) fn render(outcomes: &[Outcome]) -> String {
@@ -48,6 +48,11 @@ fn of_program(text: &mut String, program: &ProgramRecord) {
     }
     if shown.is_empty() {
         text.push_str("      detector: it set none\n");
+    }
+    let ObserverCost { stops, held_ns } = program.observer;
+    if stops > 0 {
+        let held = human_ns(i64::try_from(held_ns).unwrap_or(i64::MAX));
+        let _ = writeln!(text, "      observer: {stops} stops, which took it {held}");
     }
 }
 

@@ -60,6 +60,8 @@ pub(super) fn apply(
             applied
         }
         EventAction::Crash { host } => Applied::at(testbed.crash(host)?),
+        EventAction::Suspend { host } => Applied::at(testbed.suspend(host)?),
+        EventAction::Resume { host } => Applied::at(testbed.resume(host)?),
         EventAction::Reboot {
             host,
             down_for,

@@ -73,7 +73,7 @@ fn wait_for_all(
     }
     loop {
         let all = run.testbed.lanes.processes();
-        let until = match all.iter().any(LaneProcess::waits_for_time) {
+        let until = match all.iter().any(LaneProcess::is_asked_again) {
             true => deadline.min(monotonic_ns() + nanos(READY_AFTER_STEP)),
             false => deadline,
         };

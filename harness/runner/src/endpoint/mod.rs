@@ -17,6 +17,7 @@ mod heartbeat;
 mod heartbeat_steps;
 mod mark;
 mod multiplex;
+mod pool;
 mod process;
 mod program;
 pub mod protocol;

@@ -147,6 +147,7 @@ pub(super) fn run_endpoint(
         }
     }
     let mut script = Script {
+        pool: None,
         plan: &plan,
         reporter: Reporter::new(reports),
         sockets: Sockets::default(),

@@ -23,7 +23,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use halfopen_outcome::record::{CallResult, ExitKind};
+use halfopen_outcome::record::{CallResult, ExitKind, ObserverCost, SignalEffect, SignalSender};
 use halfopen_scenario::case::Lane;
 
 /// The hidden first argument that makes this program the template of endpoints;
@@ -146,6 +146,28 @@ pub enum Report {
         /// The settings.
         text: String,
     },
+    /// This is a thread of the program, not a process.
+    Thread {
+        /// Its number.
+        tid: i32,
+        /// Its name, as ps(1) shows it.
+        name: String,
+    },
+    /// A process or a thread of the program got a signal, or was stopped by one.
+    Signal {
+        /// Which.
+        pid: i32,
+        /// `SIGTERM`.
+        signal: String,
+        /// What it did.
+        kind: SignalEffect,
+        /// Who sent it.
+        sender: SignalSender,
+        /// When.
+        at: i64,
+    },
+    /// What observing the program has cost so far.
+    Observer(ObserverCost),
     /// Something about the program that a reader of the result should know.
     Note {
         /// What.

@@ -109,6 +109,14 @@ impl Reporter {
         self.end(since, now, &Ok(()), |()| CallResult::Value(0));
     }
 
+    /// A request failed on this connection and is made once more. Reported as a call that
+    /// returned 0: the failure is no sign then, because nobody sees it.
+    pub fn retried(&mut self, site: Site<'_>) {
+        let now = monotonic_ns();
+        self.start(halfopen_outcome::first_sign::RETRY, site, now);
+        self.end(now, now, &Ok(()), |()| CallResult::Value(0));
+    }
+
     /// The process that reports.
     pub fn pid(&self) -> i32 {
         self.pid

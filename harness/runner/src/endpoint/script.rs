@@ -8,6 +8,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 
+use super::pool::Pool;
 use super::protocol::Plan;
 use super::report::{Reporter, Site};
 use super::socket_io::SocketIo;
@@ -30,6 +31,7 @@ pub(super) struct Script<'p> {
     pub plan: &'p Plan,
     pub reporter: Reporter,
     pub sockets: Sockets,
+    pub pool: Option<Pool>,
     pub keyboard: OwnedFd,
     /// Reading ends of the marks' pipes.
     pub marks: BTreeMap<&'p str, OwnedFd>,
@@ -92,6 +94,20 @@ impl Script<'_> {
                 }
             }
             Action::Echo => return self.with_socket(step, |mut io| io.echo()),
+            Action::Pool {
+                to,
+                port,
+                connections,
+                max_idle,
+                retry,
+            } => {
+                let Some(ip) = self.destination(to.as_deref(), None) else {
+                    return Flow::End;
+                };
+                let to = SocketAddr::new(ip, *port);
+                self.open_pool(step, Pool::new(to, *max_idle, *retry), *connections);
+            }
+            Action::Request { data } => return self.request(step, data),
             Action::Exchange { data } => return self.with_socket(step, |mut io| io.exchange(data)),
             Action::Write { data } => return self.with_socket(step, |mut io| io.write(data)),
             Action::Drain => return self.with_socket(step, |mut io| io.drain()),

@@ -91,19 +91,20 @@ impl<'a> SocketIo<'a> {
         }
     }
 
-    /// Writes a payload, then reads until as many bytes came back.
-    pub fn exchange(&mut self, payload: &Payload) {
+    /// Writes a payload, then reads until as many bytes came back. Whether they did.
+    pub fn exchange(&mut self, payload: &Payload) -> bool {
         if !self.write(payload) {
-            return;
+            return false;
         }
         let mut left = payload_bytes(payload);
         let mut buffer = vec![0; CHUNK];
         while left > 0 {
             match self.read_more(&mut buffer) {
                 Some(bytes) => left = left.saturating_sub(bytes as u64),
-                None => return,
+                None => return false,
             }
         }
+        true
     }
 
     /// Reads and writes back until end of file or an error.

@@ -19,6 +19,7 @@ pub fn connections(case: &Case) -> u64 {
 /// How many connections steps make or accept.
 fn connections_of(steps: &[Step]) -> u64 {
     let one = |step: &Step| match &step.action {
+        Action::Pool { connections, .. } => u64::from(*connections),
         Action::Connect { count, .. } | Action::Accept { count } => u64::from(*count),
         Action::Repeat { times, steps } => u64::from(*times).saturating_mul(connections_of(steps)),
         _ => 0,

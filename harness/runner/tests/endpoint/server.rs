@@ -108,6 +108,9 @@ fn reporting_pid(report: &Report) -> i32 {
         Report::ProgramReady
         | Report::Line { .. }
         | Report::Detector { .. }
+        | Report::Thread { .. }
+        | Report::Signal { .. }
+        | Report::Observer(_)
         | Report::Note { .. } => 0,
     }
 }

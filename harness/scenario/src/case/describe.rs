@@ -22,6 +22,8 @@ pub fn describe(action: &EventAction) -> String {
         }
         EventAction::Freeze { lane } => format!("freeze {lane}"),
         EventAction::Thaw { lane } => format!("thaw {lane}"),
+        EventAction::Suspend { host } => format!("suspend {host}"),
+        EventAction::Resume { host } => format!("resume {host}"),
         EventAction::Shutdown { host, grace } => format!("shut {host} down, grace {grace:?}"),
         EventAction::Crash { host } => format!("crash {host}"),
         EventAction::Reboot {

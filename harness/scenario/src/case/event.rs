@@ -89,6 +89,17 @@ pub enum EventAction {
         /// The host.
         host: String,
     },
+    /// A host goes to sleep: nothing passes its cables and its processes stop. Its
+    /// kernel's timers run on in a lab, which they do not on a machine.
+    Suspend {
+        /// The host.
+        host: String,
+    },
+    /// A host that sleeps wakes up.
+    Resume {
+        /// The host.
+        host: String,
+    },
     /// A crash, after which the same host comes back: same MAC and addresses, and
     /// its listening lanes are started again.
     Reboot {
@@ -207,6 +218,7 @@ impl EventAction {
             EventAction::Type { .. }
                 | EventAction::Netstat
                 | EventAction::Thaw { .. }
+                | EventAction::Resume { .. }
                 | EventAction::Heal { .. }
         )
     }

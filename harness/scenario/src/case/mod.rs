@@ -34,7 +34,7 @@ pub use halfopen_net::{
 pub use heartbeat::{BeatWhen, Heartbeat, HeartbeatSender, OnSilence, Reconnect, SignOfLife};
 pub use lane::{Disposition, Lane};
 pub use option::SocketOption;
-pub use program::{FOLDER, Input, Program, Ready};
+pub use program::{FOLDER, Input, Observe, Program, Ready};
 pub use sign::{Known, Sign, SignKind};
 pub use step::{Action, DEFAULT_PORT, OnEof, Payload, Step, all_steps};
 pub use target::{Impair, Mechanism, PacketRule, Place};

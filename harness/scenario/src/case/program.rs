@@ -31,9 +31,23 @@ pub struct Program {
     /// libraries.
     #[serde(default)]
     pub files: Vec<String>,
+    /// What is observed of it.
+    #[serde(default)]
+    pub observe: Observe,
     /// Its output is also written to the caller's own.
     #[serde(default)]
     pub echo: bool,
+}
+
+/// What is observed of a program besides its packets, its lines and its end.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Observe {
+    /// Every call on a socket.
+    #[default]
+    Calls,
+    /// Nothing: it runs at its own speed.
+    Wire,
 }
 
 /// When a program that others connect to is ready.

@@ -89,6 +89,26 @@ pub enum Action {
         /// Non-blocking: EINPROGRESS, poll(), then SO_ERROR.
         nonblocking: bool,
     },
+    /// A pool: opens so many connections, which `Request` takes.
+    Pool {
+        /// Host to connect to; None: the only other host that listens.
+        to: Option<String>,
+        /// Port to connect to.
+        port: u16,
+        /// How many connections it has.
+        connections: u32,
+        /// A connection that has not been used for longer is closed and replaced
+        /// before it is used; None: however long.
+        max_idle: Option<Duration>,
+        /// A request that fails is made once more, on a new connection.
+        retry: bool,
+    },
+    /// write(), then read() until as many bytes came back, on the connection of the
+    /// pool that has not been used for longest.
+    Request {
+        /// What is sent.
+        data: Payload,
+    },
     /// write(), then read() until as many bytes came back.
     Exchange {
         /// What is sent.

@@ -303,6 +303,7 @@ fn in_network<'a>(
         family: family.unwrap_or(Family::Ipv4),
         lanes: names,
         marks: Marks::default(),
+        nat_is_wrong: !nat_is_valid,
     };
     let given_is_valid = !matches!(given, Some(None));
     let lanes = lanes(
@@ -361,6 +362,7 @@ fn in_network<'a>(
     if case.watch.is_empty() {
         case.watch = watch_by_default(&case);
     }
+    event::check_sleepers(dec, &case, fields.key("watch").unwrap_or(fields.span))?;
     Some(case)
 }
 

@@ -133,6 +133,7 @@ pub fn watch_by_default(case: &Case) -> Vec<String> {
         Some(
             EventAction::Shutdown { host, .. }
             | EventAction::Crash { host }
+            | EventAction::Suspend { host }
             | EventAction::Reboot { host, .. }
             | EventAction::Move { from: host, .. },
         ) => *host == lane.host,

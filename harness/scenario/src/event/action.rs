@@ -41,6 +41,12 @@ pub fn event_action<'a>(
         "crash" => Some(EventAction::Crash {
             host: machine(dec, &scene.network, value("a host")?, &MACHINES)?,
         }),
+        "suspend" => Some(EventAction::Suspend {
+            host: machine(dec, &scene.network, value("a host")?, &HOSTS)?,
+        }),
+        "resume" => Some(EventAction::Resume {
+            host: machine(dec, &scene.network, value("a host")?, &HOSTS)?,
+        }),
         "reboot" => host::reboot(dec, scene, value("a host")?),
         "restart" => host::restart(
             dec,

@@ -20,9 +20,11 @@ mod mtu;
 mod packet;
 mod place;
 mod rule;
+mod sleep;
 mod table;
 
 pub use heal::check_first_byte;
+pub use sleep::check_sleepers;
 pub use table::EVENT;
 
 use action::event_action;

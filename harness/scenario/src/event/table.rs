@@ -43,6 +43,12 @@ pub static EVENT: MappingSpec = MappingSpec::new(
                 ValueSpec::AnyOf(&[ValueSpec::Text, ValueSpec::Mapping(&REBOOT)]),
                 "Crash, then the same host again.",
             ),
+            KeySpec::new(
+                "suspend",
+                ValueSpec::Text,
+                "The host sleeps: nothing passes its cables, its processes stop.",
+            ),
+            KeySpec::new("resume", ValueSpec::Text, "The host that sleeps wakes up."),
             KeySpec::new("restart", ValueSpec::Mapping(&RESTART), ""),
             KeySpec::new(
                 "cut",

@@ -3,7 +3,7 @@
 use super::table;
 use std::time::Duration;
 
-use super::connect::{connect, listen};
+use super::connect::{connect, listen, pool};
 use super::serve::{multiplex, serve};
 use super::step::{Progress, steps};
 use crate::case::{Action, Payload};
@@ -66,6 +66,16 @@ pub fn action<'a>(
         "multiplex" => multiplex(dec, progress, verb)?,
         "echo" => bare(Action::Echo)?,
         "connect" => connect(dec, scene, progress, verb)?,
+        "pool" => pool(
+            dec,
+            scene,
+            progress,
+            needed("`{ connections: 3, max_idle: 50s, retry: true }`")?,
+            verb,
+        )?,
+        "request" => Action::Request {
+            data: payload(dec, needed(PAYLOAD)?)?,
+        },
         "exchange" => Action::Exchange {
             data: payload(dec, needed(PAYLOAD)?)?,
         },

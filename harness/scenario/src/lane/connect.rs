@@ -1,12 +1,12 @@
-//! Decodes `listen` and `connect`.
+//! Decodes `listen`, `connect` and `pool`.
 
-use super::table::{CONNECT, LISTEN};
+use super::table::{CONNECT, LISTEN, POOL};
 use std::net::IpAddr;
 
 use super::step::Progress;
 use crate::case::{Action, DEFAULT_PORT, Family, NodeKind};
 use crate::scene::Scene;
-use crate::yaml::{Decoder, Node, Problem, Refusal, Value, Verb, scalar};
+use crate::yaml::{Decoder, Node, Problem, Refusal, Value, Verb, name, scalar};
 
 pub(super) fn listen<'a>(dec: &Decoder<'a, '_>, value: Option<&'a Node>) -> Option<Action> {
     let (mut number, mut backlog) = (Some(DEFAULT_PORT), Some(128));
@@ -31,7 +31,8 @@ pub(super) fn connect<'a>(
     progress: &mut Progress,
     verb: &Verb<'a>,
 ) -> Option<Action> {
-    let hosts = scene.network.names(&[NodeKind::Host]);
+    let reachable = reachable(scene);
+    let hosts = || reachable.iter().copied();
     let mut plain = Action::Connect {
         to: None,
         address: None,
@@ -43,8 +44,16 @@ pub(super) fn connect<'a>(
         progress.bare_connects.push(verb.span);
         return Some(plain);
     };
-    if let Value::Scalar(_) = &node.value {
-        let host = dec.known(node, "host", hosts)?;
+    if let Value::Scalar(text) = &node.value {
+        if let Some(help) = meant(scene, &reachable, text) {
+            dec.problem(
+                Problem::new(node.span, format!("unknown host `{text}`"))
+                    .expected(name::one_of(hosts()))
+                    .help(help),
+            );
+            return None;
+        }
+        let host = dec.known(node, "host", hosts())?;
         if let Action::Connect { to, .. } = &mut plain {
             *to = Some(host);
         }
@@ -55,7 +64,9 @@ pub(super) fn connect<'a>(
         dec.problem(Problem::new(span, "both `to` and `address`").expected("a host or an address"));
         return None;
     }
-    let to = fields.get("to").map(|node| dec.known(node, "host", hosts));
+    let to = fields
+        .get("to")
+        .map(|node| dec.known(node, "host", hosts()));
     let address = fields.get("address").map(|node| {
         dec.scalar(
             node,
@@ -93,6 +104,66 @@ pub(super) fn connect<'a>(
         count: count?,
         nonblocking: nonblocking?,
     })
+}
+
+/// `pool: { connections: 3, max_idle: 50s, retry: true }`
+pub(super) fn pool<'a>(
+    dec: &Decoder<'a, '_>,
+    scene: &Scene,
+    progress: &mut Progress,
+    node: &'a Node,
+    verb: &Verb<'a>,
+) -> Option<Action> {
+    let fields = dec.mapping(node, &POOL)?;
+    let hosts = reachable(scene);
+    let connections = dec.needed(&fields, "connections").and_then(|node| {
+        dec.scalar(node, "how many connections, from 1 to 1000", |text| {
+            scalar::whole(text, 1, 1_000)
+        })
+    });
+    let max_idle = fields.optional("max_idle", |node| {
+        dec.scalar(node, scalar::DURATION, scalar::positive)
+    });
+    let retry = fields.optional("retry", |node| dec.truth(node));
+    let to = fields.optional("to", |node| dec.known(node, "host", hosts.iter().copied()));
+    let number = port(dec, fields.get("port"));
+    if fields.get("to").is_none() {
+        progress.bare_connects.push(verb.span);
+    }
+    Some(Action::Pool {
+        to: to?,
+        port: number?,
+        connections: connections?,
+        max_idle: max_idle?,
+        retry: retry?.unwrap_or(false),
+    })
+}
+
+/// What to write instead of a host with its port, or of a router that has no service.
+fn meant(scene: &Scene, hosts: &[&str], text: &str) -> Option<String> {
+    if let Some((host, number)) = text.rsplit_once(':')
+        && hosts.contains(&host)
+    {
+        return Some(format!("write `connect: {{ to: {host}, port: {number} }}`"));
+    }
+    let mut routers = scene.network.names(&[NodeKind::Router]);
+    let is_router = routers.any(|router| router == text) && !hosts.contains(&text);
+    is_router.then(|| {
+        "a router is reached where its `nat:` has `service:` with a host inside".to_owned()
+    })
+}
+
+/// The hosts, and routers with `service:`, by which a host inside is reached.
+fn reachable(scene: &Scene) -> Vec<&str> {
+    let network = &scene.network;
+    let hosts = network.names(&[NodeKind::Host]);
+    if scene.nat_is_wrong {
+        return hosts.chain(network.names(&[NodeKind::Router])).collect();
+    }
+    let services = network.nats.iter().filter(|nat| nat.service.is_some());
+    hosts
+        .chain(services.map(|nat| nat.router.as_str()))
+        .collect()
 }
 
 fn port<'a>(dec: &Decoder<'a, '_>, node: Option<&'a Node>) -> Option<u16> {

@@ -40,7 +40,8 @@ fn set_peer(steps: &mut [Step], host: &str) {
                 to: to @ None,
                 address: None,
                 ..
-            } => *to = Some(host.to_owned()),
+            }
+            | Action::Pool { to: to @ None, .. } => *to = Some(host.to_owned()),
             Action::Repeat { steps, .. }
             | Action::Serve { each: steps, .. }
             | Action::Beside { steps } => set_peer(steps, host),
@@ -91,7 +92,7 @@ pub fn check_senders(dec: &Decoder<'_, '_>, at: Span, lanes: &[Lane]) -> Option<
 }
 
 fn connects(action: &Action) -> bool {
-    matches!(action, Action::Connect { .. })
+    matches!(action, Action::Connect { .. } | Action::Pool { .. })
 }
 
 fn listens(action: &Action) -> bool {

@@ -7,8 +7,8 @@ use super::program_table::{PROGRAM, READY, STDIN};
 use super::words;
 use super::{Declared, Decoded};
 use crate::case::{
-    Action, Case, Detector, Disposition, EventAction, FOLDER, Input, Lane, NodeKind, Program,
-    Ready, Step, all_steps,
+    Action, Case, Detector, Disposition, EventAction, FOLDER, Input, Lane, NodeKind, Observe,
+    Program, Ready, Step, all_steps,
 };
 use crate::scene::Scene;
 use crate::sign;
@@ -85,6 +85,14 @@ pub(super) fn program<'a>(
     let stdin = fields
         .get("stdin")
         .map_or(Some(Input::Null), |node| stdin(dec, node));
+    let observe = match fields.get("observe") {
+        None => Some(Observe::default()),
+        Some(node) => dec.scalar(node, "`calls` or `wire`", |text| match text {
+            "calls" => Ok(Observe::Calls),
+            "wire" => Ok(Observe::Wire),
+            _ => Err(Refusal::new(format!("nothing is observed by `{text}`"))),
+        }),
+    };
     let lane = Lane {
         name: name.to_owned(),
         host: host?,
@@ -104,6 +112,7 @@ pub(super) fn program<'a>(
             stdin: stdin?,
             prepare: prepare?,
             files: files?,
+            observe: observe?,
             echo: false,
         }),
     };
@@ -310,8 +319,7 @@ fn connects_to(decoded: &Decoded, host: &str) -> bool {
 }
 
 fn steps_connect_to(steps: &[Step], host: &str) -> bool {
-    let connects =
-        |step: &&Step| matches!(&step.action, Action::Connect { to: Some(to), .. } if to == host);
+    let connects = |step: &&Step| matches!(&step.action, Action::Connect { to: Some(to), .. } | Action::Pool { to: Some(to), .. } if to == host);
     all_steps(steps).iter().any(connects)
 }
 

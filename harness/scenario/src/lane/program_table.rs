@@ -62,6 +62,12 @@ pub static PROGRAM: MappingSpec = MappingSpec::new(
             "Its standard input. Default: empty.",
         ),
         KeySpec::new(
+            "observe",
+            ValueSpec::Text,
+            "`wire`: its calls are left alone, and it runs at its own speed; its packets, lines \
+             and end are observed. Default: `calls`.",
+        ),
+        KeySpec::new(
             "prepare",
             ValueSpec::some(&COMMAND),
             "Commands that are run before, in the same directory, by the same user.",

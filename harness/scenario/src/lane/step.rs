@@ -15,6 +15,8 @@ pub struct Progress {
     pub listens: bool,
     /// It has a connection.
     pub connected: bool,
+    /// It has a pool of connections.
+    pub pooled: bool,
     /// Names of its connections.
     pub named: Vec<String>,
     /// Places of `connect` without a host.
@@ -57,7 +59,7 @@ fn step<'a>(
 ) -> Option<Option<Step>> {
     let Some(verb) = dec.verb(node, &STEP) else {
         // The step may be the one that listens, connects or sets a mark.
-        (progress.listens, progress.connected) = (true, true);
+        (progress.listens, progress.connected, progress.pooled) = (true, true, true);
         scene.marks.set_incomplete();
         return None;
     };
@@ -116,9 +118,16 @@ fn connection<'a>(
                 .expected("`connect` or `accept` before it"),
         );
     }
+    if word == "request" && !progress.pooled {
+        dec.problem(
+            Problem::new(verb.span, "`request` before there is a pool")
+                .expected("`pool: { connections: 3 }` before it"),
+        );
+    }
     if makes {
         progress.connected = true;
     }
+    progress.pooled |= word == "pool";
     if word == "listen" {
         progress.listens = true;
     }

@@ -75,6 +75,16 @@ pub static STEP: MappingSpec = MappingSpec::new(
             )
             .bare(),
             KeySpec::new(
+                "pool",
+                ValueSpec::Mapping(&POOL),
+                "Opens the connections of a pool.",
+            ),
+            KeySpec::new(
+                "request",
+                ValueSpec::Definition("payload"),
+                "As `exchange`, on the connection of the pool that has not been used for longest.",
+            ),
+            KeySpec::new(
                 "exchange",
                 ValueSpec::Definition("payload"),
                 "write(), then read() until as much came back.",
@@ -230,6 +240,30 @@ pub static CONNECT: MappingSpec = MappingSpec::new(
             ValueSpec::TRUTH,
             "EINPROGRESS, poll(), then SO_ERROR.",
         ),
+    ]],
+);
+
+pub static POOL: MappingSpec = MappingSpec::new(
+    "`pool`",
+    "How many connections, and which of them are used.",
+    &[&[
+        KeySpec::new("connections", ValueSpec::WHOLE, "How many it has.").required("3"),
+        KeySpec::new(
+            "max_idle",
+            ValueSpec::DURATION,
+            "A connection that has not been used for longer is replaced before it is used. Default: none is.",
+        ),
+        KeySpec::new(
+            "retry",
+            ValueSpec::TRUTH,
+            "A request that fails is made once more, on a new connection. Default: false.",
+        ),
+        KeySpec::new(
+            "to",
+            ValueSpec::Text,
+            "The host. Default: the only other one that listens.",
+        ),
+        PORT,
     ]],
 );
 

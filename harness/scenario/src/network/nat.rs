@@ -33,12 +33,20 @@ pub fn nat<'a>(dec: &Decoder<'a, '_>, network: &Network, node: &'a Node) -> Opti
         .map_or(Some(OnForgotten::Silence), |node| {
             dec.choose(node, "answer to forgotten connections", &ANSWERS)
         });
+    let service = match fields.get("service") {
+        None => Some(None),
+        Some(node) => {
+            let hosts = network.names(&[NodeKind::Host]);
+            dec.known(node, "host", hosts).map(Some)
+        }
+    };
     let nat = Nat {
         router: router?,
         inside: inside?,
         idle: idle?,
         on_forgotten: on_forgotten?,
         timeouts: timeouts?,
+        service: service?,
     };
     let inside = nat.inside_neighbours(network);
     let all = network.neighbours(&nat.router);
@@ -53,6 +61,19 @@ pub fn nat<'a>(dec: &Decoder<'a, '_>, network: &Network, node: &'a Node) -> Opti
                 ),
             )
             .expected("hosts behind some of its cables, not behind all"),
+        );
+        return None;
+    }
+    if let (Some(host), Some(node)) = (&nat.service, fields.get("service"))
+        && !nat.is_inside(network, host)
+    {
+        dec.problem(
+            Problem::new(
+                node.span,
+                format!("`{host}` is not inside of `{}`", nat.router),
+            )
+            .expected("a host on its inside")
+            .help(format!("write `inside: {host}`")),
         );
         return None;
     }

@@ -73,6 +73,11 @@ pub static NAT: MappingSpec = MappingSpec::new(
             ValueSpec::Mapping(&TIMEOUTS),
             "How long it remembers connections that are not established, by state.",
         ),
+        KeySpec::new(
+            "service",
+            ValueSpec::Text,
+            "A host inside: connections to the router's own address from outside are translated to it (DNAT), as by a load balancer. `connect: ROUTER` opens one.",
+        ),
     ]],
 );
 

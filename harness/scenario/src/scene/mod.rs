@@ -21,6 +21,8 @@ pub struct Scene {
     pub lanes: Vec<String>,
     /// The marks.
     pub marks: Marks,
+    /// `nat:` has a mistake: whether a router has a service is not known.
+    pub nat_is_wrong: bool,
 }
 
 impl Scene {

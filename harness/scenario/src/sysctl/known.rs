@@ -22,12 +22,17 @@ const GLOBAL: &[&str] = &[
     "net.ipv4.udp_mem",
 ];
 
-/// Sysctls that kernels had once, and the first version without.
+/// Sysctls that kernels had once, and the first version without. tcp_abc and
+/// tcp_tw_recycle: tcp(7). tcp_dma_copybreak: Documentation/ABI/removed/net_dma.
+/// tcp_cookie_size (RFC 6013) and tcp_frto_response: net/ipv4/sysctl_net_ipv4.c of 3.10
+/// has neither, and still has tcp_dma_copybreak. tcp_thin_dupack: commit 4a7f60094411 of
+/// January 2017. ip_conntrack_max: nf_conntrack_l3proto_ipv4_compat.c, which its option
+/// CONFIG_NF_CONNTRACK_PROC_COMPAT built, is gone with 4.9.
 const GONE: &[(&str, &str)] = &[
     ("net.ipv4.ip_conntrack_max", "4.9"),
     ("net.ipv4.tcp_abc", "3.9"),
     ("net.ipv4.tcp_cookie_size", "3.10"),
-    ("net.ipv4.tcp_dma_copybreak", "3.18"),
+    ("net.ipv4.tcp_dma_copybreak", "3.13"),
     ("net.ipv4.tcp_frto_response", "3.10"),
     ("net.ipv4.tcp_thin_dupack", "4.11"),
     ("net.ipv4.tcp_tw_recycle", "4.12"),

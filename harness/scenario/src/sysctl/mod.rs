@@ -30,10 +30,14 @@ pub fn by_host<'a>(
     for (host, values) in dec.map(node, "a mapping from host to sysctls")? {
         if host.name != "all" && !machines().any(|name| name == host.name) {
             let known = machines().chain(["all"]);
+            // A sysctl where its host belongs.
+            let key = [host.name.clone(), format!("net.ipv4.{}", host.name)];
+            let key = key.into_iter().find(|key| existing(key).is_ok());
+            let help = key.map(|key| format!("write the host first: `all: {{ {key}: ... }}`"));
             dec.problem(
                 Problem::new(host.span, format!("unknown host `{}`", host.name))
                     .expected(name::one_of(known.clone()))
-                    .maybe_help(name::did_you_mean(&host.name, known)),
+                    .maybe_help(help.or_else(|| name::did_you_mean(&host.name, known))),
             );
             valid = false;
             continue;

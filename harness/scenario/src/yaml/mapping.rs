@@ -36,11 +36,17 @@ impl<'a, 'f> Decoder<'a, 'f> {
     /// Reads a mapping that may have `known` as keys and no others.
     pub fn fields(&self, node: &'a Node, what: &str, known: &[&str]) -> Option<Fields<'a>> {
         let Value::Map(entries) = &node.value else {
-            self.problem(
+            let problem =
                 Problem::new(node.span, format!("{} where {what} belongs", node.kind())).expected(
                     format!("{what} with {}", name::one_of(known.iter().copied())),
-                ),
-            );
+                );
+            // Errnos are the words in capitals.
+            self.problem(match &node.value {
+                Value::Scalar(word) if known.contains(&"errno") && word.starts_with('E') => {
+                    problem.help(format!("write `{{ errno: {word} }}`"))
+                }
+                _ => problem,
+            });
             return None;
         };
         for (key, _) in entries {

@@ -21,9 +21,43 @@ pub fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Opti
         .map(|(_, name)| name)
 }
 
-/// "did you mean ...", if a known name is near.
+/// Words that other tools and other people have for the same thing, and ours.
+const SYNONYMS: &[(&str, &[&str])] = &[
+    ("bandwidth", &["rate"]),
+    ("bind", &["listen"]),
+    ("block", &["drop"]),
+    ("description", &["about"]),
+    ("disconnect", &["close", "cut"]),
+    ("duration", &["give_up"]),
+    ("error", &["errno"]),
+    ("latency", &["delay"]),
+    ("links", &["cables"]),
+    ("nodes", &["hosts"]),
+    ("open", &["connect"]),
+    ("partition", &["cut"]),
+    ("pause", &["sleep", "freeze"]),
+    ("poweroff", &["crash"]),
+    ("power_off", &["crash"]),
+    ("receive", &["read"]),
+    ("recv", &["read"]),
+    ("send", &["write"]),
+    ("shutdown", &["half_close"]),
+    ("stop", &["freeze"]),
+    ("time", &["at"]),
+    ("timeout", &["give_up"]),
+    ("unplug", &["cut"]),
+    ("wait", &["sleep"]),
+];
+
+/// "did you mean ...", if a known name is near, or another word for the same.
 pub fn did_you_mean<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<String> {
-    nearest(word, known).map(|name| format!("did you mean `{name}`?"))
+    let known: Vec<&str> = known.into_iter().collect();
+    let synonym = || {
+        let (_, ours) = SYNONYMS.iter().find(|(other, _)| *other == word)?;
+        ours.iter().copied().find(|name| known.contains(name))
+    };
+    let meant = synonym().or_else(|| nearest(word, known.iter().copied()));
+    meant.map(|name| format!("did you mean `{name}`?"))
 }
 
 /// "one of: a, b" for messages.
@@ -122,6 +156,9 @@ mod tests {
     fn near_names_are_suggested_and_far_ones_are_not() {
         assert_eq!(nearest("servr", ["client", "server"]), Some("server"));
         assert_eq!(nearest("banana", ["client", "server"]), None);
+        let meant = |word| did_you_mean(word, ["write", "read", "give_up"]);
+        assert_eq!(meant("send").as_deref(), Some("did you mean `write`?"));
+        assert_eq!(meant("unplug"), None, "`cut` is not known here");
         assert_eq!(nearest("ETIMEOUT", ["EIO", "ETIMEDOUT"]), Some("ETIMEDOUT"));
     }
 }

@@ -74,6 +74,10 @@ pub(super) fn syntax(error: &serde_saphyr::Error, text: &str) -> Problem {
                 )
             } else if line.starts_with('\t') || line.trim_start_matches(' ').starts_with('\t') {
                 Some("indent with spaces; YAML does not allow tabs".to_owned())
+            } else if let Some((bracket, at)) = unclosed(text, span.line) {
+                Some(format!("the `{bracket}` on line {at} is not closed"))
+            } else if line.matches(": ").count() > 1 && !line.contains(['{', '"']) {
+                Some("a text with `: ` in it wants quotes".to_owned())
             } else {
                 None
             };
@@ -82,6 +86,28 @@ pub(super) fn syntax(error: &serde_saphyr::Error, text: &str) -> Problem {
                 .maybe_help(help)
         }
     }
+}
+
+/// The innermost bracket that is still open at the beginning of a line, and its line.
+/// Quotes and comments are left out as far as they stay on a line.
+fn unclosed(text: &str, before: u32) -> Option<(char, u32)> {
+    let mut open = Vec::new();
+    for (number, line) in (1..before).zip(text.lines()) {
+        let mut quote = None;
+        let mut last = ' ';
+        for c in line.chars() {
+            match (c, quote) {
+                ('#', None) if last == ' ' => break,
+                (c, Some(end)) if c == end => quote = None,
+                ('"' | '\'', None) if !last.is_alphanumeric() => quote = Some(c),
+                ('[' | '{', None) => open.push((c, number)),
+                (']' | '}', None) => drop(open.pop()),
+                _ => {}
+            }
+            last = c;
+        }
+    }
+    open.pop()
 }
 
 fn too_deep(span: Span) -> Problem {

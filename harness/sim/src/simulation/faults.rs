@@ -74,6 +74,8 @@ impl<'a> Sim<'a> {
                     self.crash(node);
                 }
             }
+            EventAction::Suspend { host } => self.suspend(host, true),
+            EventAction::Resume { host } => self.suspend(host, false),
             EventAction::Reboot {
                 host,
                 down_for,
@@ -407,6 +409,26 @@ impl<'a> Sim<'a> {
         }
         for id in chosen {
             self.signal(id, signal);
+        }
+    }
+
+    /// A host goes to sleep or wakes up: nothing passes its cables, its lanes stop. As in
+    /// a lab, its kernel's timers run on.
+    fn suspend(&mut self, host: &str, sleeps: bool) {
+        let is_cut = |action: &EventAction| matches!(action, EventAction::Cut { .. });
+        if self.case.events.iter().any(|event| is_cut(&event.action)) {
+            self.unknown("a cable that is cut, of a host that sleeps");
+        }
+        let Some(node) = self.node_id(host) else {
+            return;
+        };
+        for cable in &mut self.cables {
+            if cable.ends.iter().any(|(end, _)| *end == node) {
+                cable.cut = [sleeps; 2];
+            }
+        }
+        for lane in self.case.lanes.iter().filter(|lane| lane.host == host) {
+            self.freeze(&lane.name, sleeps);
         }
     }
 

@@ -496,6 +496,7 @@ fn not_modelled(case: &Case) -> Option<&'static str> {
         Action::Set { .. } => Some("socket options that are set later"),
         Action::Beside { .. } => Some("two threads on one socket"),
         Action::Relay { .. } => Some("a proxy between two connections"),
+        Action::Pool { .. } => Some("a pool of connections"),
         _ => None,
     });
     if let Some(what) = steps.next() {
@@ -532,8 +533,5 @@ fn not_modelled(case: &Case) -> Option<&'static str> {
     {
         return Some("options of sockets");
     }
-    let nats = &case.network.nats;
-    nats.iter()
-        .any(|nat| !nat.timeouts.is_empty())
-        .then_some("timeouts of a router by the connection's state")
+    None
 }

@@ -43,13 +43,22 @@ impl Tracer<'_> {
             Known::Bookkeeping(call) if raw >= 0 => {
                 self.bookkept(tid, call, &pending.frame.args, raw);
             }
-            Known::Bookkeeping(_) => {}
+            Known::Bookkeeping(call) => self.refused(tid, at, call, raw),
             Known::Reported(CallName::Recvmsg) if pending.call.is_none() => {
                 if raw >= 0 {
                     self.received(tid, &pending.frame.args);
                 }
             }
             Known::Reported(name) => self.report(tid, at, pending, name, raw),
+        }
+    }
+
+    /// A call that asks for another user failed because of who may be asked for.
+    fn refused(&mut self, tid: i32, at: i64, call: Bookkeeping, raw: i64) {
+        let errno = Errno(i32::try_from(-raw).unwrap_or(0));
+        if let (Some(call), libc::EPERM | libc::EINVAL) = (call.asks_for_a_user(), errno.0) {
+            let call = call.to_owned();
+            self.emit(at, tid, What::Refused { call, errno });
         }
     }
 
@@ -213,10 +222,8 @@ impl Tracer<'_> {
             Bookkeeping::EpollCtl => self.epoll_changed(tid, args),
             Bookkeeping::Unshare => self.table.files_unshared(tid),
             Bookkeeping::PidfdGetfd => self.adopt(tid, result, true),
-            Bookkeeping::CloseRange
-            | Bookkeeping::RestartSyscall
-            | Bookkeeping::RtSigreturn
-            | Bookkeeping::IoUringSetup => {}
+            // Nothing that the table knows; some were done at the beginning of the call.
+            _ => {}
         }
     }
 

@@ -23,7 +23,7 @@ use nix::time::{ClockId, clock_gettime};
 use nix::unistd::Pid;
 
 use crate::error::TraceError;
-use crate::event::{End, Event, What};
+use crate::event::{Cost, End, Event, What};
 use crate::launch::{self, Launched};
 use crate::name::Numbers;
 use crate::program::Program;
@@ -36,6 +36,9 @@ use streams::Streams;
 /// While stops come without a pause, output and requests are looked at after
 /// this many.
 const STOPS_BETWEEN_POLLS: u32 = 64;
+
+/// What observing costs is said after this many stops.
+const STOPS_BETWEEN_COSTS: u64 = 1000;
 
 /// How the program that was started ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,6 +98,7 @@ struct Tracer<'a> {
     /// New tasks that stopped before their parent's stop told of them.
     early: BTreeSet<i32>,
     calls: u64,
+    cost: Cost,
     /// Everything was told to end; new processes are, too.
     ending: bool,
     main: i32,
@@ -123,6 +127,7 @@ impl<'a> Tracer<'a> {
             processes: BTreeMap::new(),
             early: BTreeSet::new(),
             calls: 0,
+            cost: Cost::default(),
             ending: false,
             main,
             launched,
@@ -175,7 +180,9 @@ impl<'a> Tracer<'a> {
         for _ in 0..STOPS_BETWEEN_POLLS {
             match ptrace::wait_any() {
                 Ok(Some((tid, status))) => {
-                    let handled = self.stopped(tid, Status::decode(status), now_ns());
+                    let at = now_ns();
+                    let handled = self.stopped(tid, Status::decode(status), at);
+                    self.count_stop(tid, at);
                     self.deliver();
                     handled?;
                 }
@@ -189,6 +196,15 @@ impl<'a> Tracer<'a> {
             }
         }
         Ok(true)
+    }
+
+    fn count_stop(&mut self, tid: i32, at: i64) {
+        let now = now_ns();
+        self.cost.stops += 1;
+        self.cost.held_ns += u64::try_from(now - at).unwrap_or(0);
+        if self.cost.stops.is_multiple_of(STOPS_BETWEEN_COSTS) {
+            self.emit(now, tid, What::Cost(self.cost));
+        }
     }
 
     fn emit(&mut self, at_ns: i64, tid: i32, what: What) {

@@ -80,6 +80,9 @@ impl Tracer<'_> {
     pub(super) fn task_ended(&mut self, tid: i32, end: End, at: i64) {
         let pid = self.tasks.get(&tid).map_or(tid, |task| task.pid);
         if self.began_ns.is_some() {
+            if tid == self.main {
+                self.emit(at, tid, What::Cost(self.cost));
+            }
             let what = match tid == pid {
                 true => What::Ended(end),
                 false => What::ThreadEnded,

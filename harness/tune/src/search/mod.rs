@@ -30,6 +30,8 @@ const MAX_RETRIES2: u32 = 15;
 const MIN_PROBES: u32 = 2;
 /// TCP_RTO_MAX_MS, from the one that costs nothing to the one that costs most.
 const RTO_MAX_CHOICES: [u64; 8] = [120, 60, 30, 20, 10, 5, 2, 1];
+/// How long 15 retransmissions take on paper, rounded up.
+const GIVEN_UP_BY_DEFAULT: Duration = Duration::from_secs(1_000);
 /// Precision of the nearest settings.
 const PRECISION: Duration = Duration::from_millis(10);
 /// Longest time to notice that is searched.
@@ -52,6 +54,24 @@ pub fn tune(promises: &Promises) -> Answer {
     }
     let bounds = nearest.unwrap_or_else(|| Bounds::new(promises, RTO_MAX));
     Answer::Impossible(bounds.impossible())
+}
+
+/// What given settings do at worst, whatever is promised. Without a user timeout,
+/// data is given up by net.ipv4.tcp_retries2, which is 15.
+pub fn check(promises: &Promises, settings: Settings) -> Tuned {
+    let limit = settings.user_timeout.map(Limit::UserTimeout);
+    // As far as data is looked at: beyond the end of both limits.
+    let until = settings.user_timeout.unwrap_or(GIVEN_UP_BY_DEFAULT) * 2;
+    let promises = Promises {
+        notice_within: promises.notice_within.max(until),
+        ..promises.clone()
+    };
+    let bounds = Bounds::new(&promises, settings.rto_max.unwrap_or(RTO_MAX));
+    let mut tuned = bounds.tuned(settings);
+    if promises.when.sending() {
+        tuned.worst.sending = Some(bounds.reach(limit.unwrap_or(Limit::Retries(MAX_RETRIES2))));
+    }
+    tuned
 }
 
 fn rto_maxes(promises: &Promises) -> Vec<Duration> {
@@ -214,7 +234,8 @@ impl<'a> Bounds<'a> {
         let mut best: Option<Keepalive> = None;
         let most = u32::try_from(notice.as_secs())
             .unwrap_or(MAX_SECONDS)
-            .min(MAX_SECONDS);
+            .min(MAX_SECONDS)
+            .min(self.promises.greatest_idle().unwrap_or(MAX_SECONDS));
         for interval in 1..=most {
             // No less than the idle time, the outage and one more interval
             // pass until the end.

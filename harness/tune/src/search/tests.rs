@@ -19,6 +19,7 @@ fn promises(notice: f64, ride_out: f64, when: While, hz: &[u32]) -> Promises {
             .iter()
             .map(|hz| KernelFacts::new(Version(6, 12), *hz))
             .collect(),
+        middlebox_forgets: None,
     }
 }
 
@@ -167,4 +168,39 @@ fn programs_without_the_option_get_what_holds_for_them() {
     let bounds = Bounds::new(&promises, RTO_MAX);
     let reach = bounds.reach(Limit::Retries(retries));
     assert!(reach.noticed <= promises.notice_within && reach.ridden >= promises.ride_out);
+}
+
+#[test]
+fn keepalive_comes_before_a_middlebox_forgets() {
+    let mut promised = promises(3_000.0, 10.0, While::Idle, &[250]);
+    let idle = |promised: &Promises| match tune(promised) {
+        Answer::Found { tuned, .. } => tuned.settings.keepalive.map(|k| (k.idle, k.interval)),
+        Answer::Impossible(why) => panic!("{why:?}"),
+    };
+    let (without, _) = idle(&promised).expect("keepalive");
+    assert!(without > 2_000, "{without}");
+    promised.middlebox_forgets = Some(Duration::from_secs(350));
+    let (with, interval) = idle(&promised).expect("keepalive");
+    assert!(with <= 310 && interval <= 310, "{with} {interval}");
+    assert!(with > 250, "no shorter than it must be: {with}");
+}
+
+#[test]
+fn given_settings_do_at_worst_what_found_ones_do() {
+    let promised = promises(30.0, 10.0, While::Both, &[250]);
+    let Answer::Found { tuned, .. } = tune(&promised) else {
+        panic!("there are some");
+    };
+    let checked = check(&promised, tuned.settings);
+    assert_eq!(checked.worst, tuned.worst);
+    let hasty = Settings {
+        user_timeout: Some(Duration::from_secs(2)),
+        ..tuned.settings
+    };
+    assert!(check(&promised, hasty).worst.ridden() < promised.ride_out);
+    let never_set = Settings {
+        user_timeout: None,
+        ..tuned.settings
+    };
+    assert!(check(&promised, never_set).worst.noticed() > Duration::from_secs(900));
 }

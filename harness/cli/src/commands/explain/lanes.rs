@@ -72,6 +72,28 @@ fn action(action: &Action) -> String {
                 n => format!("connects {n} times{to}"),
             }
         }
+        Action::Pool {
+            connections,
+            max_idle,
+            retry,
+            ..
+        } => {
+            let idle = max_idle.map_or(String::new(), |limit| {
+                format!(
+                    ", none of which it uses after more than {} without use",
+                    human(limit)
+                )
+            });
+            let again = if *retry {
+                "; a request that fails is made once more"
+            } else {
+                ""
+            };
+            format!("opens a pool of {connections} connections{idle}{again}")
+        }
+        Action::Request { data } => {
+            format!("sends {} by the pool and reads the answer", payload(data))
+        }
         Action::Exchange { data } => format!("sends {} and reads the answer", payload(data)),
         Action::Write { data } => format!("writes {}", payload(data)),
         Action::Read { .. } => "reads".into(),

@@ -30,6 +30,9 @@ struct PromisesView {
     round_trip_ns: u64,
     path: Path,
     kernels: Vec<KernelView>,
+    /// Only where it was promised.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    middlebox_forgets_ns: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -38,8 +41,9 @@ struct KernelView {
     hz: u32,
 }
 
+/// Settings and what they do at worst.
 #[derive(Serialize)]
-struct TunedView {
+pub(super) struct TunedView {
     keepalive_idle_s: Option<u32>,
     keepalive_interval_s: Option<u32>,
     keepalive_count: Option<u32>,
@@ -100,7 +104,7 @@ fn ms(time: std::time::Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn view(tuned: &Tuned) -> TunedView {
+pub(super) fn view(tuned: &Tuned) -> TunedView {
     let Settings {
         keepalive,
         user_timeout,
@@ -143,6 +147,7 @@ pub(super) fn write(report: &Report<'_>) -> Result<(), CliError> {
         round_trip,
         path,
         kernels,
+        middlebox_forgets,
     } = report.promises;
     let (mut found, mut without, mut impossible) = (None, None, None);
     let mut snippets = serde_json::Map::new();
@@ -173,6 +178,7 @@ pub(super) fn write(report: &Report<'_>) -> Result<(), CliError> {
         promises: PromisesView {
             notice_within_ns: ns(*notice_within),
             ride_out_ns: ns(*ride_out),
+            middlebox_forgets_ns: middlebox_forgets.map(ns),
             when: *when,
             round_trip_ns: ns(*round_trip),
             path: *path,

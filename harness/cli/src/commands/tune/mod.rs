@@ -1,5 +1,6 @@
 //! `halfopen tune`: from promises to settings, or to the proof that none exist.
 
+mod check;
 mod json;
 mod show;
 mod verify;
@@ -68,7 +69,18 @@ pub(crate) fn tune(args: &TuneArgs) -> Result<Exit, CliError> {
             .iter()
             .flat_map(|version| hz.iter().map(|hz| KernelFacts::new(*version, *hz)))
             .collect(),
+        middlebox_forgets: args.middlebox_forgets,
     };
+    if args.middlebox_forgets.is_some() && !promises.when.idle() {
+        return Err(CliError::Usage(
+            "--middlebox-forgets: while sending nothing is forgotten; write --while idle or both"
+                .into(),
+        ));
+    }
+    if let Some(settings) = args.check {
+        let kernels = kernels_as_text(args, &versions, &hz);
+        return check::check(&promises, settings, kernels, args.format);
+    }
     let answer = halfopen_tune::tune(&promises);
     let verified = if args.verify {
         Some(verify::measure(&promises, &answer, &guests)?)

@@ -73,9 +73,16 @@ fn promises(text: &mut String, report: &Report<'_>) {
         human(*round_trip),
         report.kernels
     );
+    if let Some(forgets) = report.promises.middlebox_forgets {
+        let _ = writeln!(
+            text,
+            "          a middlebox forgets after {} without a packet",
+            human(forgets)
+        );
+    }
 }
 
-fn settings(text: &mut String, tuned: &Tuned) {
+pub(super) fn settings(text: &mut String, tuned: &Tuned) {
     let Settings {
         keepalive,
         user_timeout,
@@ -108,7 +115,7 @@ fn settings(text: &mut String, tuned: &Tuned) {
 }
 
 /// The worst case of settings; times that break a promise are marked.
-fn table(text: &mut String, rows: &[(&str, &Tuned)], promises: &Promises) {
+pub(super) fn table(text: &mut String, rows: &[(&str, &Tuned)], promises: &Promises) {
     let mut lines: Vec<[String; 3]> = vec![[
         "at worst".into(),
         "noticed after".into(),

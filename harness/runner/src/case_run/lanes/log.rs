@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::endpoint::protocol::Report;
 use halfopen_outcome::record::{
-    Call, CallResult, EndpointRecord, ExitKind, OutputLine, ProcessEnd, ProcessRecord,
-    ProgramDetector, ProgramRecord,
+    Call, CallResult, EndpointRecord, ExitKind, ObserverCost, OutputLine, ProcessEnd,
+    ProcessRecord, ProgramDetector, ProgramRecord, ProgramSignal,
 };
 use halfopen_sys::clock::monotonic_ns;
 
@@ -25,6 +25,9 @@ pub(super) struct ReportLog {
 
 /// How many lines of a program are kept.
 const MOST_LINES: usize = 2000;
+
+/// How many signals of a program are kept.
+const MOST_SIGNALS: usize = 500;
 
 /// What an endpoint has reported of itself.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -57,8 +60,10 @@ impl ReportLog {
                 lane: lane.to_owned(),
                 host: host.to_owned(),
                 boot,
+                program: false,
                 processes: vec![ProcessRecord {
                     number: 0,
+                    thread: None,
                     calls: Vec::new(),
                     end: None,
                 }],
@@ -72,6 +77,7 @@ impl ReportLog {
 
     /// The endpoint runs a program.
     pub fn of_program(mut self, command: &[String]) -> Self {
+        self.record.program = true;
         self.program = Some(ProgramRecord {
             lane: self.record.lane.clone(),
             host: self.record.host.clone(),
@@ -80,6 +86,9 @@ impl ReportLog {
             lines: Vec::new(),
             lines_left_out: 0,
             detectors: Vec::new(),
+            signals: Vec::new(),
+            signals_left_out: 0,
+            observer: ObserverCost::default(),
             notes: Vec::new(),
         });
         self
@@ -164,6 +173,33 @@ impl ReportLog {
                 self.detectors
                     .insert(socket, ProgramDetector { conn, text });
             }
+            Report::Thread { tid, name } => self.process(tid).thread = Some(name),
+            Report::Signal {
+                pid,
+                signal,
+                kind,
+                sender,
+                at: at_ns,
+            } => {
+                let process = self.process(pid).number;
+                if let Some(program) = &mut self.program {
+                    match program.signals.len() < MOST_SIGNALS {
+                        true => program.signals.push(ProgramSignal {
+                            at_ns,
+                            process,
+                            signal,
+                            kind,
+                            sender,
+                        }),
+                        false => program.signals_left_out += 1,
+                    }
+                }
+            }
+            Report::Observer(cost) => {
+                if let Some(program) = &mut self.program {
+                    program.observer = cost;
+                }
+            }
             Report::Note { text, at } => {
                 if let Some(program) = &mut self.program {
                     let stderr = false;
@@ -219,6 +255,9 @@ impl ReportLog {
         for line in program.lines.iter_mut().chain(&mut program.notes) {
             line.at_ns -= t0_ns;
         }
+        for signal in &mut program.signals {
+            signal.at_ns -= t0_ns;
+        }
         program.detectors = self.detectors.values().cloned().collect();
         Some(program)
     }
@@ -242,6 +281,7 @@ impl ReportLog {
             let number = u32::try_from(processes.len()).unwrap_or(u32::MAX);
             processes.push(ProcessRecord {
                 number,
+                thread: None,
                 calls: Vec::new(),
                 end: None,
             });

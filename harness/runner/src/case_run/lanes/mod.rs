@@ -2,6 +2,7 @@
 //! them.
 
 mod fd_count;
+mod listening;
 mod log;
 mod signals;
 
@@ -18,7 +19,7 @@ use crate::endpoint::{Endpoint, Spec, THIS_PROGRAM};
 use halfopen_lab::LabError;
 use halfopen_lab::Namespace;
 use halfopen_outcome::record::{EndpointRecord, ExitKind, ProgramRecord};
-use halfopen_scenario::case::{Case, Lane, Ready};
+use halfopen_scenario::case::{Case, Lane, Observe, Ready};
 use halfopen_sys::clock::monotonic_ns;
 use log::{ReportLog, State};
 
@@ -87,14 +88,28 @@ impl LaneProcess {
                 let up = |began: i64| monotonic_ns() - began >= time;
                 state.program.is_some() && state.started_ns.is_some_and(up)
             }
+            // Its listen() is not seen.
+            Some(Ready::Listening(port)) if !self.is_observed() => {
+                state.program.is_some() && listening::is_there(self.endpoint.pid, *port)
+            }
             _ => state.listening,
         }
     }
 
-    /// Whether [`Self::is_up`] changes by time alone.
-    pub fn waits_for_time(&self) -> bool {
+    /// Whether [`Self::is_up`] has to be asked again and again: no report tells it.
+    pub fn is_asked_again(&self) -> bool {
         let ready = self.lane.program.as_ref().and_then(|p| p.ready.as_ref());
-        matches!(ready, Some(Ready::After(_))) && !self.is_up()
+        let silent = match ready {
+            Some(Ready::After(_)) => true,
+            Some(Ready::Listening(_)) => !self.is_observed(),
+            _ => false,
+        };
+        silent && !self.is_up()
+    }
+
+    fn is_observed(&self) -> bool {
+        let program = self.lane.program.as_ref();
+        program.is_none_or(|program| program.observe == Observe::Calls)
     }
 
     /// What it did instead of becoming ready, for messages.

@@ -80,6 +80,11 @@ impl<'a> Testbed<'a> {
             let address = self.lab.address(&lane.host, self.case.family)?;
             addresses.insert(lane.host.clone(), address);
         }
+        for nat in &self.case.network.nats {
+            if let Some(service) = self.lab.service_address(&nat.router, self.case.family)? {
+                addresses.insert(nat.router.clone(), service);
+            }
+        }
         // A program may name hosts on which nothing runs; one that is down has no
         // address now.
         for host in self.case.network.names(&[NodeKind::Host]) {

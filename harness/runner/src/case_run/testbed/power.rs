@@ -31,6 +31,28 @@ impl Testbed<'_> {
         self.lab.silence(host)
     }
 
+    /// A host goes to sleep: nothing passes its cables, and its processes stop.
+    pub fn suspend(&mut self, host: &str) -> Result<EffectiveAt, LabError> {
+        let at = self.lab.silence(host)?;
+        self.signal_lanes_of(host, Signal::SIGSTOP)?;
+        Ok(at)
+    }
+
+    /// A host that sleeps wakes up.
+    pub fn resume(&mut self, host: &str) -> Result<EffectiveAt, LabError> {
+        let at = self.lab.end_silence(host)?;
+        self.signal_lanes_of(host, Signal::SIGCONT)?;
+        Ok(at)
+    }
+
+    fn signal_lanes_of(&mut self, host: &str, signal: Signal) -> Result<(), LabError> {
+        let lanes = self.case.lanes.iter().filter(|lane| lane.host == host);
+        for lane in lanes {
+            self.lanes.signal_lane(&lane.name, signal)?;
+        }
+        Ok(())
+    }
+
     /// Cuts a host off, then kills its processes: the silence comes first.
     pub fn crash(&mut self, host: &str) -> Result<EffectiveAt, LabError> {
         self.sockets.forget(host);

@@ -6,6 +6,7 @@
 //! entered; `process` calls it. The keyboard takes the tracer's requests.
 
 mod missing;
+mod notes;
 mod place;
 mod translate;
 
@@ -16,7 +17,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout};
 
 use super::protocol::{Plan, Report};
 use super::report::Reporter;
-use halfopen_scenario::case::{Input, Program};
+use halfopen_scenario::case::{Input, Observe, Program};
 use halfopen_trace::event::{End, What};
 use halfopen_trace::{Event, Output, Stdin};
 pub use missing::{DEFAULT_PATH, find};
@@ -62,7 +63,8 @@ fn prepare_and_run(
         Input::Inherit => Stdin::Inherit,
     };
     traced.output_limit = OUTPUT_LIMIT;
-    let mut translator = Translator::new(plan, program, reporter);
+    traced.observed = program.observe == Observe::Calls;
+    let mut translator = Translator::new(plan, program, place.few_users, reporter);
     let mut sink = |event: Event| translator.translate(&event);
     halfopen_trace::run(&traced, Some(control), &mut sink)
         .map(drop)

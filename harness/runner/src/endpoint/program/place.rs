@@ -19,6 +19,9 @@ use super::super::protocol::Plan;
 use halfopen_scenario::case::Program;
 use halfopen_trace::{Program as Traced, User};
 
+/// The last user that a namespace with all users of a machine maps.
+const NOBODY: u32 = 65534;
+
 /// Below the private /run.
 const DIRECTORY: &str = "/run/halfopen";
 
@@ -27,6 +30,9 @@ pub(super) struct Place<'a> {
     cwd: PathBuf,
     user: User,
     env: Vec<(String, String)>,
+    /// Few users are mapped: without root's privileges one, so that a program that asks
+    /// for another one is refused.
+    pub(super) few_users: bool,
 }
 
 impl<'a> Place<'a> {
@@ -49,6 +55,7 @@ impl<'a> Place<'a> {
             cwd,
             user,
             env: Vec::new(),
+            few_users: !is_mapped(&uid_map(), NOBODY),
         };
         place.env = place.environment(program, &own);
         Ok(place)
@@ -141,11 +148,14 @@ fn user(name: &str) -> Result<User, String> {
         .ok_or_else(|| {
             format!("there is no user `{name}`; give one of /etc/passwd, or a number")
         })?;
-    let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
-    Ok(match is_mapped(&map, uid) {
+    Ok(match is_mapped(&uid_map(), uid) {
         true => User::Ids { uid, gid },
         false => User::Nested { uid, gid },
     })
+}
+
+fn uid_map() -> String {
+    fs::read_to_string("/proc/self/uid_map").unwrap_or_default()
 }
 
 /// Whether a user exists in a user namespace, by its uid_map.

@@ -12,13 +12,14 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::super::protocol::{Plan, Report};
 use super::super::report::Reporter;
-use super::{end_text, shortened};
-use halfopen_outcome::record::{CallResult, ExitKind};
+use super::notes::{self, Notes};
+use super::shortened;
+use halfopen_outcome::record::{CallResult, ExitKind, ObserverCost, SignalEffect, SignalSender};
 use halfopen_scenario::case::{Program, Ready};
 use halfopen_trace::event::{
-    Detail, End, Entered, Gave, Line, Protocol, Returned, Socket, Stream, Unseen,
+    Cost, Detail, End, Entered, Gave, Line, Protocol, Returned, Socket, Stream,
 };
-use halfopen_trace::{CallName, Detectors, Event, What};
+use halfopen_trace::{CallName, Detectors, Event, SignalNumber, What};
 use result::{is_poll, result_of};
 
 /// How much of a line is reported.
@@ -37,8 +38,12 @@ pub(super) struct Translator<'a> {
     /// something later.
     closed: Vec<(Stream, i64)>,
     main: Option<i32>,
+    began_ns: i64,
     running: BTreeSet<i32>,
+    /// Threads that have not been reported as such.
+    threads: BTreeSet<i32>,
     ready: bool,
+    notes: Notes,
 }
 
 struct Idle {
@@ -48,7 +53,12 @@ struct Idle {
 }
 
 impl<'a> Translator<'a> {
-    pub(super) fn new(plan: &'a Plan, program: &'a Program, reporter: &'a mut Reporter) -> Self {
+    pub(super) fn new(
+        plan: &'a Plan,
+        program: &'a Program,
+        few_users: bool,
+        reporter: &'a mut Reporter,
+    ) -> Self {
         let hosts = plan.addresses.iter();
         Translator {
             program,
@@ -59,8 +69,11 @@ impl<'a> Translator<'a> {
             idle: HashMap::new(),
             closed: Vec::new(),
             main: None,
+            began_ns: 0,
             running: BTreeSet::new(),
+            threads: BTreeSet::new(),
             ready: false,
+            notes: Notes::new(few_users),
         }
     }
 
@@ -74,14 +87,7 @@ impl<'a> Translator<'a> {
             What::Entered(entered) => self.entered(event, entered),
             What::Returned(returned) => self.returned(event, returned),
             What::Line(line) => self.line(line, at),
-            What::OutputLimit { stream } => self.reporter.note(
-                format!(
-                    "it wrote more than {} MiB to {}; the rest was read and dropped",
-                    super::OUTPUT_LIMIT >> 20,
-                    name_of(*stream)
-                ),
-                at,
-            ),
+            What::OutputLimit { stream } => self.reporter.note(notes::output_limit(*stream), at),
             What::StreamClosed { stream } => self.closed.push((*stream, at)),
             What::Created {
                 child,
@@ -95,15 +101,39 @@ impl<'a> Translator<'a> {
                     at,
                 });
             }
+            What::Created {
+                child,
+                thread: true,
+            } => {
+                self.threads.insert(*child);
+            }
             What::Executed { .. } if self.main.is_none() => {
                 self.main = Some(event.pid);
+                self.began_ns = at;
                 self.running.insert(event.pid);
                 self.reporter
                     .write_report(&Report::Program { pid: event.pid });
             }
-            What::ThreadEnded => self.flush(event.tid),
+            What::ThreadEnded => {
+                self.threads.remove(&event.tid);
+                self.flush(event.tid);
+            }
             What::Ended(end) => self.ended(event, *end),
-            What::Unseen(unseen) => self.unseen(*unseen, at),
+            What::Unseen(unseen) => self.reporter.note(notes::unseen(*unseen), at),
+            What::Signal { signal, sender } => self.signal(event, *signal, *sender),
+            What::Stopped { signal } => {
+                self.effect(event, *signal, SignalEffect::Stopped, SignalSender::Kernel);
+            }
+            What::Continued => {
+                let signal = SignalNumber(nix::libc::SIGCONT);
+                self.effect(event, signal, SignalEffect::Continued, SignalSender::Kernel);
+            }
+            What::Refused { call, errno } => {
+                if let Some(note) = self.notes.refused(call, *errno) {
+                    self.reporter.note(note, at);
+                }
+            }
+            What::Cost(cost) => self.cost(*cost, at),
             _ => {}
         }
     }
@@ -115,11 +145,7 @@ impl<'a> Translator<'a> {
             if !self.main.is_some_and(|main| self.running.contains(&main)) {
                 return;
             }
-            let name = name_of(stream);
-            self.reporter.note(
-                format!("it closed {name} and runs on: what it would write there is not seen"),
-                at,
-            );
+            self.reporter.note(notes::closed(stream), at);
         }
     }
 
@@ -157,6 +183,7 @@ impl<'a> Translator<'a> {
             Some(_) => self.flush(event.tid),
             None => {}
         }
+        self.name_thread(event);
         self.reporter.write_report(&Report::Start {
             pid: event.tid,
             call: entered.name.to_string(),
@@ -272,31 +299,60 @@ impl<'a> Translator<'a> {
             at: event.at_ns,
         });
         if self.main == Some(event.pid) && !self.running.is_empty() && end == End::Code(0) {
-            self.reporter.note(
-                format!(
-                    "its first process ended ({}) and left {} behind: it went into the background; \
-                     there is an option that keeps it in the foreground",
-                    end_text(end),
-                    self.running.len()
-                ),
-                event.at_ns,
-            );
+            let note = notes::background(end, self.running.len());
+            self.reporter.note(note, event.at_ns);
         }
     }
 
-    fn unseen(&mut self, unseen: Unseen, at: i64) {
-        let text = match unseen {
-            Unseen::ThirtyTwoBit => {
-                "it is a 32-bit program, whose calls are not seen; use a 64-bit build"
-            }
-            Unseen::IoUring => {
-                "it asked for io_uring and was told that there is none: its calls are seen, \
-                 but are not those that it makes elsewhere"
-            }
-            Unseen::LostParent => "sockets that one of its processes inherited are not known",
-            _ => "some of its calls are not seen",
+    /// Reports a thread as one before its first call, by the name that it has then.
+    fn name_thread(&mut self, event: &Event) {
+        if self.threads.remove(&event.tid) {
+            let comm = format!("/proc/{}/task/{}/comm", event.pid, event.tid);
+            let name = std::fs::read_to_string(comm).unwrap_or_default();
+            self.reporter.write_report(&Report::Thread {
+                tid: event.tid,
+                name: name.trim_end().to_owned(),
+            });
+        }
+    }
+
+    fn signal(&mut self, event: &Event, signal: SignalNumber, sender: Option<i32>) {
+        // What they do is an event of its own.
+        if matches!(signal.0, nix::libc::SIGSTOP | nix::libc::SIGCONT) {
+            return;
+        }
+        let sender = match sender {
+            None => SignalSender::Kernel,
+            Some(pid) if pid == event.pid => SignalSender::Itself,
+            Some(pid) if self.running.contains(&pid) => SignalSender::Program,
+            Some(_) => SignalSender::Outside,
         };
-        self.reporter.note(text, at);
+        self.effect(event, signal, SignalEffect::Delivered, sender);
+    }
+
+    fn effect(
+        &mut self,
+        event: &Event,
+        signal: SignalNumber,
+        kind: SignalEffect,
+        sender: SignalSender,
+    ) {
+        self.reporter.write_report(&Report::Signal {
+            pid: event.pid,
+            signal: signal.to_string(),
+            kind,
+            sender,
+            at: event.at_ns,
+        });
+    }
+
+    fn cost(&mut self, cost: Cost, at: i64) {
+        let Cost { stops, held_ns } = cost;
+        let report = Report::Observer(ObserverCost { stops, held_ns });
+        self.reporter.write_report(&report);
+        if let Some(note) = self.notes.cost(cost, at - self.began_ns) {
+            self.reporter.note(note, at);
+        }
     }
 
     fn detector(&mut self, socket: &Socket) {
@@ -328,11 +384,4 @@ fn is_outside(socket: &Socket, to: Option<SocketAddr>) -> bool {
     let on_loopback = |address: SocketAddr| address.ip().is_loopback();
     let address = socket.peer.or(to).or(socket.local);
     socket.protocol == Protocol::Tcp && !address.is_some_and(on_loopback)
-}
-
-fn name_of(stream: Stream) -> &'static str {
-    match stream {
-        Stream::Stdout => "standard output",
-        Stream::Stderr => "standard error",
-    }
 }

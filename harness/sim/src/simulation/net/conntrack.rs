@@ -3,7 +3,7 @@
 
 use super::super::clock::{Ns, SEC};
 use super::super::{NodeId, Sim};
-use super::frame::{Body, End, IcmpError, Packet, Segment};
+use super::frame::{Addr, Body, End, IcmpError, Packet, Segment};
 use super::wire::rejection;
 use halfopen_scenario::case::{Case, Family, OnForgotten, RejectWith};
 
@@ -66,6 +66,8 @@ pub(crate) struct Tracking {
     inside: Vec<String>,
     idle: u64,
     on_forgotten: OnForgotten,
+    /// The host inside that connections to the router's own address go to.
+    service: Option<Addr>,
     entries: Vec<Entry>,
 }
 
@@ -78,6 +80,8 @@ pub(crate) enum Seen {
     Known,
     /// It opens this one.
     New,
+    /// It opens one to a service, whose address it was sent to.
+    Service(End),
     /// Of none.
     Unknown,
 }
@@ -90,6 +94,11 @@ impl Tracking {
             inside: inside.into_iter().map(str::to_owned).collect(),
             idle: nat.idle.as_secs(),
             on_forgotten: nat.on_forgotten,
+            service: nat.service.as_ref().and_then(|host| {
+                let nodes = &case.network.nodes;
+                let node = nodes.iter().position(|node| node.name == *host)?;
+                Some(Addr::Of(node, 0))
+            }),
             entries: Vec::new(),
         })
     }
@@ -138,20 +147,30 @@ impl Sim<'_> {
         }
         let now = self.now;
         let names: Vec<u64> = self.conntrack_overrides(node);
+        let for_a_service = self.is_local(node, packet.dst.0) && !self.is_inside(node, interface);
         let tracking = self.nodes[node].tracking.as_mut()?;
         tracking.entries.retain(|entry| entry.expires > now);
-        let _ = interface;
         let pair = (packet.src, packet.dst);
         match &mut packet.body {
             Body::Icmp(error) => {
                 let about = (error.src, error.dst);
-                let found = tracking
-                    .entries
-                    .iter()
-                    .find(|e| (e.reply.1, e.reply.0) == about || e.original == about);
+                let found = tracking.entries.iter().find(|e| {
+                    let answered = (e.original.1, e.original.0) == about;
+                    (e.reply.1, e.reply.0) == about || e.original == about || answered
+                });
                 let Some(entry) = found else {
                     return Some(Seen::Unknown);
                 };
+                if (entry.original.1, entry.original.0) == about {
+                    // About an answer of a service.
+                    packet.dst = entry.reply.0;
+                    *error = IcmpError {
+                        src: entry.reply.0,
+                        dst: entry.reply.1,
+                        ..*error
+                    };
+                    return Some(Seen::Known);
+                }
                 if (entry.reply.1, entry.reply.0) == about {
                     // About what was translated: the inside sees its own addresses.
                     packet.dst = entry.original.0;
@@ -173,7 +192,16 @@ impl Sim<'_> {
                     let loose = tracking.on_forgotten == OnForgotten::Resume;
                     let new = NEXT[0][kind][State::None as usize];
                     let opens = new == SS || loose && new == ES;
-                    return Some(if opens { Seen::New } else { Seen::Unknown });
+                    let service = tracking.service.filter(|_| for_a_service);
+                    return Some(match service {
+                        _ if !opens => Seen::Unknown,
+                        Some(host) => {
+                            let sent_to = packet.dst;
+                            packet.dst.0 = host;
+                            Seen::Service(sent_to)
+                        }
+                        None => Seen::New,
+                    });
                 };
                 let reply = tracking.entries[index].original != pair;
                 let state = tracking.entries[index].state;
@@ -183,15 +211,17 @@ impl Sim<'_> {
                 }
                 if next != IG {
                     let pinned = tracking.timeout(next, kind == 4);
-                    let set = names.get(next as usize).filter(|s| **s > 0 && kind != 4);
+                    let set = names.get(next as usize).filter(|s| **s > 0);
                     let timeout = set.copied().unwrap_or(pinned);
                     let entry = &mut tracking.entries[index];
                     entry.state = next;
                     entry.expires = now + timeout * SEC;
                 }
-                if reply {
-                    packet.dst = tracking.entries[index].original.0;
-                }
+                let entry = &tracking.entries[index];
+                packet.dst = match reply {
+                    true => entry.original.0,
+                    false => entry.reply.0,
+                };
                 Some(Seen::Known)
             }
         }
@@ -256,7 +286,12 @@ impl Sim<'_> {
             return Some(packet);
         }
         let from_inside = self.is_inside(node, from);
-        let accepts = state == Seen::Known || state == Seen::New && from_inside;
+        let sent_to = match state {
+            Seen::Service(sent_to) => Some(sent_to),
+            _ => None,
+        };
+        let opens = state == Seen::New && from_inside || sent_to.is_some();
+        let accepts = state == Seen::Known || opens;
         if !accepts {
             let reset = self.nodes[node].tracking.as_ref();
             let reset = reset.is_some_and(|t| t.on_forgotten == OnForgotten::Reset);
@@ -273,7 +308,7 @@ impl Sim<'_> {
         let now = self.now;
         let pair = (packet.src, packet.dst);
         let is_icmp = packet.segment().is_none();
-        if state == Seen::New {
+        if opens {
             let kind = packet.segment().map_or(3, kind);
             let tracking = self.nodes[node].tracking.as_mut()?;
             let mut source = pair.0;
@@ -286,17 +321,21 @@ impl Sim<'_> {
             let state = NEXT[0][kind][State::None as usize];
             let timeout = tracking.timeout(state, false);
             tracking.entries.push(Entry {
-                original: pair,
+                original: (pair.0, sent_to.unwrap_or(pair.1)),
                 reply: (pair.1, source),
                 state,
                 expires: now + timeout * SEC,
             });
         }
         let tracking = self.nodes[node].tracking.as_ref()?;
-        if translates && !is_icmp {
-            let entry = tracking.entries.iter().find(|e| e.original == pair);
-            if let Some(entry) = entry {
+        if !is_icmp {
+            // The destination is translated already (`track_in`).
+            let forth = |e: &&Entry| (e.original.0, e.reply.0) == pair;
+            let back = |e: &&Entry| (e.reply.0, e.original.0) == pair;
+            if let Some(entry) = tracking.entries.iter().find(forth) {
                 packet.src = entry.reply.1;
+            } else if let Some(entry) = tracking.entries.iter().find(back) {
+                packet.src = entry.original.1;
             }
         }
         Some(packet)
@@ -322,6 +361,14 @@ impl Sim<'_> {
             };
             (entry.original.0, error)
         })
+    }
+
+    /// The address outside at which a router's service is reached.
+    pub(crate) fn service_address(&self, node: NodeId) -> Option<Addr> {
+        self.nodes[node].tracking.as_ref()?.service?;
+        let mut interfaces = 0..self.nodes[node].interfaces.len();
+        let outside = interfaces.find(|interface| !self.is_inside(node, *interface))?;
+        Some(Addr::Of(node, outside))
     }
 
     fn is_inside(&self, node: NodeId, interface: usize) -> bool {

@@ -198,7 +198,11 @@ impl<'a> Script<'a> {
                 }
             }
             // The start of a run has refused them (`not_modelled`).
-            Action::Set { .. } | Action::Beside { .. } | Action::Relay { .. } => {}
+            Action::Set { .. }
+            | Action::Beside { .. }
+            | Action::Relay { .. }
+            | Action::Pool { .. }
+            | Action::Request { .. } => {}
             Action::Echo => return self.io(step, Want::Echo).await,
             Action::Drain => return self.io(step, Want::Drain).await,
             Action::Read { bytes } => return self.io(step, Want::Read(u64::from(*bytes))).await,

@@ -349,7 +349,9 @@ impl<'a> Sys<'a> {
     pub fn address(&self, host: Option<&str>, address: Option<std::net::IpAddr>) -> Option<Addr> {
         self.with(|sim| match (address, host) {
             (Some(address), _) => Some(sim.parse_address(address)),
-            (None, Some(host)) => sim.node_id(host).map(|node| Addr::Of(node, 0)),
+            (None, Some(host)) => sim
+                .node_id(host)
+                .map(|node| sim.service_address(node).unwrap_or(Addr::Of(node, 0))),
             (None, None) => sim.default_peer(self.id).map(|node| Addr::Of(node, 0)),
         })
     }
