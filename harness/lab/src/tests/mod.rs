@@ -64,25 +64,18 @@ fn connect(lab: &Lab, from: &str, to: &str, family: Family) -> (TcpStream, TcpSt
 }
 
 /// How many SYNs the calling thread's network namespace has sent again
-/// (LINUX_MIB_TCPSYNRETRANS).
+/// (LINUX_MIB_TCPSYNRETRANS), from /proc/net/netstat: a line of names, then one of
+/// values.
 pub(crate) fn syns_sent_again() -> u64 {
-    tcp_counter("TCPSynRetrans")
-}
-
-/// A counter of TCP's of the calling thread's network namespace, from
-/// /proc/net/netstat: a line of names, then one of values.
-pub(crate) fn tcp_counter(name: &str) -> u64 {
     let text = std::fs::read_to_string("/proc/thread-self/net/netstat").expect("proc is mounted");
     let mut lines = text
         .lines()
         .filter_map(|line| line.strip_prefix("TcpExt: "));
     let (names, values) = (lines.next(), lines.next());
     let (names, values) = (names.expect("names"), values.expect("values"));
-    let found = names
-        .split(' ')
-        .zip(values.split(' '))
-        .find(|(n, _)| *n == name);
-    let (_, value) = found.unwrap_or_else(|| panic!("no {name} in {names}"));
+    let mut counters = names.split(' ').zip(values.split(' '));
+    let found = counters.find(|(name, _)| *name == "TCPSynRetrans");
+    let (_, value) = found.unwrap_or_else(|| panic!("no TCPSynRetrans in {names}"));
     value.parse().expect("a number")
 }
 

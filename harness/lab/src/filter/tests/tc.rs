@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use super::super::{Clsact, Match, Side};
 use super::lab::{ADDRESSES, IPV4, IPV6, Lab, PORT, SOON, delete, host_veth, index};
 use crate::error::LabError;
-use crate::tests::tcp_counter;
 
 const SYN: Match = Match {
     family: None,
@@ -111,34 +110,33 @@ fn several_rules_hold_together() {
 /// own qdisc drops is retried every 500 ms, without backing off.
 #[test]
 fn a_local_drop_of_data_is_retried_every_half_second() {
+    // A busy machine may be late in one try, and backs off in none.
+    let is_soon = (0..3).any(|_| wait_after_a_local_drop() < Duration::from_millis(2500));
+    assert!(is_soon, "it backs off");
+}
+
+/// How long data that was dropped for a while took to arrive afterwards.
+fn wait_after_a_local_drop() -> Duration {
     let lab = Lab::joined();
-    let _listener = lab.listener(IPV4);
+    let listener = lab.listener(IPV4);
     let mut client = lab.connect(IPV4, PORT, SOON).expect("connects");
+    let (server, _) = listener.accept().expect("accepts");
     let mut tc = Clsact::open(&lab.a).expect("opens");
     let all = Match {
         tcp: true,
         ..Match::default()
     };
-    tc.add_drop(index(&lab.a, "a"), Side::Egress, &all)
+    let rule = tc
+        .add_drop(index(&lab.a, "a"), Side::Egress, &all)
         .expect("adds");
     client.write_all(b"x").expect("writes");
-    // The seventh failed attempt comes after some 3 s; by the RTO's doubling from
-    // 200 ms on it would come after 25 s.
+    // By the RTO's doubling, attempts would come at 0.2, 0.6, 1.4, 3.0 and 6.2 s.
+    std::thread::sleep(Duration::from_millis(3300));
     let start = Instant::now();
-    let failed = || {
-        lab.a
-            .enter(|| tcp_counter("TCPRetransFail"))
-            .expect("enters")
-    };
-    while failed() < 7 {
-        let waited = start.elapsed();
-        assert!(
-            waited < Duration::from_secs(15),
-            "{} in {waited:?}",
-            failed()
-        );
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    tc.remove(rule).expect("removes");
+    server.set_read_timeout(Some(SOON)).expect("is not 0");
+    assert_eq!(server.peek(&mut [0]).expect("is sent again"), 1);
+    start.elapsed()
 }
 
 #[test]
