@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use halfopen_outcome::record::{
-    Call, CallResult, DisturbedTry, FaultRecord, FirstSign, Outcome, Packet, ProcessRecord, Status,
-    Verdict, WireCounts,
+    Call, CallResult, DisturbedTry, FaultRecord, FirstSign, KernelEvent, Outcome, Packet,
+    ProcessRecord, Status, Verdict, WireCounts,
 };
 pub use halfopen_outcome::states::owner;
 use halfopen_outcome::tolerance::Tolerance;
@@ -50,6 +50,13 @@ pub fn process(process: &ProcessRecord) -> String {
         Some(name) => format!("thread {} ({name}): ", process.number),
         None => format!("child {}: ", process.number),
     }
+}
+
+/// A trace event: `kernel: inet_sk_error_report ETIMEDOUT`.
+pub fn kernel_event(event: &KernelEvent) -> String {
+    format!("kernel: {} {}", event.event, event.what)
+        .trim_end()
+        .to_owned()
 }
 
 /// An observed first sign: `ETIMEDOUT by client's read after 3.05 s`.

@@ -11,7 +11,7 @@ use crate::observe::capture::Frame;
 use crate::observe::port::PortInfo;
 use crate::observe::wire_record::wire_record;
 use halfopen_outcome::record::{
-    EndpointRecord, FaultRecord, Netstat, ProgramRecord, Status, WireRecord,
+    EndpointRecord, FaultRecord, KernelEvent, Netstat, ProgramRecord, Status, WireRecord,
 };
 
 /// How a case ended.
@@ -34,6 +34,8 @@ pub struct Recorded {
     pub programs: Vec<ProgramRecord>,
     /// Snapshots of the sockets.
     pub netstat: Vec<Netstat>,
+    /// What the kernel itself said, if it was asked.
+    pub kernel_events: Vec<KernelEvent>,
     /// What went wrong in the harness itself, as text.
     pub surprises: Vec<String>,
     /// When the lanes started, CLOCK_MONOTONIC; None in real time.

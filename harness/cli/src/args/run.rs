@@ -97,6 +97,11 @@ pub(crate) struct RunArgs {
     /// Draw every call and every packet of each case after the table
     #[arg(long)]
     pub(crate) ladder: bool,
+    /// Record what the kernel itself says of the connections, too: errors, retransmissions,
+    /// resets, and why it dropped a packet. In guests only, one for each case; draws as
+    /// --ladder does
+    #[arg(long)]
+    pub(crate) explain: bool,
     #[command(flatten)]
     pub(crate) pictures: PictureArgs,
 }

@@ -116,6 +116,7 @@ fn run_here(args: &GridArgs, plan: &Plan, sysctls: Sysctls) -> Result<Ran, CliEr
         virtual_time: false,
         wait_for_quiet: disturbed::WAIT_FOR_QUIET,
         no_real_time: args.no_real_time,
+        explain: false,
         pcap: None,
     };
     let mut progress = Progress::new();

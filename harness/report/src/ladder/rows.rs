@@ -116,6 +116,14 @@ pub(super) fn rows(outcome: &Outcome, hosts: &[String]) -> Vec<Row> {
             what,
         });
     }
+    for event in &outcome.kernel_events {
+        let host = event.host.as_deref().and_then(index).unwrap_or(0);
+        rows.push(Row {
+            at_ns: event.at_ns,
+            until_ns: event.at_ns,
+            what: Mark::At(host, text::kernel_event(event)),
+        });
+    }
     for endpoint in &outcome.endpoints {
         if let Some(host) = index(&endpoint.host) {
             let row = |(at_ns, until_ns, text)| Row {
