@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use halfopen_lab::{
     Action, Direction, Family, Hook, ImpairBy, Impairment, Lab, LabError, Loss, Match, Nat,
-    OnForgotten, WIRE, tcp_flag,
+    OnForgotten, WIRE, expect_errno, tcp_flag,
 };
 use socket2::{SockRef, TcpKeepalive};
 
@@ -293,4 +293,89 @@ fn a_pooled_connection_outlives_the_gateway_only_with_keepalive()
     let [_, mut of_kept] = served;
     assert_eq!(of_kept.read(&mut [0; 64])?, b"are you there?".len());
     Ok(())
+}
+
+/// Writes until it cannot.
+fn talk(stream: &mut TcpStream) -> std::io::Result<()> {
+    loop {
+        stream.write_all(b"are you there?")?;
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn faults_are_applied_at_their_times_while_the_client_runs() -> Tested {
+    let mut it = Connected::new()?;
+    let Connected { lab, client, .. } = &mut it;
+    let (crash, boot) = (Duration::from_millis(100), Duration::from_millis(300));
+    // The later one is named first.
+    let ran = lab
+        .at(boot, |lab| lab.host_up("server", true))
+        .at(crash, |lab| lab.crash("server"))
+        .run(|| expect_errno!(talk(client), ECONNRESET, within 0.2..600 s))?;
+    assert_eq!(ran.applied.len(), 2, "{ran:?}");
+    assert!(ran.applied[0] >= crash && ran.applied[1] >= boot, "{ran:?}");
+
+    // A fault that is not due when the client is done is not applied, and said to be.
+    let hour = Duration::from_secs(3600);
+    let ran = lab.at(hour, |lab| lab.crash("server")).run(|| 7)?;
+    assert_eq!((ran.value, ran.applied.len()), (7, 0));
+    lab.enter("server", || ())?;
+    let failed = lab.at(Duration::ZERO, |lab| lab.crash("sever"));
+    let failed = failed.run(|| std::thread::sleep(Duration::from_millis(100)));
+    assert!(
+        matches!(failed, Err(LabError::Unknown { .. })),
+        "{failed:?}"
+    );
+    Ok(())
+}
+
+#[test]
+fn a_recording_has_packets_and_faults() -> Tested {
+    let mut it = Connected::new()?;
+    let recording = it.lab.record()?;
+    it.client.write_all(b"answered")?;
+    it.server.1.read_exact(&mut [0; 8])?;
+    it.crash()?;
+    it.client.write_all(b"lost")?;
+    it.lab.host_up("server", true)?;
+    expect_errno!(talk(&mut it.client), ECONNRESET);
+
+    let packets = recording.packets();
+    let sent = |len: u32| packets.iter().find(|p| p.from == "client" && p.len == len);
+    let arrived = |len| sent(len).map(|packet| packet.delivered_ns.is_some());
+    assert_eq!((arrived(8), arrived(4)), (Some(true), Some(false)));
+    let ladder = recording.ladder();
+    let at = |what: &str| {
+        ladder
+            .find(what)
+            .unwrap_or_else(|| panic!("{what}: {ladder}"))
+    };
+    assert!(at("data 8 bytes") < at("= crash server ="), "{ladder}");
+    assert!(
+        at("= crash server =") < at("data 4 bytes, lost"),
+        "{ladder}"
+    );
+    assert!(at("= boot server =") < at("RST"), "{ladder}");
+
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("it.pcapng");
+    recording.save(&file)?;
+    let bytes = std::fs::read(&file)?;
+    let has = |text: &[u8]| bytes.windows(text.len()).any(|part| part == text);
+    assert!(has(b"crash server") && has(b"answered"));
+    Ok(())
+}
+
+/// Run by command/library.rs.
+#[test]
+#[ignore = "fails, on purpose"]
+fn fails_with_a_recording() {
+    let mut it = Connected::new().expect("a connection");
+    let _recording = it.lab.record().expect("may capture");
+    it.crash().expect("it is up");
+    it.client
+        .set_read_timeout(Some(Duration::from_millis(50)))
+        .expect("not zero");
+    expect_errno!(it.client.read(&mut [0]), ECONNRESET);
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use halfopen_outcome::record::{
-    Call, CallResult, DisturbedTry, FaultRecord, FirstSign, KernelEvent, Outcome, Packet,
-    ProcessRecord, Status, Verdict, WireCounts,
+    Call, CallResult, DisturbedTry, FaultRecord, FirstSign, KernelEvent, Outcome, ProcessRecord,
+    Status, Verdict,
 };
 pub use halfopen_outcome::states::owner;
 use halfopen_outcome::tolerance::Tolerance;
@@ -12,6 +12,7 @@ use halfopen_predict::Prediction;
 use halfopen_scenario::case::{Known, Sign, SignKind};
 
 use halfopen_net::span::{human_interval, human_ns};
+pub use halfopen_wire::ladder::{counts, label as packet};
 
 /// A kind of sign: `ETIMEDOUT`, `EOF`, `poll hang-up`.
 pub fn kind(kind: &SignKind) -> String {
@@ -164,47 +165,6 @@ pub fn result(result: &CallResult) -> String {
         CallResult::TimedOut => "= 0, time limit".into(),
         CallResult::Blocked => "never returned".into(),
     }
-}
-
-/// A packet: `data 5 bytes again, lost`.
-pub fn packet(packet: &Packet) -> String {
-    let mut text = packet.kind.clone();
-    if packet.len > 0 {
-        text.push_str(&format!(" {} bytes", packet.len));
-    }
-    if packet.retransmission {
-        text.push_str(" again");
-    }
-    if packet.delivered_ns.is_none() {
-        text.push_str(", lost");
-    }
-    text
-}
-
-/// What was sent, by kind: `1 SYN, 2 data, 1 again`. Empty when nothing was.
-pub fn counts(counts: &WireCounts) -> String {
-    let kinds = [
-        (counts.syn, "SYN"),
-        (counts.syn_ack, "SYN+ACK"),
-        (counts.data, "data"),
-        (counts.pure_ack, "ack"),
-        (counts.keepalive_probes, "keepalive probes"),
-        (counts.window_probes, "window probes"),
-        (counts.fin, "FIN"),
-        (counts.rst, "RST"),
-        (counts.retransmissions, "of them again"),
-        (counts.arp, "ARP"),
-        (counts.ndp, "NDP"),
-    ];
-    let icmp = counts
-        .icmp
-        .iter()
-        .map(|(kind, n)| format!("{n} ICMP {kind}"));
-    let seen = kinds
-        .iter()
-        .filter(|(n, _)| *n > 0)
-        .map(|(n, kind)| format!("{n} {kind}"));
-    seen.chain(icmp).collect::<Vec<_>>().join(", ")
 }
 
 /// The fault that times count from: the first one.

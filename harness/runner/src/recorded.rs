@@ -7,12 +7,10 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::observe::capture::Frame;
-use crate::observe::port::PortInfo;
-use crate::observe::wire_record::wire_record;
 use halfopen_outcome::record::{
     EndpointRecord, FaultRecord, KernelEvent, Netstat, ProgramRecord, Status, WireRecord,
 };
+use halfopen_wire::{Frame, PortInfo, wire_record};
 
 /// How a case ended.
 #[derive(Debug, Serialize, Deserialize)]

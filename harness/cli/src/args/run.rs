@@ -30,6 +30,7 @@ Examples:
   halfopen run --format json | jq '.cases[] | {id, first_sign}'
   halfopen run --junit junit.xml                  results for a CI system
   halfopen run --partition hash:2/5               the second fifth, for several machines
+                                                  (halfopen merge makes one run of them)
   halfopen run --save base.yaml                   keep what they showed
   halfopen run --against base.yaml                what has changed since, and why
   halfopen run --against base.yaml --format markdown

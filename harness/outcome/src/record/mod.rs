@@ -13,7 +13,6 @@ mod process;
 mod program;
 mod recovery;
 mod socket;
-mod wire;
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
@@ -24,6 +23,7 @@ use halfopen_scenario::case::{Case, Sign, SignKind};
 pub use compared_with::ComparedWith;
 pub use disturbance::DisturbedTry;
 pub use fault::{FaultRecord, asked_ns, reference_ns};
+pub use halfopen_wire::{Packet, WireCounts, WireRecord};
 pub use kernel_event::KernelEvent;
 pub use process::{Call, CallResult, EndpointRecord, ExitKind, ProcessEnd, ProcessRecord};
 pub use program::{
@@ -32,7 +32,6 @@ pub use program::{
 };
 pub use recovery::Recovery;
 pub use socket::{FdCount, Netstat, SocketState};
-pub use wire::{Packet, WireCounts, WireRecord};
 
 /// The result of one case.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

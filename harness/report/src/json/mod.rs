@@ -3,6 +3,7 @@
 
 mod crowd;
 mod layout;
+pub mod merge;
 pub mod schema;
 mod views;
 
