@@ -264,7 +264,7 @@ scenarios:
     server: [listen, accept, { read: 100 }, { sleep: 200ms }, close, { sleep: 1h }]
     client: [connect, { write: hello }, read]
     watch: [client, server]
-    give_up: 500ms
+    give_up: 2s
 ",
     );
     let ran = place.halfopen("run");
@@ -289,7 +289,7 @@ scenarios:
     detector: own-limit
     server: [listen, accept, echo]
     client: [connect]
-    give_up: 1500ms
+    give_up: 9s
 detectors: { own-limit: { user_timeout: 1s } }
 ",
     );

@@ -80,6 +80,10 @@ pub(crate) struct RunArgs {
     /// the run, and times are less exact while it is busy
     #[arg(long)]
     pub(crate) no_real_time: bool,
+    /// Refuse cases for which this machine's kernel would load modules (veth, nftables,
+    /// tc, congestion controls), instead of letting it
+    #[arg(long)]
+    pub(crate) no_module_loading: bool,
     /// Only a part of the cases, such as hash:2/5, so that several machines share them:
     /// by their names (hash), or in turn (count)
     #[arg(long, value_name = "PART", value_parser = partition)]

@@ -14,7 +14,9 @@ use crate::args::{RunArgs, RunFormat, Time};
 use crate::shared::error::{CliError, Exit};
 use crate::shared::pictures::Pictures;
 use crate::shared::progress::Progress;
-use crate::shared::{capabilities, catalogue, disturbed, interrupt, output, select, sysctls};
+use crate::shared::{
+    capabilities, catalogue, disturbed, interrupt, modules, output, select, sysctls,
+};
 use compare::Plan;
 use pictures::draw;
 use report::{junit, report};
@@ -58,6 +60,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, CliError> {
     if in_guests {
         return guests::run(args, &picked, sysctls, plan, &pictures);
     }
+    modules::load_none(args.no_module_loading, &cases, &sysctls)?;
     // Before the first thread: see capabilities::needed_for_run().
     let privileges = capabilities::needed_for_run()?;
     let options = Options {
