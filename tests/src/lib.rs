@@ -2,6 +2,7 @@
 
 pub mod browser;
 pub mod documents;
+pub mod fuzz;
 pub mod line;
 pub mod oracle;
 pub mod page;

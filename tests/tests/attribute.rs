@@ -58,6 +58,18 @@ mod inside {
         Ok(())
     }
 
+    /// What a test writes, where guest_command.rs wants it: as insta's snapshot, and below
+    /// the target directory.
+    #[halfopen_lab::test]
+    #[ignore = "fails without what guest_command.rs prepares"]
+    fn fails_without_a_place_for_its_snapshot() -> Tested {
+        std::fs::create_dir_all(env!("CARGO_TARGET_TMPDIR"))?;
+        let below_target = concat!(env!("CARGO_TARGET_TMPDIR"), "/written-by-a-test");
+        std::fs::write(below_target, std::env::var("WORD")?)?;
+        insta::assert_snapshot!("place", sandbox::is_virtual_time());
+        Ok(())
+    }
+
     #[halfopen_lab::test(time = "virtual")]
     #[ignore = "fails, on purpose"]
     fn fails() {

@@ -12,7 +12,7 @@ use halfopen_outcome::record::{Outcome, Status, Verdict};
 use halfopen_outcome::tolerance::REAL_TIME;
 use halfopen_scenario::case::{Case, Clock};
 use halfopen_tests::{catalogue, prediction, root, row};
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
 /// How long a case waits for a quiet moment before it is run again: the other tests
 /// of a `cargo test` keep the machine busy for about as long.
@@ -53,7 +53,7 @@ fn main() -> ExitCode {
         let order = order[&case.scenario].clone();
         let later = case.clock == Clock::Virtual;
         let (this, outcomes) = (case.clone(), Arc::clone(&outcomes));
-        let trial = Trial::test(case.id.clone(), move || {
+        let trial = Trial::ignorable_test(case.id.clone(), move || {
             let first = outcomes.get().and_then(|all| all.get(&this.id));
             check(
                 &this,
@@ -94,15 +94,21 @@ fn options() -> halfopen_runner::Options {
     }
 }
 
-fn check(case: &Case, order: &[String], first: &Outcome) -> Result<(), Failed> {
+/// What is right but cannot be told on a machine that was never quiet is ignored, with
+/// the reason, as `run --junit` says that it was skipped.
+fn check(case: &Case, order: &[String], first: &Outcome) -> Result<Completion, Failed> {
     let folder = root().join("tests/tests/snapshots/catalogue");
     let mut outcome = first.clone();
-    for _ in 0..ROW_TRIES {
-        // What a row shows besides the sign is not judged by run(). A loss probe leaves
-        // two ticks and two round trips after the last segment
-        // (tcp_schedule_loss_probe()), so any measured lag of a relay may show there.
-        let late = outcome.lag_ns.is_some_and(|lag_ns| lag_ns > 0);
-        if !late || row::agrees(&folder, &outcome, order, REAL_TIME) {
+    let mut late: Vec<Duration> = Vec::new();
+    // What a row shows besides the sign is not judged by run(). A loss probe leaves
+    // two ticks and two round trips after the last segment
+    // (tcp_schedule_loss_probe()), so any measured lag of a relay may show there.
+    while !row::agrees(&folder, &outcome, order, REAL_TIME) {
+        match outcome.lag_ns {
+            Some(lag_ns) if lag_ns > 0 => late.push(Duration::from_nanos(lag_ns)),
+            _ => break,
+        }
+        if late.len() > ROW_TRIES {
             break;
         }
         let again = halfopen_runner::run(std::slice::from_ref(case), &options(), &mut |_| ())?;
@@ -119,8 +125,9 @@ fn check(case: &Case, order: &[String], first: &Outcome) -> Result<(), Failed> {
     if outcome.verdict == Verdict::Disturbed {
         let tries = outcome.disturbed_tries.iter();
         let tries: Vec<String> = tries.map(halfopen_report::text::disturbed_try).collect();
-        let figures = tries.join("\n  ");
-        return Err(format!("this machine was never quiet:\n  {figures}").into());
+        let figures = tries.join("; ");
+        let why = format!("this machine was never quiet: {figures}");
+        return Ok(Completion::ignored_with(why));
     }
     if outcome.verdict != Verdict::AsExpected {
         return Err(format!(
@@ -131,6 +138,10 @@ fn check(case: &Case, order: &[String], first: &Outcome) -> Result<(), Failed> {
         .into());
     }
     prediction::held(outcome)?;
+    if late.len() > ROW_TRIES {
+        let why = format!("its row differs, and this machine was never quiet: {late:?} late");
+        return Ok(Completion::ignored_with(why));
+    }
     row::assert_row(&folder, outcome, order, REAL_TIME);
-    Ok(())
+    Ok(Completion::Completed)
 }

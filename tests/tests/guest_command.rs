@@ -4,11 +4,13 @@
 //! Needs QEMU and kernels (ci/setup, ci/kernels), so they run when asked for:
 //! cargo test --test guest_command -- --ignored
 
-use std::fs;
-use std::io::Write;
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use halfopen_tests::program;
+use nix::pty::openpty;
 
 type Tested = Result<(), Box<dyn std::error::Error>>;
 
@@ -163,5 +165,108 @@ fn a_test_program_becomes_a_guest() -> Tested {
         .output()?;
     assert_eq!(lost.status.code(), Some(3));
     assert!(text(&lost.stderr).contains("cure: "), "{lost:?}");
+    Ok(())
+}
+
+/// As cargo and nextest use a runner: a list first, then each test by its name.
+#[test]
+#[ignore = "needs QEMU and kernels"]
+fn a_list_and_each_test_in_a_process_of_its_own() -> Tested {
+    let tests = program::tests("attribute");
+    let run = |words: &[&str]| exec().arg(&tests).args(words).output();
+    let list = run(&["--list", "--format", "terse"])?;
+    let here = Command::new(&tests)
+        .args(["--list", "--format", "terse"])
+        .output()?;
+    assert_eq!((&list.stdout, list.status.code()), (&here.stdout, Some(0)));
+    let listed = text(&list.stdout);
+    let names = listed
+        .lines()
+        .filter_map(|line| line.strip_suffix(": test"));
+    let mut count = 0;
+    for name in names.filter(|name| !name.contains("::")) {
+        let output = run(&[name, "--exact", "--nocapture"])?;
+        let shown = text(&output.stdout);
+        assert!(shown.contains("1 passed"), "{name}: {shown}");
+        count += 1;
+    }
+    assert_eq!(count, 2, "{listed}");
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs QEMU and kernels"]
+fn snapshots_and_files_below_target_are_written_back() -> Tested {
+    let workspace = tempfile::tempdir()?;
+    let name = "inside::fails_without_a_place_for_its_snapshot";
+    let word = format!("{:?}", std::time::SystemTime::now());
+    let output = exec()
+        .arg(program::tests("attribute"))
+        .args([name, "--exact", "--ignored"])
+        .current_dir(workspace.path())
+        .env("INSTA_WORKSPACE_ROOT", workspace.path())
+        .env("INSTA_UPDATE", "always")
+        .env("INSTA_FORCE_PASS", "1")
+        .env("WORD", &word)
+        .output()?;
+    assert!(output.status.success(), "{output:?}");
+    let snapshots = workspace.path().join("tests/tests/snapshots");
+    let snapshot = fs::read_to_string(snapshots.join("attribute__inside__place.snap"))?;
+    assert!(snapshot.ends_with("true\n"), "{snapshot}");
+    let below_target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("written-by-a-test");
+    assert_eq!(fs::read_to_string(below_target)?, word);
+    Ok(())
+}
+
+/// libtest colours what a terminal gets.
+#[test]
+#[ignore = "needs QEMU and kernels"]
+fn a_terminal_stays_one() -> Tested {
+    let terminal = openpty(None, None)?;
+    let end = || -> std::io::Result<Stdio> { Ok(terminal.slave.try_clone()?.into()) };
+    let mut command = exec();
+    command
+        .arg(program::tests("attribute"))
+        .args(["a_test_can_build_a_lab", "--exact"])
+        .env("TERM", "xterm")
+        .env_remove("NO_COLOR");
+    command.stdin(end()?).stdout(end()?).stderr(end()?);
+    let mut child = command.spawn()?;
+    drop((command, terminal.slave));
+    let mut shown = Vec::new();
+    // Ends with EIO when nobody has the other end any more.
+    let _ = File::from(terminal.master).read_to_end(&mut shown);
+    let shown = text(&shown);
+    assert!(child.wait()?.success(), "{shown}");
+    assert!(shown.contains("\u{1b}[32mok"), "{shown:?}");
+    Ok(())
+}
+
+/// As in a container without privileges: no capability, and no user namespaces.
+fn without_privileges(program: &Path) -> Command {
+    let script = "echo 0 > /proc/sys/user/max_user_namespaces && \
+        exec setpriv --no-new-privs --inh-caps=-all --bounding-set=-all \"$@\"";
+    let mut command = Command::new("unshare");
+    command.args(["--user", "--map-root-user", "sh", "-c", script, "sh"]);
+    command.arg(program);
+    command
+}
+
+#[test]
+#[ignore = "needs QEMU and kernels"]
+fn a_container_without_privileges_is_enough_for_a_guest() -> Tested {
+    let tests = program::tests("attribute");
+    let lab = without_privileges(&tests)
+        .args(["a_test_can_build_a_lab", "--exact"])
+        .output()?;
+    let said = text(&lab.stderr);
+    assert!(!lab.status.success() && said.contains("cure: "), "{lab:?}");
+    let guest = without_privileges(&program::halfopen())
+        .args(["exec", "--time", "virtual", "--"])
+        .arg(&tests)
+        .args(["a_test_can_build_a_lab", "--exact"])
+        .output()?;
+    let shown = text(&guest.stdout);
+    assert!(shown.contains("1 passed"), "{guest:?}");
     Ok(())
 }

@@ -14,7 +14,10 @@ halfopen_lab::sandboxed!();
 
 type Tested = Result<(), Box<dyn std::error::Error>>;
 
+/// For what does not come.
 const SHORT: Duration = Duration::from_millis(500);
+/// For what comes, on a busy machine, too.
+const LONG: Duration = Duration::from_secs(20);
 
 fn lab() -> Result<(Lab, Host, Host), LabError> {
     let lab = Lab::builder()
@@ -44,11 +47,11 @@ fn echo(server: &Host) -> Tested {
     Ok(())
 }
 
-/// Sends a byte; what comes back within [`SHORT`].
-async fn ask(stream: &mut TcpStream) -> std::io::Result<u8> {
+/// Sends a byte; what comes back within `limit`.
+async fn ask(stream: &mut TcpStream, limit: Duration) -> std::io::Result<u8> {
     stream.write_all(b"x").await?;
     let mut byte = [0];
-    match timeout(SHORT, stream.read_exact(&mut byte)).await {
+    match timeout(limit, stream.read_exact(&mut byte)).await {
         Ok(read) => read.map(|_| byte[0]),
         Err(_) => Err(ErrorKind::TimedOut.into()),
     }
@@ -66,7 +69,7 @@ fn tasks_run_inside_and_names_resolve() -> Tested {
         // Another thread than the one that waits.
         let asked = tokio::spawn(async {
             let mut stream = TcpStream::connect("server:7000").await?;
-            ask(&mut stream).await
+            ask(&mut stream, LONG).await
         });
         asked.await
     })??;
@@ -86,16 +89,16 @@ fn a_crash_ends_tasks_and_a_reboot_resets() -> Tested {
     let ended = client.block_on(waits)?;
     assert!(ended.is_err_and(|e| e.is_cancelled()));
     assert!(matches!(server.spawn(async {}), Err(LabError::Down { .. })));
-    let answer = client.block_on(ask(&mut stream))?;
+    let answer = client.block_on(ask(&mut stream, SHORT))?;
     assert_eq!(kind(answer), Err(ErrorKind::TimedOut), "silence");
 
     lab.host_up("server", true)?;
-    let answer = client.block_on(ask(&mut stream))?;
+    let answer = client.block_on(ask(&mut stream, LONG))?;
     assert_eq!(kind(answer), Err(ErrorKind::ConnectionReset));
     // The same handle starts it again.
     echo(&server)?;
     let mut stream = client.block_on(TcpStream::connect("server:7000"))??;
-    assert_eq!(client.block_on(ask(&mut stream))??, b'x');
+    assert_eq!(client.block_on(ask(&mut stream, LONG))??, b'x');
     Ok(())
 }
 
@@ -105,12 +108,11 @@ fn a_frozen_server_acknowledges_and_does_not_answer() -> Tested {
     echo(&server)?;
     let mut stream = client.block_on(TcpStream::connect("server:7000"))??;
     lab.freeze("server")?;
-    let answer = client.block_on(ask(&mut stream))?;
+    let answer = client.block_on(ask(&mut stream, SHORT))?;
     assert_eq!(kind(answer), Err(ErrorKind::TimedOut));
     lab.thaw("server")?;
     let mut byte = [0];
-    let read =
-        client.block_on(async { timeout(SHORT * 20, stream.read_exact(&mut byte)).await })?;
+    let read = client.block_on(async { timeout(LONG, stream.read_exact(&mut byte)).await })?;
     assert_eq!((read??, byte), (1, *b"x"), "what was asked meanwhile");
     Ok(())
 }
@@ -140,11 +142,11 @@ fn a_line_is_impaired_in_one_sentence() -> Tested {
     echo(&server)?;
     let mut stream = client.block_on(TcpStream::connect("server:7000"))??;
     lab.line("client", "server").cut()?;
-    let answer = client.block_on(ask(&mut stream))?;
+    let answer = client.block_on(ask(&mut stream, SHORT))?;
     assert_eq!(kind(answer), Err(ErrorKind::TimedOut));
     lab.line("client", "server").mend()?;
     let mut byte = [0];
-    let read = client.block_on(async { timeout(SHORT * 40, stream.read_exact(&mut byte)).await });
+    let read = client.block_on(async { timeout(LONG, stream.read_exact(&mut byte)).await });
     assert_eq!(read???, 1);
     Ok(())
 }

@@ -10,9 +10,8 @@ use std::time::{Duration, Instant};
 
 use halfopen_lab::{
     Action, Direction, Family, Hook, ImpairBy, Impairment, Lab, LabError, Loss, Match, Nat,
-    OnForgotten, WIRE, tcp_flag,
+    OnForgotten, WIRE, expect_errno, tcp_flag,
 };
-use halfopen_outcome::tolerance::REAL_TIME;
 use socket2::{SockRef, TcpKeepalive};
 
 // Before main, because libtest has threads when a test begins.
@@ -58,10 +57,8 @@ fn crash_lets_write_succeed_and_read_wait() -> Tested {
     it.crash()?;
 
     it.client.write_all(b"anybody there?")?;
-    let asked = Instant::now();
     let read = it.client.read(&mut [0; 64]).map_err(|e| e.kind());
-    assert_eq!(read, Err(ErrorKind::WouldBlock));
-    within(asked.elapsed(), 1.0, 1.0);
+    assert_eq!(read, Err(ErrorKind::WouldBlock), "silence");
     Ok(())
 }
 
@@ -86,6 +83,7 @@ fn a_crashed_server_is_silent_and_a_booted_one_resets() -> Tested {
     assert_eq!(read, Err(ErrorKind::WouldBlock));
 
     lab.host_up("server", true)?;
+    client.set_read_timeout(None)?;
     client.write_all(b"remember me?")?;
     let read = client.read(&mut [0; 64]).map_err(|e| e.kind());
     assert_eq!(read, Err(ErrorKind::ConnectionReset));
@@ -134,8 +132,10 @@ fn keepalive_notices_a_crash() -> Tested {
     let crashed = Instant::now();
     let read = it.client.read(&mut [0; 64]).map_err(|e| e.kind());
     assert_eq!(read, Err(ErrorKind::TimedOut));
-    // 1 s of silence, 2 probes 1 s apart; timers round up (kernel/time/timer.c).
-    within(crashed.elapsed(), 3.0, 3.2);
+    // 1 s of silence, counted from a moment before the crash, and 2 probes 1 s apart.
+    // How much later, a busy machine decides: not a test's business in real time.
+    let noticed = crashed.elapsed();
+    assert!(noticed > Duration::from_millis(2500), "{noticed:?}");
     Ok(())
 }
 
@@ -177,9 +177,7 @@ fn crash_of_one_host_leaves_the_others_on_a_switch_alone() -> Tested {
     lab.crash("b")?;
     let ended = (&on_b).read(&mut [0]).map_err(|e| e.kind());
     assert_eq!(ended, Err(ErrorKind::ConnectionAborted));
-    for stream in [&to_b, &to_c, &on_c] {
-        stream.set_read_timeout(Some(Duration::from_millis(500)))?;
-    }
+    to_b.set_read_timeout(Some(Duration::from_millis(500)))?;
     to_b.write_all(b"you?")?;
     to_c.write_all(b"and you?")?;
     let mut bytes = [0; 8];
@@ -242,18 +240,6 @@ fn what_a_lab_does_not_have_is_an_error() -> Tested {
     Ok(())
 }
 
-/// Between so many seconds, as exactly as a machine under load can be.
-fn within(measured: Duration, earliest: f64, latest: f64) {
-    let (earliest, latest) = (
-        Duration::from_secs_f64(earliest),
-        Duration::from_secs_f64(latest),
-    );
-    assert!(
-        REAL_TIME.within(measured, earliest, latest),
-        "{measured:?} is not {earliest:?} to {latest:?}"
-    );
-}
-
 /// A pooled connection through a cloud's NAT gateway: idle for longer than the
 /// gateway remembers, then used again. With keepalive below that it is fine.
 #[test]
@@ -268,7 +254,7 @@ fn a_pooled_connection_outlives_the_gateway_only_with_keepalive()
         .nat(Nat {
             router: "gateway".into(),
             inside: vec!["client".into()],
-            idle: Duration::from_secs(2),
+            idle: Duration::from_secs(4),
             on_forgotten: OnForgotten::Reset,
             timeouts: std::collections::BTreeMap::new(),
             service: None,
@@ -288,10 +274,9 @@ fn a_pooled_connection_outlives_the_gateway_only_with_keepalive()
     let second = Duration::from_secs(1);
     let keepalive = TcpKeepalive::new().with_time(second).with_interval(second);
     SockRef::from(&kept).set_tcp_keepalive(&keepalive)?;
-    std::thread::sleep(Duration::from_secs(3));
+    std::thread::sleep(Duration::from_secs(6));
 
     let ask = |stream: &mut TcpStream| {
-        stream.set_read_timeout(Some(Duration::from_millis(500)))?;
         stream.write_all(b"are you there?")?;
         stream.read(&mut [0; 64])
     };
@@ -300,6 +285,7 @@ fn a_pooled_connection_outlives_the_gateway_only_with_keepalive()
         Err(ErrorKind::ConnectionReset)
     );
     // It arrived; nobody answers here.
+    kept.set_read_timeout(Some(Duration::from_millis(500)))?;
     assert_eq!(
         ask(&mut kept).map_err(|e| e.kind()),
         Err(ErrorKind::WouldBlock)
@@ -307,4 +293,89 @@ fn a_pooled_connection_outlives_the_gateway_only_with_keepalive()
     let [_, mut of_kept] = served;
     assert_eq!(of_kept.read(&mut [0; 64])?, b"are you there?".len());
     Ok(())
+}
+
+/// Writes until it cannot.
+fn talk(stream: &mut TcpStream) -> std::io::Result<()> {
+    loop {
+        stream.write_all(b"are you there?")?;
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn faults_are_applied_at_their_times_while_the_client_runs() -> Tested {
+    let mut it = Connected::new()?;
+    let Connected { lab, client, .. } = &mut it;
+    let (crash, boot) = (Duration::from_millis(100), Duration::from_millis(300));
+    // The later one is named first.
+    let ran = lab
+        .at(boot, |lab| lab.host_up("server", true))
+        .at(crash, |lab| lab.crash("server"))
+        .run(|| expect_errno!(talk(client), ECONNRESET, within 0.2..600 s))?;
+    assert_eq!(ran.applied.len(), 2, "{ran:?}");
+    assert!(ran.applied[0] >= crash && ran.applied[1] >= boot, "{ran:?}");
+
+    // A fault that is not due when the client is done is not applied, and said to be.
+    let hour = Duration::from_secs(3600);
+    let ran = lab.at(hour, |lab| lab.crash("server")).run(|| 7)?;
+    assert_eq!((ran.value, ran.applied.len()), (7, 0));
+    lab.enter("server", || ())?;
+    let failed = lab.at(Duration::ZERO, |lab| lab.crash("sever"));
+    let failed = failed.run(|| std::thread::sleep(Duration::from_millis(100)));
+    assert!(
+        matches!(failed, Err(LabError::Unknown { .. })),
+        "{failed:?}"
+    );
+    Ok(())
+}
+
+#[test]
+fn a_recording_has_packets_and_faults() -> Tested {
+    let mut it = Connected::new()?;
+    let recording = it.lab.record()?;
+    it.client.write_all(b"answered")?;
+    it.server.1.read_exact(&mut [0; 8])?;
+    it.crash()?;
+    it.client.write_all(b"lost")?;
+    it.lab.host_up("server", true)?;
+    expect_errno!(talk(&mut it.client), ECONNRESET);
+
+    let packets = recording.packets();
+    let sent = |len: u32| packets.iter().find(|p| p.from == "client" && p.len == len);
+    let arrived = |len| sent(len).map(|packet| packet.delivered_ns.is_some());
+    assert_eq!((arrived(8), arrived(4)), (Some(true), Some(false)));
+    let ladder = recording.ladder();
+    let at = |what: &str| {
+        ladder
+            .find(what)
+            .unwrap_or_else(|| panic!("{what}: {ladder}"))
+    };
+    assert!(at("data 8 bytes") < at("= crash server ="), "{ladder}");
+    assert!(
+        at("= crash server =") < at("data 4 bytes, lost"),
+        "{ladder}"
+    );
+    assert!(at("= boot server =") < at("RST"), "{ladder}");
+
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("it.pcapng");
+    recording.save(&file)?;
+    let bytes = std::fs::read(&file)?;
+    let has = |text: &[u8]| bytes.windows(text.len()).any(|part| part == text);
+    assert!(has(b"crash server") && has(b"answered"));
+    Ok(())
+}
+
+/// Run by command/library.rs.
+#[test]
+#[ignore = "fails, on purpose"]
+fn fails_with_a_recording() {
+    let mut it = Connected::new().expect("a connection");
+    let _recording = it.lab.record().expect("may capture");
+    it.crash().expect("it is up");
+    it.client
+        .set_read_timeout(Some(Duration::from_millis(50)))
+        .expect("not zero");
+    expect_errno!(it.client.read(&mut [0]), ECONNRESET);
 }

@@ -1,28 +1,46 @@
 //! Bad lines are what they say, on this machine's kernel; in the guests' they
 //! are measured by virtual_time.rs.
 
+use std::time::Duration;
+
 use halfopen_outcome::record::{Status, Verdict};
 use halfopen_tests::line;
+
+/// How often a line is measured again that was wrong on a late machine: the relay's
+/// own wake-ups are what is measured.
+const TRIES: usize = 5;
 
 // A program of its own: two megabytes a case would make the claims' timers late.
 halfopen_runner::sandboxed!();
 
 #[test]
 fn every_mechanism_does_what_it_says() {
-    let results = halfopen_runner::run(
-        &line::cases(),
-        &halfopen_runner::Options::default(),
-        &mut |_| (),
-    )
-    .unwrap_or_else(|e| panic!("{e}"));
-    let mut wrong = Vec::new();
-    for outcome in &results.outcomes {
-        match line::check(outcome) {
-            Ok(words) => println!("{words}"),
-            Err(words) => wrong.push(words),
+    let mut cases = line::cases();
+    for round in 0..=TRIES {
+        let options = halfopen_runner::Options::default();
+        let results = halfopen_runner::run(&cases, &options, &mut |_| ());
+        let results = results.unwrap_or_else(|e| panic!("{e}"));
+        let mut wrong = Vec::new();
+        let mut again = Vec::new();
+        for (case, outcome) in cases.iter().zip(&results.outcomes) {
+            let late = Duration::from_nanos(outcome.lag_ns.unwrap_or(0));
+            match line::check(outcome) {
+                Ok(words) => println!("{words}"),
+                Err(words) if late.is_zero() || round == TRIES => {
+                    wrong.push(format!("{words} ({late:?} late)"));
+                }
+                Err(words) => {
+                    println!("{words} ({late:?} late): again");
+                    again.push(case.clone());
+                }
+            }
         }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+        if again.is_empty() {
+            break;
+        }
+        cases = again;
     }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 const BY_NETEM: &str = "

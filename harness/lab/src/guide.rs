@@ -3,7 +3,8 @@
 //!
 //! # The first test, in five minutes
 //!
-//! `cargo add --dev halfopen-lab`, and in `tests/peer.rs`:
+//! `cargo add --dev halfopen-lab --git https://github.com/halfopen/halfopen`, and in
+//! `tests/peer.rs`:
 //!
 //! ```no_run
 //! use std::io::{ErrorKind, Read, Write};
@@ -33,6 +34,49 @@
 //! It needs Linux, and root or user namespaces; an error says what is missing and how to
 //! get it. A file of many tests has [`sandboxed!`](crate::sandboxed) once at its top level,
 //! and `#[test]` as ever.
+//!
+//! # Faults while the client runs
+//!
+//! [`Lab::at`](crate::Lab::at) applies faults at their times, [`expect_errno!`](crate::expect_errno)
+//! says how a call shall fail and when, and [`Lab::record`](crate::Lab::record) shows packets and
+//! faults when the test fails:
+//!
+//! ```standalone_crate
+//! use std::io::Write;
+//! use std::net::{TcpListener, TcpStream};
+//! use std::time::Duration;
+//!
+//! use halfopen_lab::{Lab, expect_errno, sandbox};
+//!
+//! /// The code under test: it sends until the kernel gives up.
+//! fn send(stream: &mut TcpStream) -> std::io::Result<()> {
+//!     loop {
+//!         stream.write_all(b"report")?;
+//!         std::thread::sleep(Duration::from_millis(50));
+//!     }
+//! }
+//!
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     // In a file of tests: halfopen_lab::sandboxed!();
+//!     sandbox::enter()?;
+//!     let mut lab = Lab::builder()
+//!         .host("client")
+//!         .host("server")
+//!         .cable("client", "server")
+//!         // So that the kernel gives up after a second or two, not after 15 minutes.
+//!         .sysctl("client", "net.ipv4.tcp_retries2", "2")
+//!         .build()?;
+//!     let _recording = lab.record()?;
+//!     let (client, server) = (lab.host("client")?, lab.host("server")?);
+//!     let listener = server.enter(|| TcpListener::bind((server.address(), 7000)))??;
+//!     let mut stream = client.enter(|| TcpStream::connect((server.address(), 7000)))??;
+//!     let _served = listener.accept()?;
+//!
+//!     lab.at(Duration::from_millis(100), |lab| lab.crash("server"))
+//!         .run(|| expect_errno!(send(&mut stream), ETIMEDOUT, within 0.5..600 s))?;
+//!     Ok(())
+//! }
+//! ```
 //!
 //! # Async
 //!
@@ -125,11 +169,91 @@
 //!
 //! # Testing a connection pool
 //!
-//! A pool hands out a connection that died while it was idle. Without a limit the request
-//! on it takes a quarter of an hour (`net.ipv4.tcp_retries2`), with a user timeout as
-//! long as that says. The repository's fixtures/projects has this test for reqwest,
-//! Go's net/http and Python's http.client. What makes connections die in a pool is often
-//! a gateway that forgets them: [`LabBuilder::nat`](crate::LabBuilder::nat).
+//! A pool hands out a connection that died while it was idle. Where the peer is silent, a
+//! request on it takes a quarter of an hour (`net.ipv4.tcp_retries2`), and with a user timeout
+//! as long as that says: the repository's fixtures/projects has this test for reqwest, Go's
+//! net/http and Python's http.client. Where a gateway has forgotten the connection, the request
+//! fails at once, and a good pool tries it again on a new one:
+//!
+//! ```standalone_crate
+//! use std::collections::BTreeMap;
+//! use std::io::{Read, Write};
+//! use std::net::{SocketAddr, TcpListener, TcpStream};
+//! use std::time::Duration;
+//!
+//! use halfopen_lab::{Lab, Nat, OnForgotten, expect_errno, sandbox};
+//!
+//! /// The pool under test.
+//! struct Pool {
+//!     address: SocketAddr,
+//!     idle: Vec<TcpStream>,
+//! }
+//!
+//! fn ask(stream: &mut TcpStream) -> std::io::Result<u8> {
+//!     stream.write_all(b"?")?;
+//!     let mut answer = [0];
+//!     stream.read_exact(&mut answer)?;
+//!     Ok(answer[0])
+//! }
+//!
+//! impl Pool {
+//!     fn ask(&mut self) -> std::io::Result<u8> {
+//!         let reused = self.idle.pop();
+//!         let again = reused.is_some();
+//!         let mut stream = reused.map_or_else(|| TcpStream::connect(self.address), Ok)?;
+//!         match ask(&mut stream) {
+//!             Ok(answer) => {
+//!                 self.idle.push(stream);
+//!                 Ok(answer)
+//!             }
+//!             // It was idle for too long.
+//!             Err(_) if again => self.ask(),
+//!             Err(e) => Err(e),
+//!         }
+//!     }
+//! }
+//!
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     sandbox::enter()?;
+//!     let mut lab = Lab::builder()
+//!         .host("client")
+//!         .router("gateway")
+//!         .host("server")
+//!         .cable("client", "gateway")
+//!         .cable("gateway", "server")
+//!         .nat(Nat {
+//!             router: "gateway".into(),
+//!             inside: vec!["client".into()],
+//!             idle: Duration::from_secs(350),
+//!             on_forgotten: OnForgotten::Reset,
+//!             timeouts: BTreeMap::new(),
+//!             service: None,
+//!         })
+//!         .build()?;
+//!     let (client, server) = (lab.host("client")?, lab.host("server")?);
+//!     let listener = server.enter(|| TcpListener::bind((server.address(), 7000)))??;
+//!     let address = listener.local_addr()?;
+//!     std::thread::spawn(move || {
+//!         while let Ok((mut stream, _)) = listener.accept() {
+//!             std::thread::spawn(move || {
+//!                 let mut byte = [0];
+//!                 while stream.read_exact(&mut byte).is_ok() && stream.write_all(b"!").is_ok() {}
+//!             });
+//!         }
+//!     });
+//!
+//!     let mut pool = Pool { address, idle: Vec::new() };
+//!     assert_eq!(client.enter(|| pool.ask())??, b'!');
+//!     let mut careless = client.enter(|| TcpStream::connect(address))??;
+//!     assert_eq!(ask(&mut careless)?, b'!');
+//!
+//!     // As after 350 s without a packet.
+//!     lab.forget_flows("gateway")?;
+//!     expect_errno!(ask(&mut careless), ECONNRESET);
+//!     assert_eq!(client.enter(|| pool.ask())??, b'!');
+//!     Ok(())
+//! }
+//! ```
 //!
 //! # Testing a heartbeat
 //!

@@ -75,6 +75,9 @@
 //! | neighbour entries are flushed or pinned | [`Lab::neighbour`] | [`Lab::restore_neighbours`] |
 //! | a NAT router forgets connections | [`Lab::forget_flows`] | [`Lab::restore_flows`] |
 //!
+//! [`Lab::at`] applies them at their times while a client runs, [`expect_errno!`] says how
+//! a call shall fail and when.
+//!
 //! A line that loses and delays packets:
 //!
 //! ```no_run
@@ -131,8 +134,12 @@
 #[doc(hidden)]
 pub mod attribute;
 mod builder;
+#[doc(hidden)]
+pub mod capture;
 mod effective_at;
 mod error;
+#[doc(hidden)]
+pub mod expect;
 mod filter;
 pub mod guide;
 mod host;
@@ -143,6 +150,7 @@ mod lab;
 mod namespace;
 mod netlink;
 mod plan;
+mod record;
 pub mod sandbox;
 mod sysctl;
 
@@ -175,9 +183,12 @@ pub use filter::{Action, Filter, Flow, Hook, Match, RuleId, tcp_flag};
 /// program must not be `should_panic` in a guest.
 pub use halfopen_macros::test;
 pub use host::Host;
-pub use lab::{BadLine, Lab, Line, Port};
+pub use lab::{BadLine, Lab, Line, Port, Ran, Schedule};
 pub use namespace::Namespace;
 pub use plan::WIRE;
+pub use record::Recording;
+
+pub use halfopen_wire::Packet;
 
 pub use halfopen_net::{
     Carrier, Direction, Family, FlowState, ImpairBy, Impairment, InterfaceChange, Loss, Mtu, Nat,

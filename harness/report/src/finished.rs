@@ -19,7 +19,7 @@ pub struct Finished<'a> {
 }
 
 /// How many cases ended with which verdict.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Totals {
     /// All of them.
     pub cases: usize,
@@ -32,19 +32,19 @@ pub struct Totals {
     /// Not as expected, and declared as known.
     pub known: usize,
     /// Something was wrong before the fault struck.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub not_set_up: usize,
     /// The harness failed.
     pub failed: usize,
     /// Neither: the machine was disturbed in every try.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub disturbed: usize,
     /// Not run.
     pub not_run: usize,
     /// Outside their prediction, with any verdict but a known difference.
     pub outside: usize,
     /// Compared with the wider prediction although they ran in virtual time.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub fallback: usize,
 }
 
@@ -75,6 +75,35 @@ impl Totals {
             } += 1;
         }
         totals
+    }
+
+    /// Adds those of another part of the same run.
+    pub(crate) fn add(&mut self, other: &Totals) {
+        // By name, so that no new number is forgotten.
+        let Totals {
+            cases,
+            as_expected,
+            observed,
+            differ,
+            known,
+            not_set_up,
+            failed,
+            disturbed,
+            not_run,
+            outside,
+            fallback,
+        } = other;
+        self.cases += cases;
+        self.as_expected += as_expected;
+        self.observed += observed;
+        self.differ += differ;
+        self.known += known;
+        self.not_set_up += not_set_up;
+        self.failed += failed;
+        self.disturbed += disturbed;
+        self.not_run += not_run;
+        self.outside += outside;
+        self.fallback += fallback;
     }
 
     /// Whether every case that ran went as expected and as predicted, and its fault

@@ -34,6 +34,9 @@ const INDENT: usize = 2;
 /// Spaces between columns.
 const GAP: usize = 2;
 
+/// The column of cases is no narrower.
+const LEAST_CASE: usize = 16;
+
 type Row = [String; COLUMNS];
 
 /// The table as plain text, at most `width` columns wide unless a single word is
@@ -68,7 +71,9 @@ pub fn render(outcomes: &[Outcome], width: u16) -> String {
 fn rows(outcome: &Outcome) -> Vec<Row> {
     let first = outcome.first_sign.as_ref().map(|first| &first.endpoint);
     let mut rows = vec![row(outcome)];
-    if outcome.lane_signs.len() < 2 || outcome.status != Status::Ran {
+    // Where nobody noticed anything, the case's row says so of all.
+    let quiet = outcome.lane_signs.iter().all(|of| of.signs.is_empty());
+    if outcome.lane_signs.len() < 2 || outcome.status != Status::Ran || quiet {
         return rows;
     }
     let others = outcome
@@ -244,7 +249,7 @@ fn common_widths<'a>(
 
 /// `widths` for the rows of a scenario that needs more than the common ones: what it
 /// does not need itself is given up first; then the widest of the wrapped columns is
-/// narrowed, down to its longest word.
+/// narrowed, down to its longest word; at last the case's words are broken at hyphens.
 fn narrowed(mut widths: Widths, own: &Widths, rows: &[Row], allowed: usize) -> Widths {
     let mut longest_words = [0; COLUMNS];
     for row in rows {
@@ -263,12 +268,33 @@ fn narrowed(mut widths: Widths, own: &Widths, rows: &[Row], allowed: usize) -> W
                 .filter(|column| widths[*column] > longest_words[*column])
                 .max_by_key(|column| widths[*column])
         };
-        let Some(column) = spare.or_else(widest) else {
+        let hyphens = || (widths[0] > LEAST_CASE).then_some(0);
+        let Some(column) = spare.or_else(widest).or_else(hyphens) else {
             break;
         };
         widths[column] -= 1;
     }
     widths
+}
+
+/// Words that are longer than `width` are broken after their hyphens.
+fn hyphenated(cell: &str, width: usize) -> String {
+    let word = |word: &str| {
+        let mut lines = String::new();
+        let mut length = 0;
+        for part in word.split_inclusive('-') {
+            let more = part.chars().count();
+            if length > 0 && length + more > width {
+                lines.push('\n');
+                length = 0;
+            }
+            lines.push_str(part);
+            length += more;
+        }
+        lines
+    };
+    let words: Vec<String> = cell.split(' ').map(word).collect();
+    words.join(" ")
 }
 
 fn lines(rows: &[Row], widths: &[usize; COLUMNS]) -> String {
@@ -278,7 +304,11 @@ fn lines(rows: &[Row], widths: &[usize; COLUMNS]) -> String {
     table
         .load_style(NOTHING)
         .set_content_arrangement(ContentArrangement::Dynamic);
-    table.add_rows(rows.iter().map(|row| comfy_table::Row::from(row.iter())));
+    table.add_rows(rows.iter().map(|row| {
+        let mut row = row.clone();
+        row[0] = hyphenated(&row[0], widths[0]);
+        comfy_table::Row::from(row.iter())
+    }));
     for (index, width) in widths.iter().enumerate() {
         let left = if index == 0 { INDENT } else { 0 };
         let right = if index + 1 == COLUMNS { 0 } else { GAP };

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use halfopen_outcome::record::{
-    Call, CallResult, DisturbedTry, FaultRecord, FirstSign, Outcome, Packet, ProcessRecord, Status,
-    Verdict, WireCounts,
+    Call, CallResult, DisturbedTry, FaultRecord, FirstSign, KernelEvent, Outcome, ProcessRecord,
+    Status, Verdict,
 };
 pub use halfopen_outcome::states::owner;
 use halfopen_outcome::tolerance::Tolerance;
@@ -12,6 +12,7 @@ use halfopen_predict::{OtherSign, Prediction};
 use halfopen_scenario::case::{Known, Sign, SignKind};
 
 use halfopen_net::span::{human_interval, human_ns};
+pub use halfopen_wire::ladder::{counts, label as packet};
 
 /// A kind of sign: `ETIMEDOUT`, `EOF`, `poll hang-up`.
 pub fn kind(kind: &SignKind) -> String {
@@ -50,6 +51,13 @@ pub fn process(process: &ProcessRecord) -> String {
         Some(name) => format!("thread {} ({name}): ", process.number),
         None => format!("child {}: ", process.number),
     }
+}
+
+/// A trace event: `kernel: inet_sk_error_report ETIMEDOUT`.
+pub fn kernel_event(event: &KernelEvent) -> String {
+    format!("kernel: {} {}", event.event, event.what)
+        .trim_end()
+        .to_owned()
 }
 
 /// An observed first sign: `ETIMEDOUT by client's read after 3.05 s`.
@@ -186,47 +194,6 @@ pub fn result(result: &CallResult) -> String {
     }
 }
 
-/// A packet: `data 5 bytes again, lost`.
-pub fn packet(packet: &Packet) -> String {
-    let mut text = packet.kind.clone();
-    if packet.len > 0 {
-        text.push_str(&format!(" {} bytes", packet.len));
-    }
-    if packet.retransmission {
-        text.push_str(" again");
-    }
-    if packet.delivered_ns.is_none() {
-        text.push_str(", lost");
-    }
-    text
-}
-
-/// What was sent, by kind: `1 SYN, 2 data, 1 again`. Empty when nothing was.
-pub fn counts(counts: &WireCounts) -> String {
-    let kinds = [
-        (counts.syn, "SYN"),
-        (counts.syn_ack, "SYN+ACK"),
-        (counts.data, "data"),
-        (counts.pure_ack, "ack"),
-        (counts.keepalive_probes, "keepalive probes"),
-        (counts.window_probes, "window probes"),
-        (counts.fin, "FIN"),
-        (counts.rst, "RST"),
-        (counts.retransmissions, "of them again"),
-        (counts.arp, "ARP"),
-        (counts.ndp, "NDP"),
-    ];
-    let icmp = counts
-        .icmp
-        .iter()
-        .map(|(kind, n)| format!("{n} ICMP {kind}"));
-    let seen = kinds
-        .iter()
-        .filter(|(n, _)| *n > 0)
-        .map(|(n, kind)| format!("{n} {kind}"));
-    seen.chain(icmp).collect::<Vec<_>>().join(", ")
-}
-
 /// The fault that times count from: the first one.
 pub fn fault(outcome: &Outcome) -> Option<&FaultRecord> {
     outcome.faults.iter().find(|fault| fault.is_fault)
@@ -273,11 +240,15 @@ fn given(text: &str) -> Option<&str> {
 /// `first`, the others by `rest`.
 pub fn wrapped(text: &mut String, paragraph: &str, first: &str, rest: &str) {
     const WIDTH: usize = 96;
+    wrapped_to(text, paragraph, first, rest, WIDTH);
+}
+
+fn wrapped_to(text: &mut String, paragraph: &str, first: &str, rest: &str, width: usize) {
     let mut line = first.to_owned();
     let mut fresh = true;
     let paragraph = unbroken(paragraph);
     for word in words(&paragraph) {
-        if !fresh && line.chars().count() + 1 + word.chars().count() > WIDTH {
+        if !fresh && line.chars().count() + 1 + word.chars().count() > width {
             text.push_str(&broken(&line));
             text.push('\n');
             line = rest.to_owned();
@@ -292,6 +263,31 @@ pub fn wrapped(text: &mut String, paragraph: &str, first: &str, rest: &str) {
     text.push_str(&broken(&line));
     text.push('\n');
 }
+
+/// Lines at most `width` columns wide: longer ones go on below, indented to the text
+/// after their label (`    observed  `) or by two more. Drawings, which have lifelines,
+/// stay as they are.
+pub(crate) fn fitted(text: &str, width: usize) -> String {
+    let mut out = String::new();
+    for line in text.lines() {
+        if line.chars().count() <= width || line.contains('|') {
+            out.push_str(line);
+            out.push('\n');
+            continue;
+        }
+        let indent = line.len() - line.trim_start().len();
+        let label = line.trim_start().find("  ").map(|end| indent + end);
+        let label = label.filter(|end| *end < LONGEST_LABEL);
+        let after = label.map(|end| end + line[end..].len() - line[end..].trim_start().len());
+        let rest = " ".repeat(after.unwrap_or(indent + 2));
+        let (first, paragraph) = line.split_at(after.unwrap_or(indent));
+        wrapped_to(&mut out, paragraph, first, &rest, width);
+    }
+    out
+}
+
+/// A label at a line's beginning is shorter, with its indentation.
+const LONGEST_LABEL: usize = 16;
 
 /// A no-break space: lines are not broken there.
 const NO_BREAK: char = '\u{a0}';
@@ -344,6 +340,20 @@ pub(crate) fn broken(lines: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn long_lines_go_on_below_their_text() {
+        let text = "  case: it takes 2 h 11 m to be noticed by this one\n\
+                    \x20   because   the peer says nothing at all\n\
+                    \x20   |------------- a drawing that is wide ------------>|\n";
+        let lines = fitted(text, 30);
+        let lines: Vec<&str> = lines.lines().collect();
+        assert_eq!(lines[0], "  case: it takes 2 h 11 m to");
+        assert_eq!(lines[1], "    be noticed by this one");
+        assert_eq!(lines[2], "    because   the peer says");
+        assert_eq!(lines[3], "              nothing at all");
+        assert!(lines[4].ends_with(">|"), "{lines:?}");
+    }
 
     #[test]
     fn durations_stay_on_one_line() {

@@ -14,6 +14,7 @@ mod evaluate;
 mod fault;
 mod lag;
 pub mod machine;
+pub mod modules;
 pub mod observe;
 mod options;
 pub mod pcapng;

@@ -28,6 +28,9 @@ pub struct Options {
     /// The reading end of a pipe: when its writing end is closed, running cases
     /// end at once and the others are not run.
     pub interrupt: Option<Arc<OwnedFd>>,
+    /// The kernel's trace events are recorded, too. They are the whole machine's: for a
+    /// guest that runs one case.
+    pub explain: bool,
     /// A directory in which each case's packets are kept, see [`crate::pcapng`].
     pub pcap: Option<PathBuf>,
 }

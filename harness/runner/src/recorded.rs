@@ -7,12 +7,10 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::observe::capture::Frame;
-use crate::observe::port::PortInfo;
-use crate::observe::wire_record::wire_record;
 use halfopen_outcome::record::{
-    EndpointRecord, FaultRecord, Netstat, ProgramRecord, Status, WireRecord,
+    EndpointRecord, FaultRecord, KernelEvent, Netstat, ProgramRecord, Status, WireRecord,
 };
+use halfopen_wire::{Frame, PortInfo, wire_record};
 
 /// How a case ended.
 #[derive(Debug, Serialize, Deserialize)]
@@ -34,6 +32,8 @@ pub struct Recorded {
     pub programs: Vec<ProgramRecord>,
     /// Snapshots of the sockets.
     pub netstat: Vec<Netstat>,
+    /// What the kernel itself said, if it was asked.
+    pub kernel_events: Vec<KernelEvent>,
     /// What went wrong in the harness itself, as text.
     pub surprises: Vec<String>,
     /// When the lanes started, CLOCK_MONOTONIC; None in real time.

@@ -318,7 +318,7 @@ import java.net.*;
 public class Main {
     public static void main(String[] args) throws Exception {
         ServerSocket server = new ServerSocket(7006, 1, InetAddress.getLoopbackAddress());
-        Thread t = new Thread(() -> { try (Socket s = server.accept()) { s.getInputStream().read(); Thread.sleep(400); } catch (Exception e) { } });
+        Thread t = new Thread(() -> { try (Socket s = server.accept()) { s.getInputStream().read(); Thread.sleep(60000); } catch (Exception e) { } });
         t.start();
         Socket c = new Socket(InetAddress.getLoopbackAddress(), 7006);
         c.setKeepAlive(true);

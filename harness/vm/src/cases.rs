@@ -50,6 +50,8 @@ pub struct Options {
     pub restore: bool,
     /// As [`Settings::append`].
     pub append: String,
+    /// As [`halfopen_runner::Options::explain`]: each case has a guest of its own.
+    pub explain: bool,
     /// As [`halfopen_runner::Options::pcap`].
     pub pcap: Option<PathBuf>,
 }
@@ -73,6 +75,7 @@ impl Default for Options {
             silence,
             restore,
             append,
+            explain: false,
             pcap: None,
         }
     }
@@ -227,6 +230,7 @@ fn plan_jobs<'a>(
                 jobs: options.jobs,
                 sysctls: options.sysctls.clone(),
                 virtual_time: options.time == GuestTime::Virtual,
+                explain: options.explain,
             };
             let input = postcard::to_stdvec(&Input::Cases(request))
                 .map_err(|e| VmError::system("send the cases")(std::io::Error::other(e)))?;
@@ -240,6 +244,7 @@ fn plan_jobs<'a>(
                     namespaces: size::saved_namespaces(needed),
                     silence: options.silence,
                     restore: options.restore,
+                    trace_events: options.explain,
                     append: options.append.clone(),
                     ..Settings::default()
                 },
@@ -255,6 +260,9 @@ fn plan_jobs<'a>(
 /// which other scenarios are run. Computed from the cases alone, so that results do not
 /// depend on the host.
 fn batches<'a>(cases: &'a [Case], options: &Options) -> Vec<Vec<&'a Case>> {
+    if options.explain {
+        return cases.iter().map(|case| vec![case]).collect();
+    }
     let has_programs = |case: &&Case| case.lanes.iter().any(|lane| lane.program.is_some());
     let (with_programs, cases): (Vec<&Case>, Vec<&Case>) = cases.iter().partition(has_programs);
     let mut batches = match cases.is_empty() && !with_programs.is_empty() {

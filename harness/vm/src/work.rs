@@ -88,6 +88,7 @@ pub fn work(
         privileges: "root".into(),
         interrupt: None,
         virtual_time: request.virtual_time,
+        explain: request.explain,
         ..halfopen_runner::Options::default()
     };
     let mut send_message = |message: &GuestMessage| {

@@ -8,6 +8,7 @@ mod baseline;
 mod begin;
 mod grid;
 mod impact;
+mod library;
 mod machine;
 mod newcomer;
 mod place;

@@ -76,13 +76,13 @@ pub fn assert_said(name: &str, ran: &Ran) {
     );
     // Aligned to the right: a shorter time has more blanks before it.
     settings.add_filter(
-        r"(client [a-z]+) +(start \+ )?\d+(\.\d+)? (ns|us|ms|s)\b",
+        r"(client [a-z]+) +(start \+ )?-?\d+(\.\d+)? (ns|us|ms|s)\b",
         "$1  $2[time]",
     );
     settings.add_filter(r"\bby +after\b", "by  after");
     settings.add_filter(r"\bin \d+(\.\d+)? (ms|s)\b", "in [time]");
     settings.add_filter(
-        r"(client's [a-z]+) after \d+(\.\d+)?( us| ms| s|ms|s)\b",
+        r"(client's [a-z]+) after -?\d+(\.\d+)?( us| ms| s|ms|s)\b",
         "$1 after [time]",
     );
     settings.add_filter(r"\bkernel \S+, real time", "kernel [release], real time");

@@ -180,6 +180,48 @@ fn json_of_a_run_holds_to_its_schema() {
     assert_eq!(violations, Vec::<String>::new());
 }
 
+/// Three machines, one of which had nothing to do. How the parts are divided does not
+/// matter to what they make together.
+#[test]
+fn parts_of_several_machines_become_one_run() {
+    let place = Place::with(QUICK);
+    for part in ["1", "2", "3"] {
+        let ran = place.halfopen(&format!("run --partition count:{part}/3 --format json"));
+        assert_eq!(ran.code, Some(0), "{ran}");
+        place.write(&format!("{part}.json"), &ran.stdout);
+    }
+    let merged = place.halfopen("merge 1.json 2.json 3.json");
+    assert_eq!(merged.code, Some(0), "{merged}");
+    assert!(
+        merged.stderr.contains("3 as expected, 0 differ"),
+        "{merged}"
+    );
+    let json: Value = serde_json::from_str(&merged.stdout).expect("JSON");
+    assert_eq!(json["totals"]["cases"], 3);
+    let schema: Value = serde_json::from_str(&place.halfopen("schema run").stdout).expect("JSON");
+    let violations = halfopen_report::json::schema::violations(&schema, &json);
+    assert_eq!(violations, Vec::<String>::new());
+
+    let twice = place.halfopen("merge 1.json 2.json 1.json");
+    assert_eq!((twice.code, twice.stdout.as_str()), (Some(2), ""));
+    assert!(twice.stderr.contains("both have the case"), "{twice}");
+    let missing = place.halfopen("merge 1.json 4.json");
+    assert_eq!(missing.code, Some(2), "{missing}");
+    assert!(missing.stderr.contains("4.json"), "{missing}");
+
+    // What differs anywhere differs in the whole.
+    let wrong = QUICK.replace("eof: true, call: read", "errno: EPIPE, call: read");
+    place.write("scenarios.yaml", &wrong);
+    let ran = place.halfopen("run killed --format json");
+    assert_eq!(ran.code, Some(1), "{ran}");
+    place.write("killed.json", &ran.stdout);
+    let refused = place.halfopen("run refused --format json");
+    place.write("refused.json", &refused.stdout);
+    let merged = place.halfopen("merge refused.json killed.json");
+    assert_eq!(merged.code, Some(1), "{merged}");
+    assert!(merged.stderr.contains("killed: DIFFERS"), "{merged}");
+}
+
 /// A server that takes turns: the second connection was never served, whatever the
 /// fault does.
 #[test]
@@ -222,7 +264,7 @@ scenarios:
     server: [listen, accept, { read: 100 }, { sleep: 200ms }, close, { sleep: 1h }]
     client: [connect, { write: hello }, read]
     watch: [client, server]
-    give_up: 500ms
+    give_up: 2s
 ",
     );
     let ran = place.halfopen("run");
@@ -247,7 +289,7 @@ scenarios:
     detector: own-limit
     server: [listen, accept, echo]
     client: [connect]
-    give_up: 1500ms
+    give_up: 9s
 detectors: { own-limit: { user_timeout: 1s } }
 ",
     );

@@ -6,8 +6,13 @@ use crate::place::Place;
 fn each_word_does_what_it_says() {
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/words.yaml");
     let ran = Place::empty().halfopen(&format!("run {file}"));
+    // 0: none differs, fails or is left out; one may be disturbed.
     assert_eq!(ran.code, Some(0), "{ran}");
-    assert!(ran.stdout.contains("27 as expected, 0 differ"), "{ran}");
+    let rows = ran.stdout.lines().filter(|line| {
+        let line = line.trim_end();
+        line.ends_with("as expected") || line.ends_with("disturbed")
+    });
+    assert_eq!(rows.count(), 27, "{ran}");
 }
 
 /// They take hours: tests/tests/virtual_time.rs runs them.
@@ -26,10 +31,10 @@ scenarios:
   checked:
     server: [listen, accept, { read: 100 }, close, { sleep: 1h }]
     client: [connect, { write: hello }, { sleep: 1h }]
-    faults: [{ at: 300ms, netstat: , name: closed }]
+    faults: [{ at: 1s, netstat: , name: closed }]
     checks:
       - { at: closed, host: server, state: FIN_WAIT2, sockets: 2 }
-    give_up: 500ms
+    give_up: 1500ms
 ",
     );
     let ran = place.halfopen("run");

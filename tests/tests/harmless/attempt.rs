@@ -1,7 +1,7 @@
 //! One run of the catalogue that is going to be ended.
 
-use std::path::PathBuf;
-use std::process::{Child, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use halfopen_tests::program::{Ran, command, halfopen};
@@ -13,7 +13,7 @@ use crate::caller::Caller;
 
 /// How long the processes of a killed run may take to go: they die at once,
 /// but there are hundreds, and the machine may be busy.
-const GONE_WITHIN: Duration = Duration::from_secs(10);
+const GONE_WITHIN: Duration = Duration::from_secs(60);
 
 /// A run.
 pub struct Attempt {
@@ -43,6 +43,21 @@ impl Attempt {
         let pipe = || if heard { Stdio::piped() } else { Stdio::null() };
         let mut command = command(&halfopen(), &root());
         command.args(words).stdout(pipe()).stderr(pipe());
+        Self::of(&mut command)
+    }
+
+    /// Runs a few cases in a guest, whose states are kept in this directory.
+    pub fn start_virtual(states: &Path) -> Self {
+        let mut command = command(&halfopen(), &root());
+        command
+            .args(["run", "host-crash", "--time", "virtual"])
+            .env("HALFOPEN_STATES", states)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        Self::of(&mut command)
+    }
+
+    fn of(command: &mut Command) -> Self {
         let supervisor = command
             .spawn()
             .unwrap_or_else(|e| panic!("cannot start it: {e}"));

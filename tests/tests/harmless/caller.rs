@@ -1,5 +1,5 @@
 //! The caller's own network: furnished with something to lose, and compared
-//! byte for byte.
+//! byte for byte. How many connections its conntrack has is among the sysctls.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -39,6 +39,9 @@ addr add 2001:db8::1/64 dev own0
 route add 198.51.100.0/24 via 192.0.2.2
 route add default via 192.0.2.2 table 100
 rule add from 192.0.2.1 table 100
+neigh add 192.0.2.2 lladdr 02:00:00:00:00:02 dev own0 nud permanent
+neigh add 192.0.2.3 lladdr 02:00:00:00:00:03 dev own0 nud permanent
+neigh add 2001:db8::2 lladdr 02:00:00:00:00:02 dev own0 nud permanent
 ";
 const QUEUES: &str = "
 qdisc add dev own0 root tbf rate 1mbit burst 32kbit latency 400ms
@@ -56,7 +59,7 @@ const SYSCTLS: [(&str, &str); 6] = [
 ];
 
 /// Programs that tell what a network is like.
-const TELLERS: [&[&str]; 9] = [
+const TELLERS: [&[&str]; 10] = [
     &["nft", "list", "ruleset"],
     &["ip", "-d", "link"],
     &["ip", "addr"],
@@ -64,6 +67,8 @@ const TELLERS: [&[&str]; 9] = [
     &["ip", "-6", "rule"],
     &["ip", "route", "show", "table", "all"],
     &["ip", "-6", "route", "show", "table", "all"],
+    // Others come and go by themselves (neigh_periodic_work()).
+    &["ip", "neigh", "show", "nud", "permanent"],
     &["tc", "qdisc"],
     &["tc", "filter", "show", "dev", "own0", "egress"],
 ];

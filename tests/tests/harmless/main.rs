@@ -11,6 +11,7 @@
 
 mod attempt;
 mod caller;
+mod grid;
 mod interrupt;
 mod kill;
 mod random;

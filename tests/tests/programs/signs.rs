@@ -20,7 +20,7 @@ fn redis_subscriber_notices_a_crash_by_its_own_keepalive() {
     let case = case(
         "server: { run: [redis-server, --port, \"7000\", --save, \"\", --protected-mode, \"no\"] }
 client: { run: 'redis-cli -h ${server} -p 7000 SUBSCRIBE news' }
-faults: [{ at: 1s, crash: server }]
+faults: [{ at: 3s, crash: server }]
 give_up: 50s",
     );
     let sign = &case["first_sign"];
@@ -75,7 +75,7 @@ fn python_reads_the_end_of_file_of_a_killed_server() {
     let case = case(
         "server: [listen, accept, read, { write: hello }, { sleep: 60s }]
 client: { run: [python3, -c, \"import socket; s=socket.create_connection(('server',7000)); s.send(b'x'); s.recv(9); print(s.recv(9), flush=True)\"] }
-faults: [{ at: 1s, kill: server }]
+faults: [{ at: 3s, kill: server }]
 give_up: 20s",
     );
     assert_eq!(

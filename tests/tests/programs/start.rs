@@ -40,7 +40,7 @@ fn a_script_beside_the_file_is_killed_with_its_child() {
     let folder = folder_with(
         "server: { run: [sh, '${folder}/serve.sh'], ready: { listening: 8000 } }
 client: { run: [python3, -c, \"import socket; s=socket.create_connection(('server',8000)); s.recv(9); print('over', flush=True)\"] }
-faults: [{ at: 2s, kill: server }]
+faults: [{ at: 4s, kill: server }]
 give_up: 20s",
     );
     let script = "python3 -u -m http.server 8000 &\nwait\n";

@@ -112,8 +112,8 @@ fn a_program_that_is_gone_before_the_fault_is_said() {
     let case = case(
         "server: [listen, accept, read]
 client: { run: [sh, -c, 'echo no route >&2; exit 7'] }
-faults: [{ at: 1s, crash: server }]
-give_up: 3s",
+faults: [{ at: 3s, crash: server }]
+give_up: 4s",
     );
     let said = case["surprises"].to_string();
     assert!(
@@ -146,7 +146,7 @@ fn sigkill_of_halfopen_leaves_no_program_behind() {
     assert_eq!(line, "up\n");
     // The one in a session of its own may not have executed sleep yet.
     let began = Instant::now();
-    while sleepers(&seconds) < 2 && began.elapsed() < Duration::from_secs(5) {
+    while sleepers(&seconds) < 2 && began.elapsed() < Duration::from_secs(60) {
         std::thread::sleep(Duration::from_millis(20));
     }
     assert_eq!(sleepers(&seconds), 2);
@@ -154,7 +154,7 @@ fn sigkill_of_halfopen_leaves_no_program_behind() {
     child.wait().expect("it ends");
     let began = Instant::now();
     while sleepers(&seconds) > 0 {
-        assert!(began.elapsed() < Duration::from_secs(5), "left behind");
+        assert!(began.elapsed() < Duration::from_secs(60), "left behind");
         std::thread::sleep(Duration::from_millis(20));
     }
 }

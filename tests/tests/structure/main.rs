@@ -10,9 +10,9 @@ use std::path::Path;
 use halfopen_tests::root;
 
 /// The crates from the lowest to the highest. Each may depend on those before it.
-const ORDER: [&str; 15] = [
-    "macros", "sys", "net", "trace", "lab", "scenario", "sim", "predict", "outcome", "runner",
-    "vm", "tune", "report", "page", "cli",
+const ORDER: [&str; 16] = [
+    "macros", "sys", "net", "wire", "trace", "lab", "scenario", "sim", "predict", "outcome",
+    "runner", "vm", "tune", "report", "page", "cli",
 ];
 
 /// `halfopen-lab` in a manifest's table of dependencies.

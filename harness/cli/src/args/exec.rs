@@ -74,6 +74,10 @@ pub(crate) struct ExecArgs {
     /// The memory, in MiB, of a guest that runs a command alone
     #[arg(long, value_name = "MIB", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(256..=65536))]
     pub(crate) memory: u32,
+    /// Refuse cases for which this machine's kernel would load modules (veth, nftables,
+    /// tc, congestion controls), instead of letting it
+    #[arg(long)]
+    pub(crate) no_module_loading: bool,
     #[command(flatten)]
     pub(crate) page: PageArgs,
     /// The command and its arguments

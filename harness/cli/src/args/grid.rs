@@ -73,6 +73,10 @@ pub(crate) struct GridArgs {
     /// the run, and times are less exact while it is busy
     #[arg(long)]
     pub(crate) no_real_time: bool,
+    /// Refuse cases for which this machine's kernel would load modules (veth, nftables,
+    /// tc, congestion controls), instead of letting it
+    #[arg(long)]
+    pub(crate) no_module_loading: bool,
     /// For people, for documents, or for programs
     #[arg(long, value_enum, default_value_t = Form::Table, value_name = "FORM")]
     pub(crate) format: Form,

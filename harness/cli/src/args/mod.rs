@@ -10,6 +10,7 @@ mod grid;
 mod impact;
 mod init;
 mod list;
+mod merge;
 mod partition;
 mod pictures;
 mod predict;
@@ -30,6 +31,7 @@ pub(crate) use grid::{Form, GridArgs, StateName};
 pub(crate) use impact::ImpactArgs;
 pub(crate) use init::InitArgs;
 pub(crate) use list::ListArgs;
+pub(crate) use merge::MergeArgs;
 pub(crate) use pictures::{PageArgs, PictureArgs};
 pub(crate) use predict::{FaultName, InFlight, PredictArgs};
 pub(crate) use run::{BaselineArgs, RunArgs};
@@ -103,6 +105,9 @@ pub(crate) enum Command {
     /// Compare two files of `run --save`: what is not the same any more
     #[command(after_help = diff::HELP)]
     Diff(DiffArgs),
+    /// Make one run of what several machines ran
+    #[command(after_help = merge::HELP)]
+    Merge(MergeArgs),
     /// Say which cases a change of sysctls changes, from what to what, and why
     #[command(after_help = impact::HELP)]
     Impact(ImpactArgs),

@@ -30,6 +30,7 @@ Examples:
   halfopen run --format json | jq '.cases[] | {id, first_sign}'
   halfopen run --junit junit.xml                  results for a CI system
   halfopen run --partition hash:2/5               the second fifth, for several machines
+                                                  (halfopen merge makes one run of them)
   halfopen run --save base.yaml                   keep what they showed
   halfopen run --against base.yaml                what has changed since, and why
   halfopen run --against base.yaml --format markdown
@@ -79,6 +80,10 @@ pub(crate) struct RunArgs {
     /// the run, and times are less exact while it is busy
     #[arg(long)]
     pub(crate) no_real_time: bool,
+    /// Refuse cases for which this machine's kernel would load modules (veth, nftables,
+    /// tc, congestion controls), instead of letting it
+    #[arg(long)]
+    pub(crate) no_module_loading: bool,
     /// Only a part of the cases, such as hash:2/5, so that several machines share them:
     /// by their names (hash), or in turn (count)
     #[arg(long, value_name = "PART", value_parser = partition)]
@@ -93,6 +98,11 @@ pub(crate) struct RunArgs {
     /// Draw every call and every packet of each case after the table
     #[arg(long)]
     pub(crate) ladder: bool,
+    /// Record what the kernel itself says of the connections, too: errors, retransmissions,
+    /// resets, and why it dropped a packet. In guests only, one for each case; draws as
+    /// --ladder does
+    #[arg(long)]
+    pub(crate) explain: bool,
     #[command(flatten)]
     pub(crate) pictures: PictureArgs,
 }

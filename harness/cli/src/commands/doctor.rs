@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use anstyle::{AnsiColor, Style};
 
 use halfopen_runner::machine;
+use halfopen_runner::modules::{GROUPS, Loading};
 
 use crate::shared::capabilities::{self, Missing, Need, PROBES, privileged};
 use crate::shared::error::{CliError, Exit};
@@ -14,12 +15,15 @@ use crate::shared::output;
 pub(crate) fn doctor() -> Result<Exit, CliError> {
     // Before the first thread: see capabilities::needed_for_run().
     let privileges = privileged();
+    // Before the first probe, which loads what it needs.
+    let may_load = may_load();
     let mut text = String::new();
     let mut lacking = 0;
     let mut optional = 0;
 
     let _ = writeln!(text, "This machine");
     facts(&mut text);
+    let _ = writeln!(text, "  kernel modules       {may_load}");
 
     let _ = writeln!(text, "\nNeeded by every run");
     let what = match &privileges {
@@ -113,6 +117,20 @@ fn facts(text: &mut String) {
     // What is left for cases, of what all network namespaces share.
     for (name, available, key) in halfopen_runner::describe_budget() {
         let _ = writeln!(text, "  {name:20} {available} for cases ({key})");
+    }
+}
+
+/// The modules that runs may make the kernel load.
+fn may_load() -> String {
+    let all = GROUPS
+        .iter()
+        .flat_map(|(_, modules)| modules.iter().copied());
+    let loading = Loading::of_machine();
+    let would = loading.would_load(all);
+    match (would.is_empty(), loading) {
+        (true, Loading::Never) => "this kernel loads none".into(),
+        (true, Loading::May(_)) => "all that runs need are loaded".into(),
+        (false, _) => format!("runs may load {}", would.join(", ")),
     }
 }
 

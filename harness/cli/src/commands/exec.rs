@@ -3,12 +3,13 @@
 
 mod alone;
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use crate::args::{ExecArgs, Time};
 use crate::shared::error::{CliError, Exit};
 use crate::shared::pictures::{Pictures, command};
-use crate::shared::{capabilities, guests, interrupt, output};
+use crate::shared::{capabilities, guests, interrupt, modules, output};
 use halfopen_net::error::chain;
 use halfopen_outcome::environment::Environment;
 use halfopen_outcome::record::{ExitKind, Outcome, Status};
@@ -47,6 +48,8 @@ pub(crate) fn exec(args: &ExecArgs) -> Result<Exit, CliError> {
             program.stdin = Input::Inherit;
         }
     }
+    let cases = [case];
+    modules::load_none(args.no_module_loading, &cases, &BTreeMap::new())?;
     let options = Options {
         // Before any thread is started: see privileges.
         privileges: capabilities::needed_for_run()?.to_owned(),
@@ -54,7 +57,6 @@ pub(crate) fn exec(args: &ExecArgs) -> Result<Exit, CliError> {
         pcap: args.pcap.clone(),
         ..Options::default()
     };
-    let cases = [case];
     let began = Instant::now();
     let results = halfopen_runner::run(&cases, &options, &mut |_| ());
     let results = results.map_err(|e| CliError::Run(chain(&e)))?;
@@ -275,6 +277,7 @@ mod tests {
             give_up: None,
             write: Vec::new(),
             memory: 1024,
+            no_module_loading: false,
             command: vec!["redis-cli".into(), "-h".into(), "server".into()],
         }
     }

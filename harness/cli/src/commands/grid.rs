@@ -24,7 +24,7 @@ use crate::shared::guests::{self, kernels_of};
 use crate::shared::pictures::{Pictures, command, quoted};
 use crate::shared::progress::Progress;
 use crate::shared::sysctls::{self, Sysctls};
-use crate::shared::{capabilities, disturbed, interrupt, output};
+use crate::shared::{capabilities, disturbed, interrupt, modules, output};
 
 /// How long a cell is waited for in real time: the fast detectors are set to
 /// 30 s, and a host that reboots is away for 20 s.
@@ -105,6 +105,7 @@ fn plan(args: &GridArgs) -> Result<Plan, CliError> {
 }
 
 fn run_here(args: &GridArgs, plan: &Plan, sysctls: Sysctls) -> Result<Ran, CliError> {
+    modules::load_none(args.no_module_loading, &plan.cases, &sysctls)?;
     // Before the first thread: see capabilities::needed_for_run().
     let privileges = capabilities::needed_for_run()?;
     let options = Options {
@@ -115,6 +116,7 @@ fn run_here(args: &GridArgs, plan: &Plan, sysctls: Sysctls) -> Result<Ran, CliEr
         virtual_time: false,
         wait_for_quiet: disturbed::WAIT_FOR_QUIET,
         no_real_time: args.no_real_time,
+        explain: false,
         pcap: None,
     };
     let mut progress = Progress::new();

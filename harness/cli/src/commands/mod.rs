@@ -12,6 +12,7 @@ mod init;
 mod install;
 mod kernels;
 mod list;
+mod merge;
 mod predict;
 mod run;
 mod schema;
@@ -26,6 +27,7 @@ pub(crate) fn carry_out(command: &Command) -> Result<Exit, CliError> {
         Command::Run(args) => run::run(args),
         Command::Exec(args) => exec::exec(args),
         Command::Diff(args) => diff::diff(args),
+        Command::Merge(args) => merge::merge(args),
         Command::Impact(args) => impact::impact(args),
         Command::Predict(args) => predict::predict(args),
         Command::Grid(args) => grid::grid(args),

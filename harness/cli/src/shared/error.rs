@@ -39,8 +39,12 @@ impl Exit {
     /// The exit code of a run. A run in which no case could be run has shown
     /// nothing, so it does not count as going as expected.
     pub(crate) fn of_run(finished: &Finished<'_>) -> Exit {
-        let totals = Totals::of(finished.outcomes);
-        if finished.interrupted {
+        Exit::of_totals(&Totals::of(finished.outcomes), finished.interrupted)
+    }
+
+    /// The same of the totals.
+    pub(crate) fn of_totals(totals: &Totals, interrupted: bool) -> Exit {
+        if interrupted {
             Exit::Interrupted
         } else if !totals.all_as_expected() {
             Exit::Differs

@@ -11,6 +11,7 @@ mod guest_progress;
 pub(crate) mod guests;
 pub(crate) mod interrupt;
 pub(crate) mod kernel_facts;
+pub(crate) mod modules;
 pub(crate) mod output;
 pub(crate) mod pictures;
 pub(crate) mod progress;

@@ -34,11 +34,19 @@ impl Lab {
         let ports = &mut self.cables[cable].ports;
         ports[side].cut = lost || matches!(direction, Direction::Both | Direction::From);
         ports[1 - side].cut = lost || matches!(direction, Direction::Both | Direction::To);
-        EffectiveAt::around(|| {
+        let at = EffectiveAt::around(|| {
             self.apply_blocks(&[cable])?;
             self.set_carrier(cable, side, !lost)?;
             self.set_carrier(cable, 1 - side, true)
-        })
+        })?;
+        let name = self.topology.cable_name(cable);
+        let how = match (carrier, direction) {
+            (Carrier::Lost, _) => format!(", {near} without carrier"),
+            (Carrier::Kept, Direction::Both) => String::new(),
+            (Carrier::Kept, Direction::From) => format!(" from {near}"),
+            (Carrier::Kept, Direction::To) => format!(" to {near}"),
+        };
+        Ok(self.log(at, format!("cut {name}{how}")))
     }
 
     /// Mends the cable: packets pass in both directions, both ends have carrier.
@@ -50,11 +58,12 @@ impl Lab {
         for port in &mut self.cables[cable].ports {
             port.cut = false;
         }
-        EffectiveAt::around(|| {
+        let at = EffectiveAt::around(|| {
             self.set_carrier(cable, side, true)?;
             self.set_carrier(cable, 1 - side, true)?;
             self.apply_blocks(&[cable])
-        })
+        })?;
+        Ok(self.log(at, format!("mend {}", self.topology.cable_name(cable))))
     }
 
     /// Sets the wire's port at one end up or down, which gives or takes carrier

@@ -43,6 +43,7 @@ impl Lab {
                 let port = &mut self.cables[cable].ports[side];
                 port.ifindex = Some(ifindex);
                 port.down = false;
+                self.log_port(cable, side, ifindex);
                 touched.push(cable);
             }
         }

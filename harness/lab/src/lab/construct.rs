@@ -91,6 +91,7 @@ impl Lab {
             // carrier at once only where the indexes of a veth pair differ, and once
             // a second otherwise (linkwatch_urgent_event()).
             next_port: 1001,
+            log: Arc::default(),
         };
         lab.connect(&all)?;
         lab.configure(&all)?;

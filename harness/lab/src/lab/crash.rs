@@ -16,8 +16,8 @@ impl Lab {
     /// # Errors
     /// [`LabError::Unknown`] for a node that the lab does not have.
     pub fn silence(&mut self, node: &str) -> Result<EffectiveAt, LabError> {
-        let node = self.topology.node(node)?;
-        self.set_silence(node, true)
+        let at = self.set_silence(self.topology.node(node)?, true)?;
+        Ok(self.log(at, format!("silence {node}")))
     }
 
     /// Undoes [`Lab::silence`]. A cable that is cut stays cut.
@@ -25,8 +25,8 @@ impl Lab {
     /// # Errors
     /// [`LabError::Unknown`] for a node that the lab does not have.
     pub fn end_silence(&mut self, node: &str) -> Result<EffectiveAt, LabError> {
-        let node = self.topology.node(node)?;
-        self.set_silence(node, false)
+        let at = self.set_silence(self.topology.node(node)?, false)?;
+        Ok(self.log(at, format!("{node} is reachable")))
     }
 
     fn set_silence(&mut self, node: usize, silenced: bool) -> Result<EffectiveAt, LabError> {
@@ -118,6 +118,8 @@ impl Lab {
         if let Some(host) = &self.nodes[index].host {
             host.freeze(frozen);
         }
+        let what = if frozen { "freeze" } else { "thaw" };
+        self.log_now(format!("{what} {node}"));
         Ok(())
     }
 
@@ -129,6 +131,7 @@ impl Lab {
         let index = self.topology.node(node)?;
         let namespace = self.running(index)?.ns.clone();
         let silent_at = self.set_silence(index, true)?;
+        self.log(silent_at, format!("crash {node}"));
         // Before the processes end: an orphan in FIN-WAIT-1 keeps the namespace,
         // and with it its end of the cable, for as long as it retransmits.
         let unplugged = self.unplug(index);
@@ -195,12 +198,13 @@ impl Lab {
             let generation = &mut self.nodes[index].generation;
             *generation = generation.wrapping_add(1);
         }
-        EffectiveAt::around(|| {
+        let at = EffectiveAt::around(|| {
             self.start(index)?;
             self.connect(&[index])?;
             self.configure(&[index])?;
             self.track(&[index])?;
             self.settle(&[index])
-        })
+        })?;
+        Ok(self.log(at, format!("boot {node}")))
     }
 }

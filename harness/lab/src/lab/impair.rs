@@ -106,6 +106,8 @@ impl Lab {
             }
             Ok(())
         })?;
+        let name = self.topology.cable_name(cable);
+        self.log(effective_at, format!("impair {name}"));
         Ok((effective_at, BadLine { ids, mechanism }))
     }
 
@@ -115,7 +117,8 @@ impl Lab {
     /// # Errors
     /// [`LabError::Netlink`] when the kernel refuses.
     pub fn heal_impairment(&mut self, bad: &BadLine) -> Result<EffectiveAt, LabError> {
-        EffectiveAt::around(|| bad.ids.iter().try_for_each(|id| self.deactivate(*id)))
+        let at = EffectiveAt::around(|| bad.ids.iter().try_for_each(|id| self.deactivate(*id)))?;
+        Ok(self.log(at, "heal an impairment"))
     }
 
     /// Errors of relays so far, as text; when there are any, lines did not do what

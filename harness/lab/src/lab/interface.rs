@@ -20,8 +20,8 @@ impl Lab {
         change: InterfaceChange,
     ) -> Result<EffectiveAt, LabError> {
         let index = self.topology.node(node)?;
-        match change {
-            InterfaceChange::Deleted => EffectiveAt::around(|| self.unplug(index)),
+        let at = match change {
+            InterfaceChange::Deleted => EffectiveAt::around(|| self.unplug(index))?,
             InterfaceChange::Down => {
                 let socket = &self.running(index)?.socket;
                 let mut batch = Batch::default();
@@ -30,9 +30,10 @@ impl Lab {
                     let message = rtnetlink::set_link(interface.ifindex, false, None);
                     batch.push(socket, message, 0, what);
                 }
-                EffectiveAt::around(|| batch.run())
+                EffectiveAt::around(|| batch.run())?
             }
-        }
+        };
+        Ok(self.log(at, format!("interfaces of {node}: {change:?}")))
     }
 
     /// Undoes [`Lab::interface`]: the node has its interfaces, addresses and routes
@@ -48,12 +49,13 @@ impl Lab {
         let deleted = interfaces
             .iter()
             .any(|i| self.cables[i.cable].ports[i.side].ifindex.is_none());
-        EffectiveAt::around(|| {
+        let at = EffectiveAt::around(|| {
             if deleted {
                 self.connect(&[index])?;
             }
             self.configure(&[index])?;
             self.settle(&[index])
-        })
+        })?;
+        Ok(self.log(at, format!("restore the interfaces of {node}")))
     }
 }

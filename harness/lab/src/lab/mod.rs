@@ -3,8 +3,8 @@
 //! [`Lab`] and its state are here; each other file of this folder adds one group
 //! of methods to it: building (`construct`, `environment`, `settle`), looking
 //! (`nodes`, `sysctls`), and faults with their undoing (`cable`, `crash`,
-//! `interface`, `route`, `move_address`, `neighbour`, `nat`, `impair`). What
-//! is computed before anything is built is in [`crate::plan`].
+//! `interface`, `route`, `move_address`, `neighbour`, `nat`, `impair`, at their times
+//! by `schedule`), and their record (`recorded`). What is computed before anything is built is in [`crate::plan`].
 
 mod announcement;
 mod cable;
@@ -22,13 +22,16 @@ mod nat;
 mod neighbour;
 mod nodes;
 mod orphans;
+mod recorded;
 mod route;
+mod schedule;
 mod settle;
 mod sysctls;
 
 pub use impaired::BadLine;
 pub use line::Line;
 pub use nodes::Port;
+pub use schedule::{Ran, Schedule};
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -40,6 +43,7 @@ use crate::host::HostState;
 use crate::namespace::Namespace;
 use crate::netlink::route::RouteSocket;
 use crate::plan::Topology;
+use crate::record::Log;
 use crate::sysctl::pinned::Values;
 use halfopen_net::Family;
 use impaired::Impaired;
@@ -84,6 +88,8 @@ pub struct Lab {
     /// The next unused interface index in the wire. No index is used twice, so
     /// that a capture can tell a port from the one that it replaces.
     next_port: u32,
+    /// What happens to the lab, for its recordings.
+    log: Arc<Log>,
 }
 
 /// The state of a node, apart from its plan.

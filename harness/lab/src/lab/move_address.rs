@@ -60,7 +60,7 @@ impl Lab {
         batch.push(&self.running(new)?.socket, added, flags, what);
         let (ifindex, interface) = (new_interface.ifindex, new_interface.name.as_str());
         let frame = announced.then(|| announcement(address.0, self.mac(new, position)));
-        EffectiveAt::around(|| {
+        let at = EffectiveAt::around(|| {
             batch.run()?;
             if let IpAddr::V6(v6) = address.0 {
                 self.wait_joined(new, &[(interface, v6.octets())])?;
@@ -74,6 +74,7 @@ impl Lab {
                 })?
                 .map_err(|e| LabError::system(what(), e))?;
             send_frame(&raw, ifindex, &frame).map_err(|e| LabError::system(what(), e))
-        })
+        })?;
+        Ok(self.log(at, format!("move {} from {from} to {to}", address.0)))
     }
 }

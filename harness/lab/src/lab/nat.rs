@@ -70,7 +70,8 @@ impl Lab {
     /// without connection tracking ([`LabBuilder::nat`](crate::LabBuilder::nat)).
     pub fn forget_flows(&mut self, router: &str) -> Result<EffectiveAt, LabError> {
         let tracking = self.tracking(router)?;
-        EffectiveAt::around(|| tracking.forget())
+        let at = EffectiveAt::around(|| tracking.forget())?;
+        Ok(self.log(at, format!("{router} forgets its connections")))
     }
 
     /// The TCP connections that the router knows now. [`Lab::restore_flows`] gives

@@ -32,8 +32,8 @@ impl Lab {
         change: NeighbourChange,
     ) -> Result<EffectiveAt, LabError> {
         let index = self.topology.node(node)?;
-        match change {
-            NeighbourChange::Flushed => self.flush_neighbours(index),
+        let at = match change {
+            NeighbourChange::Flushed => self.flush_neighbours(index)?,
             NeighbourChange::Pinned => {
                 let socket = &self.running(index)?.socket;
                 let mut batch = Batch::default();
@@ -49,9 +49,10 @@ impl Lab {
                     .into_iter()
                     .map(|(ifindex, address, _)| (ifindex, address))
                     .collect();
-                Ok(effective_at)
+                effective_at
             }
-        }
+        };
+        Ok(self.log(at, format!("neighbours of {node}: {change:?}")))
     }
 
     /// Deletes the entries that [`NeighbourChange::Pinned`] added: the next packet
@@ -70,7 +71,7 @@ impl Lab {
         }
         let effective_at = EffectiveAt::around(|| batch.run())?;
         self.nodes[index].neighbours.clear();
-        Ok(effective_at)
+        Ok(self.log(effective_at, format!("unpin the neighbours of {node}")))
     }
 
     fn flush_neighbours(&mut self, node: usize) -> Result<EffectiveAt, LabError> {

@@ -81,7 +81,8 @@ impl Lab {
         }
         let effective_at = EffectiveAt::around(|| batch.run())?;
         self.nodes[index].error_routes.extend(error_routes);
-        Ok(effective_at)
+        let to = to.unwrap_or("anywhere");
+        Ok(self.log(effective_at, format!("route of {node} to {to}: {change:?}")))
     }
 
     /// Undoes every [`Lab::route`] of the node: it has its planned routes, and no
@@ -104,7 +105,8 @@ impl Lab {
             let message = Message::DelRoute(error_route);
             batch.push_tolerant(socket, message, 0, what, &[libc::ESRCH]);
         }
-        EffectiveAt::around(|| batch.run())
+        let at = EffectiveAt::around(|| batch.run())?;
+        Ok(self.log(at, format!("restore the routes of {node}")))
     }
 
     /// Removes the node's addresses of one family; the kernel removes the routes that
@@ -132,7 +134,8 @@ impl Lab {
                 batch.push_tolerant(socket, Message::DelAddress(message), 0, what, gone);
             }
         }
-        EffectiveAt::around(|| batch.run())
+        let at = EffectiveAt::around(|| batch.run())?;
+        Ok(self.log(at, format!("remove the addresses of {node}")))
     }
 
     /// Undoes [`Lab::remove_addresses`], and adds the planned routes again. Returns
@@ -142,10 +145,11 @@ impl Lab {
     /// As [`Lab::restore_routes`].
     pub fn restore_addresses(&mut self, node: &str) -> Result<EffectiveAt, LabError> {
         let index = self.topology.node(node)?;
-        EffectiveAt::around(|| {
+        let at = EffectiveAt::around(|| {
             self.configure(&[index])?;
             self.settle(&[index])
-        })
+        })?;
+        Ok(self.log(at, format!("restore the addresses of {node}")))
     }
 
     /// Adds every planned route to the batch.

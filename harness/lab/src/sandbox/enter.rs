@@ -8,7 +8,7 @@ use nix::sys::signal::Signal;
 use nix::unistd::ForkResult;
 
 use super::error::{Privileges, SandboxError};
-use super::{id_maps, neighbour_tables, supervise};
+use super::{id_maps, machine_limits, neighbour_tables, supervise};
 use crate::netlink::set_loopback_up;
 use halfopen_sys::process::{fork_single_threaded, thread_count};
 
@@ -35,6 +35,7 @@ const NAMESPACES: CloneFlags = CloneFlags::CLONE_NEWNS
 /// report the error and exit.
 pub fn enter() -> Result<Privileges, SandboxError> {
     neighbour_tables::remember();
+    machine_limits::remember();
     let privileges = new_namespaces()?;
     let guard = supervise::Guard::new().map_err(system("make a pipe"))?;
     match fork()? {

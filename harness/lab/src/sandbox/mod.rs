@@ -23,6 +23,7 @@ mod cure;
 mod enter;
 mod error;
 mod id_maps;
+mod machine_limits;
 mod neighbour_tables;
 mod supervise;
 mod virtual_time;
@@ -31,6 +32,8 @@ pub use before_main::enter_or_exit;
 pub use cure::why_refused;
 pub use enter::enter;
 pub use error::{Privileges, SandboxError};
+#[doc(hidden)]
+pub use machine_limits::{MachineLimits, machine_limits};
 #[doc(hidden)]
 pub use neighbour_tables::{NeighbourTable, Overflows, neighbour_tables};
 pub use virtual_time::is_virtual_time;

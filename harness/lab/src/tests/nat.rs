@@ -5,7 +5,7 @@ use std::io::Write;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
-use super::{BOTH, SHORT, build, connect, exchange, read_errno, routed};
+use super::{BOTH, LONG, build, connect, exchange, read_errno, routed};
 use crate::{Lab, LabBuilder, LabError};
 use halfopen_net::{Family, FlowState, Nat, OnForgotten};
 
@@ -39,9 +39,9 @@ fn what_is_forgotten_draws_a_reset() {
         exchange(&mut client, &mut server).expect("it gets through");
         lab.forget_flows("router").expect("it keeps state");
         client.write_all(b"x").expect("goes into the send buffer");
-        assert_eq!(read_errno(&mut client, SHORT), Some(libc::ECONNRESET));
+        assert_eq!(read_errno(&mut client, LONG), Some(libc::ECONNRESET));
         server.write_all(b"x").expect("goes into the send buffer");
-        assert_eq!(read_errno(&mut server, SHORT), Some(libc::ECONNRESET));
+        assert_eq!(read_errno(&mut server, LONG), Some(libc::ECONNRESET));
     }
 }
 
@@ -90,7 +90,7 @@ fn a_service_is_reached_at_the_router_s_address_and_nothing_else_is_from_outside
         assert!(straight.expect("is up").is_err(), "past the service");
         lab.forget_flows("router").expect("it keeps state");
         client.write_all(b"x").expect("goes into the send buffer");
-        assert_eq!(read_errno(&mut client, SHORT), Some(libc::ECONNRESET));
+        assert_eq!(read_errno(&mut client, LONG), Some(libc::ECONNRESET));
     }
 }
 
@@ -149,6 +149,6 @@ fn an_address_moves_and_its_new_owner_says_so() {
         lab.move_address("server", "standby", family, true)
             .expect("they are on one LAN");
         client.write_all(b"x").expect("goes into the send buffer");
-        assert_eq!(read_errno(&mut client, SHORT), Some(libc::ECONNRESET));
+        assert_eq!(read_errno(&mut client, LONG), Some(libc::ECONNRESET));
     }
 }

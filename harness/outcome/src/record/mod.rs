@@ -8,11 +8,11 @@
 mod compared_with;
 mod disturbance;
 mod fault;
+mod kernel_event;
 mod process;
 mod program;
 mod recovery;
 mod socket;
-mod wire;
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
@@ -23,6 +23,8 @@ use halfopen_scenario::case::{Case, Sign, SignKind};
 pub use compared_with::ComparedWith;
 pub use disturbance::DisturbedTry;
 pub use fault::{FaultRecord, asked_ns, reference_ns};
+pub use halfopen_wire::{Packet, WireCounts, WireRecord};
+pub use kernel_event::KernelEvent;
 pub use process::{Call, CallResult, EndpointRecord, ExitKind, ProcessEnd, ProcessRecord};
 pub use program::{
     ObserverCost, OutputLine, ProgramDetector, ProgramRecord, ProgramSignal, SignalEffect,
@@ -30,7 +32,6 @@ pub use program::{
 };
 pub use recovery::Recovery;
 pub use socket::{FdCount, Netstat, SocketState};
-pub use wire::{Packet, WireCounts, WireRecord};
 
 /// The result of one case.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -75,6 +76,9 @@ pub struct Outcome {
     pub recovery: Option<Recovery>,
     /// The sockets, as netstat shows them, at each recorded moment.
     pub netstat: Vec<Netstat>,
+    /// What the kernel itself said, where it was asked (`--explain`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kernel_events: Vec<KernelEvent>,
     /// The packets on the wire.
     pub wire: WireRecord,
     /// How the observation compares with the expectation.
@@ -127,6 +131,7 @@ impl Outcome {
             programs: Vec::new(),
             user_sees: None,
             netstat: Vec::new(),
+            kernel_events: Vec::new(),
             wire: WireRecord::default(),
             verdict: Verdict::NotRun,
             surprises: Vec::new(),

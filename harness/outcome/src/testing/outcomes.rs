@@ -147,6 +147,7 @@ pub fn crash(detector: &str, errno: &str, after_ms: i64, verdict: Verdict) -> Ou
             },
         ],
         netstat: vec![],
+        kernel_events: Vec::new(),
         wire: WireRecord {
             counts: WireCounts {
                 syn: 1,

@@ -124,6 +124,14 @@ pub(super) fn of(outcome: &Outcome, hosts: &[String]) -> Vec<Item> {
             flights += 1;
         }
     }
+    items.extend(outcome.kernel_events.iter().map(|event| Item {
+        at_ns: event.at_ns,
+        what: What::Text {
+            host: event.host.as_deref().and_then(index).unwrap_or(0),
+            label: text::kernel_event(event),
+            class: "out",
+        },
+    }));
     let first = FirstSignAt::of(outcome);
     let mut number = 0;
     for endpoint in &outcome.endpoints {

@@ -3,6 +3,7 @@
 
 mod crowd;
 mod layout;
+pub mod merge;
 pub mod schema;
 mod views;
 
@@ -16,7 +17,8 @@ use serde::Serialize;
 use halfopen_outcome::cost::cost;
 use halfopen_outcome::environment::Environment;
 use halfopen_outcome::record::{
-    DisturbedTry, FaultRecord, Outcome, ProgramRecord, Recovery, Status, UserSees, Verdict,
+    DisturbedTry, FaultRecord, KernelEvent, Outcome, ProgramRecord, Recovery, Status, UserSees,
+    Verdict,
 };
 
 use super::finished::{Finished, Totals, verdict};
@@ -112,6 +114,9 @@ struct CaseView<'a> {
     /// Null unless the case has a `heal`.
     recovery: Option<&'a Recovery>,
     netstat: Vec<NetstatView<'a>>,
+    /// What the kernel itself said; only where it was asked.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    kernel_events: &'a [KernelEvent],
     wire: WireView<'a>,
     /// Null unless the case has no fault and is long enough.
     cost: Option<CostView>,
@@ -169,6 +174,7 @@ impl<'a> CaseView<'a> {
                 .iter()
                 .map(|moment| NetstatView::of(moment, full))
                 .collect(),
+            kernel_events: &outcome.kernel_events,
             wire: WireView::of(outcome, full),
             cost: cost(outcome).as_ref().map(CostView::of),
             prediction: PredictionView::of_outcome(outcome),

@@ -143,6 +143,12 @@ fn case() -> Value {
         ("what", text()),
         ("since_fault_ns", integer()),
     ]);
+    let kernel_event = object(&[
+        ("at_ns", integer()),
+        ("host", or_null(text())),
+        ("event", text()),
+        ("what", text()),
+    ]);
     let rare = [("lag_ns", integer()), ("overflows", list(text()))];
     let disturbed_try = with(object(&[("showed", text())]), &rare);
     with(
@@ -151,6 +157,7 @@ fn case() -> Value {
             ("lane_signs", list(lane_signs)),
             ("programs", list(reference("program"))),
             ("user_sees", user_sees),
+            ("kernel_events", list(kernel_event)),
             ("lag_ns", integer()),
             ("overflows", list(text())),
             ("disturbed_tries", list(disturbed_try)),

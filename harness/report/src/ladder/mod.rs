@@ -2,7 +2,6 @@
 //! its hosts in order of time. `run --ladder` prints it, and reports show it as
 //! evidence.
 
-mod canvas;
 mod rows;
 
 #[cfg(test)]
@@ -11,10 +10,11 @@ mod tests;
 use halfopen_outcome::record::Outcome;
 
 use super::text;
-use canvas::Canvas;
 use halfopen_net::span::human_ns;
+pub use halfopen_wire::ladder::far_end;
+use halfopen_wire::ladder::{draw, sent};
+pub use rows::hosts;
 use rows::rows;
-pub use rows::{far_end, hosts};
 
 /// Which part of a case a ladder shows, and its size.
 #[derive(Debug, Clone, Copy)]
@@ -45,9 +45,6 @@ pub const EVIDENCE: View = View {
 /// in flight and calls that have just returned.
 const BEFORE_FAULT_NS: i64 = 5_000_000;
 
-/// Width of the column of times.
-const CLOCK: usize = 13;
-
 /// Draws a case. Times are in seconds since the first fault took effect, or since
 /// the start of the case without one.
 pub fn render(outcome: &Outcome, view: &View) -> String {
@@ -60,7 +57,6 @@ pub fn render(outcome: &Outcome, view: &View) -> String {
         let begin = fault.asked_ns - BEFORE_FAULT_NS;
         rows.retain(|row| row.at_ns >= begin || row.until_ns >= begin);
     }
-    let canvas = Canvas::new(&hosts, view.width);
     let mut text = match fault {
         Some(fault) => format!(
             "times in seconds since the fault (`{}`, {} after the start)\n",
@@ -69,27 +65,14 @@ pub fn render(outcome: &Outcome, view: &View) -> String {
         ),
         None => "times in seconds since the start\n".to_owned(),
     };
-    text.push_str(&canvas.names(&hosts));
-    let hidden = rows.len().saturating_sub(view.most_rows);
-    let head = view.most_rows.div_ceil(2).min(rows.len());
-    for (index, row) in rows.iter().enumerate() {
-        if hidden > 0 && index == head {
-            text.push_str(&format!(
-                "{:>CLOCK$}  ({hidden} more rows: run --ladder)\n",
-                "..."
-            ));
-        }
-        if hidden > 0 && (head..head + hidden).contains(&index) {
-            continue;
-        }
-        let line = canvas.draw(&row.what);
-        let seconds = (row.at_ns - zero) as f64 / 1e9;
-        text.push_str(format!("{seconds:>+CLOCK$.6}  {line}").trim_end());
-        text.push('\n');
-    }
-    let counts = text::counts(&outcome.wire.counts);
-    if !counts.is_empty() {
-        text.push_str(&format!("{:>CLOCK$}  {counts}\n", "sent:"));
-    }
+    text.push_str(&draw(
+        &rows,
+        &hosts,
+        view.width,
+        view.most_rows,
+        zero,
+        "run --ladder",
+    ));
+    text.push_str(&sent(&outcome.wire.counts));
     text
 }

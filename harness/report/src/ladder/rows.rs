@@ -3,9 +3,8 @@
 
 use crate::text;
 use halfopen_net::span::human_ns;
-use halfopen_outcome::record::{
-    EndpointRecord, ExitKind, Outcome, Packet, ProgramRecord, ProgramSignal,
-};
+use halfopen_outcome::record::{EndpointRecord, ExitKind, Outcome, ProgramRecord, ProgramSignal};
+use halfopen_wire::ladder::{Mark, Row, lifelines};
 
 /// A call that takes no longer is one row; a longer one has a row for its start
 /// and a row for its return.
@@ -14,106 +13,27 @@ const SINGLE_ROW_NS: i64 = 1_000_000;
 /// How much of a line that a program wrote is shown.
 const MOST_OF_A_LINE: usize = 70;
 
-pub(super) struct Row {
-    pub(super) at_ns: i64,
-    /// When the call that began at `at_ns` returned. A call that was blocked at the
-    /// fault belongs to the evidence, however early it began.
-    pub(super) until_ns: i64,
-    pub(super) what: Mark,
-}
-
-/// What a row draws. Hosts are indices of lifelines.
-pub(super) enum Mark {
-    /// Text at a host's lifeline.
-    At(usize, String),
-    /// An arrow between two lifelines; a lost packet does not arrive.
-    Arrow {
-        from: usize,
-        to: usize,
-        label: String,
-        lost: bool,
-    },
-    /// Text across all lifelines.
-    Across(String),
-}
-
 /// The lifelines: nodes in the order of the path with the client on the left, so
 /// that no arrow crosses the lifeline of a router.
 pub fn hosts(outcome: &Outcome) -> Vec<String> {
-    let mut cables: Vec<(&str, &str)> = Vec::new();
-    for packet in &outcome.wire.packets {
-        let cable = (packet.from.as_str(), far_end(packet));
-        if !cables.contains(&cable) && !cables.contains(&(cable.1, cable.0)) {
-            cables.push(cable);
-        }
-    }
-    let mut hosts: Vec<String> = Vec::new();
-    let mut waiting: Vec<&str> = cables.iter().flat_map(|(a, b)| [*a, *b]).collect();
-    waiting.extend(outcome.endpoints.iter().map(|e| e.host.as_str()));
-    // The ends of the path come first, and `client` before the others.
-    let ends = |name: &str| {
-        cables
-            .iter()
-            .filter(|(a, b)| *a == name || *b == name)
-            .count()
-    };
-    waiting.sort_by_key(|name| (*name != "client", ends(name)));
-    // Depth first along the cables.
-    waiting.reverse();
-    while let Some(name) = waiting.pop() {
-        if name.is_empty() || hosts.iter().any(|host| host == name) {
-            continue;
-        }
-        hosts.push(name.to_owned());
-        waiting.extend(cables.iter().filter(|(a, _)| *a == name).map(|(_, b)| *b));
-        waiting.extend(cables.iter().filter(|(_, b)| *b == name).map(|(a, _)| *a));
-    }
-    hosts
-}
-
-/// The node at the other end of the cable that a packet was put on; empty if the
-/// cable is not one of its sender's.
-pub fn far_end(packet: &Packet) -> &str {
-    let (cable, from) = (packet.cable.as_str(), packet.from.as_str());
-    let after = cable
-        .strip_prefix(from)
-        .and_then(|rest| rest.strip_prefix('-'));
-    let before = cable
-        .strip_suffix(from)
-        .and_then(|rest| rest.strip_suffix('-'));
-    after.or(before).unwrap_or("")
+    let endpoints = outcome.endpoints.iter().map(|e| e.host.as_str());
+    lifelines(&outcome.wire.packets, endpoints)
 }
 
 /// All rows, in no order.
 pub(super) fn rows(outcome: &Outcome, hosts: &[String]) -> Vec<Row> {
     let index = |name: &str| hosts.iter().position(|host| host == name);
     let mut rows = Vec::new();
-    for fault in &outcome.faults {
+    let faults = outcome.faults.iter();
+    rows.extend(faults.map(|fault| Row::event(fault.effective_ns, fault.what.clone())));
+    let packets = outcome.wire.packets.iter();
+    rows.extend(packets.filter_map(|packet| Row::packet(packet, hosts)));
+    for event in &outcome.kernel_events {
+        let host = event.host.as_deref().and_then(index).unwrap_or(0);
         rows.push(Row {
-            until_ns: fault.effective_ns,
-            at_ns: fault.effective_ns,
-            what: Mark::Across(fault.what.clone()),
-        });
-    }
-    for packet in &outcome.wire.packets {
-        let (Some(from), Some(to)) = (index(&packet.from), index(far_end(packet))) else {
-            continue;
-        };
-        let label = text::packet(packet);
-        let lost = packet.delivered_ns.is_none();
-        let (at_ns, what) = (
-            packet.sent_ns,
-            Mark::Arrow {
-                from,
-                to,
-                label,
-                lost,
-            },
-        );
-        rows.push(Row {
-            at_ns,
-            until_ns: at_ns,
-            what,
+            at_ns: event.at_ns,
+            until_ns: event.at_ns,
+            what: Mark::At(host, text::kernel_event(event)),
         });
     }
     for endpoint in &outcome.endpoints {

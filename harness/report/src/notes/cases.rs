@@ -8,6 +8,9 @@ use crate::ladder;
 use crate::text::{self, counted};
 use halfopen_outcome::record::{ComparedWith, Outcome, Status, Verdict};
 
+/// Before what belongs to a case.
+const INDENT: &str = "    ";
+
 fn with_verdict(outcomes: &[Outcome], wanted: Verdict) -> Vec<&Outcome> {
     outcomes
         .iter()
@@ -15,7 +18,7 @@ fn with_verdict(outcomes: &[Outcome], wanted: Verdict) -> Vec<&Outcome> {
         .collect()
 }
 
-pub(super) fn differences(text: &mut String, outcomes: &[Outcome]) {
+pub(super) fn differences(text: &mut String, outcomes: &[Outcome], width: u16) {
     let cases = with_verdict(outcomes, Verdict::Differs);
     if cases.is_empty() {
         return;
@@ -38,13 +41,13 @@ pub(super) fn differences(text: &mut String, outcomes: &[Outcome]) {
             let _ = writeln!(text, "    surprise  {surprise}");
         }
         predicted(text, case);
-        evidence(text, case);
+        evidence(text, case, width);
     }
 }
 
 /// Cases that went as expected but not as predicted: the expectation or the rules
 /// are wrong about the kernel.
-pub(super) fn outside_prediction(text: &mut String, outcomes: &[Outcome]) {
+pub(super) fn outside_prediction(text: &mut String, outcomes: &[Outcome], width: u16) {
     let cases: Vec<_> = outcomes
         .iter()
         .filter(|case| {
@@ -67,7 +70,7 @@ pub(super) fn outside_prediction(text: &mut String, outcomes: &[Outcome]) {
         let _ = writeln!(text, "\n  {}", case.id);
         let _ = writeln!(text, "    observed  {}", text::observed(case));
         predicted(text, case);
-        evidence(text, case);
+        evidence(text, case, width);
     }
 }
 
@@ -86,7 +89,7 @@ pub(super) fn not_set_up(text: &mut String, outcomes: &[Outcome]) {
         let _ = writeln!(text, "\n  {}", case.id);
         let _ = writeln!(text, "    observed  {}", text::observed(case));
         for wrong in &case.surprises {
-            text::wrapped(text, wrong, "    before    ", "              ");
+            let _ = writeln!(text, "    before    {wrong}");
         }
     }
 }
@@ -133,9 +136,15 @@ pub(crate) fn predicted(text: &mut String, case: &Outcome) {
 }
 
 /// The ladder of a case from the fault on.
-fn evidence(text: &mut String, case: &Outcome) {
-    for line in ladder::render(case, &ladder::EVIDENCE).lines() {
-        let _ = writeln!(text, "    {line}");
+fn evidence(text: &mut String, case: &Outcome, width: u16) {
+    let view = ladder::View {
+        width: ladder::EVIDENCE
+            .width
+            .min(usize::from(width).saturating_sub(INDENT.len())),
+        ..ladder::EVIDENCE
+    };
+    for line in ladder::render(case, &view).lines() {
+        let _ = writeln!(text, "{INDENT}{line}");
     }
     if case.wire.lost_by_capture > 0 {
         let lost = counted(
@@ -183,7 +192,7 @@ pub(super) fn known(text: &mut String, outcomes: &[Outcome]) {
     }
 }
 
-pub(super) fn failures(text: &mut String, outcomes: &[Outcome]) {
+pub(super) fn failures(text: &mut String, outcomes: &[Outcome], width: u16) {
     let cases = with_verdict(outcomes, Verdict::Failed);
     if cases.is_empty() {
         return;
@@ -201,7 +210,7 @@ pub(super) fn failures(text: &mut String, outcomes: &[Outcome]) {
             }
         }
         if !case.endpoints.is_empty() {
-            evidence(text, case);
+            evidence(text, case, width);
         }
     }
 }

@@ -13,13 +13,14 @@ mod recovery;
 mod tests;
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 pub(crate) use programs::quoted;
 
 use indexmap::IndexMap;
 
 use super::finished::{Finished, Totals, verdict};
-use super::text::counted;
+use super::text::{self, counted};
 use halfopen_net::span::human;
 use halfopen_outcome::compare_prediction::fallbacks;
 use halfopen_outcome::record::{Outcome, Status, Verdict};
@@ -40,10 +41,12 @@ pub fn render(run: &Finished<'_>, width: u16) -> String {
     // What needs a look comes last: on a terminal it is in sight then.
     cases::known(&mut text, run.outcomes);
     cases::disturbed(&mut text, run.outcomes);
-    cases::outside_prediction(&mut text, run.outcomes);
-    cases::failures(&mut text, run.outcomes);
+    cases::outside_prediction(&mut text, run.outcomes, width);
+    cases::failures(&mut text, run.outcomes, width);
     cases::not_set_up(&mut text, run.outcomes);
-    cases::differences(&mut text, run.outcomes);
+    cases::differences(&mut text, run.outcomes, width);
+    let mut text = text::fitted(&text, usize::from(width));
+    // In one line, however long: scripts look for it.
     let _ = writeln!(text, "\n{}", totals(run));
     let count = Totals::of(run.outcomes);
     if count.observed > 0 && count.as_expected + count.differ == 0 {
@@ -58,7 +61,22 @@ const NOTHING_EXPECTED: &str = "nothing is expected of these cases: say `expect:
 
 /// `118 as expected, 0 differ, 3 not run (virtual time) in 31 s`.
 pub fn totals(run: &Finished<'_>) -> String {
+    let reasons = reasons(run.outcomes);
+    let reasons: Vec<_> = reasons
+        .iter()
+        .map(|(why, cases)| (*why, cases.len()))
+        .collect();
     let totals = Totals::of(run.outcomes);
+    totals_of(&totals, &reasons, run.interrupted, run.elapsed)
+}
+
+/// The same of numbers: `reasons` says why so many cases were not run.
+pub(crate) fn totals_of(
+    totals: &Totals,
+    reasons: &[(&str, usize)],
+    interrupted: bool,
+    elapsed: Duration,
+) -> String {
     let mut parts = vec![
         format!("{} as expected", totals.as_expected),
         format!(
@@ -90,12 +108,11 @@ pub fn totals(run: &Finished<'_>) -> String {
         parts.push(format!("{} disturbed", totals.disturbed));
     }
     if totals.not_run > 0 {
-        let reasons = reasons(run.outcomes);
-        let why: Vec<_> = match reasons.len() {
-            1 => reasons.keys().map(|why| (*why).to_owned()).collect(),
-            _ => reasons
+        let why: Vec<_> = match reasons {
+            [(why, _)] => vec![(*why).to_owned()],
+            several => several
                 .iter()
-                .map(|(why, cases)| format!("{} {why}", cases.len()))
+                .map(|(why, cases)| format!("{cases} {why}"))
                 .collect(),
         };
         parts.push(format!("{} not run ({})", totals.not_run, why.join(", ")));
@@ -103,12 +120,8 @@ pub fn totals(run: &Finished<'_>) -> String {
     if totals.outside > 0 {
         parts.push(format!("{} outside the prediction", totals.outside));
     }
-    let interrupted = if run.interrupted { "interrupted: " } else { "" };
-    format!(
-        "{interrupted}{} in {}",
-        parts.join(", "),
-        human(run.elapsed)
-    )
+    let interrupted = if interrupted { "interrupted: " } else { "" };
+    format!("{interrupted}{} in {}", parts.join(", "), human(elapsed))
 }
 
 fn surprises(text: &mut String, outcomes: &[Outcome]) {

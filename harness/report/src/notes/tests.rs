@@ -26,6 +26,31 @@ fn a_narrow_table_wraps_words_only() {
     insta::assert_snapshot!(text);
 }
 
+/// Long names of cases are broken at hyphens, and notes and drawings fit; only the totals
+/// stay in one line.
+#[test]
+fn a_terminal_has_no_longer_lines() {
+    let environment = testing::environment();
+    let name = "heartbeat-every-500ms-answered";
+    let mut outcomes = testing::all();
+    outcomes.extend([
+        testing::crash(name, "ETIMEDOUT", 3_052, Verdict::AsExpected),
+        testing::crash(name, "EHOSTUNREACH", 3_052, Verdict::Differs),
+    ]);
+    let run = Finished {
+        environment: &environment,
+        outcomes: &outcomes,
+        interrupted: false,
+        elapsed: Duration::from_secs(31),
+    };
+    for width in [88, 100, 120] {
+        let text = table::render(&outcomes, width) + &render(&run, width);
+        let lines = text.lines().filter(|line| *line != totals(&run));
+        let longest = lines.map(|line| line.chars().count()).max();
+        assert!(longest <= Some(usize::from(width)), "{longest:?}: {text}");
+    }
+}
+
 #[test]
 fn totals_in_one_line() {
     let environment = testing::environment();

@@ -23,6 +23,7 @@ pub(super) fn collect(run: &mut CaseRun<'_>) -> Result<Recorded, LabError> {
         endpoints: run.testbed.lanes.records(t0_ns),
         netstat: run.testbed.take_snapshots(),
         faults: run.take_faults(),
+        kernel_events: Vec::new(),
         surprises,
         started_ns: Some(t0_ns),
         captured,

@@ -36,6 +36,7 @@ use halfopen_scenario::case::Case;
 use halfopen_sys::schedule::{Prompt, wake_promptly};
 
 use crate::endpoint::find_program;
+use crate::observe::kernel_trace::KernelTrace;
 use crate::options::Options;
 use crate::recorded::Ended;
 pub(crate) use descriptors::descriptors_needed;
@@ -68,6 +69,10 @@ pub(crate) fn run_case<P>(
         }
     }
     let mut run = CaseRun::build(case, options)?;
+    let kernel_trace = match options.explain {
+        true => Some(KernelTrace::start()?),
+        false => None,
+    };
     start::start_lanes(&mut run, grant.start_at_ns)?;
     // In virtual time waiting costs nothing and the only processor is slow, so the
     // case keeps it until its first faults have been applied.
@@ -79,6 +84,10 @@ pub(crate) fn run_case<P>(
         return Ok(Ended::Not(Status::NotRun("interrupted".into())));
     }
     let mut recorded = collect::collect(&mut run)?;
+    if let Some(trace) = kernel_trace {
+        let captured = &recorded.captured;
+        recorded.kernel_events = trace.read(&captured.node_of, captured.t0_ns)?;
+    }
     run.tear_down(grant.leave_lab);
     // In real time the start differs in every run and explains nothing.
     recorded.started_ns = recorded.started_ns.filter(|_| options.virtual_time);

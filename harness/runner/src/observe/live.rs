@@ -10,13 +10,11 @@ use std::time::{Duration, Instant};
 use netlink_packet_route::tc::TcHandle;
 use rtnetlink::{LinkUnspec, LinkVeth, new_connection};
 
-use super::capture::{Capture, Frame};
 use super::netstat::Sockets;
-use super::port::PortInfo;
-use super::wire_record::wire_record;
 use halfopen_lab::Namespace;
-use halfopen_outcome::record::{Packet, WireRecord};
+use halfopen_lab::capture::Capture;
 use halfopen_sys::clock::monotonic_ns;
+use halfopen_wire::{Frame, Packet, PortInfo, WireRecord, wire_record};
 
 const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 9, 0, 1);
 const SERVER: Ipv4Addr = Ipv4Addr::new(10, 9, 0, 2);

@@ -8,11 +8,12 @@
 use std::fs;
 use std::sync::OnceLock;
 
+use super::order::connections;
 use super::slots::Slots;
 use crate::case_run::descriptors_needed;
 use halfopen_lab::LabError;
 use halfopen_lab::internal::neighbour_entries;
-use halfopen_lab::sandbox::{NeighbourTable, Overflows, neighbour_tables};
+use halfopen_lab::sandbox::{NeighbourTable, machine_limits, neighbour_tables};
 use halfopen_scenario::case::{Case, Clock, Family};
 use halfopen_sys::descriptors::raise_limit;
 
@@ -126,38 +127,6 @@ pub fn describe() -> Vec<(&'static str, usize, &'static str)> {
         .collect()
 }
 
-/// The counters of overflows of the neighbour tables, where they can be read.
-pub(super) fn overflows() -> Vec<(&'static NeighbourTable, Overflows)> {
-    let tables = neighbour_tables().into_iter().flatten();
-    tables
-        .filter_map(|table| Some((table, table.overflows()?)))
-        .collect()
-}
-
-/// What has overflowed since, as text.
-pub(super) fn overflows_since(before: &[(&'static NeighbourTable, Overflows)]) -> Vec<String> {
-    let mut found = Vec::new();
-    for (table, before) in before {
-        let now = table.overflows().unwrap_or(*before);
-        let fulls = now.table_fulls.saturating_sub(before.table_fulls);
-        let forced = now.forced_gc_runs.saturating_sub(before.forced_gc_runs);
-        let key = table.key();
-        if fulls > 0 {
-            found.push(format!(
-                "the kernel refused {fulls} neighbour entries (table_fulls; cure: a higher {key})"
-            ));
-        }
-        if forced > 0 {
-            found.push(format!(
-                "the kernel collected neighbour entries {forced} times for new ones \
-                 (forced_gc_runs; cure: a higher {})",
-                key.replace("thresh3", "thresh2")
-            ));
-        }
-    }
-    found
-}
-
 /// The rows that can be read on this machine. Half of what is left is the caller's.
 fn machine_rows() -> Vec<Row> {
     let mut rows = Vec::new();
@@ -181,6 +150,22 @@ fn machine_rows() -> Vec<Row> {
         needed: processes_needed,
         cure: Box::new(|needed| format!("raise pids.max by {} (TasksMax= in systemd)", 2 * needed)),
     }));
+    if let Some(limits) = machine_limits() {
+        rows.extend(limits.user_processes_left.map(|left| Row {
+            name: "processes of a user",
+            key: format!("RLIMIT_NPROC leaves {left}"),
+            available: left / 2,
+            needed: processes_needed,
+            cure: Box::new(|needed| format!("raise `ulimit -u` by {}", 2 * needed)),
+        }));
+        rows.extend(limits.max_orphans.map(|most| Row {
+            name: "orphaned connections",
+            key: format!("net.ipv4.tcp_max_orphans = {most}"),
+            available: most / 2,
+            needed: orphans_needed,
+            cure: Box::new(|needed| format!("sysctl net.ipv4.tcp_max_orphans={}", 2 * needed)),
+        }));
+    }
     rows
 }
 
@@ -219,6 +204,11 @@ fn entries(case: &Case, family: Family) -> usize {
         true => neighbour_entries(&case.network, family),
         false => 0,
     }
+}
+
+/// Each connection may be closed and go on retransmitting.
+fn orphans_needed(case: &Case) -> usize {
+    usize::try_from(connections(case)).unwrap_or(usize::MAX)
 }
 
 /// The processes of the lanes, and the threads of the case and of its relays.

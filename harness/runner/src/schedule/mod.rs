@@ -6,6 +6,7 @@
 
 mod budget;
 mod order;
+mod overflow;
 mod rerun;
 mod resources;
 mod slots;
@@ -27,6 +28,7 @@ use crate::options::Options;
 use crate::recorded::Ended;
 pub use budget::describe as describe_budget;
 pub use order::{connections, expected_length, has_many_connections};
+use overflow::Counters;
 use resources::{Resources, Turn};
 use start_times::StartTimes;
 
@@ -226,12 +228,12 @@ fn run_each_timed<T: Send>(
                         number,
                         start: start_times.map(|times| (times, positions[index])),
                     };
-                    let (began_ns, before) = (monotonic_ns(), budget::overflows());
+                    let (began_ns, before) = (monotonic_ns(), Counters::now());
                     let ended = resources.run(case, turn);
                     let ran = Ran {
                         began_ns,
                         ended_ns: monotonic_ns(),
-                        overflows: budget::overflows_since(&before),
+                        overflows: before.since(),
                     };
                     let ended = map(index, ended, Some(ran));
                     let _ = send.send((index, Stage::Ended(ended)));

@@ -13,7 +13,7 @@ use halfopen_scenario::case::{Action, DEFAULT_PORT, Detector, Disposition, Lane,
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 
 /// Longer than anything here takes, even on a busy machine.
-const LIMIT: Duration = Duration::from_secs(10);
+const LIMIT: Duration = Duration::from_secs(60);
 
 pub struct TestNetns {
     pub namespace: Namespace,
@@ -148,7 +148,7 @@ impl TestEndpoint {
     /// How it ended.
     pub fn end(&mut self) -> ExitKind {
         let mut on = [PollFd::new(self.endpoint.pidfd(), PollFlags::POLLIN)];
-        let limit = PollTimeout::try_from(LIMIT).expect("ten seconds");
+        let limit = PollTimeout::try_from(LIMIT).expect("a minute");
         assert_eq!(
             nix::poll::poll(&mut on, limit).expect("poll on a pidfd"),
             1,

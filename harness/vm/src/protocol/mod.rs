@@ -23,6 +23,7 @@ pub(crate) struct Request<C> {
     pub(crate) jobs: Option<usize>,
     pub(crate) sysctls: BTreeMap<String, BTreeMap<String, String>>,
     pub(crate) virtual_time: bool,
+    pub(crate) explain: bool,
 }
 
 /// A message about the cases of a [`Request`].

@@ -61,13 +61,15 @@ fn command(args: &ExecArgs) -> Result<Command, CliError> {
     })
 }
 
-/// Cargo's target directory around the program: cargo marks it (CACHEDIR.TAG).
+/// Cargo's target directory around the program. Cargo marks those that it makes by
+/// CACHEDIR.TAG; one that was there before, empty or from a cache of a CI system, has what
+/// cargo remembers of rustc.
 fn target_directory(program: &Path) -> Option<PathBuf> {
-    let above = program.ancestors().skip(1);
-    above
-        .into_iter()
-        .find(|directory| directory.join("CACHEDIR.TAG").is_file())
-        .map(Path::to_owned)
+    let marked = |directory: &&Path| {
+        let marks = ["CACHEDIR.TAG", ".rustc_info.json"];
+        marks.iter().any(|mark| directory.join(mark).is_file())
+    };
+    program.ancestors().skip(1).find(marked).map(Path::to_owned)
 }
 
 /// The directories without symbolic links, and without the root directory: a command
@@ -115,13 +117,15 @@ mod tests {
 
     #[test]
     fn a_target_directory_is_found_by_its_mark() {
-        let folder = tempfile::tempdir().expect("a directory");
-        let target = folder.path().join("target");
-        let program = target.join("debug/deps/it-0123");
-        assert_eq!(target_directory(&program), None);
-        std::fs::create_dir_all(program.parent().expect("deps")).expect("made");
-        std::fs::write(target.join("CACHEDIR.TAG"), "Signature").expect("written");
-        assert_eq!(target_directory(&program), Some(target));
+        for mark in ["CACHEDIR.TAG", ".rustc_info.json"] {
+            let folder = tempfile::tempdir().expect("a directory");
+            let target = folder.path().join("target");
+            let program = target.join("debug/deps/it-0123");
+            assert_eq!(target_directory(&program), None);
+            std::fs::create_dir_all(program.parent().expect("deps")).expect("made");
+            std::fs::write(target.join(mark), "Signature").expect("written");
+            assert_eq!(target_directory(&program), Some(target));
+        }
     }
 
     #[test]

@@ -40,6 +40,7 @@ pub(super) fn run(
         sysctls,
         interrupt: interrupt::watch(),
         pcap: args.pcap.clone(),
+        explain: args.explain,
         ..Options::default()
     };
     let began = Instant::now();

@@ -14,7 +14,9 @@ use crate::args::{RunArgs, RunFormat, Time};
 use crate::shared::error::{CliError, Exit};
 use crate::shared::pictures::Pictures;
 use crate::shared::progress::Progress;
-use crate::shared::{capabilities, catalogue, disturbed, interrupt, output, select, sysctls};
+use crate::shared::{
+    capabilities, catalogue, disturbed, interrupt, modules, output, select, sysctls,
+};
 use compare::Plan;
 use pictures::draw;
 use report::{junit, report};
@@ -34,6 +36,14 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, CliError> {
                 .into(),
         ));
     }
+    let in_guests = args.time == Time::Virtual || !args.kernel.is_empty();
+    if args.explain && !in_guests {
+        return Err(CliError::Usage(
+            "--explain: the kernel's trace events are those of the whole machine, so they are \
+             recorded in a guest, which runs nothing else; add --time virtual, or --kernel"
+                .into(),
+        ));
+    }
     if let Some(directory) = &args.pcap {
         output::make_directory(directory, "--pcap")?;
     }
@@ -47,9 +57,10 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, CliError> {
     let plan = Plan::of(&args.baseline)?;
     let pictures = Pictures::of(&args.pictures)?;
     let picked = select::Picked::new(&cases, &filters);
-    if args.time == Time::Virtual || !args.kernel.is_empty() {
+    if in_guests {
         return guests::run(args, &picked, sysctls, plan, &pictures);
     }
+    modules::load_none(args.no_module_loading, &cases, &sysctls)?;
     // Before the first thread: see capabilities::needed_for_run().
     let privileges = capabilities::needed_for_run()?;
     let options = Options {
@@ -61,6 +72,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, CliError> {
         virtual_time: false,
         wait_for_quiet: disturbed::WAIT_FOR_QUIET,
         no_real_time: args.no_real_time,
+        explain: false,
     };
     let mut progress = Progress::new();
     let results = halfopen_runner::run(&cases, &options, &mut |event| progress.record(&event));

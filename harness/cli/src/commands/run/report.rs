@@ -25,7 +25,7 @@ pub(super) fn report(finished: &Finished<'_>, args: &RunArgs) -> Result<(), CliE
     }
     let width = output::width();
     let mut text = output::coloured(&table::render(finished.outcomes, width));
-    if args.ladder {
+    if args.ladder || args.explain {
         let view = ladder::View {
             width: usize::from(width),
             ..ladder::WHOLE

@@ -18,8 +18,10 @@ pub const ADDRESSES: [[&str; 2]; 2] = [["10.9.0.1", "10.9.0.2"], ["fd09::1", "fd
 pub const IPV4: usize = 0;
 pub const IPV6: usize = 1;
 pub const PORT: u16 = 7000;
-/// Longer than anything on a veth takes, shorter than TCP's first second.
-pub const SOON: Duration = Duration::from_millis(500);
+/// Longer than anything on a veth takes, on a busy machine, too.
+pub const SOON: Duration = Duration::from_secs(20);
+/// How long nothing comes before nothing is waited for any more.
+const SILENCE: Duration = Duration::from_millis(300);
 
 /// Two hosts; their devices `a` and `b` lead to `pa` and `pb` in the wire.
 pub struct Lab {
@@ -81,10 +83,9 @@ impl Lab {
         };
         let from = open(&self.a, ADDRESSES[IPV4][0]);
         let to = open(&self.b, ADDRESSES[IPV4][1]);
-        to.set_nonblocking(true)
-            .expect("a socket can be non-blocking");
         let mut arrived = Vec::new();
-        let drain = |arrived: &mut Vec<u32>| {
+        let drain = |arrived: &mut Vec<u32>, silence: Duration| {
+            to.set_read_timeout(Some(silence)).expect("is not 0");
             let mut bytes = [0; 4];
             while to.recv(&mut bytes).is_ok() {
                 arrived.push(u32::from_be_bytes(bytes));
@@ -100,12 +101,10 @@ impl Lab {
             if number % 64 == 0 {
                 // Softirqs run on this CPU before send() returns, but for
                 // what a busy ksoftirqd took over.
-                std::thread::sleep(Duration::from_millis(2));
-                drain(&mut arrived);
+                drain(&mut arrived, Duration::from_millis(2));
             }
         }
-        std::thread::sleep(Duration::from_millis(100));
-        drain(&mut arrived);
+        drain(&mut arrived, SILENCE);
         arrived
     }
 }

@@ -42,7 +42,7 @@ const KINDS: [(RejectWith, i32, Option<i32>); 6] = [
 
 /// Long enough for the second SYN: the error for the first one may come back
 /// while connect() holds the socket (KERNEL.md 5).
-const PATIENCE: Duration = Duration::from_secs(4);
+const PATIENCE: Duration = Duration::from_secs(20);
 
 fn check(filter: &mut Filter, hook: &Hook, family: usize, dial: impl Fn(Duration) -> Option<i32>) {
     let rule = Match {

@@ -110,6 +110,13 @@ fn several_rules_hold_together() {
 /// own qdisc drops is retried every 500 ms, without backing off.
 #[test]
 fn a_local_drop_of_data_is_retried_every_half_second() {
+    // A busy machine may be late in one try, and backs off in none.
+    let is_soon = (0..3).any(|_| wait_after_a_local_drop() < Duration::from_millis(2500));
+    assert!(is_soon, "it backs off");
+}
+
+/// How long data that was dropped for a while took to arrive afterwards.
+fn wait_after_a_local_drop() -> Duration {
     let lab = Lab::joined();
     let listener = lab.listener(IPV4);
     let mut client = lab.connect(IPV4, PORT, SOON).expect("connects");
@@ -123,19 +130,13 @@ fn a_local_drop_of_data_is_retried_every_half_second() {
         .add_drop(index(&lab.a, "a"), Side::Egress, &all)
         .expect("adds");
     client.write_all(b"x").expect("writes");
-    // Far from a multiple of the RTO's doubling: 0.2, 0.6, 1.4, 3.0 s.
-    std::thread::sleep(Duration::from_millis(1600));
+    // By the RTO's doubling, attempts would come at 0.2, 0.6, 1.4, 3.0 and 6.2 s.
+    std::thread::sleep(Duration::from_millis(3300));
     let start = Instant::now();
     tc.remove(rule).expect("removes");
-    server
-        .set_read_timeout(Some(Duration::from_secs(5)))
-        .expect("is not 0");
+    server.set_read_timeout(Some(SOON)).expect("is not 0");
     assert_eq!(server.peek(&mut [0]).expect("is sent again"), 1);
-    assert!(
-        start.elapsed() < Duration::from_millis(1200),
-        "{:?}",
-        start.elapsed()
-    );
+    start.elapsed()
 }
 
 #[test]

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use crate::observe::capture::{Capture, Frame};
-use crate::observe::port::PortInfo;
 use crate::recorded::Captured;
 use halfopen_lab::Lab;
 use halfopen_lab::LabError;
+use halfopen_lab::capture::Capture;
 use halfopen_scenario::case::Case;
+use halfopen_wire::{Frame, PortInfo};
 
 /// An open capture and what it has shown so far.
 #[derive(Debug)]

@@ -4,13 +4,13 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use super::capture::Frame;
 use super::crossing::{Crossing, crossings};
+use super::frame::Frame;
 use super::journey::{Journey, journeys};
 use super::packet::{Decoded, Kind, Tcp, TcpFlags};
 use super::port::PortInfo;
+use super::record::{Packet, WireCounts, WireRecord};
 use super::track::{Segment, Tracker};
-use halfopen_outcome::record::{Packet, WireCounts, WireRecord};
 
 /// What passed the wire, with times from `t0_ns` (CLOCK_MONOTONIC).
 ///

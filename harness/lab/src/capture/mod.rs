@@ -1,5 +1,5 @@
-//! Captures every frame that passes the wire, by one AF_PACKET socket. `case_run`
-//! opens a capture for each case; `wire_record` reads the frames.
+//! Captures every frame that passes the wire, by one AF_PACKET socket: for
+//! recordings, and for the cases of halfopen's runner. `halfopen-wire` reads the frames.
 //!
 //! A packet socket that is bound to no interface also receives from interfaces of
 //! its namespace that are made later (by a reboot). It gets an arriving frame before
@@ -11,6 +11,9 @@
 //! Before Linux 6.15 the kernel visits every such socket for every frame of the
 //! whole machine, but only compares namespaces there.
 
+mod stamp_clock;
+mod stamping;
+
 use std::io::IoSliceMut;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
@@ -20,17 +23,13 @@ use nix::sys::socket::{
     recvmsg, setsockopt, socket, sockopt,
 };
 use nix::sys::time::TimeSpec;
-use serde::{Deserialize, Serialize};
 
-use super::stamp_clock::StampClock;
-use super::stamping::keep_stamping;
-use halfopen_lab::LabError;
-use halfopen_lab::Namespace;
+use crate::error::LabError;
+use crate::namespace::Namespace;
 use halfopen_sys::packet::statistics;
-
-/// Bytes kept of a frame: Ethernet, IP and TCP headers have at most 134, and the
-/// packet that an ICMP error quotes is needed, too.
-pub const SNAP: usize = 256;
+pub use halfopen_wire::{Frame, SNAP};
+use stamp_clock::StampClock;
+use stamping::keep_stamping;
 
 /// Bytes of socket memory. Only a limit: none is used until frames wait. A frame of
 /// 64 KiB (GSO) is charged in full until it is read.
@@ -43,27 +42,6 @@ const LARGEST: usize = 65_536 + 64;
 /// (each is charged its `struct sk_buff` and data, 768 bytes at the least), so all
 /// that waited are read, and a flood does not keep drain() from returning.
 const MAX_DRAIN: usize = 1 << 16;
-
-/// A frame as a port of the wire saw it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Frame {
-    /// When, CLOCK_MONOTONIC, nanoseconds.
-    pub at_ns: i64,
-    /// The port.
-    pub ifindex: u32,
-    /// It left through this port (PACKET_OUTGOING); else it arrived.
-    pub outgoing: bool,
-    /// From the Ethernet header on, at most [`SNAP`] bytes. Checksums of frames that
-    /// never reach hardware are not filled in.
-    #[serde(with = "serde_bytes")]
-    pub bytes: Vec<u8>,
-    /// Its full length. More than the MTU where TCP leaves segmentation to hardware
-    /// that does not exist (TSO on a veth).
-    pub wire_len: u32,
-    /// A hash of the bytes that are not kept, if that was asked for: it shows whether
-    /// two frames are the same to their ends.
-    pub rest: Option<u64>,
-}
 
 /// An open capture.
 #[derive(Debug)]

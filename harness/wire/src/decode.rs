@@ -10,7 +10,7 @@ use etherparse::{
 use super::icmp::{v4_name, v6_name};
 use super::packet::{Decoded, Icmp, Ip, Kind, Quoted, Tcp, TcpFlags};
 
-/// Decodes a frame. `bytes` may be truncated (see [`super::capture::SNAP`]) and may
+/// Decodes a frame. `bytes` may be truncated (see [`super::frame::SNAP`]) and may
 /// be padded; `wire_len` is the frame's full length.
 pub fn decode(bytes: &[u8], wire_len: u32) -> Decoded {
     let other = Decoded {

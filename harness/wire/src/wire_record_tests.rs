@@ -1,6 +1,6 @@
 //! Tests of the record of the wire: every packet is counted once, on every topology.
 
-use crate::observe::crafted::{MS, Seg, Traffic, arp};
+use crate::crafted::{MS, Seg, Traffic, arp};
 
 fn c(letters: &str, seq: u32, ack: u32) -> Seg {
     Seg::new("10.0.0.1:4000", "10.0.1.2:7", letters, 100 + seq, 900 + ack)

@@ -1,6 +1,6 @@
 //! Tests of the names of segments.
 
-use crate::observe::crafted::{Seg, Traffic};
+use crate::crafted::{Seg, Traffic};
 
 /// Initial sequence numbers that wrap within the test.
 const C0: u32 = 0xffff_fffe;

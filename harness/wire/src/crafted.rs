@@ -5,11 +5,11 @@ use std::net::{IpAddr, SocketAddr};
 
 use etherparse::{EtherType, PacketBuilder};
 
-use super::capture::{Frame, SNAP};
+use super::frame::{Frame, SNAP};
 use super::packet::TcpFlags;
 use super::port::PortInfo;
+use super::record::{Packet, WireRecord};
 use super::wire_record::wire_record;
-use halfopen_outcome::record::{Packet, WireRecord};
 
 pub(super) const MS: i64 = 1_000_000;
 

@@ -1,7 +1,7 @@
 //! Tests of decoding.
 
 use super::*;
-use crate::observe::crafted::{Seg, addr, arp};
+use crate::crafted::{Seg, addr, arp};
 
 fn tcp(bytes: &[u8], wire_len: u32) -> Tcp {
     match decode(bytes, wire_len).kind {

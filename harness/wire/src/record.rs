@@ -1,10 +1,10 @@
 //! What the capture saw on the cables.
 
 use indexmap::IndexMap;
-use serde::{Deserialize, Serialize};
 
 /// The packets of a case.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct WireRecord {
     /// Counts by kind, of packets as they left their host.
     pub counts: WireCounts,
@@ -15,7 +15,8 @@ pub struct WireRecord {
 }
 
 /// Counts of packets, as they left their host.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[allow(missing_docs)]
 pub struct WireCounts {
     pub syn: u32,
@@ -35,7 +36,8 @@ pub struct WireCounts {
 }
 
 /// One packet as it left its host.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Packet {
     /// When it entered the wire.
     pub sent_ns: i64,
@@ -60,7 +62,7 @@ pub struct Packet {
     /// Bytes of payload.
     pub len: u32,
     /// Bytes of the Ethernet frame, with its header and without its checksum.
-    #[serde(default)]
+    #[cfg_attr(feature = "serde", serde(default))]
     pub frame: u32,
     /// TCP window, as announced (unscaled).
     pub window: Option<u16>,

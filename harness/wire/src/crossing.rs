@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 
 use rustc_hash::FxHashMap;
 
-use super::capture::Frame;
 use super::decode::{decode, identity};
+use super::frame::Frame;
 use super::packet::{Decoded, Kind, TcpFlags};
 use super::port::PortInfo;
 

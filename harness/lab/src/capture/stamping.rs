@@ -16,20 +16,14 @@ use std::os::fd::AsRawFd;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use netlink_packet_core::{
-    NLM_F_ACK, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload,
-};
-use netlink_packet_route::RouteNetlinkMessage;
-use netlink_packet_route::link::{LinkFlags, LinkMessage};
-use netlink_sys::protocols::NETLINK_ROUTE;
-use netlink_sys::{Socket, SocketAddr};
 use nix::sys::socket::{
     ControlMessageOwned, MsgFlags, SockaddrIn, TimestampingFlag, Timestamps, recvmsg, setsockopt,
     sockopt,
 };
 
-use halfopen_lab::LabError;
-use halfopen_lab::Namespace;
+use crate::error::LabError;
+use crate::namespace::Namespace;
+use crate::netlink::set_loopback_up;
 
 /// How long to wait for the work queue.
 const STAMPING_LIMIT: Duration = Duration::from_secs(5);
@@ -42,12 +36,10 @@ pub(super) fn keep_stamping() -> Result<(), LabError> {
         .unwrap_or_else(|poisoned| poisoned.into_inner());
     if keeper.is_none() {
         let ns = Namespace::create("stamping")?;
-        let socket = ns
-            .enter(|| {
-                loopback_up()?;
-                stamped_socket()
-            })?
-            .map_err(|e| LabError::system("have packets stamped by the kernel", e))?;
+        let socket = ns.enter(|| {
+            set_loopback_up()?;
+            stamped_socket().map_err(|e| LabError::system("have packets stamped by the kernel", e))
+        })??;
         *keeper = Some(socket);
     }
     Ok(())
@@ -90,36 +82,6 @@ fn comes_back_stamped(socket: &UdpSocket) -> io::Result<bool> {
     }))
 }
 
-/// Sets the loopback interface up, which has index 1 everywhere.
-fn loopback_up() -> io::Result<()> {
-    const LOOPBACK_IFINDEX: u32 = 1;
-    let mut link = LinkMessage::default();
-    link.header.index = LOOPBACK_IFINDEX;
-    link.header.flags = LinkFlags::Up;
-    link.header.change_mask = LinkFlags::Up;
-    let mut header = NetlinkHeader::default();
-    header.flags = NLM_F_REQUEST | NLM_F_ACK;
-    let mut message = NetlinkMessage::new(
-        header,
-        NetlinkPayload::from(RouteNetlinkMessage::SetLink(link)),
-    );
-    message.finalize();
-    let mut bytes = vec![0; message.buffer_len()];
-    message.serialize(&mut bytes);
-
-    let mut socket = Socket::new(NETLINK_ROUTE)?;
-    socket.bind_auto()?;
-    socket.connect(&SocketAddr::new(0, 0))?;
-    socket.send(&bytes, 0)?;
-    let (answer, _) = socket.recv_from_full()?;
-    let answer = NetlinkMessage::<RouteNetlinkMessage>::deserialize(&answer)
-        .map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))?;
-    match answer.payload {
-        NetlinkPayload::Error(e) if e.code.is_some() => Err(e.to_io()),
-        _ => Ok(()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,7 +92,10 @@ mod tests {
             panic!("this test needs root or a user namespace, run it by ci/test: {e:?}")
         });
         let ns = Namespace::create("stamped").expect("it made one before");
-        let socket = ns.enter(|| loopback_up().and_then(|()| stamped_socket()));
+        let socket = ns.enter(|| {
+            set_loopback_up().expect("it may");
+            stamped_socket()
+        });
         let socket = socket.expect("may enter").expect("stamps are on");
         assert!(comes_back_stamped(&socket).expect("it loops back"));
     }

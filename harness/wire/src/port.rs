@@ -1,11 +1,10 @@
 //! The ports of the wire: which interface of its namespace leads to which node.
 
-use serde::{Deserialize, Serialize};
-
 /// A port of the wire: the end of a cable that leads to one node.
 ///
 /// A reboot gives the end of a cable a new interface; both are listed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct PortInfo {
     /// Its index in the wire's namespace.
     pub ifindex: u32,

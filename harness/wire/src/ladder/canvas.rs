@@ -1,7 +1,6 @@
 //! Draws one row at a time on the lifelines.
 
-use super::CLOCK;
-use super::rows::Mark;
+use super::{CLOCK, Mark};
 
 /// The columns of the lifelines.
 pub(super) struct Canvas {
