@@ -10,6 +10,7 @@ use halfopen_predict::{KernelFacts, Version, predict};
 
 use crate::oracle::dice::Dice;
 use crate::oracle::plan::Plan;
+use crate::oracle::trial::document;
 use crate::root;
 
 /// What is fed.
@@ -146,10 +147,8 @@ impl Corpus {
 
 /// A case that is right, with up to three numbers changed.
 fn generated(seed: u64, number: u64, dice: &mut Dice) -> String {
-    let mut text = Plan::generate(seed, number).text("it");
-    if !text.starts_with("version") {
-        text = format!("version: 1\nscenarios:\n{text}");
-    }
+    let plan = Plan::generate(seed, number);
+    let mut text = document(std::iter::once(("it", &plan)));
     for _ in 0..dice.from(0..=3) {
         text = with_another_number(&text, dice);
     }
