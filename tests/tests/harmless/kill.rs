@@ -4,14 +4,10 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use crate::attempt::{Attempt, Who, nothing_left};
+use crate::attempt::{Attempt, KILLS, Who, kills, nothing_left};
 use crate::caller::{Caller, furnished};
 use crate::random::Random;
 use crate::witness;
-
-/// How many kills the four tests of moments make together, unless
-/// HALFOPEN_KILLS says otherwise.
-const KILLS: usize = 25;
 
 /// Into how many of a run's namespaces a witness is placed: of a thousand, as
 /// many as do not take longer than the moment they are for.
@@ -19,11 +15,7 @@ const WITNESSES: usize = 24;
 
 /// This test's share, of [`KILLS`].
 fn share(of: usize) -> usize {
-    let all = std::env::var("HALFOPEN_KILLS")
-        .ok()
-        .and_then(|n| n.parse().ok())
-        .unwrap_or(KILLS);
-    (all * of).div_ceil(KILLS)
+    (kills() * of).div_ceil(KILLS)
 }
 
 /// Which namespaces a kill waits for, to watch them.
