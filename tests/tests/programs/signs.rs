@@ -36,7 +36,7 @@ give_up: 50s",
     assert!(detectors.contains("keepalive 15 s/5 s/3"), "{detectors}");
     assert_eq!(
         case["unpredictable"],
-        "the program's own logic is not modelled"
+        "not simulated: the program's own logic"
     );
 }
 
