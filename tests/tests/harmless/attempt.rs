@@ -15,18 +15,6 @@ use crate::caller::Caller;
 /// but there are hundreds, and the machine may be busy.
 const GONE_WITHIN: Duration = Duration::from_secs(60);
 
-/// How many kills the four tests of moments make together, unless
-/// HALFOPEN_KILLS says otherwise.
-pub const KILLS: usize = 25;
-
-/// How many there are to be; in a soak many more.
-pub fn kills() -> usize {
-    std::env::var("HALFOPEN_KILLS")
-        .ok()
-        .and_then(|n| n.parse().ok())
-        .unwrap_or(KILLS)
-}
-
 /// A run.
 pub struct Attempt {
     supervisor: Child,
@@ -45,12 +33,9 @@ pub enum Who {
 }
 
 impl Attempt {
-    /// Runs the whole catalogue, unheard; when only a few kills are wanted, a part of
-    /// it, whose namespaces are gone sooner.
+    /// Runs the whole catalogue, unheard.
     pub fn start() -> Self {
-        const PART: [&str; 3] = ["run", "keepalive", "nat-forgets"];
-        let words: &[&str] = if kills() <= KILLS { &PART } else { &["run"] };
-        Self::start_with(words, false)
+        Self::start_with(&["run"], false)
     }
 
     /// Runs the program with these words.
