@@ -18,6 +18,6 @@ pub mod wheel;
 
 pub use simulation::{
     ALTERNATIVES, CallResult, Detail, Happened, Place, RanProcess, Run, Seen, SentFrame, Trace,
-    TraceEvent, Uncertain, simulate,
+    TraceEvent, Uncertain, simulate, step_not_modelled,
 };
 pub use sweep::{Possible, Swept, sweep};

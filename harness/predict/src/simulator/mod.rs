@@ -36,7 +36,7 @@ use crate::sysctls::{self, Sysctls};
 use crate::timers::keepalive::ProbeFate;
 use halfopen_scenario::case::{
     Action, BeatWhen, Case, Event, EventAction, Heartbeat, Lane, NodeKind, OnSilence, SignKind,
-    When, all_steps,
+    When,
 };
 use packets::Packet;
 use paths::Paths;
@@ -198,14 +198,6 @@ fn of_a_router(case: &Case) -> Option<String> {
 
 /// Steps and settings that there are no rules for yet.
 fn words_without_rules(case: &Case) -> Option<String> {
-    let steps = case.lanes.iter().flat_map(|lane| all_steps(&lane.steps));
-    let mut steps = steps.filter_map(|step| match step.action {
-        Action::Set { .. } => Some("socket options that are set later"),
-        Action::Beside { .. } => Some("two threads on one socket"),
-        Action::Relay { .. } => Some("a proxy between two connections"),
-        Action::Pool { .. } => Some("a pool of connections"),
-        _ => None,
-    });
     let heartbeats = || {
         case.lanes
             .iter()
@@ -223,7 +215,7 @@ fn words_without_rules(case: &Case) -> Option<String> {
     if case.events.iter().any(sleeps) {
         return Some("a host that sleeps".into());
     }
-    let why = steps.next();
+    let why = halfopen_sim::step_not_modelled(case);
     let why = why.or_else(|| options.then_some("TCP_SYNCNT, TCP_RTO_MAX_MS, SO_LINGER, SO_RCVBUF"));
     let why = why.or_else(|| {
         heartbeats()

@@ -506,17 +506,21 @@ impl<'a> Sim<'a> {
     }
 }
 
-/// Words of the language that the model does not contain.
-fn not_modelled(case: &Case) -> Option<&'static str> {
-    let steps = case.lanes.iter().flat_map(|lane| all_steps(&lane.steps));
-    let mut steps = steps.filter_map(|step| match step.action {
+/// The first step, in words, that neither this model nor the rules contain.
+pub fn step_not_modelled(case: &Case) -> Option<&'static str> {
+    let mut steps = case.lanes.iter().flat_map(|lane| all_steps(&lane.steps));
+    steps.find_map(|step| match step.action {
         Action::Set { .. } => Some("socket options that are set later"),
         Action::Beside { .. } => Some("two threads on one socket"),
         Action::Relay { .. } => Some("a proxy between two connections"),
         Action::Pool { .. } => Some("a pool of connections"),
         _ => None,
-    });
-    if let Some(what) = steps.next() {
+    })
+}
+
+/// Words of the language that the model does not contain.
+fn not_modelled(case: &Case) -> Option<&'static str> {
+    if let Some(what) = step_not_modelled(case) {
         return Some(what);
     }
     let heartbeats = || {
