@@ -1,5 +1,5 @@
 //! Bad lines are what they say, on this machine's kernel; in the guests' they
-//! are measured by virtual_time.rs.
+//! are measured by virtual_time.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
 //! `halfopen impact`: by the rules alone, and what it refuses. What it measures
-//! is tested with the guests (tests/virtual_time.rs).
+//! is tested with the guests (tests/virtual_time).
 
 use halfopen_tests::program::{Ran, command, halfopen};
 use halfopen_tests::root;

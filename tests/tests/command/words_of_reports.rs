@@ -15,7 +15,7 @@ fn each_word_does_what_it_says() {
     assert_eq!(rows.count(), 27, "{ran}");
 }
 
-/// They take hours: tests/tests/virtual_time.rs runs them.
+/// They take hours: tests/tests/virtual_time runs them.
 #[test]
 fn the_reports_can_be_said() {
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/reports.yaml");

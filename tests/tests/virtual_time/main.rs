@@ -7,6 +7,9 @@
 //! `ci/test` leaves out those named `nightly_*`, which only widen what others
 //! check: more kernels, more cells. `ci/nightly` runs them.
 
+mod impact;
+mod pages;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -18,7 +21,7 @@ use halfopen_outcome::tolerance::{ANOTHER_PROGRAM, REAL_TIME};
 use halfopen_report::finished::Finished;
 use halfopen_report::json;
 use halfopen_scenario::case::Case;
-use halfopen_tests::{catalogue, line, page, prediction, program, root, row};
+use halfopen_tests::{catalogue, line, prediction, program, root, row};
 use halfopen_vm::cases::{self, Options};
 use halfopen_vm::settings::GuestTime;
 use halfopen_vm::{Kernel, VmError, kernels};
@@ -52,23 +55,25 @@ fn main() -> ExitCode {
             bad_lines(&every_kernel()?)
         })
         .with_ignored_flag(true),
-        Trial::test("impact_of_tcp_retries2", impact_of_retries2).with_ignored_flag(true),
-        Trial::test("impact_of_tcp_keepalive_time", impact_of_keepalive_time)
+        Trial::test("impact_of_tcp_retries2", impact::of_retries2).with_ignored_flag(true),
+        Trial::test("impact_of_tcp_keepalive_time", impact::of_keepalive_time)
             .with_ignored_flag(true),
         Trial::test("a_baseline_saved_and_compared_with", baseline).with_ignored_flag(true),
         Trial::test("a_file_that_is_no_kernel", no_kernel),
         Trial::test("a_kernel_without_veth", without_veth).with_ignored_flag(true),
         Trial::test("a_guest_that_panics", panics).with_ignored_flag(true),
-        Trial::test("the_readme_shows_what_grid_prints", || shows("README.md"))
-            .with_ignored_flag(true),
-        Trial::test("the_readmes_ladder_is_what_run_draws", ladder).with_ignored_flag(true),
+        Trial::test("the_readme_shows_what_grid_prints", || {
+            pages::shows("README.md")
+        })
+        .with_ignored_flag(true),
+        Trial::test("the_readmes_ladder_is_what_run_draws", pages::ladder).with_ignored_flag(true),
         Trial::test("nightly_the_grids_page_shows_what_grid_prints", || {
-            shows("docs/grid.md")
+            pages::shows("docs/grid.md")
         })
         .with_ignored_flag(true),
         Trial::test("programs_twice_the_same", programs_twice_the_same).with_ignored_flag(true),
         Trial::test("nightly_the_programs_page_shows_what_run_prints", || {
-            shows("docs/real-programs.md")
+            pages::shows("docs/real-programs.md")
         })
         .with_ignored_flag(true),
     ];
@@ -399,104 +404,6 @@ fn bad_lines(kernels: &[Kernel]) -> Result<(), Failed> {
     }
 }
 
-/// What `halfopen impact` says of the fixture: its exit code, and each case that
-/// changes with its time in seconds, before and after.
-fn impact(words: &str) -> Result<Vec<(String, f64, f64)>, Failed> {
-    let file = root().join("fixtures/impact.yaml");
-    let mut all = vec!["impact", file.to_str().unwrap_or_default()];
-    all.extend(words.split(' '));
-    all.extend(["--kernel", KERNEL.trim_end_matches('.'), "--format", "json"]);
-    let ran = program::run(&program::halfopen(), &root(), &all);
-    let json: serde_json::Value =
-        serde_json::from_str(&ran.stdout).map_err(|e| format!("{e}: {ran}"))?;
-    let cases = json["runs"][0]["cases"].as_array().ok_or("no cases")?;
-    let seconds = |text: &serde_json::Value| -> Option<f64> {
-        // `ETIMEDOUT by client's read after 15m38.562804s`
-        let time = text.as_str()?.rsplit_once(" after ")?.1;
-        let mut total = 0.0;
-        let mut number = String::new();
-        for c in time.chars() {
-            let unit = match c {
-                'h' => 3600.0,
-                'm' => 60.0,
-                's' => 1.0,
-                digit => {
-                    number.push(digit);
-                    continue;
-                }
-            };
-            total += number.parse::<f64>().ok()? * unit;
-            number.clear();
-        }
-        Some(total)
-    };
-    let mut changed = Vec::new();
-    for case in cases.iter().filter(|case| case["what"] == "changed") {
-        let id = case["id"].as_str().unwrap_or_default().to_owned();
-        let cause = case["cause"].as_str().unwrap_or_default();
-        // The sysctl is the cause, and the prediction fits what was seen.
-        let key = words.split(['=', ' ']).nth(1).unwrap_or_default();
-        if !cause.starts_with(key) {
-            return Err(format!("{id}: its cause is said to be: {cause}").into());
-        }
-        let both = (seconds(&case["then"]), seconds(&case["now"]));
-        let (Some(then), Some(now)) = both else {
-            return Err(format!("{id} has no time: {case}").into());
-        };
-        changed.push((id, then, now));
-    }
-    let expected = if changed.is_empty() { 0 } else { 1 };
-    if ran.code != Some(expected) {
-        return Err(format!("{ran}").into());
-    }
-    Ok(changed)
-}
-
-fn holds(what: bool, changed: &[(String, f64, f64)]) -> Result<(), Failed> {
-    if what {
-        Ok(())
-    } else {
-        Err(format!("{changed:?}").into())
-    }
-}
-
-/// 15 retries end 924.6 s after the first retransmission, 8 after 102.2 s, 5
-/// after 12.6 s (ip-sysctl.rst, retransmits_timed_out()); the last one waits
-/// out its own timeout.
-fn impact_of_retries2() -> Result<(), Failed> {
-    let changed = impact("--sysctl net.ipv4.tcp_retries2=8")?;
-    let [(a, then, now), (b, short_then, short_now)] = changed.as_slice() else {
-        return holds(false, &changed);
-    };
-    let right = a == "sending"
-        && (924.0..940.0).contains(then)
-        && (102.0..110.0).contains(now)
-        && b == "sending-short"
-        && (12.6..14.0).contains(short_then)
-        && (102.0..110.0).contains(short_now);
-    holds(right, &changed)?;
-    let elsewhere = impact("--sysctl net.ipv4.tcp_retries2=8 --host server")?;
-    holds(elsewhere.is_empty(), &elsewhere)
-}
-
-/// 7200 s or 600 s, then nine probes 75 s apart, each as late as its timer's
-/// granule; the sysctl by which a detector works is over-written, too.
-fn impact_of_keepalive_time() -> Result<(), Failed> {
-    let changed = impact("--sysctl net.ipv4.tcp_keepalive_time=600")?;
-    let [(a, then, now), (b, by_sysctl_then, by_sysctl_now)] = changed.as_slice() else {
-        return holds(false, &changed);
-    };
-    let right = a == "idle/detector=keepalive"
-        && (7875.0..8020.0).contains(then)
-        && (1275.0..1310.0).contains(now)
-        && b == "idle/detector=keepalive-30-by-sysctl"
-        && (40.0..43.0).contains(by_sysctl_then)
-        && (610.0..630.0).contains(by_sysctl_now);
-    holds(right, &changed)?;
-    let same = impact("--sysctl net.ipv4.tcp_keepalive_time=7200 keepalive-60-20-3")?;
-    holds(same.is_empty(), &same)
-}
-
 /// In virtual time a baseline of two kernels is compared run by run, and the
 /// same program gives the same file.
 fn baseline() -> Result<(), Failed> {
@@ -586,87 +493,4 @@ fn panics() -> Result<(), Failed> {
         Err(VmError::Died { console, .. }) if console.contains("panic") => Ok(()),
         other => Err(format!("{other:?}").into()),
     }
-}
-
-/// The case whose ladder README.md shows.
-const LADDER: &str = "keepalive-peer-crashed/network=link,family=ipv4,detector_on=client";
-
-fn ladder() -> Result<(), Failed> {
-    let release = kernel()?.release;
-    let drawings = tempfile::tempdir()?;
-    let (case, folder) = (format!("={LADDER}"), drawings.path().display().to_string());
-    let words = [
-        "run", &case, "--time", "virtual", "--kernel", &release, "--svg", &folder,
-    ];
-    let ran = program::run(&program::halfopen(), &root(), &words);
-    if ran.code != Some(0) {
-        return Err(ran.to_string().into());
-    }
-    let file = format!("{}.svg", LADDER.replace('/', "--"));
-    drawn(&drawings.path().join(file), "ladder.svg", &release)
-}
-
-/// Compares a drawing with that of docs/pictures, or replaces it.
-fn drawn(new: &std::path::Path, name: &str, release: &str) -> Result<(), Failed> {
-    let file = root().join("docs/pictures").join(name);
-    let new = std::fs::read_to_string(new)?;
-    if updates() {
-        return Ok(std::fs::write(file, new)?);
-    }
-    let old = std::fs::read_to_string(&file)?;
-    let differences = page::texts_differ(&old, &new, &tolerance(release));
-    match differences.is_empty() {
-        true => Ok(()),
-        false => Err(format!(
-            "docs/pictures/{name} is stale; INSTA_UPDATE=always draws it anew\n{}",
-            differences.join("\n")
-        )
-        .into()),
-    }
-}
-
-fn updates() -> bool {
-    std::env::var("INSTA_UPDATE").is_ok_and(|v| v == "always")
-}
-
-/// How far the times of a page may be from those of this build.
-fn tolerance(release: &str) -> halfopen_outcome::tolerance::Tolerance {
-    if same_build(release) {
-        ANOTHER_PROGRAM
-    } else {
-        REAL_TIME
-    }
-}
-
-/// Runs the command that a page names, by the real program, and holds the page
-/// to it. INSTA_UPDATE=always writes the page anew.
-fn shows(name: &str) -> Result<(), Failed> {
-    let release = kernel()?.release;
-    let file = root().join(name);
-    let block = page::block(&file)?;
-    let words = page::command(&block)?;
-    // The README's grid is there as a drawing, too.
-    let drawings = tempfile::tempdir()?;
-    let svg = [String::from("--svg"), drawings.path().display().to_string()];
-    let all: Vec<String> = words.iter().cloned().chain(svg).collect();
-    let ran = program::run(&program::halfopen(), &root(), &all);
-    if !matches!(ran.code, Some(0 | 1)) || ran.stdout.is_empty() {
-        return Err(ran.to_string().into());
-    }
-    if name == "README.md" {
-        drawn(&drawings.path().join("grid.svg"), "grid.svg", &release)?;
-    }
-    if updates() {
-        return Ok(page::replace(&file, &ran.stdout)?);
-    }
-    let differences = page::differences(&block, &ran.stdout, &tolerance(&release));
-    if differences.is_empty() {
-        return Ok(());
-    }
-    Err(format!(
-        "{name} is not what `halfopen {}` prints; INSTA_UPDATE=always writes it anew\n{}",
-        words.join(" "),
-        differences.join("\n")
-    )
-    .into())
 }
