@@ -1,7 +1,7 @@
-//! What changed between kernel versions, by name: the only place where versions are
-//! compared. A fact holds from its version on.
+//! What changed between kernel versions, by name: the simulation asks for facts and
+//! compares no versions. A fact holds from its version on.
 
-use crate::kernel::Version;
+use crate::kernel::{self, Version};
 
 /// A difference between kernel versions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,27 +27,27 @@ pub enum Fact {
 pub const FACTS: [(Fact, Version, &str); 7] = [
     (
         Fact::ResentWhenFreed,
-        Version(5, 13),
+        kernel::RESENT_WHEN_FREED,
         "skb_still_in_host_queue(), tcp_tsq_write() in net/ipv4/tcp_output.c",
     ),
     (
         Fact::WindowHoldsForFin,
-        Version(6, 10),
+        kernel::WINDOW_HOLDS_FOR_FIN,
         "tcp_cwnd_test() in net/ipv4/tcp_output.c",
     ),
     (
         Fact::SynLinearTimeouts,
-        Version(6, 5),
+        kernel::SYN_LINEAR_TIMEOUTS,
         "tcp_write_timeout() in net/ipv4/tcp_timer.c",
     ),
     (
         Fact::CarrierIsSynced,
-        Version(6, 8),
+        kernel::CARRIER_IS_SYNCED,
         "ethtool_op_get_link() in net/ethtool/ioctl.c",
     ),
     (
         Fact::ErrorBurst,
-        Version(7, 0),
+        kernel::ERROR_BURST,
         "ip_error() in net/ipv4/route.c",
     ),
     (
