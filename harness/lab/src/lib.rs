@@ -192,7 +192,7 @@ pub use halfopen_wire::Packet;
 
 pub use halfopen_net::{
     Carrier, Direction, Family, FlowState, ImpairBy, Impairment, InterfaceChange, Loss, Mtu, Nat,
-    NeighbourChange, Network, Node, NodeKind, OnForgotten, RejectWith, RouteChange,
+    NeighbourChange, Network, Node, NodeKind, OnForgotten, RejectWith, RouteChange, SocketState,
 };
 
 // The unit tests build networks, also as an ordinary user.
