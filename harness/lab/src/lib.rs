@@ -183,6 +183,8 @@ pub use filter::{Action, Filter, Flow, Hook, Match, RuleId, tcp_flag};
 /// program must not be `should_panic` in a guest.
 pub use halfopen_macros::test;
 pub use host::Host;
+#[cfg(feature = "trace")]
+pub use host::Observed;
 pub use lab::{BadLine, Lab, Line, Port, Ran, Schedule};
 pub use namespace::Namespace;
 pub use plan::WIRE;
