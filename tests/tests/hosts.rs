@@ -150,7 +150,8 @@ fn a_command_is_observed_when_that_is_asked_for() -> Tested {
         while s.recv(1): time.sleep(0.02); s.sendall(b'x')";
     let python = client.observe(["python3", "-c", script])?;
     let writes = |events: &[Event], word: &str| {
-        let is = |event: &Event| matches!(&event.what, What::Line(line) if line.text.contains(word));
+        let is =
+            |event: &Event| matches!(&event.what, What::Line(line) if line.text.contains(word));
         events.iter().any(is)
     };
     while !writes(&python.events(), "connected") {
@@ -159,7 +160,8 @@ fn a_command_is_observed_when_that_is_asked_for() -> Tested {
     lab.reboot("server")?;
     let events = python.wait()?;
     let reset = Err(Errno(libc::ECONNRESET));
-    let fails = |event: &&Event| matches!(&event.what, What::Returned(call) if call.result == reset);
+    let fails =
+        |event: &&Event| matches!(&event.what, What::Returned(call) if call.result == reset);
     let failed = events.iter().find(fails).ok_or("no call failed")?;
     assert!(failed.to_string().contains("ECONNRESET"), "{failed}");
     assert!(writes(&events, "ConnectionResetError"), "{events:?}");

@@ -263,7 +263,10 @@ fn packets_are_lost_on_the_wire_by_rule() -> Tested {
     let at = |what: &str| ladder.find(what).ok_or(format!("{what}: {ladder}"));
     let set = at("= set net.ipv4.tcp_retries2 = 8 on client =")?;
     let drop = "drop the first 2 packets (TCP, PSH) on the wire behind client =";
-    let (added, removed) = (at(&format!("= {drop}"))?, at(&format!("= no longer {drop}"))?);
+    let (added, removed) = (
+        at(&format!("= {drop}"))?,
+        at(&format!("= no longer {drop}"))?,
+    );
     assert!(set < added && added < at("data 1 bytes, lost")?, "{ladder}");
     assert!(at("data 1 bytes, lost")? < removed, "{ladder}");
     Ok(())

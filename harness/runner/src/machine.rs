@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
-
 use crate::options::Options;
 use crate::timer_wheel;
 use halfopen_lab::internal::pinned;

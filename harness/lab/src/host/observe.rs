@@ -50,10 +50,7 @@ impl Host {
     ) -> Result<Observed, LabError> {
         // The tracer is this program once more: sandbox/tracer.rs.
         let mut command = self.command("/proc/self/exe")?;
-        command
-            .args(words)
-            .env(TRACER, "1")
-            .stdout(Stdio::piped());
+        command.args(words).env(TRACER, "1").stdout(Stdio::piped());
         let name = command.get_args().next().unwrap_or_default();
         let name = name.to_string_lossy().into_owned();
         let failed = |e| LabError::system(format!("observe {name}"), e);
@@ -101,9 +98,8 @@ impl Observed {
             None | Some(0) => {}
             Some(_) => return Err(LabError::system(what, io::Error::other(status.to_string()))),
         }
-        let events = std::mem::take(
-            &mut *self.events.lock().unwrap_or_else(PoisonError::into_inner),
-        );
+        let events =
+            std::mem::take(&mut *self.events.lock().unwrap_or_else(PoisonError::into_inner));
         Ok(events)
     }
 }
