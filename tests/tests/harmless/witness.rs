@@ -38,7 +38,7 @@ fn post() -> &'static Namespace {
 /// # Panics
 /// When there is none for long.
 pub fn place_some(most: usize, random: &mut Random) -> usize {
-    for _ in 0..80 {
+    for _ in 0..600 {
         let placed = place(most, random);
         if placed > 0 {
             return placed;
