@@ -85,8 +85,6 @@ fn contents(file: &Path) -> Option<String> {
 
 /// Locks the folder itself (flock(2)): nothing has to be written for it.
 fn lock(folder: &Path) -> File {
-    let said = |e| panic!("cannot lock {}: {e}", folder.display());
-    let file = File::open(folder).unwrap_or_else(said);
-    file.lock().unwrap_or_else(said);
-    file
+    let locked = File::open(folder).and_then(|file| file.lock().map(|()| file));
+    locked.unwrap_or_else(|e| panic!("cannot lock {}: {e}", folder.display()))
 }

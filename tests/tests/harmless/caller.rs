@@ -102,7 +102,7 @@ pub fn furnished() -> MutexGuard<'static, ()> {
 
 /// Waits until interfaces are up and show no more change.
 fn settle() {
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_secs(300);
     loop {
         let before = Caller::now();
         std::thread::sleep(Duration::from_millis(300));

@@ -23,7 +23,7 @@ use crate::random::Random;
 /// queue (cleanup_net()), and an orphaned connection in one of them is given
 /// up after twice its case's time at most (halfopen's run/orphans.rs; the
 /// longest case of the catalogue in real time lasts 15 s).
-const GONE_WITHIN: Duration = Duration::from_secs(90);
+const GONE_WITHIN: Duration = Duration::from_secs(600);
 
 const PREFIX: &str = "witness";
 
