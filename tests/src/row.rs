@@ -6,8 +6,8 @@
 //! insta, whose Comparator compares times within the declared tolerance. `cargo insta
 //! review` works as usual.
 
-use std::fs::{File, OpenOptions};
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::path::Path;
 
 use halfopen_outcome::record::Outcome;
 use halfopen_outcome::tolerance::Tolerance;
@@ -24,7 +24,7 @@ use insta::{Settings, Snapshot};
 pub fn assert_row(folder: &Path, outcome: &Outcome, order: &[String], tolerance: Tolerance) {
     // Other cases of the scenario may write the same file at the same time, in this
     // process or in another one.
-    let _lock = lock(folder, &outcome.scenario);
+    let _lock = lock(folder);
     let file = folder.join(format!("{}.snap", outcome.scenario));
     let base = contents(&file.with_extension("snap.new")).or_else(|| contents(&file));
     let table = snapshot::with_row(base.as_deref().unwrap_or(""), outcome, order);
@@ -84,23 +84,8 @@ fn contents(file: &Path) -> Option<String> {
     Some(body.to_owned())
 }
 
-fn lock(folder: &Path, scenario: &str) -> File {
-    let name = format!("halfopen-{}-{scenario}.lock", hash(folder));
-    let path: PathBuf = std::env::temp_dir().join(name);
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-        .unwrap_or_else(|e| panic!("cannot open {}: {e}", path.display()));
-    file.lock()
-        .unwrap_or_else(|e| panic!("cannot lock {}: {e}", path.display()));
-    file
-}
-
-fn hash(path: &Path) -> u64 {
-    use std::hash::{DefaultHasher, Hash, Hasher};
-    let mut hasher = DefaultHasher::new();
-    path.hash(&mut hasher);
-    hasher.finish()
+/// Locks the folder itself (flock(2)): nothing has to be written for it.
+fn lock(folder: &Path) -> File {
+    let locked = File::open(folder).and_then(|file| file.lock().map(|()| file));
+    locked.unwrap_or_else(|e| panic!("cannot lock {}: {e}", folder.display()))
 }
