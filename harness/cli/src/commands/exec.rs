@@ -158,11 +158,14 @@ fn report(outcome: &Outcome) -> Result<Exit, CliError> {
         output::remark(&format!("first sign: {}", text::first_sign(first)));
     }
     match (&outcome.prediction, &outcome.unpredictable) {
-        (Some(predicted), _) => {
+        (Some(predicted), _) if !outcome.faults.is_empty() => {
             let because = &predicted.because;
-            output::remark(&format!("predicted: {} ({because})", text::prediction(predicted)));
+            output::remark(&format!(
+                "predicted: {} ({because})",
+                text::prediction(predicted)
+            ));
         }
-        (None, Some(why)) if outcome.first_sign.is_some() => {
+        (None, Some(why)) if !outcome.faults.is_empty() => {
             output::remark(&format!("predicted: ? ({why})"));
         }
         _ => {}
@@ -239,7 +242,27 @@ fn case(args: &ExecArgs) -> Result<Case, CliError> {
     let catalogue = halfopen_scenario::parse("halfopen exec", &file)
         .map_err(|e| CliError::Usage(problems(&e)))?;
     let case = catalogue.cases.into_iter().next();
-    case.ok_or_else(|| CliError::Usage("there is nothing to run".into()))
+    let mut case = case.ok_or_else(|| CliError::Usage("there is nothing to run".into()))?;
+    for program in case
+        .lanes
+        .iter_mut()
+        .filter_map(|lane| lane.program.as_mut())
+    {
+        if let Some(name) = program.run.first_mut() {
+            *name = from_here(name);
+        }
+    }
+    Ok(case)
+}
+
+/// A program's path from the caller's working directory, as a shell takes it: the program
+/// starts in a directory of its own.
+fn from_here(name: &str) -> String {
+    let here = std::path::absolute(name)
+        .ok()
+        .filter(|_| name.contains('/'));
+    let path = here.and_then(|path| path.into_os_string().into_string().ok());
+    path.unwrap_or_else(|| name.to_owned())
 }
 
 /// What is wrong, without the lines of a file that nobody has written.
@@ -326,6 +349,17 @@ mod tests {
             .expect("a program");
         assert_eq!(program.run, ["redis-server", "--port", "7000"]);
         assert_eq!(program.ready, Some(Ready::Listening(None)));
+    }
+
+    #[test]
+    fn a_path_is_from_the_working_directory() {
+        assert_eq!(from_here("redis-cli"), "redis-cli");
+        assert_eq!(from_here("/bin/sh"), "/bin/sh");
+        let here = std::env::current_dir().expect("there is one");
+        assert_eq!(
+            from_here("./client"),
+            here.join("client").display().to_string()
+        );
     }
 
     #[test]

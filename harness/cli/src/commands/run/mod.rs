@@ -15,7 +15,8 @@ use crate::shared::error::{CliError, Exit};
 use crate::shared::pictures::Pictures;
 use crate::shared::progress::Progress;
 use crate::shared::{
-    EXPLAIN_IN_GUESTS, capabilities, catalogue, disturbed, interrupt, modules, output, select, sysctls,
+    EXPLAIN_IN_GUESTS, capabilities, catalogue, disturbed, interrupt, modules, output, select,
+    sysctls,
 };
 use compare::Plan;
 use pictures::draw;

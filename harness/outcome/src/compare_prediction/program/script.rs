@@ -51,9 +51,11 @@ fn simple_events(events: &[Event], wait: &Wait<'_>) -> Result<(), String> {
         }
         let of_peer = |lane: &str| lane == wait.peer.name;
         let simple = match &event.action {
-            EventAction::Kill { lane, signal, child } => {
-                of_peer(lane) && !child && signal.trim_start_matches("SIG") == "KILL"
-            }
+            EventAction::Kill {
+                lane,
+                signal,
+                child,
+            } => of_peer(lane) && !child && signal.trim_start_matches("SIG") == "KILL",
             EventAction::Freeze { lane } | EventAction::Thaw { lane } => of_peer(lane),
             EventAction::Shutdown { .. }
             | EventAction::Restart { .. }
@@ -62,7 +64,9 @@ fn simple_events(events: &[Event], wait: &Wait<'_>) -> Result<(), String> {
         };
         if !simple {
             let what = event.name.as_str();
-            return Err(format!("what a program does at `{what}` is its own business"));
+            return Err(format!(
+                "what a program does at `{what}` is its own business"
+            ));
         }
     }
     Ok(())

@@ -172,12 +172,20 @@ fn a_program_with_a_logic_of_its_own_is_not_predicted() {
     assert_eq!(said, "it calls write() before it notices");
 
     let said = why(SignKind::Unnoticed, "", None, vec![connect()]);
-    assert_eq!(said, "it does not wait on its connection when the fault strikes");
+    assert_eq!(
+        said,
+        "it does not wait on its connection when the fault strikes"
+    );
 
     let another = Call {
         conn: Some("server:7001".into()),
         ..connect()
     };
-    let said = why(etimedout(), "recvfrom", Some(20.4), vec![connect(), another, read()]);
+    let said = why(
+        etimedout(),
+        "recvfrom",
+        Some(20.4),
+        vec![connect(), another, read()],
+    );
     assert_eq!(said, "it has had 2 connections");
 }
