@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::record::{Outcome, Packet, SocketSettings, asked_ns, reference_ns};
+use crate::record::{Outcome, Packet, SocketSettings, asked_ns};
 use halfopen_scenario::case::{
     Action, Case, DEFAULT_PORT, Detector, Disposition, Event, EventAction, Keepalive, Lane,
     Payload, Step, When,
@@ -18,7 +18,7 @@ const QUIET_BEFORE_NS: i64 = 300_000_000;
 /// The case as a script's.
 pub(super) fn of(case: &Case, outcome: &Outcome, wait: &Wait<'_>) -> Result<Case, String> {
     simple_events(&case.events, wait)?;
-    let last = last_data(outcome)?;
+    let last = last_data(outcome, wait.ends_ns)?;
     let port = port(&outcome.wire.packets).unwrap_or(DEFAULT_PORT);
     let (client, server) = match wait.connected {
         true => (wait.program, wait.peer),
@@ -73,11 +73,8 @@ fn simple_events(events: &[Event], wait: &Wait<'_>) -> Result<(), String> {
 }
 
 /// When the last data was sent before the fault.
-fn last_data(outcome: &Outcome) -> Result<Duration, String> {
+fn last_data(outcome: &Outcome, until: i64) -> Result<Duration, String> {
     let asked = asked_ns(&outcome.faults);
-    let sign = outcome.first_sign.as_ref();
-    let since = sign.and_then(|first| first.since_fault_ns);
-    let until = since.map_or(i64::MAX, |since| reference_ns(&outcome.faults) + since);
     let sent = outcome.wire.packets.iter().filter(|packet| packet.len > 0);
     let sent = sent.filter(|packet| !packet.flags.is_empty());
     let mut last = 0;

@@ -19,6 +19,8 @@ pub(super) struct Wait<'a> {
     pub(super) conn: String,
     /// Whether the program connected to its peer, not the peer to it.
     pub(super) connected: bool,
+    /// When the wait ended; `i64::MAX`: it did not.
+    pub(super) ends_ns: i64,
     /// What ends the wait if nothing else does.
     pub(super) limit: Option<Limit>,
 }
@@ -66,19 +68,23 @@ pub(super) fn of<'a>(
         Some(since) => reference_ns(&outcome.faults) + since,
         None => i64::MAX,
     };
-    let own = |call: &Call| on(call, &conn) && (is_poll(&call.call) || is_read(&call.call));
-    let several = |call: &Call| call.conn.is_none() && is_poll(&call.call);
+    // A poll() with a limit of 0 looks, and does not wait.
+    let polls = |call: &Call| is_poll(&call.call) && call.limit_ns != Some(0);
+    let own = |call: &Call| on(call, &conn) && (polls(call) || is_read(&call.call));
+    let several = |call: &Call| call.conn.is_none() && polls(call);
     let last = last_wait(endpoint, own, asked, until)
         .or_else(|| last_wait(endpoint, several, asked, until))
         .ok_or("it does not wait on its connection when the fault strikes")?;
     follows(last, first, until)?;
-    nothing_else(endpoint, &conn, asked, until)?;
+    let ends_ns = last.end_ns.unwrap_or(i64::MAX);
+    nothing_else(endpoint, &conn, asked, ends_ns)?;
     let connected = calls(endpoint).any(|call| call.call == "connect" && on(call, &conn));
     Ok(Wait {
         program,
         peer,
         connected,
         limit: limit(last, first)?,
+        ends_ns,
         conn,
     })
 }

@@ -225,7 +225,8 @@ impl<'a> Translator<'a> {
         let result = result_of(returned, event.at_ns, own_limit);
         let began = match self.idle.remove(&event.tid) {
             Some(idle) => {
-                limit = None;
+                // One with a limit of 0 looks once more, and does not wait.
+                limit = idle.limit.filter(|_| limit == Some(Duration::ZERO));
                 idle.began
             }
             None => returned.entered_ns,
