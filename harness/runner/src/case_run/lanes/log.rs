@@ -132,7 +132,8 @@ impl ReportLog {
                     call.end_ns = Some(at);
                     call.result = result;
                     call.limit_ns = limit_ns;
-                    self.state.listening |= listening;
+                    // A program is ready when its lane says so: ProgramReady.
+                    self.state.listening |= listening && self.program.is_none();
                     self.state.connected |= connected;
                 }
             }
