@@ -6,6 +6,8 @@ use std::io::ErrorKind;
 use std::time::Duration;
 
 use halfopen_lab::{Host, Lab, LabError, sandbox};
+use halfopen_trace::event::End;
+use halfopen_trace::{Errno, Event, What};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
@@ -133,6 +135,41 @@ fn a_crash_ends_threads_sockets_and_commands() -> Tested {
     assert!(!command.wait()?.success());
     let accepted = waits.join().map_err(|_| "it panicked")?;
     assert!(accepted.is_err(), "nobody can wait on a dead host");
+    Ok(())
+}
+
+/// An unmodified program, call by call.
+#[test]
+fn a_command_is_observed_when_that_is_asked_for() -> Tested {
+    let (mut lab, client, server) = lab()?;
+    echo(&server)?;
+    let script = "import socket, time\n\
+        s = socket.create_connection(('server', 7000))\n\
+        s.sendall(b'x')\n\
+        print('connected', flush=True)\n\
+        while s.recv(1): time.sleep(0.02); s.sendall(b'x')";
+    let python = client.observe(["python3", "-c", script])?;
+    let writes = |events: &[Event], word: &str| {
+        let is =
+            |event: &Event| matches!(&event.what, What::Line(line) if line.text.contains(word));
+        events.iter().any(is)
+    };
+    while !writes(&python.events(), "connected") {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    lab.reboot("server")?;
+    let events = python.wait()?;
+    let reset = Err(Errno(libc::ECONNRESET));
+    let fails =
+        |event: &&Event| matches!(&event.what, What::Returned(call) if call.result == reset);
+    let failed = events.iter().find(fails).ok_or("no call failed")?;
+    assert!(failed.to_string().contains("ECONNRESET"), "{failed}");
+    assert!(writes(&events, "ConnectionResetError"), "{events:?}");
+    let last = events.iter().rev().find_map(|event| match &event.what {
+        What::Ended(end) => Some(*end),
+        _ => None,
+    });
+    assert_eq!(last, Some(End::Code(1)));
     Ok(())
 }
 

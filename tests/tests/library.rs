@@ -12,6 +12,8 @@ use halfopen_lab::{
     Action, Direction, Family, Hook, ImpairBy, Impairment, Lab, LabError, Loss, Match, Nat,
     OnForgotten, WIRE, expect_errno, tcp_flag,
 };
+use halfopen_predict::{Fault, Next, predict_socket};
+use halfopen_scenario::case::SignKind;
 use socket2::{SockRef, TcpKeepalive};
 
 // Before main, because libtest has threads when a test begins.
@@ -139,6 +141,40 @@ fn keepalive_notices_a_crash() -> Tested {
     Ok(())
 }
 
+/// Before the crash it is known what the crash will do.
+#[test]
+fn what_will_happen_to_a_socket_is_predicted() -> Tested {
+    let mut it = Connected::new()?;
+    let idle = it.lab.socket_state("client", &it.client)?;
+    let nothing = predict_socket(&idle, Fault::Crash, Next::Read)?;
+    assert_eq!(nothing.sign, SignKind::Unnoticed);
+    let probes = TcpKeepalive::new()
+        .with_time(Duration::from_secs(1))
+        .with_interval(Duration::from_secs(1))
+        .with_retries(2);
+    SockRef::from(&it.client).set_tcp_keepalive(&probes)?;
+    it.lab.set_sysctl("client", "net.ipv4.tcp_retries2", "3")?;
+
+    let looked = Instant::now();
+    let state = it.lab.socket_state("client", &it.client)?;
+    assert_eq!(state.sysctls.len(), 1);
+    let probed = predict_socket(&state, Fault::Crash, Next::Read)?;
+    let frozen = predict_socket(&state, Fault::Freeze, Next::Read)?;
+    assert_eq!(frozen.sign, SignKind::Unnoticed, "its kernel answers");
+    it.crash()?;
+    expect_errno!(it.client.read(&mut [0]), ETIMEDOUT);
+    let took = looked.elapsed();
+    assert_eq!(probed.sign, SignKind::Errno("ETIMEDOUT".into()));
+    // The kernel counts the idle time in ticks. How late the machine is, nobody knows.
+    let tick = Duration::from_secs(1) / state.hz;
+    assert!(took + tick * 2 >= probed.earliest, "{took:?} {probed:?}");
+    assert!(probed.latest < Duration::from_secs(4), "{probed:?}");
+    // A socket that has ended is none to ask about.
+    let ended = it.lab.socket_state("client", &it.client)?;
+    assert!(predict_socket(&ended, Fault::Crash, Next::Read).is_err());
+    Ok(())
+}
+
 #[test]
 fn reboot_answers_with_a_reset() -> Tested {
     let mut it = Connected::new()?;
@@ -197,6 +233,9 @@ fn packets_are_lost_on_the_wire_by_rule() -> Tested {
         .into_iter()
         .find(|p| p.node == "client")
         .ok_or("no port")?;
+    let recording = it.lab.record()?;
+    let key = "net.ipv4.tcp_retries2";
+    it.lab.set_sysctl("client", key, "8")?;
     let wire = it.lab.filter_of(WIRE)?;
     // The data and its first retransmission; the second one passes.
     let data = Match {
@@ -218,6 +257,18 @@ fn packets_are_lost_on_the_wire_by_rule() -> Tested {
         "{arrived_after:?}"
     );
     assert_eq!(it.lab.filter_of(WIRE)?.packets(rule)?, 2);
+    it.lab.filter_of(WIRE)?.remove(rule)?;
+
+    let ladder = recording.ladder();
+    let at = |what: &str| ladder.find(what).ok_or(format!("{what}: {ladder}"));
+    let set = at("= set net.ipv4.tcp_retries2 = 8 on client =")?;
+    let drop = "drop the first 2 packets (TCP, PSH) on the wire behind client =";
+    let (added, removed) = (
+        at(&format!("= {drop}"))?,
+        at(&format!("= no longer {drop}"))?,
+    );
+    assert!(set < added && added < at("data 1 bytes, lost")?, "{ladder}");
+    assert!(at("data 1 bytes, lost")? < removed, "{ladder}");
     Ok(())
 }
 

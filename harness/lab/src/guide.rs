@@ -78,6 +78,19 @@
 //! }
 //! ```
 //!
+//! # What will happen to this socket
+//!
+//! [`Lab::socket_state`](crate::Lab::socket_state) reads what decides how a socket notices that
+//! its peer is gone. The crate `halfopen-predict` makes of that the sign and the time, by a
+//! simulation of the kernel's TCP:
+//!
+//! ```ignore
+//! // Ignored here, because it needs halfopen-predict: tests/tests/library.rs runs it.
+//! let state = lab.socket_state("client", &stream)?;
+//! let prediction = predict_socket(&state, Fault::Crash, Next::Read)?;
+//! // ETIMEDOUT, 2 h 11 min 15 s to 2 h 12 min 10 s from now
+//! ```
+//!
 //! # Async
 //!
 //! With the crate's feature `tokio` a [`Host`](crate::Host) has `block_on`, `spawn` and
@@ -102,9 +115,17 @@
 //!
 //! # In CI
 //!
-//! As root nothing else is needed, in a container `--privileged`. As an ordinary user it
-//! needs user namespaces, which Ubuntu 24.04 forbids at first. A guest needs neither: it
-//! is an ordinary process. The repository's docs/testing.md has a table.
+//! | where | a lab, in real time | a guest, in virtual time |
+//! |---|---|---|
+//! | root of a machine, or of a virtual machine | yes | yes, with QEMU |
+//! | an ordinary user there | with user namespaces, which Ubuntu 24.04 forbids at first | yes |
+//! | GitHub Actions, `ubuntu-24.04`, as root | `CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER="sudo -E" cargo test` | yes |
+//! | the same as the user that a job has | after `sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0` | yes |
+//! | GitLab's shared runners, Docker, Podman | no: the error names the cure | yes: it is an ordinary process |
+//! | the same with `--privileged`, or `privileged = true` | yes | yes |
+//!
+//! The repository's docs/testing.md has workflows to copy. nextest writes JUnit files by its own
+//! profile: `[profile.ci.junit] path = "junit.xml"` in `.config/nextest.toml`.
 //!
 //! # Testing a client that connects again
 //!

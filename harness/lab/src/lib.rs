@@ -183,6 +183,8 @@ pub use filter::{Action, Filter, Flow, Hook, Match, RuleId, tcp_flag};
 /// program must not be `should_panic` in a guest.
 pub use halfopen_macros::test;
 pub use host::Host;
+#[cfg(feature = "trace")]
+pub use host::Observed;
 pub use lab::{BadLine, Lab, Line, Port, Ran, Schedule};
 pub use namespace::Namespace;
 pub use plan::WIRE;
@@ -192,7 +194,7 @@ pub use halfopen_wire::Packet;
 
 pub use halfopen_net::{
     Carrier, Direction, Family, FlowState, ImpairBy, Impairment, InterfaceChange, Loss, Mtu, Nat,
-    NeighbourChange, Network, Node, NodeKind, OnForgotten, RejectWith, RouteChange,
+    NeighbourChange, Network, Node, NodeKind, OnForgotten, RejectWith, RouteChange, SocketState,
 };
 
 // The unit tests build networks, also as an ordinary user.

@@ -12,9 +12,11 @@ mod change;
 mod impairment;
 
 mod network;
+mod socket_state;
 
 pub use cable::{CableRef, Carrier, Direction};
 pub use change::{InterfaceChange, NeighbourChange, RejectWith, RouteChange};
 pub use impairment::{ImpairBy, Impairment, Loss, Mtu, QUEUE};
 
 pub use network::{Family, FlowState, Nat, Network, Node, NodeKind, OnForgotten};
+pub use socket_state::SocketState;

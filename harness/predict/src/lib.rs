@@ -9,6 +9,8 @@
 //! rules: what the kernel does by a timer comes from `timers`, `retransmission`, `neighbour` and
 //! `abort`. The rules answer where the simulation lacks something; where both say the same, in
 //! the rules' words.
+//!
+//! [`predict_socket`] answers for a socket of a lab as it stands there.
 
 use std::time::Duration;
 
@@ -16,10 +18,12 @@ pub mod abort;
 pub mod neighbour;
 mod pages;
 mod prediction;
+mod question;
 pub mod retransmission;
 pub mod rule;
 mod simulated;
 mod simulator;
+mod socket;
 pub mod sysctls;
 pub mod text;
 pub mod timers;
@@ -28,7 +32,9 @@ pub use halfopen_sim::{errno, kernel, moments, span, wheel};
 pub use kernel::{KernelFacts, Version};
 pub use moments::Moments;
 pub use prediction::{OtherSign, Prediction, Unpredictable};
+pub use question::{Fault, InFlight, Question};
 pub use rule::RuleId;
+pub use socket::{Next, predict_socket};
 
 use halfopen_scenario::case::{Case, SignKind};
 use span::{Span, Spans};

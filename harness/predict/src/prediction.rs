@@ -65,6 +65,21 @@ impl Prediction {
         self.branches.iter().copied().chain(one)
     }
 
+    /// Counts all times from a moment that is so much later than the fault.
+    pub(crate) fn earlier_by(&mut self, ago: Duration) {
+        let sooner = |span: Span| {
+            let less = |at: Duration| at.saturating_sub(ago);
+            Span::new(less(span.earliest), less(span.latest))
+        };
+        self.earliest = self.earliest.saturating_sub(ago);
+        self.latest = self.latest.saturating_sub(ago);
+        self.branches = self.branches.iter().copied().map(sooner).collect();
+        self.first_byte = self.first_byte.map(sooner);
+        for other in &mut self.others {
+            other.at = other.at.iter().copied().map(sooner).collect();
+        }
+    }
+
     /// The same prediction with this sign before the others, if it is one of them.
     #[must_use]
     pub fn led_by(mut self, sign: &SignKind, call: &str) -> Self {

@@ -5,24 +5,12 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
-use nix::time::{ClockId, clock_getres};
-
 use crate::options::Options;
 use crate::timer_wheel;
 use halfopen_lab::internal::pinned;
 use halfopen_outcome::environment::Environment;
 
-/// Timer ticks a second (CONFIG_HZ): the resolution of the coarse clocks is
-/// one tick (clock_getres(2); posix_get_coarse_res() in the kernel), so no
-/// configuration file is needed. None when it is no whole number of ticks.
-pub fn hz() -> Option<u32> {
-    let tick = clock_getres(ClockId::CLOCK_MONOTONIC_COARSE).ok()?;
-    let ns = u64::try_from(tick.tv_nsec())
-        .ok()
-        .filter(|ns| *ns > 0 && tick.tv_sec() == 0)?;
-    // HZ=300 has a tick of 3333333 ns: rounded, not divided.
-    u32::try_from((1_000_000_000 + ns / 2) / ns).ok()
-}
+pub use halfopen_sys::clock::hz;
 
 /// The kernel's release.
 pub fn kernel() -> String {

@@ -1,5 +1,5 @@
-//! accept4(2), whose wrapper in nix returns a bare number, and options of TCP that nix
-//! does not have.
+//! accept4(2), whose wrapper in nix returns a bare number, and what nix does not have of
+//! TCP: options, and the state of a connection.
 
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
@@ -22,6 +22,42 @@ pub enum TcpOption {
     Syncnt = nix::libc::TCP_SYNCNT as isize,
     /// TCP_RTO_MAX_MS (include/uapi/linux/tcp.h, Linux 6.15).
     RtoMaxMs = 44,
+}
+
+/// getsockopt(TCP_INFO): what the kernel knows of a connection. What an older kernel does
+/// not know is 0.
+///
+/// # Errors
+/// Of getsockopt(2); ENOTSOCK and EOPNOTSUPP for what is no TCP socket.
+pub fn tcp_info(fd: BorrowedFd<'_>) -> nix::Result<nix::libc::tcp_info> {
+    let mut info = std::mem::MaybeUninit::<nix::libc::tcp_info>::zeroed();
+    let mut size = size_of::<nix::libc::tcp_info>() as nix::libc::socklen_t;
+    // SAFETY: `info` has room for `size` bytes.
+    let got = unsafe {
+        nix::libc::getsockopt(
+            fd.as_raw_fd(),
+            nix::libc::IPPROTO_TCP,
+            nix::libc::TCP_INFO,
+            info.as_mut_ptr().cast(),
+            &raw mut size,
+        )
+    };
+    nix::errno::Errno::result(got)?;
+    // SAFETY: integers alone, for which zeroes are values; the kernel has written some.
+    Ok(unsafe { info.assume_init() })
+}
+
+/// ioctl(SIOCOUTQ): the bytes of a TCP socket that its peer has not acknowledged, sent or
+/// not.
+///
+/// # Errors
+/// Of ioctl(2).
+pub fn bytes_queued(fd: BorrowedFd<'_>) -> nix::Result<u32> {
+    nix::ioctl_read_bad!(outq, nix::libc::TIOCOUTQ, nix::libc::c_int);
+    let mut count = 0;
+    // SAFETY: writes an int (tcp_ioctl(); SIOCOUTQ is TIOCOUTQ).
+    unsafe { outq(fd.as_raw_fd(), &raw mut count)? };
+    Ok(u32::try_from(count).unwrap_or(0))
 }
 
 /// setsockopt() at the level IPPROTO_TCP.

@@ -9,6 +9,7 @@
 mod bpf;
 mod closer;
 mod conntrack;
+mod describe;
 mod expression;
 mod flows;
 mod hook;
@@ -19,6 +20,7 @@ mod rule;
 mod tc;
 
 pub(crate) use conntrack::Tracking;
+pub(crate) use describe::Note;
 pub use flows::Flow;
 pub use hook::{Action, Hook};
 pub use netfilter::{Filter, PortRef, RuleId};

@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use netlink_sys::protocols::NETLINK_NETFILTER;
 
 use super::closer::LateClosed;
+use super::describe::{self, Note};
 use super::hook::{Action, Hook, write_rule};
 use super::nft::{BaseHook, TableFamily, Transaction, packets, probe};
 use super::rule::Match;
@@ -41,6 +42,9 @@ pub struct Filter {
     socket: LateClosed,
     layout: Layout,
     next_rule: u64,
+    note: Option<Note>,
+    /// The rules in words.
+    words: BTreeMap<RuleId, String>,
 }
 
 /// What is in the kernel, except for the rules' contents.
@@ -80,7 +84,14 @@ impl Filter {
             socket: LateClosed::new(socket),
             layout: Layout::default(),
             next_rule: 0,
+            note: None,
+            words: BTreeMap::new(),
         })
+    }
+
+    /// Says from now on which rules are added and removed.
+    pub(crate) fn set_note(&mut self, note: Note) {
+        self.note = Some(note);
     }
 
     /// Joins ports pair by pair: frames that enter one leave by the other. All pairs are
@@ -189,6 +200,11 @@ impl Filter {
         change.commit(&mut self.socket)?;
         self.layout = layout;
         self.next_rule += 1;
+        let words = describe::rule(rule, action);
+        if let Some(note) = &self.note {
+            note(&hook, &words);
+        }
+        self.words.insert(id, words);
         Ok(id)
     }
 
@@ -209,6 +225,10 @@ impl Filter {
         change.delete_chain(hook.table(), &rule_chain(id));
         change.commit(&mut self.socket)?;
         self.layout = layout;
+        let words = self.words.remove(&id).unwrap_or_default();
+        if let Some(note) = &self.note {
+            note(&hook, &format!("no longer {words}"));
+        }
         Ok(())
     }
 

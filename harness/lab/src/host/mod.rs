@@ -4,10 +4,13 @@
 //! netns      which namespace the host has now
 //! ending     ends processes and sockets, when the host crashes
 //! runtime    tokio on the host (feature `tokio`)
+//! observe    commands whose calls are observed (feature `trace`)
 //! ```
 
 mod ending;
 mod netns;
+#[cfg(feature = "trace")]
+mod observe;
 #[cfg(feature = "tokio")]
 mod runtime;
 
@@ -23,6 +26,8 @@ use crate::namespace::Namespace;
 
 pub(crate) use ending::signal_processes;
 pub(crate) use netns::HostState;
+#[cfg(feature = "trace")]
+pub use observe::Observed;
 
 /// A host of a lab. It does not borrow the lab, stays valid when the host crashes and
 /// boots again, and can be cloned and sent to other threads.

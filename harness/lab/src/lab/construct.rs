@@ -93,6 +93,7 @@ impl Lab {
             next_port: 1001,
             log: Arc::default(),
         };
+        lab.wire_filter.set_note(lab.filter_note(WIRE));
         lab.connect(&all)?;
         lab.configure(&all)?;
         lab.track(&all)?;

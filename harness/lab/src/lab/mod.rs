@@ -2,7 +2,7 @@
 //!
 //! [`Lab`] and its state are here; each other file of this folder adds one group
 //! of methods to it: building (`construct`, `environment`, `settle`), looking
-//! (`nodes`, `sysctls`), and faults with their undoing (`cable`, `crash`,
+//! (`nodes`, `sysctls`, `socket_state`), and faults with their undoing (`cable`, `crash`,
 //! `interface`, `route`, `move_address`, `neighbour`, `nat`, `impair`, at their times
 //! by `schedule`), and their record (`recorded`). What is computed before anything is built is in [`crate::plan`].
 
@@ -26,6 +26,7 @@ mod recorded;
 mod route;
 mod schedule;
 mod settle;
+mod socket_state;
 mod sysctls;
 
 pub use impaired::BadLine;

@@ -159,12 +159,17 @@ impl Lab {
         }
         let index = self.topology.node(node)?;
         self.running(index)?;
+        let note = self.filter_note(node);
         match &mut self.nodes[index].running {
             Some(Running {
                 filter: Some(filter),
                 ..
             }) => Ok(filter),
-            Some(Running { filter, ns, .. }) => Ok(filter.insert(Filter::open(ns)?)),
+            Some(Running { filter, ns, .. }) => {
+                let filter = filter.insert(Filter::open(ns)?);
+                filter.set_note(note);
+                Ok(filter)
+            }
             None => Err(LabError::Down {
                 node: node.to_owned(),
             }),

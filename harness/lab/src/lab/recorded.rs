@@ -1,10 +1,12 @@
 //! What a lab notes while it is recorded, and how a recording begins.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Lab;
 use crate::effective_at::EffectiveAt;
 use crate::error::LabError;
+use crate::filter::{Hook, Note};
 use crate::record::Recording;
 use halfopen_sys::clock::monotonic_ns;
 use halfopen_wire::PortInfo;
@@ -49,6 +51,30 @@ impl Lab {
     /// Notes a change that has no time of its own.
     pub(super) fn log_now(&self, text: impl Into<String>) {
         self.log.event(monotonic_ns(), text.into());
+    }
+
+    /// Notes rules of a node's packet filter; with [`crate::WIRE`] of the wire's.
+    pub(super) fn filter_note(&self, node: &str) -> Note {
+        let (log, node) = (Arc::clone(&self.log), node.to_owned());
+        let ends = self.cables.iter().enumerate().flat_map(|(cable, state)| {
+            let sides = state.ports.iter().enumerate();
+            sides.map(move |(side, port)| (cable, side, port.name.clone()))
+        });
+        let senders: BTreeMap<String, String> = ends
+            .map(|(cable, side, port)| (port, self.topology.end(cable, side).0.name.clone()))
+            .collect();
+        Box::new(move |hook, words| {
+            let place = match hook {
+                Hook::Port(port) => senders.get(port).map_or_else(
+                    || format!("at port {port} of the {node}"),
+                    |sender| format!("on the wire behind {sender}"),
+                ),
+                Hook::Input => format!("at {node}'s input"),
+                Hook::Forward => format!("forwarded by {node}"),
+                Hook::Output => format!("at {node}'s output"),
+            };
+            log.event(monotonic_ns(), format!("{words} {place}"));
+        })
     }
 
     /// Notes a new port of the wire.

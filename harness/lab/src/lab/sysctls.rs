@@ -44,6 +44,7 @@ impl Lab {
             .wanted
             .insert(key.to_owned(), value.to_owned());
         self.nodes[index].pinned.push(pinned::entry(key, value));
+        self.log_now(format!("set {key} = {value} on {node}"));
         Ok(())
     }
 

@@ -19,6 +19,8 @@ pub fn enter_or_exit() {
     if ENTERED.swap(true, Ordering::Relaxed) {
         return;
     }
+    #[cfg(feature = "trace")]
+    super::tracer::become_tracer_if_asked();
     virtual_time::become_guest_if_asked();
     if let Err(e) = enter() {
         let source = e

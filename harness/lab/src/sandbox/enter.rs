@@ -34,6 +34,8 @@ const NAMESPACES: CloneFlags = CloneFlags::CLONE_NEWNS
 /// caller is still the only process, but may already be in new namespaces: it should
 /// report the error and exit.
 pub fn enter() -> Result<Privileges, SandboxError> {
+    #[cfg(feature = "trace")]
+    super::tracer::become_tracer_if_asked();
     neighbour_tables::remember();
     machine_limits::remember();
     let privileges = new_namespaces()?;

@@ -26,6 +26,8 @@ mod id_maps;
 mod machine_limits;
 mod neighbour_tables;
 mod supervise;
+#[cfg(feature = "trace")]
+mod tracer;
 mod virtual_time;
 
 pub use before_main::enter_or_exit;
@@ -36,5 +38,7 @@ pub use error::{Privileges, SandboxError};
 pub use machine_limits::{MachineLimits, machine_limits};
 #[doc(hidden)]
 pub use neighbour_tables::{NeighbourTable, Overflows, neighbour_tables};
+#[cfg(feature = "trace")]
+pub(crate) use tracer::TRACER;
 pub use virtual_time::is_virtual_time;
 pub(crate) use virtual_time::{CURE, halfopen};

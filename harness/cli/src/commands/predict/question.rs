@@ -1,10 +1,10 @@
-//! A question in flags, written as a scenario and parsed like one: there is one
-//! way to describe a case to the predictor.
+//! A question in flags.
 
+use halfopen_predict::{Fault, InFlight, Question};
 use halfopen_scenario::InputErrors;
 use halfopen_scenario::case::Case;
 
-use crate::args::{FaultName, InFlight, PredictArgs};
+use crate::args::{self, FaultName, PredictArgs};
 use crate::shared::error::CliError;
 
 /// The question as a case; None when none of its flags is given.
@@ -29,7 +29,7 @@ pub(super) fn as_case(args: &PredictArgs) -> Result<Option<Case>, CliError> {
              that ask"
         )));
     }
-    let text = scenario_text(args)?;
+    let text = question(args)?.scenario();
     let catalogue = halfopen_scenario::parse("question", &text)
         .map_err(|errors| CliError::Usage(in_terms_of_flags(args, &text, &errors)))?;
     Ok(catalogue.cases.into_iter().next())
@@ -64,105 +64,59 @@ fn in_terms_of_flags(args: &PredictArgs, text: &str, errors: &InputErrors) -> St
     messages.join("\n  ")
 }
 
-/// The scenario, with what comes from each flag on a line of its own.
-fn scenario_text(args: &PredictArgs) -> Result<String, CliError> {
-    let mut detector = String::new();
-    if let Some(value) = &args.keepalive {
-        let parts: Vec<&str> = value.split(',').map(str::trim).collect();
-        let [idle, interval, count] = parts.as_slice() else {
-            return Err(CliError::Usage(format!(
-                "--keepalive {value}: write IDLE,INTERVAL,COUNT, such as 60s,20s,3"
-            )));
-        };
-        for part in &parts {
-            plain("--keepalive", part)?;
+/// The question that the flags make.
+fn question(args: &PredictArgs) -> Result<Question, CliError> {
+    let keepalive = match &args.keepalive {
+        None => None,
+        Some(value) => {
+            let parts: Vec<&str> = value.split(',').map(str::trim).collect();
+            let parts: [&str; 3] = parts.try_into().map_err(|_| {
+                CliError::Usage(format!(
+                    "--keepalive {value}: write IDLE,INTERVAL,COUNT, such as 60s,20s,3"
+                ))
+            })?;
+            for part in parts {
+                plain("--keepalive", part)?;
+            }
+            Some(parts.map(str::to_owned))
         }
-        detector.push_str(&format!(
-            "\n    keepalive: {{ idle: {idle}, interval: {interval}, count: {count} }}"
-        ));
-    }
-    if let Some(limit) = &args.user_timeout {
-        let limit = plain("--user-timeout", limit)?;
-        detector.push_str(&format!("\n    user_timeout: {limit}"));
-    }
-    if detector.is_empty() {
-        detector.push_str(" {}");
-    }
-    let fault = args.fault.unwrap_or(FaultName::Crash);
-    let in_flight = args.in_flight.unwrap_or(InFlight::None);
-    let routed = matches!(
-        fault,
-        FaultName::NetUnreachable | FaultName::HostUnreachable | FaultName::Reset
-    );
-    let network = match &args.network {
-        Some(name) => plain("--network", name)?,
-        None if routed => "routed",
-        None => "link",
     };
-    let or = |flag, value: &'_ Option<String>, default: &str| match value {
-        Some(value) => plain(flag, value).map(str::to_owned),
-        None => Ok(default.to_owned()),
+    let scalar = |flag, value: &Option<String>| match value {
+        Some(value) => plain(flag, value).map(|value| Some(value.to_owned())),
+        None => Ok(None),
     };
-    let family = or("--family", &args.family, "ipv4")?;
-    let at = or("--idle", &args.idle, "1ms")?;
-    let sysctls = args.retries2.map_or_else(String::new, |n| {
-        format!("\n    sysctls: {{ client: {{ net.ipv4.tcp_retries2: {n} }} }}")
-    });
-    let (events_before, steps) = match in_flight {
-        InFlight::None => (String::new(), ""),
-        // The mark of a reboot is reached when the host is back. This one is reached
-        // while it is down.
-        InFlight::After if fault == FaultName::Reboot => (
-            format!(
-                "{{ at: {at}, netstat: , name: begun }}, \
-                 {{ after: begun, by: 1ms, netstat: , name: down }}, "
-            ),
-            "{ wait_for: down }, { write: world }, ",
-        ),
-        InFlight::After => (String::new(), "{ wait_for: fault }, { write: world }, "),
-        // The first transmission, and no other, is lost on the wire just before the
-        // fault.
-        InFlight::Before => (
-            format!("{{ at: {at}, drop: {{ from: client, to: server, count: 1 }}, name: lost }}, "),
-            "{ wait_for: lost }, { write: world }, ",
-        ),
-    };
-    let when = match in_flight {
-        InFlight::Before => "after: lost, by: 1ms".to_owned(),
-        _ => format!("at: {at}"),
-    };
-    let fault = event_action(fault);
-    Ok(format!(
-        "version: 1
-detectors:
-  asked:{detector}
-scenarios:
-  question:
-    about: What happens?
-    network: {network}
-    matrix: {{ family: [{family}] }}
-    server: [listen, accept, echo]
-    client: {{ detector: asked, steps: [connect, {{ exchange: hello }}, {steps}read] }}
-    faults: [{events_before}{{ {when}, {fault}, name: fault }}]
-    watch: [client]
-    give_up: 24h{sysctls}
-"
-    ))
+    let retries2 = args.retries2.iter();
+    Ok(Question {
+        keepalive,
+        user_timeout: scalar("--user-timeout", &args.user_timeout)?,
+        fault: args.fault.map_or_else(Fault::default, fault),
+        in_flight: match args.in_flight {
+            None | Some(args::InFlight::None) => InFlight::None,
+            Some(args::InFlight::After) => InFlight::After,
+            Some(args::InFlight::Before) => InFlight::Before,
+        },
+        network: scalar("--network", &args.network)?,
+        family: scalar("--family", &args.family)?,
+        idle: scalar("--idle", &args.idle)?,
+        sysctls: retries2
+            .map(|n| ("net.ipv4.tcp_retries2".to_owned(), n.to_string()))
+            .collect(),
+    })
 }
 
-fn event_action(fault: FaultName) -> &'static str {
-    match fault {
-        FaultName::Crash => "crash: server",
-        FaultName::Silence => "drop: { from: client, to: server }",
-        FaultName::Reboot => "reboot: { host: server, down_for: 10s }",
-        FaultName::Kill => "kill: server",
-        FaultName::Freeze => "freeze: server",
-        FaultName::OwnQdisc => "drop: { from: client, to: server, at: sender, by: tc }",
-        FaultName::OwnFirewall => "drop: { from: client, to: server, at: sender, by: nft }",
-        FaultName::OwnRoute => "route: { host: client, change: removed }",
-        FaultName::NetUnreachable => "reject: { to: server, at: router, with: net-unreachable }",
-        FaultName::HostUnreachable => "reject: { to: server, at: router, with: host-unreachable }",
-        FaultName::Reset => "reject: { to: server, at: router, with: tcp-reset }",
+fn fault(name: FaultName) -> Fault {
+    match name {
+        FaultName::Crash => Fault::Crash,
+        FaultName::Silence => Fault::Silence,
+        FaultName::Reboot => Fault::Reboot,
+        FaultName::Kill => Fault::Kill,
+        FaultName::Freeze => Fault::Freeze,
+        FaultName::OwnQdisc => Fault::OwnQdisc,
+        FaultName::OwnFirewall => Fault::OwnFirewall,
+        FaultName::OwnRoute => Fault::OwnRoute,
+        FaultName::NetUnreachable => Fault::NetUnreachable,
+        FaultName::HostUnreachable => Fault::HostUnreachable,
+        FaultName::Reset => Fault::Reset,
     }
 }
 
