@@ -25,8 +25,9 @@ const SLOW: [&str; 12] = [
     "halfopen exec --server 'redis-server --port 7000 --protected-mode no' --fault 'crash server @5s' -- redis-cli -h server -p 7000 SUBSCRIBE news",
 ];
 
-/// Commands of the checkout, and the line of a script in ci/ that runs them.
-const BY_CI: [(&str, &str, &str); 8] = [
+/// Commands of a checkout, this one or a project that uses halfopen, and the line of a
+/// script in ci/ that runs them.
+const BY_CI: [(&str, &str, &str); 13] = [
     ("ci/test", ".ci/run", "ci/test"),
     ("ci/kernels", "ci/test", "ci/kernels"),
     (
@@ -59,7 +60,36 @@ const BY_CI: [(&str, &str, &str); 8] = [
         "ci/test",
         "tune_verify",
     ),
+    (
+        "go test -timeout 24h -exec 'halfopen exec --time virtual --' ./...",
+        "ci/projects",
+        "-timeout 24h -exec",
+    ),
+    (
+        "go test -timeout 24h -exec 'halfopen exec --time virtual --kernel 6.1 --' ./...",
+        "ci/projects",
+        "-timeout 24h -exec",
+    ),
+    (
+        "halfopen exec --time virtual -- python3 -m pytest",
+        "ci/projects",
+        "-m pytest",
+    ),
+    (
+        "halfopen exec --time virtual --kernel 6.1 -- python3 -m pytest -k pool",
+        "ci/projects",
+        "-m pytest",
+    ),
+    (
+        "halfopen exec --time virtual --memory 2048 -- java -XX:TieredStopAtLevel=1 -jar junit-platform-console-standalone.jar -cp classes -c PoolTest",
+        "ci/projects",
+        "--memory 2048 -- java -XX:TieredStopAtLevel=1",
+    ),
 ];
+
+/// Commands of build tools that ci/setup does not install; ci/projects runs the same tests
+/// by JUnit's console launcher.
+const NOT_INSTALLED: [&str; 2] = ["mvn test ", "gradle "];
 
 fn read(name: &str) -> String {
     let text = std::fs::read_to_string(root().join(name));
@@ -166,7 +196,9 @@ fn run(wanted: impl Fn(&str) -> bool) -> usize {
     let mut seen = 0;
     for page in pages() {
         let mut commands = commands(&page);
-        commands.retain(|command| command.starts_with("halfopen ") && wanted(command));
+        commands.retain(|command| {
+            command.starts_with("halfopen ") && !by_ci(command) && wanted(command)
+        });
         if commands.is_empty() {
             continue;
         }
@@ -195,6 +227,10 @@ fn nightly_the_slow_commands_of_the_book_run() {
     assert!(run(|command| SLOW.contains(&command)) >= SLOW.len());
 }
 
+fn by_ci(command: &str) -> bool {
+    BY_CI.iter().any(|(known, ..)| *known == command)
+}
+
 /// What is not the command `halfopen` itself is run by a script in ci/.
 #[test]
 fn commands_of_the_checkout_are_run_by_a_script() {
@@ -207,7 +243,10 @@ fn commands_of_the_checkout_are_run_by_a_script() {
     for page in pages() {
         for command in commands(&page) {
             let known = command.starts_with("halfopen ")
-                || BY_CI.iter().any(|(by_ci, ..)| *by_ci == command);
+                || by_ci(&command)
+                || NOT_INSTALLED
+                    .iter()
+                    .any(|tool| format!("{command} ").contains(tool));
             assert!(known, "{page}: nothing runs {command}");
         }
     }
@@ -218,7 +257,10 @@ fn commands_of_the_checkout_are_run_by_a_script() {
 fn each_output_says_which_command_printed_it() {
     for page in pages() {
         for block in blocks(&page) {
-            let named = ["sh", "yaml", "rust", "toml"].contains(&block.language.as_str())
+            let named = [
+                "sh", "yaml", "rust", "toml", "go", "python", "java", "groovy", "xml",
+            ]
+            .contains(&block.language.as_str())
                 || block.language == "text"
                     && block.before.starts_with("<!-- output of `halfopen ");
             assert!(
