@@ -108,7 +108,7 @@ impl Corpus {
         for file in ["scenarios.yaml", "programs.yaml"] {
             scenarios.extend(one_by_one(&std::fs::read_to_string(root().join(file))?));
         }
-        for file in ["fixtures/impact.yaml", "fixtures/words.yaml"] {
+        for file in ["fixtures/impact.yaml", "fixtures/reports.yaml"] {
             scenarios.push(std::fs::read_to_string(root().join(file))?);
         }
         scenarios.extend(texts_in("fixtures/bad")?);

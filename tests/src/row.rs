@@ -6,8 +6,8 @@
 //! insta, whose Comparator compares times within the declared tolerance. `cargo insta
 //! review` works as usual.
 
-use std::fs::{File, OpenOptions};
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::path::Path;
 
 use halfopen_outcome::record::Outcome;
 use halfopen_outcome::tolerance::Tolerance;
@@ -24,7 +24,7 @@ use insta::{Settings, Snapshot};
 pub fn assert_row(folder: &Path, outcome: &Outcome, order: &[String], tolerance: Tolerance) {
     // Other cases of the scenario may write the same file at the same time, in this
     // process or in another one.
-    let _lock = lock(folder, &outcome.scenario);
+    let _lock = lock(folder);
     let file = folder.join(format!("{}.snap", outcome.scenario));
     let base = contents(&file.with_extension("snap.new")).or_else(|| contents(&file));
     let table = snapshot::with_row(base.as_deref().unwrap_or(""), outcome, order);
@@ -40,14 +40,15 @@ pub fn assert_row(folder: &Path, outcome: &Outcome, order: &[String], tolerance:
     settings.bind(|| insta::assert_snapshot!(outcome.scenario.as_str(), table));
 }
 
-/// Whether `outcome` agrees with its row, without a trace of it if it does not. A
-/// scenario without a snapshot agrees with everything.
+/// Whether `outcome` agrees with its row, without a trace of it if it does not. A row that
+/// is not there agrees with everything: [`assert_row`] writes it, or fails.
 pub fn agrees(folder: &Path, outcome: &Outcome, order: &[String], tolerance: Tolerance) -> bool {
     let Some(base) = contents(&folder.join(format!("{}.snap", outcome.scenario))) else {
         return true;
     };
     let table = snapshot::with_row(&base, outcome, order);
-    snapshot::same_row_within(&base, &table, &outcome.id, &tolerance)
+    let agree = |table: &str| snapshot::same_row_within(&base, table, &outcome.id, &tolerance);
+    agree(&table) || !agree(&base)
 }
 
 #[derive(Debug, Clone)]
@@ -83,23 +84,8 @@ fn contents(file: &Path) -> Option<String> {
     Some(body.to_owned())
 }
 
-fn lock(folder: &Path, scenario: &str) -> File {
-    let name = format!("halfopen-{}-{scenario}.lock", hash(folder));
-    let path: PathBuf = std::env::temp_dir().join(name);
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-        .unwrap_or_else(|e| panic!("cannot open {}: {e}", path.display()));
-    file.lock()
-        .unwrap_or_else(|e| panic!("cannot lock {}: {e}", path.display()));
-    file
-}
-
-fn hash(path: &Path) -> u64 {
-    use std::hash::{DefaultHasher, Hash, Hasher};
-    let mut hasher = DefaultHasher::new();
-    path.hash(&mut hasher);
-    hasher.finish()
+/// Locks the folder itself (flock(2)): nothing has to be written for it.
+fn lock(folder: &Path) -> File {
+    let locked = File::open(folder).and_then(|file| file.lock().map(|()| file));
+    locked.unwrap_or_else(|e| panic!("cannot lock {}: {e}", folder.display()))
 }

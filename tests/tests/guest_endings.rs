@@ -14,8 +14,9 @@ use nix::unistd::Pid;
 use std::process::{Child, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
-/// A guest is up after some seconds; a busy machine takes longer.
-const SOON: Duration = Duration::from_secs(30);
+/// A guest is up after some seconds. On a busy machine these tests, which run when
+/// processors are idle, may get nothing for a minute.
+const SOON: Duration = Duration::from_secs(600);
 
 fn main() -> ExitCode {
     halfopen_runner::endpoint::serve_if_asked();

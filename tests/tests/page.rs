@@ -90,7 +90,7 @@ const SHOWN: &str = "return [...document.querySelectorAll('tr.case')]\
 
 /// Waits until a script returns this: the page may do what it is asked a little later.
 fn shows(browser: &Browser, script: &str, expected: &Value) {
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + Duration::from_secs(300);
     loop {
         let value = browser.run(script);
         if value == *expected {

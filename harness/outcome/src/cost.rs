@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use super::record::{Outcome, Packet, Status};
+use super::record::{Outcome, Packet, Status, Verdict};
 use halfopen_scenario::case::SignKind;
 
 /// How long after the last handshake the measurement starts: the lanes' first
@@ -44,6 +44,7 @@ impl Cost {
 /// was a fault, or when the case was too short.
 pub fn cost(outcome: &Outcome) -> Option<Cost> {
     let quiet = outcome.status == Status::Ran
+        && outcome.verdict != Verdict::NotSetUp
         && outcome.first_sign.as_ref()?.outcome == SignKind::Unnoticed
         && outcome.faults.iter().all(|fault| !fault.is_fault)
         // A line that is impaired from the start is not quiet either.
@@ -60,6 +61,10 @@ pub fn cost(outcome: &Outcome) -> Option<Cost> {
         .map(|p| p.sent_ns)
         .max()?;
     let from = begun + QUIET_AFTER_NS;
+    // A half-closed connection is not one that is kept for later.
+    if packets.iter().any(|p| p.kind == "FIN" && p.sent_ns < from) {
+        return None;
+    }
     let later: Vec<&Packet> = packets
         .iter()
         .filter(|p| p.cable == *cable && !p.flags.is_empty() && p.sent_ns >= from)

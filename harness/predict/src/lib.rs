@@ -63,7 +63,11 @@ pub fn predict_given(
         (Ok(simulated), Ok(by_rules)) if says_more(&by_rules, &simulated, *environment) => {
             Ok(by_rules)
         }
-        (Ok(simulated), Err(open)) if is_race(&open, &simulated, *environment) => Err(open),
+        (Ok(simulated), Err(open))
+            if moments.is_empty() && is_race(&open, &simulated, *environment) =>
+        {
+            Err(open)
+        }
         (Ok(simulated), _) => Ok(simulated),
         (Err(open), by_rules) => by_rules.map_err(|_| open),
     }

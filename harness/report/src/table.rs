@@ -26,16 +26,17 @@ const HEADER: [&str; COLUMNS] = [
 ];
 const COLUMNS: usize = 7;
 const AFTER: usize = 4;
-/// Columns that may be wrapped, in order of preference. Signs, times and verdicts
-/// are never wrapped.
+/// Columns that may be wrapped. Times and verdicts are never wrapped, and signs only
+/// where a row would be wider than what is there.
 const WRAPPED: [usize; 4] = [0, 1, 3, 5];
+const SIGN: usize = 2;
 /// Spaces before a case below its scenario's heading.
 const INDENT: usize = 2;
 /// Spaces between columns.
 const GAP: usize = 2;
 
-/// The column of cases is no narrower.
-const LEAST_CASE: usize = 16;
+/// The column of cases is no narrower before signs are wrapped, and after.
+const LEAST_CASE: [usize; 2] = [16, 12];
 
 type Row = [String; COLUMNS];
 
@@ -82,11 +83,7 @@ fn rows(outcome: &Outcome) -> Vec<Row> {
         .filter(|of| Some(&of.lane) != first);
     rows.extend(others.map(|of| {
         let (sign, call, after) = match of.signs.first() {
-            Some(sign) => (
-                text::kind(&sign.outcome),
-                sign.call.as_str(),
-                after(outcome, sign),
-            ),
+            Some(sign) => (text::kind(&sign.outcome), call(sign), after(outcome, sign)),
             None => (text::kind(&SignKind::Unnoticed), "", "-".to_owned()),
         };
         let by = format!("{} {call}", of.lane);
@@ -103,6 +100,14 @@ fn rows(outcome: &Outcome) -> Vec<Row> {
         .map(|cell| text::unbroken(&cell))
     }));
     rows
+}
+
+/// The call that showed a sign, where the sign does not name it.
+fn call(sign: &FirstSign) -> &str {
+    match sign.outcome {
+        SignKind::HeartbeatLost | SignKind::PollHangup => "",
+        _ => sign.call.as_str(),
+    }
 }
 
 /// The time of a sign: since the fault, or since the start when there was none.
@@ -145,7 +150,7 @@ fn row(outcome: &Outcome) -> Row {
     let dash = || "-".to_owned();
     let (sign, by, after) = match (&outcome.status, &outcome.first_sign) {
         (Status::Ran, Some(first)) => {
-            let by = [first.endpoint.as_str(), first.call.as_str()];
+            let by = [first.endpoint.as_str(), call(first)];
             let by = by
                 .into_iter()
                 .filter(|part| !part.is_empty())
@@ -249,7 +254,8 @@ fn common_widths<'a>(
 
 /// `widths` for the rows of a scenario that needs more than the common ones: what it
 /// does not need itself is given up first; then the widest of the wrapped columns is
-/// narrowed, down to its longest word; at last the case's words are broken at hyphens.
+/// narrowed, down to its longest word; then the case's words are broken at hyphens; at
+/// last signs are wrapped.
 fn narrowed(mut widths: Widths, own: &Widths, rows: &[Row], allowed: usize) -> Widths {
     let mut longest_words = [0; COLUMNS];
     for row in rows {
@@ -268,8 +274,14 @@ fn narrowed(mut widths: Widths, own: &Widths, rows: &[Row], allowed: usize) -> W
                 .filter(|column| widths[*column] > longest_words[*column])
                 .max_by_key(|column| widths[*column])
         };
-        let hyphens = || (widths[0] > LEAST_CASE).then_some(0);
-        let Some(column) = spare.or_else(widest).or_else(hyphens) else {
+        let hyphens = |least: usize| (widths[0] > least).then_some(0);
+        let sign = || (widths[SIGN] > longest_words[SIGN]).then_some(SIGN);
+        let column = spare
+            .or_else(widest)
+            .or_else(|| hyphens(LEAST_CASE[0]))
+            .or_else(sign)
+            .or_else(|| hyphens(LEAST_CASE[1]));
+        let Some(column) = column else {
             break;
         };
         widths[column] -= 1;

@@ -1,19 +1,7 @@
-//! The words that reports of real failures needed: each is done as it is said.
+//! The words that reports of real failures needed. The catalogue has each once
+//! (tests/tests/catalogue.rs).
 
 use crate::place::Place;
-
-#[test]
-fn each_word_does_what_it_says() {
-    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/words.yaml");
-    let ran = Place::empty().halfopen(&format!("run {file}"));
-    // 0: none differs, fails or is left out; one may be disturbed.
-    assert_eq!(ran.code, Some(0), "{ran}");
-    let rows = ran.stdout.lines().filter(|line| {
-        let line = line.trim_end();
-        line.ends_with("as expected") || line.ends_with("disturbed")
-    });
-    assert_eq!(rows.count(), 27, "{ran}");
-}
 
 /// They take hours: tests/tests/virtual_time runs them.
 #[test]

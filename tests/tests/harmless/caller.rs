@@ -8,6 +8,8 @@ use std::process::{Command, Stdio};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::modules;
+
 /// What a caller may have. Two tables are called as the program might call its own.
 const RULES: &str = "
 table inet own {
@@ -100,7 +102,7 @@ pub fn furnished() -> MutexGuard<'static, ()> {
 
 /// Waits until interfaces are up and show no more change.
 fn settle() {
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_secs(300);
     loop {
         let before = Caller::now();
         std::thread::sleep(Duration::from_millis(300));
@@ -132,6 +134,9 @@ impl Caller {
             all.insert(file.into(), text);
         }
         sysctls(Path::new("/proc/sys/net"), &mut all);
+        let (loaded, files) = (modules::loaded(), modules::files());
+        let others = modules::others(&loaded, &files);
+        all.insert("/proc/modules".into(), others.join("\n").into_bytes());
         Caller(all)
     }
 

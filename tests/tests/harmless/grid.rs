@@ -13,7 +13,7 @@ fn overflows() -> Vec<Option<Overflows>> {
 
 #[test]
 #[ignore = "takes minutes: ci/nightly"]
-fn a_whole_grid_overflows_no_neighbour_table() {
+fn nightly_a_whole_grid_overflows_no_neighbour_table() {
     let _guard = furnished();
     let before = (Caller::now(), overflows());
     // Every cell is built and has its fault; most are not waited for.

@@ -110,16 +110,19 @@ const fn ms(ms: u64) -> Duration {
 }
 
 #[test]
+#[ignore = "takes minutes: ci/test"]
 fn sigkill_at_start_up() {
     kill_between("at start-up", 7, ms(0), ms(60), Watch::WhatThereIs);
 }
 
 #[test]
+#[ignore = "takes minutes: ci/test"]
 fn sigkill_while_labs_are_built() {
     kill_between("while labs are built", 8, ms(60), ms(2000), Watch::Some);
 }
 
 #[test]
+#[ignore = "takes minutes: ci/test"]
 fn sigkill_in_the_middle() {
     kill_between("in the middle", 6, ms(2000), ms(7000), Watch::Some);
 }
@@ -128,6 +131,7 @@ fn sigkill_in_the_middle() {
 const SHORT: [&str; 4] = ["run", "host-crash", "keepalive-peer", "process-killed"];
 
 #[test]
+#[ignore = "takes minutes: ci/test"]
 fn a_whole_run() {
     let _guard = furnished();
     let before = Caller::now();
@@ -144,6 +148,7 @@ fn a_whole_run() {
 
 /// The last cases are ending, others have gone.
 #[test]
+#[ignore = "takes minutes: ci/test"]
 fn sigkill_near_the_end() {
     let _guard = furnished();
     let before = Caller::now();
@@ -174,7 +179,7 @@ fn sigkill_near_the_end() {
 /// run uses it or makes it anew.
 #[test]
 #[ignore = "needs QEMU and a kernel: ci/soak"]
-fn sigkill_of_virtual_runs() {
+fn nightly_sigkill_of_virtual_runs() {
     let _guard = furnished();
     let mut random = Random::seeded("virtual");
     let before = Caller::now();
@@ -199,6 +204,7 @@ fn sigkill_of_virtual_runs() {
 }
 
 #[test]
+#[ignore = "takes minutes: ci/test"]
 fn sigkill_of_a_process_inside() {
     let _guard = furnished();
     let mut random = Random::seeded("inside");

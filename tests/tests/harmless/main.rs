@@ -14,6 +14,7 @@ mod caller;
 mod grid;
 mod interrupt;
 mod kill;
+mod modules;
 mod random;
 mod witness;
 

@@ -23,7 +23,7 @@ use crate::random::Random;
 /// queue (cleanup_net()), and an orphaned connection in one of them is given
 /// up after twice its case's time at most (halfopen's run/orphans.rs; the
 /// longest case of the catalogue in real time lasts 15 s).
-const GONE_WITHIN: Duration = Duration::from_secs(90);
+const GONE_WITHIN: Duration = Duration::from_secs(600);
 
 const PREFIX: &str = "witness";
 
@@ -38,7 +38,7 @@ fn post() -> &'static Namespace {
 /// # Panics
 /// When there is none for long.
 pub fn place_some(most: usize, random: &mut Random) -> usize {
-    for _ in 0..80 {
+    for _ in 0..600 {
         let placed = place(most, random);
         if placed > 0 {
             return placed;

@@ -154,7 +154,7 @@ fn sigkill_of_halfopen_leaves_no_program_behind() {
     child.wait().expect("it ends");
     let began = Instant::now();
     while sleepers(&seconds) > 0 {
-        assert!(began.elapsed() < Duration::from_secs(60), "left behind");
+        assert!(began.elapsed() < Duration::from_secs(600), "left behind");
         std::thread::sleep(Duration::from_millis(20));
     }
 }

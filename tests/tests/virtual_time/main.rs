@@ -47,7 +47,11 @@ fn main() -> ExitCode {
             twice_the_same(every_kernel()?)
         })
         .with_ignored_flag(true),
-        Trial::test("the_reports_as_they_were_reported", reports).with_ignored_flag(true),
+        Trial::test("the_reports_as_they_were_reported", || {
+            as_they_are("fixtures/reports.yaml")
+        })
+        .with_ignored_flag(true),
+        Trial::test("nightly_a_week", || as_they_are("fixtures/week.yaml")).with_ignored_flag(true),
         Trial::test("real_time_in_a_guest", real_time).with_ignored_flag(true),
         Trial::test("bad_lines_are_what_they_say", || bad_lines(&[kernel()?]))
             .with_ignored_flag(true),
@@ -223,8 +227,9 @@ fn whole_catalogue() -> Result<(), Failed> {
 }
 
 /// fixtures/reports.yaml: what was reported, and what its cure does.
-fn reports() -> Result<(), Failed> {
-    let loaded = halfopen_scenario::load(&root().join("fixtures/reports.yaml"))?;
+/// fixtures/week.yaml: the longest that a case may last.
+fn as_they_are(file: &str) -> Result<(), Failed> {
+    let loaded = halfopen_scenario::load(&root().join(file))?;
     let mut wrong = Vec::new();
     for outcome in run(&loaded.cases, &kernel()?)? {
         if outcome.verdict != Verdict::AsExpected {

@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use halfopen_net::duration::positive;
 
 use super::sysctl::{Sysctl, sysctl};
-use super::{OnDisturbed, PictureArgs, Time};
+use super::{OnDisturbed, PictureArgs, Time, jobs};
 
 pub(super) const HELP: &str = "\
 One case a cell; the client is the one who should notice. As many cells run at
@@ -63,7 +63,7 @@ pub(crate) struct GridArgs {
     #[arg(long, value_name = "HOST:KEY=VALUE", value_parser = sysctl)]
     pub(crate) sysctl: Vec<Sysctl>,
     /// How many cells run at the same time [default: by the machine]
-    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, short, value_name = "N", value_parser = jobs)]
     pub(crate) jobs: Option<u16>,
     /// Whether cells that came out wrong while this machine was late in each of
     /// their tries end the grid with exit code 1

@@ -94,6 +94,12 @@ fn with_suggestion(mut error: clap::Error) -> clap::Error {
     error
 }
 
+/// `--jobs`: how many at the same time.
+fn jobs(text: &str) -> Result<u16, String> {
+    let number = text.parse().ok().filter(|n| *n > 0);
+    number.ok_or_else(|| "write a number from 1 to 65535, or leave it out".into())
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run cases and show what each one's sockets did

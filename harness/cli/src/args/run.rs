@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 
 use super::partition::{Partition, partition};
 use super::sysctl::{Sysctl, sysctl};
-use super::{CaseArgs, OnDisturbed, PictureArgs, RunFormat, Time};
+use super::{CaseArgs, OnDisturbed, PictureArgs, RunFormat, Time, jobs};
 use halfopen_report::json::Detail;
 
 pub(super) const HELP: &str = "\
@@ -50,7 +50,7 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) what: CaseArgs,
     /// How many cases run at the same time [default: by the machine]
-    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, short, value_name = "N", value_parser = jobs)]
     pub(crate) jobs: Option<u16>,
     /// Set a sysctl on a host (`all`: on every host), over the scenarios' own;
     /// may be given several times

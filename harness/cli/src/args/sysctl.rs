@@ -29,8 +29,13 @@ pub(crate) fn sysctl(text: &str) -> Result<Sysctl, String> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     let parts_are_names = key.split('.').all(|part| !part.is_empty());
     if !key.starts_with("net.") || !parts_are_names || !key.chars().all(plain) {
+        let full = format!("net.ipv4.{key}");
+        let meant = match halfopen_scenario::internal::existing_sysctl(&full) {
+            Ok(()) => format!("; write {host}:{full}={value}"),
+            Err(_) => String::new(),
+        };
         return Err(format!(
-            "`{key}` is no sysctl of a network namespace: they begin with net."
+            "`{key}` is no sysctl of a network namespace: they begin with net.{meant}"
         ));
     }
     halfopen_scenario::internal::acceptable_sysctl(key, value).map_err(|refused| {

@@ -191,40 +191,54 @@ fn settings(text: &str) -> Result<Settings, String> {
         user_timeout: None,
         rto_max: None,
     };
+    let mut wrong = Vec::new();
     for part in text.split(',') {
-        let (key, value) = part
-            .split_once('=')
-            .ok_or_else(|| format!("`{part}` has no value; write {part}=30s"))?;
-        let seconds = || match promise(value)? {
-            time if time.subsec_nanos() != 0 || time.as_secs() > 32_767 => {
-                Err(format!("{key} is whole seconds up to 32767s"))
-            }
-            time => Ok(u32::try_from(time.as_secs()).unwrap_or(u32::MAX)),
-        };
-        // Linux's defaults (tcp(7)).
-        let defaults = Keepalive {
-            idle: 7200,
-            interval: 75,
-            count: 9,
-        };
-        match key.trim() {
-            "idle" => keepalive.get_or_insert(defaults).idle = seconds()?,
-            "interval" => keepalive.get_or_insert(defaults).interval = seconds()?,
-            "count" => {
-                keepalive.get_or_insert(defaults).count =
-                    scalar::whole(value, 1, 127).map_err(|refusal| refusal.message)?;
-            }
-            "user-timeout" => settings.user_timeout = Some(promise(value)?),
-            "rto-max" => settings.rto_max = Some(promise(value)?),
-            other => {
-                return Err(format!(
-                    "unknown `{other}`; write idle, interval, count, user-timeout or rto-max"
-                ));
-            }
-        }
+        wrong.extend(setting(part, &mut keepalive, &mut settings).err());
+    }
+    if !wrong.is_empty() {
+        return Err(wrong.join("\n"));
     }
     settings.keepalive = keepalive;
     Ok(settings)
+}
+
+/// One `KEY=VALUE` of [`settings`].
+fn setting(
+    part: &str,
+    keepalive: &mut Option<Keepalive>,
+    settings: &mut Settings,
+) -> Result<(), String> {
+    let (key, value) = part
+        .split_once('=')
+        .ok_or_else(|| format!("`{part}` has no value; write {part}=30s"))?;
+    let seconds = || match promise(value)? {
+        time if time.subsec_nanos() != 0 || time.as_secs() > 32_767 => {
+            Err(format!("{key} is whole seconds up to 32767s"))
+        }
+        time => Ok(u32::try_from(time.as_secs()).unwrap_or(u32::MAX)),
+    };
+    // Linux's defaults (tcp(7)).
+    let defaults = Keepalive {
+        idle: 7200,
+        interval: 75,
+        count: 9,
+    };
+    match key.trim() {
+        "idle" => keepalive.get_or_insert(defaults).idle = seconds()?,
+        "interval" => keepalive.get_or_insert(defaults).interval = seconds()?,
+        "count" => {
+            keepalive.get_or_insert(defaults).count =
+                scalar::whole(value, 1, 127).map_err(|refusal| refusal.message)?;
+        }
+        "user-timeout" => settings.user_timeout = Some(promise(value)?),
+        "rto-max" => settings.rto_max = Some(promise(value)?),
+        other => {
+            return Err(format!(
+                "unknown `{other}`; write idle, interval, count, user-timeout or rto-max"
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn trip(text: &str) -> Result<Duration, String> {

@@ -205,26 +205,38 @@ fn case(args: &ExecArgs) -> Result<Case, CliError> {
         scenario["server"] = lane;
     }
     let faults: Result<Vec<_>, _> = args.fault.iter().map(|text| fault(text)).collect();
-    let faults = faults?;
-    if !faults.is_empty() {
-        scenario["faults"] = faults.into();
-    }
-    // JSON is YAML.
-    let file = serde_json::json!({ "version": 1, "scenarios": { "exec": scenario } });
-    let file = serde_json::to_string_pretty(&file).map_err(|e| CliError::Usage(e.to_string()))?;
+    let faults = faults?.join(",\n");
+    let scenario = scenario.to_string();
+    let keys = scenario
+        .strip_prefix('{')
+        .and_then(|rest| rest.strip_suffix('}'));
+    let keys = keys.unwrap_or_default();
+    // JSON is YAML. Each fault has a line of its own, from FIRST_FAULT on.
+    let file = format!(
+        "{{ \"version\": 1, \"scenarios\": {{ \"exec\": {{\n{keys},\n\"faults\": [\n{faults}\n] }} }} }}\n"
+    );
     let catalogue = halfopen_scenario::parse("halfopen exec", &file)
-        .map_err(|e| CliError::Usage(problems(&e)))?;
+        .map_err(|e| CliError::Usage(problems(&e, &args.fault)))?;
     let case = catalogue.cases.into_iter().next();
     case.ok_or_else(|| CliError::Usage("there is nothing to run".into()))
 }
 
-/// What is wrong, without the lines of a file that nobody has written.
-fn problems(errors: &halfopen_scenario::InputErrors) -> String {
+/// The line of the first fault in the file that is made of the arguments.
+const FIRST_FAULT: u32 = 4;
+
+/// What is wrong, with the --fault it is in, if it is in one, and without the lines of a
+/// file that nobody has written.
+fn problems(errors: &halfopen_scenario::InputErrors, faults: &[String]) -> String {
+    let flag = |line: u32| {
+        let fault = faults.get(line.checked_sub(FIRST_FAULT)? as usize)?;
+        Some(format!("--fault '{fault}': "))
+    };
     let problem = |p: &halfopen_scenario::Problem| {
+        let flag = flag(p.span.line).unwrap_or_default();
         let expected = p.expected.iter().map(|e| format!("; expected {e}"));
         let help = p.help.iter().map(|h| format!("; {h}"));
         let rest: String = expected.chain(help).collect();
-        format!("{}{rest}", p.message)
+        format!("{flag}{}{rest}", p.message)
     };
     let all: Vec<String> = errors.problems().iter().map(problem).collect();
     all.join("\n")
@@ -242,7 +254,7 @@ fn ready(given: Option<&str>) -> serde_json::Value {
 }
 
 /// `crash server @5s` as an event of a scenario.
-fn fault(text: &str) -> Result<serde_json::Value, CliError> {
+fn fault(text: &str) -> Result<String, CliError> {
     let wrong = |why: &str| {
         CliError::Usage(format!(
             "--fault '{text}': {why}; write VERB WHAT @TIME, such as `crash server @5s`"
@@ -255,7 +267,7 @@ fn fault(text: &str) -> Result<serde_json::Value, CliError> {
     if words.next().is_some() {
         return Err(wrong("too many words"));
     }
-    Ok(serde_json::json!({ "at": at.trim(), verb: target }))
+    Ok(serde_json::json!({ "at": at.trim(), verb: target }).to_string())
 }
 
 #[cfg(test)]
@@ -307,6 +319,10 @@ mod tests {
         for (fault, said) in [
             ("crash server", "crash server @5s"),
             ("crahs server @5s", "did you mean `crash`"),
+            (
+                "crahs server @5s",
+                "--fault 'crahs server @5s': unknown event",
+            ),
             ("crash servr @5s", "did you mean `server`"),
             ("crash server @5", "5s"),
         ] {

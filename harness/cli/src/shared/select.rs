@@ -104,6 +104,9 @@ impl Filter {
 fn no_match(text: &str, cases: &[Case], from: &str) -> String {
     let mut message = format!("no case in {from} matches `{text}`");
     match similar(text, cases).as_slice() {
+        [] if text.ends_with(".yaml") || text.ends_with(".yml") => {
+            message.push_str("\n  a file of scenarios comes first, before filters");
+        }
         [] => message.push_str("\n  `halfopen list` shows what there is"),
         names => {
             message.push_str("\n  did you mean ");

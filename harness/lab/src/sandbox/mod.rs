@@ -35,7 +35,7 @@ pub use cure::why_refused;
 pub use enter::enter;
 pub use error::{Privileges, SandboxError};
 #[doc(hidden)]
-pub use machine_limits::{MachineLimits, machine_limits};
+pub use machine_limits::{MachineLimits, group_processes_left, machine_limits};
 #[doc(hidden)]
 pub use neighbour_tables::{NeighbourTable, Overflows, neighbour_tables};
 #[cfg(feature = "trace")]

@@ -23,6 +23,7 @@ use halfopen_scenario::case::Case;
 
 use outside::{fault_delay, first_byte_outside, heal_delay, sign_outside};
 pub use refined::refine;
+use refined::refine_at_any_phase;
 
 /// Predicts every case and records how its outcome compares. No measured time
 /// goes into [`Outcome::prediction`]. How many comparisons fell back to a wider
@@ -51,7 +52,19 @@ pub fn compare_all(cases: &[Case], outcomes: &mut [Outcome], environment: &Envir
                             outside_refined(&led(refined), outcome, &first),
                             ComparedWith::Moments,
                         ),
-                        Err(with) => (outside_case(&prediction, case, outcome, &first), with),
+                        Err(with) => {
+                            let outside = outside_case(&prediction, case, outcome, &first);
+                            let late = || {
+                                let moments = refine_at_any_phase(&as_run, outcome, environment);
+                                moments.is_some_and(|p| inside_by_moments(&led(p), outcome, &first))
+                            };
+                            match outside {
+                                Some(_) if with == ComparedWith::Case && late() => {
+                                    (None, ComparedWith::Moments)
+                                }
+                                outside => (outside, with),
+                            }
+                        }
                     };
                     outcome.outside = outside;
                     outcome.compared_with = Some(with);
@@ -116,6 +129,14 @@ fn outside_refined(
     let none = Duration::ZERO;
     sign_outside(prediction, first, none, &PREDICTED_VIRTUAL_TIME)
         .or_else(|| first_byte_outside(prediction, outcome, none, &PREDICTED_VIRTUAL_TIME))
+}
+
+/// Whether an outcome from real time is what the rules say of programs and faults that
+/// acted when these did: the machine was late with them, not the kernel with its answer.
+fn inside_by_moments(prediction: &Prediction, outcome: &Outcome, first: &FirstSign) -> bool {
+    let none = Duration::ZERO;
+    sign_outside(prediction, first, none, &PREDICTED_REAL_TIME).is_none()
+        && first_byte_outside(prediction, outcome, none, &PREDICTED_REAL_TIME).is_none()
 }
 
 fn outside_case(

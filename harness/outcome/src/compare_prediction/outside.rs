@@ -47,15 +47,22 @@ pub(super) fn sign_outside(
     (!inside).then(|| {
         let spans: Vec<String> = prediction
             .intervals()
-            .map(|span| (span.earliest.as_secs_f64(), span.latest.as_secs_f64()))
-            .map(|(earliest, latest)| format!("{earliest:.3} to {latest:.3} s"))
+            .map(|span| format!("{} to {}", exactly(span.earliest), exactly(span.latest)))
             .collect();
         format!(
-            "{predicted} was predicted {} after the fault, it came after {:.3} s",
+            "{predicted} was predicted {} after the fault, it came after {}",
             spans.join(" or "),
-            after.as_secs_f64()
+            exactly(after)
         )
     })
+}
+
+/// A time with the digits that tell it from another one nearby.
+fn exactly(time: Duration) -> String {
+    match time < Duration::from_millis(1) {
+        true => format!("{:.1} us", time.as_secs_f64() * 1e6),
+        false => format!("{:.3} s", time.as_secs_f64()),
+    }
 }
 
 /// How the first byte after a heal lies outside its prediction, as text.
@@ -77,10 +84,10 @@ pub(super) fn first_byte_outside(
         && since <= predicted.latest + tolerance.late;
     (!inside).then(|| {
         format!(
-            "a first byte was predicted {:.3} to {:.3} s after the heal, it came after {:.3} s",
-            predicted.earliest.as_secs_f64(),
-            predicted.latest.as_secs_f64(),
-            since.as_secs_f64()
+            "a first byte was predicted {} to {} after the heal, it came after {}",
+            exactly(predicted.earliest),
+            exactly(predicted.latest),
+            exactly(since)
         )
     })
 }

@@ -1,5 +1,5 @@
-//! The prediction from the moments that were observed in virtual time: when
-//! programs called, when faults took effect, and the phase of the timer wheel.
+//! The prediction from the moments that were observed: when programs called, when
+//! faults took effect, and, in virtual time, the phase of the timer wheel.
 
 use std::time::Duration;
 
@@ -26,6 +26,18 @@ pub fn refine(
         ..KernelFacts::new(version, environment.hz?)
     };
     Some(predict_given(case, &facts, &moments(outcome)))
+}
+
+/// The prediction for an outcome from real time: from the moments alone. A program that
+/// a busy machine started late has its times from then on, whatever the machine did.
+pub(super) fn refine_at_any_phase(
+    case: &Case,
+    outcome: &Outcome,
+    environment: &Environment,
+) -> Option<Prediction> {
+    let version = Version::parse(&environment.kernel)?;
+    let facts = KernelFacts::new(version, environment.hz?);
+    predict_given(case, &facts, &moments(outcome)).ok()
 }
 
 /// The phase of the wheel at a moment.

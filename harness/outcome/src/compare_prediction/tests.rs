@@ -1,6 +1,7 @@
 use super::*;
 use crate::environment::WheelAt;
 use crate::record::Verdict;
+use crate::simulated::simulated;
 use crate::testing;
 use halfopen_scenario::case::SignKind;
 
@@ -106,4 +107,50 @@ fn a_fault_is_as_late_as_it_was_after_its_moment() {
     faults[0].due_ns = Some(faults[0].asked_ns - 45_000_000);
     let delay = fault_delay(&case, &faults);
     assert_eq!(delay, Duration::from_micros(45_040));
+}
+
+/// A client that connects 190 ms late sends each heartbeat 190 ms late, and the server
+/// misses the next one so much later.
+#[test]
+fn a_program_that_started_late_is_no_surprise_and_a_late_sign_is_one() {
+    let case = |first: &str| {
+        let text = format!(
+            "\
+version: 1
+detectors: {{ one-way: {{ heartbeat: {{ every: 300ms, timeout: 1s }} }} }}
+scenarios:
+  late-start:
+    detector: one-way
+    detector_on: both
+    server: [listen, accept, echo]
+    client: [{first}connect, {{ exchange: hello }}, read]
+    watch: [server]
+    faults: [{{ at: 800ms, crash: client }}]
+    give_up: 5s
+"
+        );
+        let parsed = halfopen_scenario::parse("test", &text);
+        parsed.expect("a scenario").cases.remove(0)
+    };
+    let environment = testing::environment();
+    let version = Version::parse(&environment.kernel).expect("a version");
+    let facts = KernelFacts::new(version, environment.hz.expect("is known"));
+    let compare = |first: &str, later_ns: i64| {
+        let mut outcome = simulated(&case(first), facts).expect("it is modelled");
+        for process in outcome.endpoints.iter_mut().flat_map(|e| &mut e.processes) {
+            process.calls.retain(|call| call.call != "sleep");
+        }
+        let sign = outcome.first_sign.as_mut().expect("every case has one");
+        sign.since_fault_ns = sign.since_fault_ns.map(|at| at + later_ns);
+        compare_all(
+            &[case("")],
+            std::slice::from_mut(&mut outcome),
+            &environment,
+        );
+        (outcome.outside.is_some(), outcome.compared_with)
+    };
+    assert_eq!(compare("", 0), (false, Some(ComparedWith::Case)));
+    let late = "{ sleep: 190ms }, ";
+    assert_eq!(compare(late, 0), (false, Some(ComparedWith::Moments)));
+    assert!(compare(late, 200_000_000).0 && compare("", 200_000_000).0);
 }

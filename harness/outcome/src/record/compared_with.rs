@@ -12,8 +12,9 @@ pub enum ComparedWith {
     /// The prediction from the case alone: real time, where the phase of the
     /// timer wheel is not known.
     Case,
-    /// The prediction from the case, the phase of the timer wheel and the
-    /// moments at which programs and faults acted: virtual time.
+    /// The prediction from the case and the moments at which programs and faults acted:
+    /// virtual time, with the phase of the timer wheel; or real time, where the
+    /// prediction from the case alone did not hold because a program acted late.
     Moments,
     /// Virtual time, but the prediction from the moments was not available, for
     /// this reason: the wider prediction from the case alone was used.

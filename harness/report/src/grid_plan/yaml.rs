@@ -7,7 +7,7 @@ use super::fault::WITH_STANDBY;
 use super::{Detector, Ends, Fault};
 use halfopen_net::duration::text as words;
 use halfopen_scenario::case::{
-    self, BeatWhen, HeartbeatSender, KeepaliveBy, OnSilence, SignOfLife,
+    self, BeatWhen, HeartbeatSender, KeepaliveBy, OnSilence, SignOfLife, SocketOption,
 };
 
 /// When the fault happens: this long after the connection's last segment, however
@@ -212,6 +212,19 @@ pub fn detector(detector: &case::Detector) -> String {
     if let Some(settings) = &detector.heartbeat {
         parts.push(format!("heartbeat: {}", mapping(&heartbeat(settings))));
     }
+    parts.extend(detector.options.iter().filter_map(|option| match option {
+        SocketOption::Syncnt(times) => Some(format!("syncnt: {times}")),
+        SocketOption::RtoMax(time) => Some(format!("rto_max: {}", words(*time))),
+        SocketOption::Linger(time) => time.map(|time| format!("linger: {}", words(time))),
+        SocketOption::ReceiveBuffer(bytes) => Some(format!("receive_buffer: {bytes}")),
+        // A detector has keys of their own for these.
+        SocketOption::Keepalive(_)
+        | SocketOption::KeepaliveIdle(_)
+        | SocketOption::KeepaliveInterval(_)
+        | SocketOption::KeepaliveCount(_)
+        | SocketOption::UserTimeout(_)
+        | SocketOption::ReadTimeout(_) => None,
+    }));
     mapping(&parts)
 }
 

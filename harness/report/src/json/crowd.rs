@@ -33,11 +33,55 @@ impl Detail {
 #[derive(Serialize)]
 pub(super) struct WireView<'a> {
     counts: &'a WireCounts,
-    packets: &'a [Packet],
+    packets: Vec<PacketView<'a>>,
     /// Instead of `packets`, in a crowd.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     packets_summed: Vec<PacketsView<'a>>,
     lost_by_capture: u64,
+}
+
+/// A packet. What most packets do not have, or are not, is left out.
+#[derive(Serialize)]
+struct PacketView<'a> {
+    sent_ns: i64,
+    delivered_ns: Option<i64>,
+    cable: &'a str,
+    from: &'a str,
+    src: &'a str,
+    dst: &'a str,
+    kind: &'a str,
+    flags: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seq: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ack: Option<u32>,
+    len: u32,
+    frame: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    window: Option<u16>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    retransmission: bool,
+}
+
+impl<'a> From<&'a Packet> for PacketView<'a> {
+    fn from(packet: &'a Packet) -> Self {
+        PacketView {
+            sent_ns: packet.sent_ns,
+            delivered_ns: packet.delivered_ns,
+            cable: &packet.cable,
+            from: &packet.from,
+            src: &packet.src,
+            dst: &packet.dst,
+            kind: &packet.kind,
+            flags: &packet.flags,
+            seq: packet.seq,
+            ack: packet.ack,
+            len: packet.len,
+            frame: packet.frame,
+            window: packet.window,
+            retransmission: packet.retransmission,
+        }
+    }
 }
 
 /// Packets of one kind from one node.
@@ -83,7 +127,10 @@ impl<'a> WireView<'a> {
         }
         WireView {
             counts: &wire.counts,
-            packets: if full { &wire.packets } else { &[] },
+            packets: match full {
+                true => wire.packets.iter().map(PacketView::from).collect(),
+                false => Vec::new(),
+            },
             packets_summed: sums.into_values().collect(),
             lost_by_capture: wire.lost_by_capture,
         }

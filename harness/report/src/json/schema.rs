@@ -350,13 +350,17 @@ fn wire() -> Value {
         ("dst", text()),
         ("kind", text()),
         ("flags", text()),
-        ("seq", or_null(integer())),
-        ("ack", or_null(integer())),
         ("len", integer()),
         ("frame", integer()),
-        ("window", or_null(integer())),
-        ("retransmission", truth()),
     ]);
+    // Of TCP alone, and of what was sent again.
+    let rare = [
+        ("seq", integer()),
+        ("ack", integer()),
+        ("window", integer()),
+        ("retransmission", truth()),
+    ];
+    let packet = with(packet, &rare);
     let numbers = [
         "packets",
         "bytes",

@@ -10,7 +10,7 @@ use super::{check, matrix};
 use crate::case::{Case, Clock, Detector, Family, Lane, Network, Sign};
 use crate::lane::{self, Declared};
 use crate::scene::{self, Marks, Scene};
-use crate::yaml::{Axes, Decoder, Fields, Findings, Key, Node, Point, Problem, Span, name};
+use crate::yaml::{Axes, Decoder, Fields, Findings, Key, Node, Point, Problem, Span, Value, name};
 use crate::{detector, event, network, sign, sysctl};
 
 /// What a file declares for its scenarios.
@@ -166,6 +166,14 @@ fn case<'a>(
     });
     let network = match setting(dec, fields, "network") {
         None => declarations.networks.get("link").cloned().flatten(),
+        Some(node) if matches!(node.value, Value::Map(_)) => {
+            dec.problem(
+                Problem::new(node.span, "a network is used by its name")
+                    .expected("a name such as `lan`")
+                    .help("declare it under `networks:` at the top of the file, and name it here"),
+            );
+            None
+        }
         // A network with a mistake of its own is known, but cannot be used.
         Some(node) => dec
             .known(

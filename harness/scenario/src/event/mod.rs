@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::case::{Event, When};
 use crate::scene::{Scene, Setter, Timing, Waiter};
-use crate::yaml::{Decoder, Node, Problem, Span, Verb, name, scalar};
+use crate::yaml::{Decoder, Node, Problem, Span, Value, Verb, name, scalar};
 
 mod action;
 mod change;
@@ -53,6 +53,7 @@ pub fn events<'a>(
     for item in list {
         let Some(verb) = dec.verb(item, &EVENT) else {
             scene.marks.set_incomplete();
+            times_of_no_event(dec, item);
             valid = false;
             continue;
         };
@@ -113,7 +114,20 @@ pub fn events<'a>(
         timing.name = name;
     }
     impair::check_overlaps(dec, &scene.network, &events, &spans);
-    (Some(events), timings)
+    let wakers = sleep::check_wakers(dec, &events, &spans);
+    (wakers.map(|()| events), timings)
+}
+
+/// Notes what is wrong with the times of an event that is none, too.
+fn times_of_no_event<'a>(dec: &Decoder<'a, '_>, item: &'a Node) {
+    let Value::Map(entries) = &item.value else {
+        return;
+    };
+    for (key, value) in entries {
+        if matches!(key.name.as_str(), "at" | "by") {
+            dec.scalar(value, scalar::DURATION, scalar::duration);
+        }
+    }
 }
 
 /// When an event happens, and where the file says it.

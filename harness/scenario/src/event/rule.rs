@@ -168,9 +168,11 @@ fn probability(text: &str) -> Result<f64, Refusal> {
     if share > 0.0 && share <= 1.0 {
         return Ok(share);
     }
-    Err(Refusal::new(format!(
-        "the probability {text} is not within 0 and 1"
-    )))
+    Err(Refusal {
+        message: format!("the probability {text} is not within 0 and 1"),
+        help: (share > 1.0 && share <= 100.0)
+            .then(|| format!("write `{}` for {text} %", share / 100.0)),
+    })
 }
 
 fn flags<'a>(dec: &Decoder<'a, '_>, node: Option<&'a Node>) -> Option<Vec<String>> {

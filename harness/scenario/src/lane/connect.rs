@@ -45,7 +45,11 @@ pub(super) fn connect<'a>(
         return Some(plain);
     };
     if let Value::Scalar(text) = &node.value {
-        if let Some(help) = meant(scene, &reachable, text) {
+        let port = text
+            .parse::<u16>()
+            .ok()
+            .map(|port| format!("write `{{ port: {port} }}`"));
+        if let Some(help) = port.or_else(|| meant(scene, &reachable, text)) {
             dec.problem(
                 Problem::new(node.span, format!("unknown host `{text}`"))
                     .expected(name::one_of(hosts()))

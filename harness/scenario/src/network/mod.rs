@@ -8,7 +8,7 @@ use indexmap::IndexMap;
 
 use crate::case::Node as NetworkNode;
 use crate::case::{Network, NodeKind};
-use crate::yaml::{Decoder, Node, Problem, name};
+use crate::yaml::{Decoder, Node, Problem, Value, name};
 
 mod cable;
 mod machine;
@@ -73,6 +73,11 @@ fn decode_network<'a>(dec: &Decoder<'a, '_>, name: &str, node: &'a Node) -> Opti
         for item in items {
             let Some(name) = dec.scalar(item, "a name", name::kebab) else {
                 valid = false;
+                // A cable that names it is right.
+                if let Value::Scalar(text) = &item.value {
+                    let name = text.clone();
+                    nodes.push((NetworkNode { name, kind }, item));
+                }
                 continue;
             };
             if name == "all" || nodes.iter().any(|(node, _)| node.name == name) {

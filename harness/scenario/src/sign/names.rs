@@ -23,6 +23,10 @@ pub fn errno(text: &str) -> Result<String, Refusal> {
     }
     let help = match text {
         "EWOULDBLOCK" => Some("on Linux it is `EAGAIN`".to_owned()),
+        _ if text.parse::<i32>().is_ok() => {
+            let number = text.parse().map_or(Errno::UnknownErrno, Errno::from_raw);
+            (number != Errno::UnknownErrno).then(|| format!("write `{number:?}`"))
+        }
         _ => name::did_you_mean(text, known.iter().map(String::as_str)),
     };
     Err(Refusal {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::acceptable;
+use super::{acceptable, existing, gone_since, is_global};
 use crate::yaml::file::{self, Kind};
 use crate::yaml::{InputErrors, Problem, Span};
 
@@ -78,9 +78,13 @@ fn setting(line: &str) -> Result<Option<(String, String)>, Wrong> {
         if optional && !line.contains(char::is_whitespace) {
             return Ok(None);
         }
+        let meant = line
+            .split_once([':', ' ', '\t'])
+            .filter(|(key, value)| key.starts_with("net.") && value.trim().parse::<i64>().is_ok());
+        let help = meant.map(|(key, value)| format!("write `{key} = {}`", value.trim()));
         return Err((
             format!("`{line}` has no `=`"),
-            "a comment begins with # or ;".into(),
+            help.unwrap_or_else(|| "a comment begins with # or ;".into()),
         ));
     };
     let (key, value) = (key.trim(), value.trim());
@@ -105,6 +109,24 @@ fn setting(line: &str) -> Result<Option<(String, String)>, Wrong> {
     let (key, value) = (dotted(key), spaced(value));
     if !key.starts_with("net.") {
         return Ok(Some((key, value)));
+    }
+    // What kernels had once, or only a whole machine has, is passed over by who reads
+    // this, and named. Other folders than these come with modules.
+    let is_here = ["net.core.", "net.ipv4.tcp_", "net.ipv4.ip_", "net.ipv6."]
+        .iter()
+        .any(|prefix| key.starts_with(prefix));
+    let unknown = existing(&key).err();
+    let unknown = unknown.filter(|_| is_here && gone_since(&key).is_none() && !is_global(&key));
+    if let Some(refused) = unknown {
+        return match optional {
+            true => Ok(None),
+            false => Err((
+                refused.message,
+                refused
+                    .help
+                    .unwrap_or_else(|| "leave it out, or write `-` before it".into()),
+            )),
+        };
     }
     match acceptable(&key, &value) {
         Ok(value) => Ok(Some((key, value))),

@@ -5,48 +5,44 @@ use crate::yaml::{Refusal, name, scalar};
 /// The sysctls of network namespaces, a line each; see its head.
 const NAMESPACED: &str = include_str!("namespaced.txt");
 
-/// Sysctls of the whole machine among those with network names, found by comparing
-/// /proc/sys/net inside and outside a new namespace.
-const GLOBAL: &[&str] = &[
-    "net.core.bpf_jit_enable",
-    "net.core.busy_poll",
-    "net.core.busy_read",
-    "net.core.default_qdisc",
-    "net.core.dev_weight",
-    "net.core.netdev_budget",
-    "net.core.netdev_max_backlog",
-    "net.core.rps_sock_flow_entries",
-    "net.ipv4.tcp_low_latency",
-    "net.ipv4.tcp_max_orphans",
-    "net.ipv4.tcp_mem",
-    "net.ipv4.udp_mem",
-];
+/// The sysctls of the whole machine, a line each; see its head.
+const GLOBAL: &str = include_str!("global.txt");
 
-/// Sysctls that kernels had once, and the first version without. tcp_abc and
-/// tcp_tw_recycle: tcp(7). tcp_dma_copybreak: Documentation/ABI/removed/net_dma.
-/// tcp_cookie_size (RFC 6013) and tcp_frto_response: net/ipv4/sysctl_net_ipv4.c of 3.10
-/// has neither, and still has tcp_dma_copybreak. tcp_thin_dupack: commit 4a7f60094411 of
-/// January 2017. ip_conntrack_max: nf_conntrack_l3proto_ipv4_compat.c, which its option
-/// CONFIG_NF_CONNTRACK_PROC_COMPAT built, is gone with 4.9.
+/// Sysctls that kernels had once, and the first version without: tcp_tw_recycle by
+/// tcp(7), the others by net/ipv4/sysctl_net_ipv4.c and
+/// net/ipv4/netfilter/nf_conntrack_l3proto_ipv4.c of that version and of the one before.
 const GONE: &[(&str, &str)] = &[
     ("net.ipv4.ip_conntrack_max", "4.9"),
     ("net.ipv4.tcp_abc", "3.9"),
     ("net.ipv4.tcp_cookie_size", "3.10"),
-    ("net.ipv4.tcp_dma_copybreak", "3.13"),
+    ("net.ipv4.tcp_dma_copybreak", "3.18"),
     ("net.ipv4.tcp_frto_response", "3.10"),
+    ("net.ipv4.tcp_max_ssthresh", "3.13"),
     ("net.ipv4.tcp_thin_dupack", "4.11"),
     ("net.ipv4.tcp_tw_recycle", "4.12"),
 ];
 
+/// Older names of conntrack's sysctls (CONFIG_NF_CONNTRACK_PROC_COMPAT), the first
+/// version without, and what the names begin with today.
+const RENAMED: (&str, &str, &str) = (
+    "net.ipv4.netfilter.ip_conntrack_",
+    "4.9",
+    "net.netfilter.nf_conntrack_",
+);
+
 /// The first kernel version without a sysctl that kernels had before.
 pub fn gone_since(key: &str) -> Option<&'static str> {
+    let (prefix, renamed, _) = RENAMED;
+    if key.starts_with(prefix) {
+        return Some(renamed);
+    }
     let (_, version) = GONE.iter().find(|(name, _)| *name == key)?;
     Some(version)
 }
 
 /// Whether a sysctl is one of the whole machine: a network namespace has none.
 pub fn is_global(key: &str) -> bool {
-    GLOBAL.contains(&key)
+    GLOBAL.lines().any(|line| line == key)
 }
 
 fn namespaced() -> impl Iterator<Item = &'static str> {
@@ -77,9 +73,15 @@ pub fn existing(key: &str) -> Result<(), Refusal> {
         return Ok(());
     }
     if let Some(version) = gone_since(key) {
+        let today = key.strip_prefix(RENAMED.0);
+        let today = today.map(|rest| format!("{}{rest}", RENAMED.2));
+        let help = match today.filter(|today| namespaced().any(|known| known == today)) {
+            Some(today) => format!("write `{today}`"),
+            None => "leave it out: it does nothing on kernels of today".to_owned(),
+        };
         return Err(Refusal::with(
             format!("no kernel has `{key}` since {version}"),
-            "leave it out: it does nothing on kernels of today",
+            help,
         ));
     }
     if is_global(key) {
@@ -156,12 +158,32 @@ pub fn acceptable(key: &str, text: &str) -> Result<String, Refusal> {
     let is_number = ["net.ipv4.tcp_", "net.netfilter.nf_conntrack_tcp_"]
         .iter()
         .any(|prefix| key.starts_with(prefix));
-    if let Some((_, least, most)) = RANGES.iter().find(|(name, ..)| *name == key) {
-        scalar::whole(text, *least, *most)?;
+    let number = if let Some((_, least, most)) = RANGES.iter().find(|(name, ..)| *name == key) {
+        scalar::whole(text, *least, *most).map(drop)
     } else if is_number && namespaced().any(|known| known == key) && !NO_NUMBERS.contains(&key) {
-        scalar::whole(text, i64::from(i32::MIN), i64::from(u32::MAX))?;
+        scalar::whole(text, i64::from(i32::MIN), i64::from(u32::MAX)).map(drop)
+    } else {
+        Ok(())
+    };
+    match number {
+        Ok(()) => Ok(text.to_owned()),
+        Err(refusal) => Err(without_a_unit(key, text).unwrap_or(refusal)),
     }
-    Ok(text.to_owned())
+}
+
+/// The refusal of a duration: sysctls are numbers, whose unit their name or the
+/// kernel's documentation says.
+fn without_a_unit(key: &str, text: &str) -> Option<Refusal> {
+    let time = scalar::duration(text).ok()?;
+    let (number, unit) = match key {
+        _ if key.ends_with("_ms") => (time.as_millis(), "milliseconds"),
+        _ if key.ends_with("_us") => (time.as_micros(), "microseconds"),
+        _ => (u128::from(time.as_secs()), "seconds"),
+    };
+    Some(Refusal::with(
+        format!("`{text}` has a unit, and a sysctl is a number"),
+        format!("write `{number}` if it counts {unit}"),
+    ))
 }
 
 #[cfg(test)]
@@ -211,8 +233,14 @@ mod tests {
         );
         let gone = refused("net.ipv4.tcp_tw_recycle").message;
         assert!(gone.contains("since 4.12"), "{gone}");
-        let global = refused("net.ipv4.tcp_mem").message;
-        assert!(global.contains("whole machine's"), "{global}");
+        for key in ["net.ipv4.tcp_mem", "net.core.message_burst"] {
+            let global = refused(key).message;
+            assert!(global.contains("whole machine's"), "{global}");
+        }
+        let renamed = refused("net.ipv4.netfilter.ip_conntrack_tcp_timeout_established");
+        assert!(renamed.message.contains("since 4.9"), "{renamed:?}");
+        let today = "net.netfilter.nf_conntrack_tcp_timeout_established";
+        assert_eq!(renamed.help, Some(format!("write `{today}`")));
     }
 
     #[test]

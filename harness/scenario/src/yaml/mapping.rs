@@ -19,6 +19,7 @@ impl<'a, 'f> Decoder<'a, 'f> {
             Value::Scalar(text) if !text.contains(['\n', ',']) => {
                 problem.help(format!("write `[{text}]`"))
             }
+            Value::Map(_) => problem.help("put `[` and `]` around it, or `- ` before it"),
             _ => problem,
         });
         None
@@ -26,7 +27,7 @@ impl<'a, 'f> Decoder<'a, 'f> {
 
     /// Reads a mapping that may have the keys of a table and no others.
     pub fn mapping(&self, node: &'a Node, spec: &'static MappingSpec) -> Option<Fields<'a>> {
-        let fields = self.fields(node, spec.name, &spec.names())?;
+        let fields = self.fields_or(node, spec.name, &spec.names(), &|text| in_full(spec, text))?;
         Some(Fields {
             spec: Some(spec),
             ..fields
@@ -35,6 +36,17 @@ impl<'a, 'f> Decoder<'a, 'f> {
 
     /// Reads a mapping that may have `known` as keys and no others.
     pub fn fields(&self, node: &'a Node, what: &str, known: &[&str]) -> Option<Fields<'a>> {
+        self.fields_or(node, what, known, &|_| None)
+    }
+
+    /// As [`Self::fields`]; `meant` says what to write for a single value in their place.
+    fn fields_or(
+        &self,
+        node: &'a Node,
+        what: &str,
+        known: &[&str],
+        meant: &dyn Fn(&str) -> Option<String>,
+    ) -> Option<Fields<'a>> {
         let Value::Map(entries) = &node.value else {
             let problem =
                 Problem::new(node.span, format!("{} where {what} belongs", node.kind())).expected(
@@ -45,16 +57,25 @@ impl<'a, 'f> Decoder<'a, 'f> {
                 Value::Scalar(word) if known.contains(&"errno") && word.starts_with('E') => {
                     problem.help(format!("write `{{ errno: {word} }}`"))
                 }
+                Value::Scalar(word) => problem.maybe_help(meant(word)),
+                Value::List(_) => problem.help(NO_LIST),
                 _ => problem,
             });
             return None;
         };
         for (key, _) in entries {
             if !known.contains(&key.name.as_str()) {
+                // Blanks of YAML are no part of a name.
+                let help = match key.name.starts_with(char::is_whitespace) {
+                    true => {
+                        Some("a blank that YAML does not know is before it: type it anew".into())
+                    }
+                    false => name::did_you_mean(&key.name, known.iter().copied()),
+                };
                 self.problem(
                     Problem::new(key.span, format!("{what} has no key `{}`", key.name))
                         .expected(name::one_of(known.iter().copied()))
-                        .maybe_help(name::did_you_mean(&key.name, known.iter().copied())),
+                        .maybe_help(help),
                 );
             }
         }
@@ -96,9 +117,25 @@ impl<'a, 'f> Decoder<'a, 'f> {
         if let Value::Map(entries) = &node.value {
             return Some(entries);
         }
-        self.problem(
-            Problem::new(node.span, format!("{} where {what} belongs", node.kind())).expected(what),
-        );
+        let problem =
+            Problem::new(node.span, format!("{} where {what} belongs", node.kind())).expected(what);
+        self.problem(match &node.value {
+            Value::List(_) => problem.help(NO_LIST),
+            _ => problem,
+        });
         None
+    }
+}
+
+const NO_LIST: &str = "write `name: value`, without `-` before it or `[ ]` around it";
+
+/// What was meant by a single value where a mapping belongs.
+fn in_full(spec: &MappingSpec, text: &str) -> Option<String> {
+    let mut needed = spec.keys().filter(|key| key.example.is_some());
+    match (needed.next(), needed.next()) {
+        (None, _) => matches!(text, "true" | "yes" | "on" | "1")
+            .then(|| "write `{}` for what it is by default".to_owned()),
+        (Some(only), None) => Some(format!("write `{{ {}: {text} }}`", only.name)),
+        _ => None,
     }
 }

@@ -41,9 +41,10 @@ where
             .chars()
             .all(|c| c.is_ascii_digit())
     {
-        return Err(Refusal::new(format!(
-            "`{text}` is not a whole number {bounds}"
-        )));
+        return Err(Refusal {
+            message: format!("`{text}` is not a whole number {bounds}"),
+            help: in_bytes(text).map(|bytes| format!("write `{bytes}`")),
+        });
     }
     match text.parse::<T>() {
         Ok(number) if number >= least && number <= most => Ok(number),
@@ -51,6 +52,21 @@ where
             "{text} is out of range: it must be {bounds}"
         ))),
     }
+}
+
+/// The number that `20kB` or `1MiB` stands for.
+fn in_bytes(text: &str) -> Option<u64> {
+    let digits = text.find(|c: char| !c.is_ascii_digit())?;
+    let (number, unit) = text.split_at(digits);
+    let factor = match unit.trim().to_ascii_lowercase().as_str() {
+        "b" => 1,
+        "k" | "kb" => 1000,
+        "kib" => 1 << 10,
+        "m" | "mb" => 1_000_000,
+        "mib" => 1 << 20,
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?.checked_mul(factor)
 }
 
 /// `true` or `false`.
@@ -100,5 +116,9 @@ mod tests {
         for text in ["0", "128", "-1", "1.5", "", "x", "99999999999999999999"] {
             assert!(whole(text, 1u32, 127).is_err(), "{text}");
         }
+        let meant = |text| whole(text, 1u32, 127).expect_err(text).help;
+        assert_eq!(meant("20MB").as_deref(), Some("write `20000000`"));
+        assert_eq!(meant("4 KiB").as_deref(), Some("write `4096`"));
+        assert_eq!(meant("5 apples"), None);
     }
 }

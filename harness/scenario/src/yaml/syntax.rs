@@ -79,13 +79,41 @@ pub(super) fn syntax(error: &serde_saphyr::Error, text: &str) -> Problem {
             } else if line.matches(": ").count() > 1 && !line.contains(['{', '"']) {
                 Some("a text with `: ` in it wants quotes".to_owned())
             } else {
-                None
+                cure(&message).map(str::to_owned)
             };
             Problem::new(span, format!("this is not YAML: {message}"))
                 .expected("valid YAML")
                 .maybe_help(help)
         }
     }
+}
+
+/// What to do about an error of the parser, by its words.
+fn cure(message: &str) -> Option<&'static str> {
+    const CURES: [(&str, &str); 5] = [
+        (
+            "unknown anchor",
+            "`*name` repeats what `&name` marked further up; a text that begins with `*` wants quotes",
+        ),
+        (
+            "mismatched bracket",
+            "close each `{` with `}`, and each `[` with `]`",
+        ),
+        (
+            "unclosed quote",
+            "end the text with the quote it begins with",
+        ),
+        (
+            "unclosed bracket",
+            "close each `{` with `}`, and each `[` with `]`",
+        ),
+        (
+            "did not find expected key",
+            "indent it as far as the lines it belongs with",
+        ),
+    ];
+    let known = CURES.iter().find(|(words, _)| message.contains(words));
+    known.map(|(_, cure)| *cure)
 }
 
 /// The innermost bracket that is still open at the beginning of a line, and its line.

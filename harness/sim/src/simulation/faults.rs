@@ -36,8 +36,13 @@ impl<'a> Sim<'a> {
         );
         self.apply(index, self.now);
         if !marks_later {
-            // The runner reads the kernel's answer first.
-            self.queue.push(self.now + MARKED_AFTER, Event::Mark(index));
+            // The runner reads the kernel's answer first; calls of a run that is followed
+            // have moments of their own.
+            let later = match self.moments.is_empty() {
+                true => MARKED_AFTER,
+                false => 0,
+            };
+            self.queue.push(self.now + later, Event::Mark(index));
         }
     }
 
