@@ -9,32 +9,42 @@ use halfopen_net::span;
 use halfopen_outcome::tolerance::Tolerance;
 use halfopen_report::grid::cell::rounding;
 
-const BEGIN: &str = "<!-- grid:begin -->\n";
-const END: &str = "<!-- grid:end -->";
+/// The block of a page that most pages have.
+pub const GRID: &str = "grid";
 
-/// The block of a page, without its markers.
+/// A block of a page, without its markers.
 ///
 /// # Errors
 /// When the page does not exist, or has no such block.
-pub fn block(page: &Path) -> Result<String, String> {
+pub fn block(page: &Path, name: &str) -> Result<String, String> {
     let text = fs::read_to_string(page).map_err(|e| format!("{}: {e}", page.display()))?;
-    let (_, after) = text.split_once(BEGIN).ok_or("there is no grid:begin")?;
-    let (block, _) = after.split_once(END).ok_or("there is no grid:end")?;
+    let [begin, end] = markers(name);
+    let missing = || format!("there is no {name}:begin, or no {name}:end");
+    let (_, after) = text.split_once(&begin).ok_or_else(missing)?;
+    let (block, _) = after.split_once(&end).ok_or_else(missing)?;
     Ok(block.to_owned())
 }
 
-/// Replaces the block of a page.
+/// Replaces a block of a page.
 ///
 /// # Errors
 /// As [`block`], and when the page cannot be written.
-pub fn replace(page: &Path, with: &str) -> Result<(), String> {
-    let before = block(page)?;
+pub fn replace(page: &Path, name: &str, with: &str) -> Result<(), String> {
+    let before = block(page, name)?;
+    let [begin, end] = markers(name);
     let text = fs::read_to_string(page).map_err(|e| e.to_string())?;
     let text = text.replace(
-        &format!("{BEGIN}{before}{END}"),
-        &format!("{BEGIN}{with}{END}"),
+        &format!("{begin}{before}{end}"),
+        &format!("{begin}{with}{end}"),
     );
     fs::write(page, text).map_err(|e| e.to_string())
+}
+
+fn markers(name: &str) -> [String; 2] {
+    [
+        format!("<!-- {name}:begin -->\n"),
+        format!("<!-- {name}:end -->"),
+    ]
 }
 
 /// The arguments of the `halfopen` command that a block names as its origin.
@@ -120,7 +130,7 @@ fn same_cell(a: &str, b: &str, tolerance: &Tolerance) -> bool {
 }
 
 /// Splits `ETIMEDOUT 15 m` into its sign and its time.
-fn timed(cell: &str) -> Option<(&str, Duration)> {
+pub fn timed(cell: &str) -> Option<(&str, Duration)> {
     cell.match_indices(' ')
         .find_map(|(at, _)| Some((&cell[..at], span::parse(&cell[at + 1..])?)))
 }

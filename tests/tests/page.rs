@@ -153,6 +153,16 @@ fn opens_filters_and_draws() {
     browser.run("document.querySelector('#filters').reset()");
     shows(&browser, &format!("{SHOWN}.length"), &4.into());
 
+    // The book speaks of ETIMEDOUT, and without a detector nobody notices.
+    browser.click("input[name=book]");
+    shows(
+        &browser,
+        SHOWN,
+        &serde_json::json!(["host-crash/detector=none"]),
+    );
+    browser.click("button[type=reset]");
+    shows(&browser, &format!("{SHOWN}.length"), &4.into());
+
     // A case opens: its ladder has the packets and calls of the JSON.
     browser.click("tr.case[data-id='host-crash/detector=fast'] button.open");
     let drawn = browser.run(
@@ -169,6 +179,13 @@ fn opens_filters_and_draws() {
     ] {
         assert!(drawn.contains(part), "{part}: {drawn}");
     }
+    // What is done, with the values behind a detector's name.
+    let done = browser.run("return document.querySelector('.detail ul.setup').textContent");
+    let done = done.as_str().unwrap_or_default();
+    assert!(
+        done.contains("keepalive after 1 s of silence, then every 1 s, 2 probes"),
+        "{done}"
+    );
     // What a scenario says is text, whatever it looks like.
     assert_eq!(
         browser.run("return document.querySelectorAll('script:not([id])').length"),

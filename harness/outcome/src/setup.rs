@@ -282,6 +282,7 @@ scenarios:
                 Some(_) => CallResult::Value(0),
                 None => CallResult::Blocked,
             },
+            limit_ns: None,
         }
     }
 

@@ -82,6 +82,7 @@ fn endpoints(case: &Case, trace: &Trace) -> Vec<EndpointRecord> {
                 start_ns: ns(*began),
                 end_ns: result.as_ref().map(|_| ns(e.at)),
                 result: returned(result.as_ref()),
+                limit_ns: None,
             }),
             _ => None,
         });

@@ -148,6 +148,26 @@ fn errors_about_answers_pass_a_nat() {
     );
 }
 
+/// The RST for a packet whose destination the router translated belongs to the connection,
+/// so it comes from the address that the server knows. Measured with redis-server, nginx
+/// and memcached as servers: their first probe ends the connection.
+#[test]
+fn a_reset_for_a_host_behind_a_nat_reaches_the_server() {
+    let said = on_6_12(
+        "    network: routed
+    nat: { inside: client, on_forgotten: silence }
+    server: [listen, accept, read, { wait_for: reject }, { write: news }, read]
+    client: [connect, { write: hello }, { sleep: 1h }]
+    faults:
+      - { at: 1s, reject: { to: client, at: router, with: tcp-reset } }
+    watch: [server]
+    give_up: 60s
+",
+    );
+    let reset = SignKind::Errno("ECONNRESET".into());
+    assert!(shows(&said, &reset, 0..=50), "{said:?}");
+}
+
 /// tcp_rto_min_us is kept in ticks: 7.1 ms are two of them, and the RTO is three. Measured:
 /// 926.97 s; with an RTO of two ticks it would be 982 s.
 #[test]

@@ -8,10 +8,12 @@
 //! - A comparison of runs: [`comparison`].
 //! - A grid of detectors and faults: [`grid_plan`] makes its cases, [`grid`] shows
 //!   their outcomes.
+//! - A case in sentences: [`explain`].
 //! - Tables for snapshot tests: [`snapshot`].
 //! - [`text`]: signs, predictions, calls and packets, worded alike in all of them.
 
 pub mod comparison;
+pub mod explain;
 pub mod finished;
 pub mod grid;
 pub mod grid_plan;

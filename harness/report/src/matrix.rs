@@ -1,6 +1,7 @@
 //! Runs as a matrix in Markdown: a row for each scenario, a column for each value of
 //! its last axis. Below it, for scenarios with programs, what the manual promises, what
-//! the program set on its sockets, which call noticed, and what its user saw.
+//! the program set on its sockets, which call noticed, what was predicted, and what its
+//! user saw.
 //! docs/real-programs.md is made of it.
 
 use std::collections::BTreeSet;
@@ -9,6 +10,7 @@ use std::fmt::Write as _;
 use halfopen_net::span::human_ns;
 use halfopen_outcome::record::{Call, Outcome, ProgramRecord, Status, reference_ns};
 use halfopen_scenario::case::{Sign, SignKind};
+use indexmap::IndexMap;
 
 use crate::finished::Finished;
 use crate::grid::{Content, series};
@@ -127,9 +129,10 @@ fn of_programs(text: &mut String, name: &str, outcomes: &[&Outcome]) {
         let _ = writeln!(text, "- the manual: {book} ({})", first.source.join(", "));
     }
     text.push_str(
-        "\n| | first sign | by, having waited | its user sees | after |\n|---|---|---|---|---|\n",
+        "\n| | first sign | by, having waited | predicted | its user sees | after |\n\
+         |---|---|---|---|---|---|\n",
     );
-    for outcome in ran {
+    for outcome in &ran {
         let (seen, after) = match &outcome.user_sees {
             Some(seen) => (
                 escaped(&shortened(&without_prefix(&seen.what), LINE_LENGTH)),
@@ -141,11 +144,39 @@ fn of_programs(text: &mut String, name: &str, outcomes: &[&Outcome]) {
             column(outcome).to_owned(),
             sign(outcome),
             by(outcome),
+            predicted(outcome),
             seen,
             after,
         ];
         let _ = writeln!(text, "| {} |", cells.join(" | "));
     }
+    let mut reasons: IndexMap<&str, Vec<&str>> = IndexMap::new();
+    for outcome in &ran {
+        if let Some(why) = &outcome.unpredictable {
+            reasons.entry(why).or_default().push(column(outcome));
+        }
+    }
+    for (why, columns) in reasons {
+        let _ = write!(text, "\n`?` of {}: {}.\n", columns.join(", "), escaped(why));
+    }
+}
+
+/// When the sign was predicted, and which if it was another one; `?`: not at all.
+fn predicted(outcome: &Outcome) -> String {
+    let Some(prediction) = &outcome.prediction else {
+        return "?".to_owned();
+    };
+    let seen = outcome.first_sign.as_ref().map(|first| &first.outcome);
+    let noticed = prediction.sign != SignKind::Unnoticed;
+    let times = match noticed {
+        true => text::short_interval(prediction),
+        false => String::new(),
+    };
+    let kind = match seen == Some(&prediction.sign) && noticed {
+        true => String::new(),
+        false => text::kind(&prediction.sign),
+    };
+    format!("{kind} {times}").trim().to_owned()
 }
 
 /// What was built for the run is named from `target/` on, wherever the checkout is.

@@ -93,8 +93,16 @@ pub fn prediction(p: &Prediction) -> String {
 /// The share of runs, where chance decides: ` (93 % of runs)`.
 fn share(share: Option<f64>) -> String {
     share.map_or_else(String::new, |share| {
-        format!(" ({:.0} % of runs)", share * 100.0)
+        format!(" ({} of runs)", percent(share))
     })
+}
+
+/// A share, 0 to 1: `93 %`.
+pub fn percent(share: f64) -> String {
+    match share * 100.0 {
+        few if few > 0.0 && few < 1.0 => "<1 %".into(),
+        percent => format!("{percent:.0} %"),
+    }
 }
 
 /// A sign that may come instead of the predicted one.
@@ -216,6 +224,17 @@ pub fn agrees(said: &Sign, seen: &FirstSign, tolerance: Option<&Tolerance>) -> b
         && named(&said.call, &seen.call)
         && named(&said.lane, &seen.endpoint)
         && in_time
+}
+
+/// What a book says and Linux did otherwise, in kind: the two signs. Times are left out,
+/// for scenarios shorten a book's defaults by sysctls.
+pub fn against_the_book(outcome: &Outcome) -> Option<(&Sign, &FirstSign)> {
+    let (Some(book), Some(seen), Status::Ran) =
+        (&outcome.book, &outcome.first_sign, &outcome.status)
+    else {
+        return None;
+    };
+    (!agrees(book, seen, None)).then_some((book, seen))
 }
 
 /// `1 case`, `2 cases`.

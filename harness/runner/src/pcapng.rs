@@ -130,6 +130,7 @@ mod tests {
                         start_ns: 0,
                         end_ns: Some(6_000_000_000),
                         result: CallResult::Errno("ETIMEDOUT".into()),
+                        limit_ns: None,
                     }],
                     end: None,
                 }],

@@ -145,33 +145,3 @@ fn a_page_that_has_no_place_is_refused() {
         );
     }
 }
-
-/// What docs/README.md tells to type works in an empty folder, in its order.
-#[test]
-fn the_commands_of_the_first_page_run() {
-    let text = std::fs::read_to_string(halfopen_tests::root().join("docs/README.md"));
-    let text = text.expect("the first page of the book");
-    let blocks = text.split("```sh\n").skip(1);
-    let lines = blocks
-        .filter_map(|rest| rest.split("```").next())
-        .flat_map(str::lines);
-    let place = Place::empty();
-    let program = halfopen();
-    let path = program.parent().expect("a folder").display();
-    let mut seen = 0;
-    for line in lines {
-        let ran = Command::new("sh")
-            .args(["-c", &format!("PATH={path}:$PATH; {line}")])
-            .current_dir(place.path())
-            .output()
-            .expect("a shell");
-        // 1: something changes, or there are no such settings. That is an answer.
-        assert!(
-            matches!(ran.status.code(), Some(0 | 1)),
-            "{line}: {}",
-            String::from_utf8_lossy(&ran.stderr)
-        );
-        seen += 1;
-    }
-    assert!(seen > 4, "{seen} commands");
-}

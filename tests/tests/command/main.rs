@@ -6,6 +6,7 @@
 mod action;
 mod baseline;
 mod begin;
+mod book;
 mod grid;
 mod impact;
 mod library;

@@ -54,6 +54,7 @@ fn exec_runs_redis_as_an_ordinary_user() {
     for word in [
         "Error: Server closed the connection",
         "first sign: EOF by client's recvfrom",
+        "predicted: EOF by client's recvfrom",
         "keepalive 15 s/5 s/3",
     ] {
         assert!(ran.stderr.contains(word), "no `{word}`: {ran}");
@@ -81,6 +82,20 @@ fn exec_ends_with_the_commands_exit_code_and_passes_its_streams() {
     let ran = exec(&["--fault", "crahs server @1s", "--", "true"]);
     assert_eq!(ran.code, Some(2), "{ran}");
     assert!(ran.stderr.contains("did you mean `crash`?"), "{ran}");
+    // A path is one from here, and a program left alone runs all the same.
+    let script = folder.path().join("it");
+    std::fs::write(&script, "#!/bin/sh\necho here\n").expect("written");
+    let anybody = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(&script, anybody).expect("its owner may");
+    let ran = exec(&["--observe", "wire", "--", "./it"]);
+    assert_eq!(
+        (ran.code, ran.stdout.as_str()),
+        (Some(0), "here\n"),
+        "{ran}"
+    );
+    let ran = exec(&["--explain", "--", "true"]);
+    assert_eq!(ran.code, Some(2), "{ran}");
+    assert!(ran.stderr.contains("add --time virtual"), "{ran}");
     let ran = exec(&["--", "no-such-program"]);
     assert_eq!(ran.code, Some(3), "{ran}");
 }

@@ -62,7 +62,7 @@ fn tolerance(release: &str) -> halfopen_outcome::tolerance::Tolerance {
 pub fn shows(name: &str) -> Result<(), Failed> {
     let release = kernel()?.release;
     let file = root().join(name);
-    let block = page::block(&file)?;
+    let block = page::block(&file, page::GRID)?;
     let words = page::command(&block)?;
     // The README's grid is there as a drawing, too.
     let drawings = tempfile::tempdir()?;
@@ -76,7 +76,7 @@ pub fn shows(name: &str) -> Result<(), Failed> {
         drawn(&drawings.path().join("grid.svg"), "grid.svg", &release)?;
     }
     if updates() {
-        return Ok(page::replace(&file, &ran.stdout)?);
+        return Ok(page::replace(&file, page::GRID, &ran.stdout)?);
     }
     let differences = page::differences(&block, &ran.stdout, &tolerance(&release));
     if differences.is_empty() {

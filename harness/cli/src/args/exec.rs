@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::{PageArgs, Time};
 
@@ -14,8 +14,8 @@ a scenario and what it is done to, and when: `crash server @5s`, `freeze server
 command. The command's standard streams are passed through; what happened is drawn
 on standard error afterwards.
 
-With --time virtual or --kernel, and without --server, --fault, --network or
---family, a guest runs the command alone, for tests that make their own networks: as
+With --time virtual or --kernel, and without --server, --fault, --network, --family,
+--pcap or --explain, a guest runs the command alone, for tests that make their own networks: as
 root, with this machine's files, the environment and the working directory. What it
 writes below the working directory, a cargo target directory that its program is in, and
 --write reaches this machine; everything else it writes is gone when it has ended.
@@ -63,6 +63,14 @@ pub(crate) struct ExecArgs {
     /// Keep the packets in DIR as pcapng, with faults, calls and lines of output as comments
     #[arg(long, value_name = "DIR")]
     pub(crate) pcap: Option<PathBuf>,
+    /// What is observed of the command and the server: every call on a TCP socket, or
+    /// nothing but their packets, lines and ends, so that they run at their own speed
+    #[arg(long, value_enum, default_value_t = Observed::Calls, value_name = "WHAT")]
+    pub(crate) observe: Observed,
+    /// Record what the kernel itself says of the connections, too: errors, retransmissions,
+    /// resets, and why it dropped a packet. With --time virtual or --kernel only
+    #[arg(long)]
+    pub(crate) explain: bool,
     /// When to give up if the command still runs [default: 60s; 24h for a command
     /// that a guest runs alone]
     #[arg(long, value_name = "TIME")]
@@ -85,12 +93,21 @@ pub(crate) struct ExecArgs {
     pub(crate) command: Vec<String>,
 }
 
+/// What is observed of a program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Observed {
+    /// Every call on a TCP socket
+    Calls,
+    /// Packets, lines, signals and the end
+    Wire,
+}
+
 impl ExecArgs {
     /// Whether a guest runs the command alone: there is no network of hosts.
     pub(crate) fn is_alone(&self) -> bool {
         let in_guest = self.time == Time::Virtual || self.kernel.is_some();
         let network = self.network.is_some() || self.family.is_some();
-        let case = network || self.server.is_some() || self.pcap.is_some();
+        let case = network || self.server.is_some() || self.pcap.is_some() || self.explain;
         in_guest && !case && self.fault.is_empty()
     }
 }

@@ -25,7 +25,7 @@ use halfopen_vm::settings::GuestTime;
 
 pub(crate) use check::CheckArgs;
 pub(crate) use diff::DiffArgs;
-pub(crate) use exec::ExecArgs;
+pub(crate) use exec::{ExecArgs, Observed};
 pub(crate) use explain::ExplainArgs;
 pub(crate) use grid::{Form, GridArgs, StateName};
 pub(crate) use impact::ImpactArgs;

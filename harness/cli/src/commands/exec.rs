@@ -6,10 +6,10 @@ mod alone;
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use crate::args::{ExecArgs, Time};
+use crate::args::{ExecArgs, Observed, Time};
 use crate::shared::error::{CliError, Exit};
 use crate::shared::pictures::{Pictures, command};
-use crate::shared::{capabilities, guests, interrupt, modules, output};
+use crate::shared::{EXPLAIN_IN_GUESTS, capabilities, guests, interrupt, modules, output};
 use halfopen_net::error::chain;
 use halfopen_outcome::environment::Environment;
 use halfopen_outcome::record::{ExitKind, Outcome, Status};
@@ -34,12 +34,16 @@ pub(crate) fn exec(args: &ExecArgs) -> Result<Exit, CliError> {
         }
         return alone::exec(args);
     }
+    let in_guest_only = args.time == Time::Virtual || args.kernel.is_some();
+    if args.explain && !in_guest_only {
+        return Err(CliError::Usage(EXPLAIN_IN_GUESTS.into()));
+    }
     let mut case = case(args)?;
     if let Some(directory) = &args.pcap {
         output::make_directory(directory, "--pcap")?;
     }
     let pictures = Pictures::page(&args.page)?;
-    if args.time == Time::Virtual || args.kernel.is_some() {
+    if in_guest_only {
         return in_guest(args, case, &pictures);
     }
     for lane in &mut case.lanes {
@@ -79,6 +83,7 @@ fn in_guest(args: &ExecArgs, case: Case, pictures: &Pictures) -> Result<Exit, Cl
         time: args.time.guest(),
         interrupt: interrupt::watch(),
         pcap: args.pcap.clone(),
+        explain: args.explain,
         ..halfopen_vm::cases::Options::default()
     };
     let cases = [case];
@@ -152,6 +157,22 @@ fn report(outcome: &Outcome) -> Result<Exit, CliError> {
     if let Some(first) = &outcome.first_sign {
         output::remark(&format!("first sign: {}", text::first_sign(first)));
     }
+    match (&outcome.prediction, &outcome.unpredictable) {
+        (Some(predicted), _) if !outcome.faults.is_empty() => {
+            let because = &predicted.because;
+            output::remark(&format!(
+                "predicted: {} ({because})",
+                text::prediction(predicted)
+            ));
+        }
+        (None, Some(why)) if !outcome.faults.is_empty() => {
+            output::remark(&format!("predicted: ? ({why})"));
+        }
+        _ => {}
+    }
+    if let Some(outside) = &outcome.outside {
+        output::remark(&format!("note: outside its prediction: {outside}"));
+    }
     if let Some(seen) = &outcome.user_sees {
         let after = halfopen_net::span::human_ns(seen.since_fault_ns);
         output::remark(&format!("its user sees {} after {after}", seen.what));
@@ -199,9 +220,15 @@ fn case(args: &ExecArgs) -> Result<Case, CliError> {
         "give_up": args.give_up.as_deref().unwrap_or("60s"),
         CLIENT: { "run": args.command },
     });
+    if args.observe == Observed::Wire {
+        scenario[CLIENT]["observe"] = "wire".into();
+    }
     if let Some(server) = &args.server {
         let mut lane = serde_json::json!({ "run": server });
         lane["ready"] = ready(args.ready.as_deref());
+        if args.observe == Observed::Wire {
+            lane["observe"] = "wire".into();
+        }
         scenario["server"] = lane;
     }
     let faults: Result<Vec<_>, _> = args.fault.iter().map(|text| fault(text)).collect();
@@ -218,7 +245,27 @@ fn case(args: &ExecArgs) -> Result<Case, CliError> {
     let catalogue = halfopen_scenario::parse("halfopen exec", &file)
         .map_err(|e| CliError::Usage(problems(&e, &args.fault)))?;
     let case = catalogue.cases.into_iter().next();
-    case.ok_or_else(|| CliError::Usage("there is nothing to run".into()))
+    let mut case = case.ok_or_else(|| CliError::Usage("there is nothing to run".into()))?;
+    for program in case
+        .lanes
+        .iter_mut()
+        .filter_map(|lane| lane.program.as_mut())
+    {
+        if let Some(name) = program.run.first_mut() {
+            *name = from_here(name);
+        }
+    }
+    Ok(case)
+}
+
+/// A program's path from the caller's working directory, as a shell takes it: the program
+/// starts in a directory of its own.
+fn from_here(name: &str) -> String {
+    let here = std::path::absolute(name)
+        .ok()
+        .filter(|_| name.contains('/'));
+    let path = here.and_then(|path| path.into_os_string().into_string().ok());
+    path.unwrap_or_else(|| name.to_owned())
 }
 
 /// The line of the first fault in the file that is made of the arguments.
@@ -285,6 +332,8 @@ mod tests {
             time: Time::Real,
             kernel: None,
             pcap: None,
+            observe: Observed::Calls,
+            explain: false,
             page: Default::default(),
             give_up: None,
             write: Vec::new(),
@@ -312,6 +361,17 @@ mod tests {
             .expect("a program");
         assert_eq!(program.run, ["redis-server", "--port", "7000"]);
         assert_eq!(program.ready, Some(Ready::Listening(None)));
+    }
+
+    #[test]
+    fn a_path_is_from_the_working_directory() {
+        assert_eq!(from_here("redis-cli"), "redis-cli");
+        assert_eq!(from_here("/bin/sh"), "/bin/sh");
+        let here = std::env::current_dir().expect("there is one");
+        assert_eq!(
+            from_here("./client"),
+            here.join("client").display().to_string()
+        );
     }
 
     #[test]

@@ -20,3 +20,8 @@ pub(crate) mod sysctls;
 #[cfg(test)]
 pub(crate) mod testing;
 mod wildcard;
+
+/// Why `--explain` is refused on this machine's own kernel.
+pub(crate) const EXPLAIN_IN_GUESTS: &str = "--explain: the kernel's trace events are those of the \
+     whole machine, so they are recorded in a guest, which runs nothing else; add --time virtual, \
+     or --kernel";

@@ -5,6 +5,7 @@
 //! the guests' host call [`compare_all`] when all cases have ended.
 
 mod outside;
+mod program;
 mod refined;
 mod round_trip;
 
@@ -40,6 +41,10 @@ pub fn compare_all(cases: &[Case], outcomes: &mut [Outcome], environment: &Envir
             continue;
         };
         let as_run = with_overrides(case, &environment.overrides);
+        if case.lanes.iter().any(|lane| lane.program.is_some()) {
+            of_program(&as_run, outcome, &KernelFacts::new(version, hz));
+            continue;
+        }
         match predict(&as_run, &KernelFacts::new(version, hz)) {
             Ok(prediction) => {
                 let mut prediction = prediction;
@@ -72,6 +77,25 @@ pub fn compare_all(cases: &[Case], outcomes: &mut [Outcome], environment: &Envir
                 outcome.prediction = Some(prediction);
             }
             Err(e) => outcome.unpredictable = Some(e.why),
+        }
+    }
+}
+
+/// Predicts a case with programs from what they set on their sockets and called before the
+/// fault, where that decides what follows.
+fn of_program(case: &Case, outcome: &mut Outcome, facts: &KernelFacts) {
+    let Some(first) = observed(outcome).cloned() else {
+        return;
+    };
+    match program::predict(case, outcome, &first, facts) {
+        Ok(prediction) => {
+            let prediction = prediction.led_by(&first.outcome, &first.call);
+            outcome.outside = outside_case(&prediction, case, outcome, &first);
+            outcome.compared_with = Some(ComparedWith::Case);
+            outcome.prediction = Some(prediction);
+        }
+        Err(why) => {
+            outcome.unpredictable = Some(format!("not simulated: the program's own logic ({why})"));
         }
     }
 }

@@ -243,6 +243,7 @@ mod tests {
             start_ns: 0,
             end_ns: Some(1),
             result: result.clone(),
+            limit_ns: None,
         };
         ProcessRecord {
             number: 0,

@@ -10,6 +10,7 @@ fn call(name: &str, end_ms: i64, result: CallResult) -> Call {
         start_ns: 0,
         end_ns: Some(end_ms * 1_000_000),
         result,
+        limit_ns: None,
     }
 }
 

@@ -28,7 +28,7 @@ pub use kernel_event::KernelEvent;
 pub use process::{Call, CallResult, EndpointRecord, ExitKind, ProcessEnd, ProcessRecord};
 pub use program::{
     ObserverCost, OutputLine, ProgramDetector, ProgramRecord, ProgramSignal, SignalEffect,
-    SignalSender, UserSees,
+    SignalSender, SocketSettings, UserSees,
 };
 pub use recovery::Recovery;
 pub use socket::{FdCount, Netstat, SocketState};

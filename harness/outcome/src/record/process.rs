@@ -71,6 +71,11 @@ pub struct Call {
     pub end_ns: Option<i64>,
     /// What it returned.
     pub result: CallResult,
+    /// The time limit that is an argument of it, of a program's poll(), select() or
+    /// epoll_wait() that returned. None of polls that were made again as they ran out,
+    /// which are recorded as one: their limit is a rhythm.
+    #[serde(default)]
+    pub limit_ns: Option<u64>,
 }
 
 /// The result of a call.

@@ -131,6 +131,27 @@ pub struct ProgramDetector {
     pub conn: Option<String>,
     /// `keepalive 15 s/5 s/3, TCP_NODELAY`.
     pub text: String,
+    /// What of it decides when the kernel gives the connection up.
+    #[serde(default)]
+    pub set: SocketSettings,
+}
+
+/// Settings of a socket that decide when the kernel gives its connection up, or ends a
+/// read on it. None: the program left it to the kernel. Times are nanoseconds.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SocketSettings {
+    /// SO_KEEPALIVE is on.
+    pub keepalive: bool,
+    /// TCP_KEEPIDLE.
+    pub idle_ns: Option<u64>,
+    /// TCP_KEEPINTVL.
+    pub interval_ns: Option<u64>,
+    /// TCP_KEEPCNT.
+    pub count: Option<u32>,
+    /// TCP_USER_TIMEOUT.
+    pub user_timeout_ns: Option<u64>,
+    /// SO_RCVTIMEO.
+    pub receive_timeout_ns: Option<u64>,
 }
 
 /// The first thing that a program's user sees after the fault.

@@ -28,6 +28,7 @@ fn call(name: &str, start: i64, end: Option<i64>, result: CallResult) -> Call {
         start_ns: start,
         end_ns: end,
         result,
+        limit_ns: None,
     }
 }
 

@@ -49,7 +49,7 @@
     for (const row of rows) {
       const fits = words.every((word) => row.haystack.includes(word))
         && facets.every(([name, value]) => row.dataset[name].split(" ").includes(value))
-        && (!wanted.get("differ") || "differ" in row.dataset);
+        && ["differ", "book"].every((name) => !wanted.get(name) || name in row.dataset);
       row.hidden = !fits;
       const details = row.nextElementSibling;
       if (details && details.classList.contains("details")) details.hidden = !fits;

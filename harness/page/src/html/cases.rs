@@ -33,7 +33,7 @@ pub(super) fn section(page: &Page<'_>) -> Markup {
         section #cases {
             h2 { "Cases: prediction against observation" }
             (filters(&facets, &names))
-            (legend(&names))
+            (legend(&names, &rows))
             div.scroll { table #case-table {
                 (head(&names))
                 @for (scenario, members) in groups(&rows) {
@@ -84,6 +84,7 @@ fn filters(facets: &[Facets], kernels: &[String]) -> Markup {
             (select("sign", "first sign", all(|f| &f.signs)))
             (select("detector", "detector", all(|f| &f.detectors)))
             (select("fault", "fault", all(|f| &f.faults)))
+            label.check { input type="checkbox" name="book"; " not as the book says" }
             @if kernels.len() > 1 {
                 label { "kernel "
                     select name="kernel" {
@@ -106,10 +107,16 @@ fn filters(facets: &[Facets], kernels: &[String]) -> Markup {
     }
 }
 
-fn legend(kernels: &[String]) -> Markup {
+fn legend(kernels: &[String], rows: &[Row<'_>]) -> Markup {
     html! {
         p.legend {
             span { (sample("<rect class=\"p\" x=\"1\" y=\"2\" width=\"22\" height=\"10\"/>")) " predicted interval" }
+            @if plot::have_others(rows) {
+                span { (sample("<rect class=\"p else\" x=\"1\" y=\"2\" width=\"22\" height=\"10\"/>")) " of another sign that may come instead" }
+            }
+            @if plot::have_shares(rows) {
+                span { (sample("<text class=\"share\" x=\"1\" y=\"10\">93 %</text>")) " share of simulated runs, where chance decides" }
+            }
             span { (sample("<circle class=\"o\" cx=\"12\" cy=\"7\" r=\"3.2\"/>")) " observed" }
             span { (sample("<circle class=\"o off\" cx=\"12\" cy=\"7\" r=\"3.2\"/>")) " observed, outside its prediction" }
             span { (sample("<rect class=\"o\" x=\"9\" y=\"4\" width=\"6\" height=\"6\"/>")) " unnoticed" }
@@ -207,7 +214,7 @@ fn one(number: usize, row: &Row<'_>, facets: &Facets, names: &[String]) -> Marku
     );
     html! {
         tr.case id=(anchor("c", number)) data-id=(first.id) data-verdict=(list(&facets.verdicts)) data-sign=(list(&facets.signs))
-            data-detector=(list(&facets.detectors)) data-fault=(list(&facets.faults)) data-differ[differ] data-ns=(times(row)) {
+            data-detector=(list(&facets.detectors)) data-fault=(list(&facets.faults)) data-differ[differ] data-book[against_the_book(row)] data-ns=(times(row)) {
             th scope="row" {
                 button.open type="button" aria-expanded="false" title=(first.id) { (axes(first)) }
             }
@@ -223,6 +230,12 @@ fn one(number: usize, row: &Row<'_>, facets: &Facets, names: &[String]) -> Marku
             td { @for (class, words) in verdicts(row) { span class={ "verdict " (class) } { (words) } " " } }
         }
     }
+}
+
+/// Whether Linux does not do what the book says, on any kernel.
+pub(super) fn against_the_book(row: &Row<'_>) -> bool {
+    let mut outcomes = row.on.iter().flatten();
+    outcomes.any(|outcome| text::against_the_book(outcome).is_some())
 }
 
 /// The observed times in nanoseconds, by kernel, as the JSON has them; `-` without.
@@ -249,15 +262,23 @@ fn axes(outcome: &Outcome) -> String {
 
 fn seen(row: &Row<'_>, names: &[String], differ: bool) -> Markup {
     if !differ {
-        return html! { (text::observed(row.first())) };
+        return unbroken(&text::observed(row.first()));
     }
     html! {
         span.differ { "kernels differ" }
         @for (number, outcome) in row.on.iter().enumerate() {
             @if let Some(outcome) = outcome {
-                div class={ "k" (number) } { b { (names[number]) } " " (text::observed(outcome)) }
+                div class={ "k" (number) } { b { (names[number]) } " " (unbroken(&text::observed(outcome))) }
             }
         }
+    }
+}
+
+/// A sign with its time in one line: a number is not parted from its unit.
+fn unbroken(sign: &str) -> Markup {
+    match sign.rsplit_once(" after ") {
+        Some((sign, time)) => html! { (sign) " " span.time { "after " (time) } },
+        None => html! { (sign) },
     }
 }
 

@@ -5,6 +5,7 @@ use maud::{Markup, PreEscaped, html};
 use halfopen_net::span::human_ns;
 use halfopen_outcome::record::{Netstat, Outcome};
 use halfopen_predict::Prediction;
+use halfopen_report::explain::setup;
 use halfopen_report::finished::verdict;
 use halfopen_report::{kernels, text};
 
@@ -24,6 +25,10 @@ pub(super) fn of(page: &Page<'_>, row: &Row<'_>) -> Markup {
             @if let Some(case) = page.case(&first.id) {
                 p { (case.about)
                     @if page.file.is_some() { " " a href={ "#" (yaml_anchor(&case.scenario)) } { "The YAML that made it" } }
+                }
+                details open {
+                    summary { "What is done" }
+                    ul.setup { @for sentence in setup(case) { li { (sentence) } } }
                 }
             }
             (said(first))

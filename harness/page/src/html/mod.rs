@@ -2,7 +2,7 @@
 //! comparisons. It holds its styles and its script (`assets/page.js`), and asks
 //! nothing of any network: its Content-Security-Policy forbids it.
 //!
-//! `overview`, `cases` (the table with the plot), `detail` (one case, kept packed
+//! `overview`, `findings`, `cases` (the table with the plot), `detail` (one case, kept packed
 //! until it is opened), `grid` and `comparison` are its parts; `block` finds the YAML
 //! of a scenario.
 
@@ -11,6 +11,7 @@ mod cases;
 mod comparison;
 mod detail;
 mod facets;
+mod findings;
 mod grid;
 mod overview;
 #[cfg(test)]

@@ -7,7 +7,7 @@ use halfopen_outcome::environment::Environment;
 use halfopen_report::finished::{Finished, Totals, needs_a_look, verdict};
 use halfopen_report::{kernels, text};
 
-use super::Page;
+use super::{Page, findings};
 
 pub(super) fn section(page: &Page<'_>) -> Markup {
     html! {
@@ -15,6 +15,7 @@ pub(super) fn section(page: &Page<'_>) -> Markup {
             h2 { "Overview" }
             (totals(page.runs))
             (look(page.runs))
+            (findings::section(page))
             (environments(page.runs))
         }
     }

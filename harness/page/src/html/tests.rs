@@ -66,6 +66,23 @@ fn what_needs_a_look_comes_first() {
     assert!(fine.contains("Nothing: no case differs"));
 }
 
+/// For a reader who was not there: what was found, before the cases.
+#[test]
+fn the_overview_says_where_linux_and_kernels_differ() {
+    let html = page(&[testing::not_the_book()], &[], None);
+    let overview = html.split("id=\"cases\"").next().unwrap_or_default();
+    for part in [
+        "Nowhere: every case shows the same",
+        "1 case of 1 kind",
+        "the book says",
+        "What the words mean",
+    ] {
+        assert!(overview.contains(part), "{part}: {overview}");
+    }
+    let fine = page(&[testing::unnoticed()], &[], None);
+    assert!(fine.contains("Nowhere, or no book says"));
+}
+
 #[test]
 fn a_name_that_is_html_stays_text() {
     let mut outcome = testing::unnoticed();

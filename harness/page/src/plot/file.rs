@@ -32,10 +32,11 @@ pub fn file(runs: &[Finished<'_>]) -> String {
         ),
     };
     write_text(&mut body, 8.0, y + 11.0, "sign", "", &caption);
-    legend(&mut body, NAMES + 8.0, y);
+    let rows = rows(runs);
+    legend(&mut body, NAMES + 8.0, y, &rows);
     y += 22.0;
     let mut scenario = "";
-    for row in rows(runs) {
+    for row in rows {
         let first = row.first();
         if first.scenario != scenario {
             scenario = &first.scenario;
@@ -76,23 +77,26 @@ fn one(body: &mut String, row: &Row<'_>, y: f64) -> f64 {
     height
 }
 
-fn legend(body: &mut String, x: f64, y: f64) {
-    let _ = write!(
-        body,
-        "<rect class=\"p\" x=\"{x}\" y=\"{}\" width=\"20\" height=\"10\"/>\
-         <circle class=\"o\" cx=\"{}\" cy=\"{}\" r=\"3.2\"/>\
-         <path class=\"b\" d=\"M{} {}l4.5 -4.5l4.5 4.5l-4.5 4.5z\"/>",
-        y + 2.5,
-        x + 110.0,
-        y + 7.5,
-        x + 200.0,
-        y + 7.5
-    );
-    for (dx, words) in [
-        (26.0, "predicted"),
-        (118.0, "observed"),
-        (214.0, "the book's value"),
-    ] {
-        write_text(body, x + dx, y + 11.0, "sign", "", words);
+/// What the marks mean, from `x` on; those that only some runs have when they are there.
+fn legend(body: &mut String, mut x: f64, y: f64, rows: &[Row<'_>]) {
+    let bar = |class: &str| {
+        format!("<rect class=\"{class}\" x=\"0\" y=\"2.5\" width=\"20\" height=\"10\"/>")
+    };
+    let mut entries = vec![(bar("p"), "predicted")];
+    if super::have_others(rows) {
+        entries.push((bar("p else"), "or another sign"));
+    }
+    if super::have_shares(rows) {
+        let share = "<text class=\"share\" x=\"0\" y=\"11\">93 %</text>";
+        entries.push((share.into(), "of simulated runs"));
+    }
+    let dot = "<circle class=\"o\" cx=\"10\" cy=\"7.5\" r=\"3.2\"/>";
+    let diamond = "<path class=\"b\" d=\"M5 7.5l4.5 -4.5l4.5 4.5l-4.5 4.5z\"/>";
+    entries.push((dot.into(), "observed"));
+    entries.push((diamond.into(), "the book's value"));
+    for (mark, words) in entries {
+        let _ = write!(body, "<g transform=\"translate({x:.0} {y:.0})\">{mark}</g>");
+        write_text(body, x + 26.0, y + 11.0, "sign", "", words);
+        x += 26.0 + 7.0 * words.len() as f64 + 16.0;
     }
 }

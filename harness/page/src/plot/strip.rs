@@ -6,20 +6,17 @@ use std::time::Duration;
 use halfopen_net::span::human_ns;
 use halfopen_outcome::baseline::CaseResult;
 use halfopen_outcome::record::{Outcome, Status};
-use halfopen_predict::Prediction;
 use halfopen_report::{kernels, text};
 use halfopen_scenario::case::{Sign, SignKind};
 
 use super::Row;
+use super::predicted::predicted;
 use crate::axis;
 use crate::svg::escaped;
 
 /// The height of one kernel's line.
 pub(crate) const LINE: f64 = 9.0;
 const PADDING: f64 = 4.0;
-/// The height of a bar, and its least width: below it nobody sees it beside a dot.
-const BAR: f64 = 10.0;
-const LEAST: f64 = 3.0;
 
 /// The strip of a case, and its height. Kernels that differ have a line each; those
 /// that agree share one.
@@ -80,37 +77,6 @@ pub(crate) fn axis() -> (String, f64) {
         axis::UNNOTICED
     );
     (out, 15.0)
-}
-
-fn predicted(out: &mut String, p: &Prediction, y: f64) {
-    let title = escaped(&format!("predicted: {}", text::prediction(p)));
-    if p.sign == SignKind::Unnoticed {
-        let x = axis::UNNOTICED - 10.0;
-        let _ = write!(
-            out,
-            "<rect class=\"p\" x=\"{x:.1}\" y=\"{:.1}\" width=\"20\" height=\"{BAR}\"><title>{title}</title></rect>",
-            y - BAR / 2.0
-        );
-        return;
-    }
-    if !p.branches.is_empty() {
-        let (from, to) = (axis::at(p.earliest), axis::at(p.latest));
-        let _ = write!(
-            out,
-            "<line class=\"link\" x1=\"{from:.1}\" x2=\"{to:.1}\" y1=\"{y:.1}\" y2=\"{y:.1}\"/>"
-        );
-    }
-    for span in p.intervals() {
-        let (from, to) = (axis::at(span.earliest), axis::at(span.latest));
-        let width = (to - from).max(LEAST);
-        let x = (from + to - width) / 2.0;
-        let _ = write!(
-            out,
-            "<rect class=\"p\" x=\"{:.1}\" y=\"{:.1}\" width=\"{width:.1}\" height=\"{BAR}\"><title>{title}</title></rect>",
-            x.max(0.0),
-            y - BAR / 2.0
-        );
-    }
 }
 
 /// The book's value.

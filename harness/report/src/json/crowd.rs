@@ -167,6 +167,8 @@ struct CallView<'a> {
     start_ns: i64,
     end_ns: Option<i64>,
     result: &'a CallResult,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit_ns: Option<u64>,
 }
 
 /// Calls of one kind with one kind of result.
@@ -214,6 +216,7 @@ impl<'a> CallView<'a> {
             start_ns: call.start_ns,
             end_ns: call.end_ns,
             result: &call.result,
+            limit_ns: call.limit_ns,
         }
     }
 }

@@ -234,6 +234,7 @@ fn endpoint() -> Value {
         ("end_ns", or_null(integer())),
         ("result", reference("call_result")),
     ]);
+    let call = with(call, &[("limit_ns", integer())]);
     let summed = object(&[
         ("call", text()),
         ("line", integer()),
@@ -277,7 +278,15 @@ fn program() -> Value {
         ("sender", text()),
     ]);
     let observer = object(&[("stops", integer()), ("held_ns", integer())]);
-    let detector = object(&[("conn", or_null(text())), ("text", text())]);
+    let set = object(&[
+        ("keepalive", truth()),
+        ("idle_ns", or_null(integer())),
+        ("interval_ns", or_null(integer())),
+        ("count", or_null(integer())),
+        ("user_timeout_ns", or_null(integer())),
+        ("receive_timeout_ns", or_null(integer())),
+    ]);
+    let detector = object(&[("conn", or_null(text())), ("text", text()), ("set", set)]);
     object(&[
         ("lane", text()),
         ("host", text()),

@@ -16,12 +16,7 @@ pub(super) fn render(text: &mut String, outcomes: &[Outcome], width: usize) {
     for (scenario, cases) in by_scenario(outcomes) {
         let mut disagreements: IndexMap<(String, String), usize> = IndexMap::new();
         for case in &cases {
-            let (Some(book), Some(seen), Status::Ran) =
-                (&case.book, &case.first_sign, &case.status)
-            else {
-                continue;
-            };
-            if !text::agrees(book, seen, None) {
+            if let Some((book, seen)) = text::against_the_book(case) {
                 let did = text::kind(&seen.outcome);
                 *disagreements
                     .entry((text::kind(&book.sign), did))

@@ -23,7 +23,9 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use halfopen_outcome::record::{CallResult, ExitKind, ObserverCost, SignalEffect, SignalSender};
+use halfopen_outcome::record::{
+    CallResult, ExitKind, ObserverCost, SignalEffect, SignalSender, SocketSettings,
+};
 use halfopen_scenario::case::Lane;
 
 /// The hidden first argument that makes this program the template of endpoints;
@@ -83,6 +85,8 @@ pub enum Report {
         at: i64,
         /// Its result.
         result: CallResult,
+        /// The time limit among its arguments, of a program's poll.
+        limit_ns: Option<u64>,
     },
     /// A step with this mark is done.
     Mark {
@@ -145,6 +149,8 @@ pub enum Report {
         conn: Option<String>,
         /// The settings.
         text: String,
+        /// Those that decide when the kernel gives up.
+        set: SocketSettings,
     },
     /// This is a thread of the program, not a process.
     Thread {

@@ -149,6 +149,7 @@ impl Reporter {
             began,
             at,
             result,
+            limit_ns: None,
         });
     }
 

@@ -60,6 +60,7 @@ mod tests {
             began: -1,
             at: i64::MAX,
             result: CallResult::Ready(vec!["socket:IN|RDHUP".into()]),
+            limit_ns: Some(u64::MAX),
         };
         let mut buffer = [0; MAX_REPORT];
         let length = encode(&report, &mut buffer).expect("it is short");

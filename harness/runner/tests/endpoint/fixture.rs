@@ -188,6 +188,7 @@ pub fn calls(reports: &[Report], of: i32) -> Vec<String> {
                 began,
                 at,
                 result,
+                ..
             } if *pid == of => {
                 let (call, reported_at) = open.take().expect("an end has a start");
                 assert!(

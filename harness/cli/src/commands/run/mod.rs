@@ -15,7 +15,8 @@ use crate::shared::error::{CliError, Exit};
 use crate::shared::pictures::Pictures;
 use crate::shared::progress::Progress;
 use crate::shared::{
-    capabilities, catalogue, disturbed, interrupt, modules, output, select, sysctls,
+    EXPLAIN_IN_GUESTS, capabilities, catalogue, disturbed, interrupt, modules, output, select,
+    sysctls,
 };
 use compare::Plan;
 use pictures::draw;
@@ -38,11 +39,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, CliError> {
     }
     let in_guests = args.time == Time::Virtual || !args.kernel.is_empty();
     if args.explain && !in_guests {
-        return Err(CliError::Usage(
-            "--explain: the kernel's trace events are those of the whole machine, so they are \
-             recorded in a guest, which runs nothing else; add --time virtual, or --kernel"
-                .into(),
-        ));
+        return Err(CliError::Usage(EXPLAIN_IN_GUESTS.into()));
     }
     if let Some(directory) = &args.pcap {
         output::make_directory(directory, "--pcap")?;

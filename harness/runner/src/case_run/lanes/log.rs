@@ -115,6 +115,7 @@ impl ReportLog {
                     start_ns: at,
                     end_ns: None,
                     result: CallResult::Blocked,
+                    limit_ns: None,
                 });
             }
             Report::End {
@@ -122,6 +123,7 @@ impl ReportLog {
                 began,
                 at,
                 result,
+                limit_ns,
             } => {
                 if let Some(call) = self.process(pid).calls.last_mut() {
                     let listening = call.call == "listen";
@@ -129,7 +131,9 @@ impl ReportLog {
                     call.start_ns = began;
                     call.end_ns = Some(at);
                     call.result = result;
-                    self.state.listening |= listening;
+                    call.limit_ns = limit_ns;
+                    // A program is ready when its lane says so: ProgramReady.
+                    self.state.listening |= listening && self.program.is_none();
                     self.state.connected |= connected;
                 }
             }
@@ -169,9 +173,14 @@ impl ReportLog {
                     }
                 }
             }
-            Report::Detector { socket, conn, text } => {
-                self.detectors
-                    .insert(socket, ProgramDetector { conn, text });
+            Report::Detector {
+                socket,
+                conn,
+                text,
+                set,
+            } => {
+                let detector = ProgramDetector { conn, text, set };
+                self.detectors.insert(socket, detector);
             }
             Report::Thread { tid, name } => self.process(tid).thread = Some(name),
             Report::Signal {
@@ -312,6 +321,7 @@ mod tests {
             began: 11,
             at: 20,
             result: CallResult::Value(0),
+            limit_ns: None,
         });
         c.add(Report::Forked {
             pid: 100,
@@ -325,6 +335,7 @@ mod tests {
             began: 23,
             at: 30,
             result: CallResult::Value(5),
+            limit_ns: None,
         });
         let record = c.record(10);
         let calls = |n: usize| {

@@ -9,6 +9,7 @@ mod result;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::Write as _;
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use super::super::protocol::{Plan, Report};
 use super::super::report::Reporter;
@@ -30,8 +31,8 @@ pub(super) struct Translator<'a> {
     reporter: &'a mut Reporter,
     hosts: BTreeMap<IpAddr, &'a str>,
     detectors: Detectors,
-    /// Calls whose start was reported.
-    calls: BTreeSet<u64>,
+    /// Calls whose start was reported, and the time limits of those that wait.
+    calls: HashMap<u64, Option<Duration>>,
     /// Polls that timed out, by thread: not reported yet.
     idle: HashMap<i32, Idle>,
     /// Streams that were closed while the program ran: by its end, unless it does
@@ -50,6 +51,8 @@ struct Idle {
     name: CallName,
     began: i64,
     at: i64,
+    /// None: it was made again as it ran out.
+    limit: Option<Duration>,
 }
 
 impl<'a> Translator<'a> {
@@ -65,7 +68,7 @@ impl<'a> Translator<'a> {
             reporter,
             hosts: hosts.map(|(host, ip)| (*ip, host.as_str())).collect(),
             detectors: Detectors::default(),
-            calls: BTreeSet::new(),
+            calls: HashMap::new(),
             idle: HashMap::new(),
             closed: Vec::new(),
             main: None,
@@ -176,7 +179,11 @@ impl<'a> Translator<'a> {
                 self.connection(socket, address)
             }
         };
-        self.calls.insert(entered.call);
+        let limit = match &entered.detail {
+            Detail::Wait { timeout, .. } => *timeout,
+            _ => None,
+        };
+        self.calls.insert(entered.call, limit);
         match self.idle.get(&event.tid) {
             // The tick goes on.
             Some(idle) if idle.name == entered.name => return,
@@ -203,9 +210,9 @@ impl<'a> Translator<'a> {
         {
             self.detector(accepted);
         }
-        if !self.calls.remove(&returned.call) {
+        let Some(mut limit) = self.calls.remove(&returned.call) else {
             return;
-        }
+        };
         if returned.name == CallName::Connect
             && let Some(socket) = &returned.socket
         {
@@ -217,12 +224,22 @@ impl<'a> Translator<'a> {
             .and_then(|detector| detector.receive_timeout.or(detector.send_timeout));
         let result = result_of(returned, event.at_ns, own_limit);
         let began = match self.idle.remove(&event.tid) {
-            Some(idle) => idle.began,
+            Some(idle) => {
+                // One with a limit of 0 looks once more, and does not wait.
+                limit = idle.limit.filter(|_| limit == Some(Duration::ZERO));
+                idle.began
+            }
             None => returned.entered_ns,
         };
         if is_poll(returned.name) && result == CallResult::Value(0) {
             let (name, at) = (returned.name, event.at_ns);
-            self.idle.insert(event.tid, Idle { name, began, at });
+            let idle = Idle {
+                name,
+                began,
+                at,
+                limit,
+            };
+            self.idle.insert(event.tid, idle);
             return;
         }
         self.reporter.write_report(&Report::End {
@@ -230,6 +247,7 @@ impl<'a> Translator<'a> {
             began,
             at: event.at_ns,
             result,
+            limit_ns: limit.map(result::nanoseconds),
         });
         if returned.name == CallName::Listen && returned.result.is_ok() {
             self.listens(returned.socket.as_ref());
@@ -244,6 +262,7 @@ impl<'a> Translator<'a> {
                 began: idle.began,
                 at: idle.at,
                 result: CallResult::Value(0),
+                limit_ns: idle.limit.map(result::nanoseconds),
             });
         }
     }
@@ -364,6 +383,7 @@ impl<'a> Translator<'a> {
                 socket: socket.id.0,
                 conn,
                 text: result::detector_text(detector),
+                set: result::settings(detector),
             });
         }
     }

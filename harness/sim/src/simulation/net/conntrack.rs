@@ -268,6 +268,16 @@ impl Sim<'_> {
         false
     }
 
+    /// The source of a router's own answer for a host inside is its own address, as the
+    /// outside knows the connection.
+    pub(crate) fn translate_answer(&self, node: NodeId, answer: &mut Packet) {
+        let tracking = self.nodes[node].tracking.as_ref();
+        let mut entries = tracking.iter().flat_map(|tracking| &tracking.entries);
+        if let Some(entry) = entries.find(|e| e.original == (answer.src, answer.dst)) {
+            answer.src = entry.reply.1;
+        }
+    }
+
     fn reject_unknown(&mut self, node: NodeId, packet: &Packet) {
         if let Some(answer) = rejection(packet, RejectWith::TcpReset) {
             let _ = self.ip_output(node, answer);

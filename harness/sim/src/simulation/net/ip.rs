@@ -194,8 +194,10 @@ impl Sim<'_> {
             Verdict::Drop => return,
             Verdict::Reject(with) => {
                 if let Some(mut answer) = rejection(&packet, with) {
-                    if matches!(answer.body, Body::Icmp(_)) {
-                        answer.src.0 = self.node_address(node);
+                    match answer.body {
+                        Body::Icmp(_) => answer.src.0 = self.node_address(node),
+                        // The RST belongs to the connection (nf_ct_attach()).
+                        Body::Tcp(_) => self.translate_answer(node, &mut answer),
                     }
                     let _ = self.ip_output(node, answer);
                 }

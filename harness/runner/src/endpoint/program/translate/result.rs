@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use halfopen_net::span::human;
-use halfopen_outcome::record::CallResult;
+use halfopen_outcome::record::{CallResult, SocketSettings};
 use halfopen_trace::event::{Gave, Returned};
 use halfopen_trace::{CallName, Detector, Errno};
 
@@ -46,6 +46,22 @@ pub(super) fn result_of(returned: &Returned, at: i64, own_limit: Option<Duration
         }
         _ => CallResult::Value(returned.result.unwrap_or_default()),
     }
+}
+
+/// What of it decides when the kernel gives up.
+pub(super) fn settings(detector: &Detector) -> SocketSettings {
+    SocketSettings {
+        keepalive: detector.keepalive,
+        idle_ns: detector.idle.map(nanoseconds),
+        interval_ns: detector.interval.map(nanoseconds),
+        count: detector.count,
+        user_timeout_ns: detector.user_timeout.map(nanoseconds),
+        receive_timeout_ns: detector.receive_timeout.map(nanoseconds),
+    }
+}
+
+pub(super) fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// `keepalive 15 s/5 s/3, TCP_USER_TIMEOUT 3 s, TCP_NODELAY`; `-` is a value that the

@@ -1,20 +1,15 @@
 //! `halfopen explain`: cases in sentences, from their data and the kernel's rules.
 
-mod lanes;
-
-use std::fmt::Write as _;
-
 use halfopen_net::span::human;
 use halfopen_predict::{KernelFacts, RuleId, predict};
+use halfopen_report::explain::{list, setup};
 use halfopen_report::text;
-use halfopen_runner::describe_event;
-use halfopen_scenario::case::{Case, Clock, Family, NodeKind, OnForgotten, SignKind, When};
+use halfopen_scenario::case::{Case, Clock, SignKind};
 
 use crate::args::ExplainArgs;
 use crate::shared::error::{CliError, Exit};
 use crate::shared::kernel_facts::facts_of;
 use crate::shared::{catalogue, output, select};
-use lanes::{detector, lane};
 
 pub(crate) fn explain(args: &ExplainArgs) -> Result<Exit, CliError> {
     let facts = facts_of(args.kernel.as_deref(), None)?;
@@ -30,17 +25,8 @@ fn case_text(case: &Case, facts: &KernelFacts) -> String {
     let mut out = format!("{}\n\n", case.id);
     let mut paragraph = |text: &str| text::wrapped(&mut out, text, "  ", "  ");
     paragraph(case.about.trim());
-    paragraph(&network(case));
-    for of in &case.lanes {
-        paragraph(&lane(of));
-    }
-    for of in &case.lanes {
-        if let Some(text) = detector(of) {
-            paragraph(&text);
-        }
-    }
-    for text in events(case) {
-        paragraph(&text);
+    for sentence in setup(case) {
+        paragraph(&sentence);
     }
     let watched = list(&case.watch);
     paragraph(&format!(
@@ -66,70 +52,6 @@ fn case_text(case: &Case, facts: &KernelFacts) -> String {
         text::wrapped(&mut out, hours, "  ", "  ");
     }
     out
-}
-
-fn network(case: &Case) -> String {
-    let hosts: Vec<String> = case
-        .network
-        .names(&[NodeKind::Host])
-        .map(str::to_owned)
-        .collect();
-    let cables: Vec<String> = case
-        .network
-        .cables
-        .iter()
-        .map(|(a, b)| format!("{a}-{b}"))
-        .collect();
-    let family = match case.family {
-        Family::Ipv4 => "IPv4",
-        Family::Ipv6 => "IPv6",
-    };
-    let mut text = format!(
-        "The hosts {} are joined by {} {}, and speak {family}.",
-        list(&hosts),
-        if cables.len() == 1 {
-            "the cable"
-        } else {
-            "the cables"
-        },
-        list(&cables)
-    );
-    for nat in &case.network.nats {
-        let then = match nat.on_forgotten {
-            OnForgotten::Silence => "drops the packets of one that it has forgotten",
-            OnForgotten::Reset => "answers the packets of one that it has forgotten with RST",
-            OnForgotten::Resume => "tracks one that it has forgotten again",
-        };
-        let (router, idle) = (&nat.router, human(nat.idle));
-        let _ = write!(
-            text,
-            " {router} keeps state of connections, forgets one after {idle} without a packet, \
-             and {then}."
-        );
-    }
-    for (host, set) in &case.sysctls {
-        let set: Vec<String> = set
-            .iter()
-            .map(|(key, value)| format!("{key} = {value}"))
-            .collect();
-        let host = if host == "all" { "Every host" } else { host };
-        let _ = write!(text, " {host} has {}.", list(&set));
-    }
-    text
-}
-
-fn events(case: &Case) -> Vec<String> {
-    let text = |event: &halfopen_scenario::case::Event| {
-        let what = describe_event(&event.action);
-        let when = match &event.when {
-            When::At(time) if time.is_zero() => "From the beginning".to_owned(),
-            When::At(time) => format!("{} after the start", human(*time)),
-            When::After { mark, by } if by.is_zero() => format!("At the mark `{mark}`"),
-            When::After { mark, by } => format!("{} after the mark `{mark}`", human(*by)),
-        };
-        format!("{when}: {what}.")
-    };
-    case.events.iter().map(text).collect()
 }
 
 fn predicted(out: &mut String, case: &Case, facts: &KernelFacts) {
@@ -160,15 +82,6 @@ fn predicted(out: &mut String, case: &Case, facts: &KernelFacts) {
             "The rules do not predict it: {}.",
             e.why.trim_end_matches('.')
         )),
-    }
-}
-
-/// `a, b and c`.
-fn list(words: &[String]) -> String {
-    match words {
-        [] => "nobody".into(),
-        [one] => one.clone(),
-        [first @ .., last] => format!("{} and {last}", first.join(", ")),
     }
 }
 
