@@ -148,6 +148,10 @@ fn follows(last: &Call, first: &FirstSign, until: i64) -> Result<(), String> {
     if matches!(first.outcome, SignKind::Exited(_) | SignKind::Signal(_)) {
         return Err("it ends by itself".into());
     }
+    // Which of the calls that follow shows what ended the poll, if any, is the program's to say.
+    if first.outcome == SignKind::PollHangup {
+        return Err("it does not read what ended its poll()".into());
+    }
     let noticed = first.outcome != SignKind::Unnoticed;
     let ends_with_it = match last.end_ns {
         Some(end) => noticed && (until - end).abs() <= FOLLOWS_WITHIN_NS,
