@@ -139,7 +139,7 @@ impl Record<'_> {
     /// that the pending call is made on was not among them.
     fn unserved(&self, endpoint: &EndpointRecord, pending: Option<&Call>) -> Option<String> {
         let pending = pending?;
-        let mut made: Vec<(i64, &str, Option<&str>)> = Vec::new();
+        let mut made = Vec::new();
         let mut server = None;
         for client in self.endpoints.iter().filter(|e| e.boot == 0) {
             let Some(lane) = self.lane(client) else {
@@ -168,11 +168,14 @@ impl Record<'_> {
                     if own {
                         server = Some(listener.clone());
                     }
-                    made.push((end, &client.lane, call.conn.as_deref()));
+                    let of = (client.lane.as_str(), call.conn.as_deref());
+                    made.push((end, of, listener));
                 }
             }
         }
-        let (host, port) = server?;
+        let server = server?;
+        made.retain(|(.., listener)| *listener == server);
+        let (host, port) = server;
         let listening = self.case.lanes.iter().find(|lane| {
             let listens =
                 |step: &&Step| matches!(step.action, Action::Listen { port: p, .. } if p == port);
@@ -192,9 +195,8 @@ impl Record<'_> {
         }
         made.sort_unstable();
         let accepted = self.accepted(&listening.name);
-        let mine = made.iter().position(|(_, lane, conn)| {
-            *lane == endpoint.lane && *conn == pending.conn.as_deref()
-        })?;
+        let own = (endpoint.lane.as_str(), pending.conn.as_deref());
+        let mine = made.iter().position(|(_, of, _)| *of == own)?;
         let one_at_a_time = match steps.iter().find(takes_turns) {
             Some(serve) => format!(
                 "; its `serve` on line {} serves one at a time without `fork: true`",
@@ -400,5 +402,48 @@ scenarios:
                 "the exchange of client on line 6 never ended: {turns}"
             )]
         );
+    }
+
+    /// A proxy's own connection was there a moment before its client knew of the one to it.
+    #[test]
+    fn connections_to_another_server_do_not_count() {
+        let text = "
+version: 1
+scenarios:
+  one:
+    network: { hosts: [client, server, proxy], switches: [switch], cables: [[client, switch], [server, switch], [proxy, switch]] }
+    server: [listen, accept, echo]
+    lanes:
+      proxy: [listen, { accept: , as: a }, { connect: server, as: b }, { relay: [a, b] }]
+    client: [connect: proxy, { exchange: hello }, read]
+    faults: [{ at: 500ms, freeze: server }]
+    give_up: 3s
+";
+        let case = parse("t", text).expect("the fixture is right").cases[0].clone();
+        let step = |lane: &str, which: usize| {
+            let lane = case.lanes.iter().find(|l| l.name == lane);
+            all_steps(&lane.expect("it is there").steps)[which].number
+        };
+        let endpoints = [
+            endpoint(
+                "proxy",
+                vec![
+                    call("accept", Some("a"), step("proxy", 1), (0, Some(1))),
+                    call("connect", Some("b"), step("proxy", 2), (1, Some(2))),
+                ],
+            ),
+            endpoint(
+                "server",
+                vec![call("accept", None, step("server", 1), (0, Some(2)))],
+            ),
+            endpoint(
+                "client",
+                vec![
+                    call("connect", None, step("client", 0), (0, Some(3))),
+                    call("read", None, step("client", 2), (4, None)),
+                ],
+            ),
+        ];
+        assert!(wrong_before(&case, &[freeze()], &endpoints).is_empty());
     }
 }

@@ -82,8 +82,8 @@ const BY_CI: [(&str, &str, &str); 13] = [
     ),
     (
         "halfopen exec --time virtual --memory 2048 -- java -XX:TieredStopAtLevel=1 -jar junit-platform-console-standalone.jar -cp classes -c PoolTest",
-        "ci/projects",
-        "--memory 2048 -- java -XX:TieredStopAtLevel=1",
+        "fixtures/projects/java/guest/bin/java",
+        "-- java -XX:TieredStopAtLevel=1",
     ),
 ];
 
