@@ -177,6 +177,12 @@ fn place(page: &str) -> Place {
             place.write("programs.yaml", &read("programs.yaml"));
             place
         }
+        "docs/programs.md" => {
+            let place = Place::empty();
+            let script = blocks(page).into_iter().find(|b| b.language == "python");
+            place.write("cost.py", &script.expect("it is shown").lines.join("\n"));
+            place
+        }
         _ => Place::empty(),
     }
 }
