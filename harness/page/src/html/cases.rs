@@ -84,7 +84,7 @@ fn filters(facets: &[Facets], kernels: &[String]) -> Markup {
             (select("sign", "first sign", all(|f| &f.signs)))
             (select("detector", "detector", all(|f| &f.detectors)))
             (select("fault", "fault", all(|f| &f.faults)))
-            label.check { input type="checkbox" name="book"; " not as the book says" }
+            label.check { input type="checkbox" name="book"; " another sign than the book's" }
             @if kernels.len() > 1 {
                 label { "kernel "
                     select name="kernel" {
@@ -110,6 +110,7 @@ fn filters(facets: &[Facets], kernels: &[String]) -> Markup {
 fn legend(kernels: &[String], rows: &[Row<'_>]) -> Markup {
     html! {
         p.legend {
+            span { "time since the first fault;" }
             span { (sample("<rect class=\"p\" x=\"1\" y=\"2\" width=\"22\" height=\"10\"/>")) " predicted interval" }
             @if plot::have_others(rows) {
                 span { (sample("<rect class=\"p else\" x=\"1\" y=\"2\" width=\"22\" height=\"10\"/>")) " of another sign that may come instead" }
@@ -137,7 +138,7 @@ fn sample(mark: &str) -> Markup {
 fn head(kernels: &[String]) -> Markup {
     let (words, height) = plot::axis();
     let axis = format!(
-        "<svg width=\"{WHOLE:.0}\" height=\"{height:.0}\" aria-hidden=\"true\">{words}</svg>"
+        "<svg viewBox=\"0 0 {WHOLE:.0} {height:.0}\" width=\"{WHOLE:.0}\" height=\"{height:.0}\" aria-hidden=\"true\">{words}</svg>"
     );
     html! {
         thead { tr {
@@ -210,7 +211,7 @@ fn one(number: usize, row: &Row<'_>, facets: &Facets, names: &[String]) -> Marku
         |set: &BTreeSet<String>| set.iter().map(String::as_str).collect::<Vec<_>>().join(" ");
     let (marks, height) = plot::strip(row);
     let strip = format!(
-        "<svg width=\"{WHOLE:.0}\" height=\"{height:.0}\" aria-hidden=\"true\">{marks}</svg>"
+        "<svg viewBox=\"0 0 {WHOLE:.0} {height:.0}\" width=\"{WHOLE:.0}\" height=\"{height:.0}\" aria-hidden=\"true\">{marks}</svg>"
     );
     html! {
         tr.case id=(anchor("c", number)) data-id=(first.id) data-verdict=(list(&facets.verdicts)) data-sign=(list(&facets.signs))

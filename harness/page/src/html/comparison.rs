@@ -51,7 +51,7 @@ fn one(page: &Page<'_>, comparison: &Comparison) -> Markup {
 fn changes(page: &Page<'_>, cases: &[&ComparedCase]) -> Markup {
     let (words, height) = plot::axis();
     let axis = format!(
-        "<svg width=\"{WHOLE:.0}\" height=\"{height:.0}\" aria-hidden=\"true\">{words}</svg>"
+        "<svg viewBox=\"0 0 {WHOLE:.0} {height:.0}\" width=\"{WHOLE:.0}\" height=\"{height:.0}\" aria-hidden=\"true\">{words}</svg>"
     );
     let has = |id: &str| {
         page.runs
@@ -81,7 +81,7 @@ fn changes(page: &Page<'_>, cases: &[&ComparedCase]) -> Markup {
                         th scope="row" {
                             @if has(&case.id) { a href={ "#case=" (case.id) } { (case.id) } } @else { (case.id) }
                         }
-                        td.plot { (PreEscaped(format!("<svg width=\"{WHOLE:.0}\" height=\"{height:.0}\" aria-hidden=\"true\">{marks}</svg>"))) }
+                        td.plot { (PreEscaped(format!("<svg viewBox=\"0 0 {WHOLE:.0} {height:.0}\" width=\"{WHOLE:.0}\" height=\"{height:.0}\" aria-hidden=\"true\">{marks}</svg>"))) }
                         td { @if let Some(result) = then { (result_text(result)) } @else { "-" } }
                         td { @if let Some(result) = now { (result_text(result)) } @else { "-" } }
                         td {

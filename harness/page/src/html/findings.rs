@@ -1,9 +1,10 @@
 //! What the run has found, for a reader who has not seen the cases yet: where kernels
-//! differ, and where Linux does not do what the book says.
+//! differ, and where Linux shows another sign than the book says.
 
 use indexmap::IndexMap;
 use maud::{Markup, html};
 
+use halfopen_predict::Prediction;
 use halfopen_report::{kernels, text};
 
 use super::Page;
@@ -16,7 +17,7 @@ pub(super) fn section(page: &Page<'_>) -> Markup {
             h3 { "Where kernels differ" }
             (kernels_differ(page, &rows))
         }
-        h3 { "Where Linux does not do what the book says" }
+        h3 { "Where Linux shows another sign than the book says" }
         (not_the_book(&rows))
         details {
             summary { "What the words mean" }
@@ -26,25 +27,41 @@ pub(super) fn section(page: &Page<'_>) -> Markup {
 }
 
 fn kernels_differ(page: &Page<'_>, rows: &[Row<'_>]) -> Markup {
-    let mut differ = rows
+    let differ = rows
         .iter()
-        .filter(|row| !kernels::remark(&row.on).is_empty())
-        .peekable();
+        .filter(|row| !kernels::remark(&row.on).is_empty());
+    let (chance, rules): (Vec<_>, Vec<_>) = differ.partition(|row| same_prediction(row));
     html! {
-        @if differ.peek().is_none() {
-            p { "Nowhere: every case shows the same on each of them." }
+        @if rules.is_empty() {
+            p { "Nowhere: what they are predicted to show is the same." }
         } @else {
-            ul.look {
-                @for row in differ {
-                    li {
-                        a href={ "#case=" (row.first().id) } { (row.first().id) } ": "
-                        @for (run, outcome) in page.runs.iter().zip(&row.on) {
-                            @if let Some(outcome) = outcome {
-                                b { (kernels::short(&run.environment.kernel)) } " " (text::observed(outcome)) "; "
-                            }
-                        }
-                    }
-                }
+            ul.look { @for row in rules { (on_each(page, row)) } }
+        }
+        @if !chance.is_empty() {
+            p { "Their prediction is the same and has room for both; another run may show either:" }
+            ul.look { @for row in chance { (on_each(page, row)) } }
+        }
+    }
+}
+
+/// Whether all kernels are predicted to show the same, so that chance, such as the random
+/// time for which a neighbour is trusted, decides between them.
+fn same_prediction(row: &Row<'_>) -> bool {
+    let mut said = row.on.iter().flatten().map(|o| o.prediction.as_ref());
+    let first = said.next().flatten();
+    let same = |p: &Prediction| first.is_some_and(|f| text::prediction(f) == text::prediction(p));
+    said.all(|p| p.is_some_and(same))
+}
+
+fn on_each(page: &Page<'_>, row: &Row<'_>) -> Markup {
+    let each = page.runs.iter().zip(&row.on);
+    let seen = each.filter_map(|(run, outcome)| Some((&run.environment.kernel, (*outcome)?)));
+    html! {
+        li {
+            a href={ "#case=" (row.first().id) } { (row.first().id) } ": "
+            @for (number, (kernel, outcome)) in seen.enumerate() {
+                @if number > 0 { "; " }
+                b { (kernels::short(kernel)) } " " (text::observed(outcome))
             }
         }
     }

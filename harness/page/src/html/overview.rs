@@ -4,6 +4,7 @@ use maud::{Markup, html};
 
 use halfopen_net::span::human;
 use halfopen_outcome::environment::Environment;
+use halfopen_outcome::record::{Outcome, Status};
 use halfopen_report::finished::{Finished, Totals, needs_a_look, verdict};
 use halfopen_report::{kernels, text};
 
@@ -35,6 +36,7 @@ fn totals(runs: &[Finished<'_>]) -> Markup {
                 th scope="col" { "disturbed" }
                 th scope="col" { "not run" }
                 th scope="col" { "outside prediction" }
+                th scope="col" { "not predicted" }
                 th scope="col" { "took" }
             } }
             tbody {
@@ -51,12 +53,19 @@ fn totals(runs: &[Finished<'_>]) -> Markup {
                         td { (totals.disturbed) }
                         td { (totals.not_run) }
                         td.bad[totals.outside > 0] { (totals.outside) }
+                        td { (not_predicted(run.outcomes)) }
                         td { (human(run.elapsed)) @if run.interrupted { ", interrupted" } }
                     }
                 }
             }
         } }
     }
+}
+
+/// How many cases ran of which nobody had said what they would show.
+fn not_predicted(outcomes: &[Outcome]) -> usize {
+    let ran = outcomes.iter().filter(|o| o.status == Status::Ran);
+    ran.filter(|o| o.prediction.is_none()).count()
 }
 
 /// The cases that somebody should look at before the others.
@@ -92,7 +101,7 @@ fn look(runs: &[Finished<'_>]) -> Markup {
 }
 
 /// The class of a verdict's badge.
-pub(super) fn class_of(outcome: &halfopen_outcome::record::Outcome) -> &'static str {
+pub(super) fn class_of(outcome: &Outcome) -> &'static str {
     use halfopen_outcome::record::Verdict;
     match verdict(outcome) {
         Verdict::Differs | Verdict::NotSetUp | Verdict::Failed => "bad",

@@ -28,6 +28,8 @@ const SLOT: f64 = 10.0;
 
 struct Draw<'a> {
     hosts: &'a [String],
+    /// The room for times, on the left.
+    clock: f64,
     left: f64,
     right: f64,
     /// Boxes side by side at most, by host.
@@ -60,15 +62,23 @@ pub(super) fn draw(hosts: &[String], placed: &Placed, zero: i64, title: String) 
             * CHARACTER
     };
     let slots = slots(placed, hosts.len());
+    let times = placed.items.iter().map(|(_, item)| item.at_ns - zero);
+    let silences = placed.breaks.iter().map(|(.., gap)| *gap);
+    // Two more for the mark before a silence.
+    let widest = times
+        .chain(silences)
+        .map(|ns| human_ns(ns).chars().count() + 2);
+    let clock = CLOCK.max(widest.max().unwrap_or(0) as f64 * CHARACTER + 6.0);
     let room = |host: usize| 22.0 + SLOT * slots[host] as f64;
     let last = hosts.len() - 1;
-    let left = CLOCK + (longest(&|host| host == 0) + room(0)).max(60.0);
+    let left = clock + (longest(&|host| host == 0) + room(0)).max(60.0);
     let right = match last {
         0 => 60.0,
         last => (longest(&|host| host == last) + room(last)).max(60.0),
     };
     let mut draw = Draw {
         hosts,
+        clock,
         left,
         right,
         slots,
@@ -141,9 +151,10 @@ impl Draw<'_> {
             };
             let _ = write!(
                 self.out,
-                "<rect class=\"lasting\" x=\"{CLOCK:.0}\" y=\"{:.0}\" width=\"{:.0}\" height=\"{:.0}\"/>",
+                "<rect class=\"lasting\" x=\"{:.0}\" y=\"{:.0}\" width=\"{:.0}\" height=\"{:.0}\"/>",
+                self.clock,
                 HEAD + y,
-                self.width() - CLOCK,
+                self.width() - self.clock,
                 (end - y).max(0.0)
             );
         }
@@ -186,7 +197,7 @@ impl Draw<'_> {
             let words = format!("⋮ {}", human_ns(*gap));
             text(
                 &mut self.out,
-                CLOCK - 6.0,
+                self.clock - 6.0,
                 middle,
                 "silence",
                 " text-anchor=\"end\"",
@@ -215,7 +226,7 @@ impl Draw<'_> {
                 taken.push(*y);
                 text(
                     &mut self.out,
-                    CLOCK - 6.0,
+                    self.clock - 6.0,
                     HEAD + y + 4.0,
                     "clock",
                     " text-anchor=\"end\"",
@@ -303,7 +314,8 @@ impl Draw<'_> {
                     }
                     let _ = write!(
                         self.out,
-                        "<line class=\"moment\" x1=\"{CLOCK:.0}\" x2=\"{:.0}\" y1=\"{:.0}\" y2=\"{:.0}\"><title>sockets {}</title></line>",
+                        "<line class=\"moment\" x1=\"{:.0}\" x2=\"{:.0}\" y1=\"{:.0}\" y2=\"{:.0}\"><title>sockets {}</title></line>",
+                        self.clock,
                         self.width(),
                         y - ROW / 2.0 + 1.0,
                         y - ROW / 2.0 + 1.0,
@@ -362,12 +374,13 @@ impl Draw<'_> {
     fn band(&mut self, y: f64, class: &str, label: &str) {
         let _ = write!(
             self.out,
-            "<rect class=\"band {class}\" x=\"{CLOCK:.0}\" y=\"{:.0}\" width=\"{:.0}\" height=\"{:.0}\"/>",
+            "<rect class=\"band {class}\" x=\"{:.0}\" y=\"{:.0}\" width=\"{:.0}\" height=\"{:.0}\"/>",
+            self.clock,
             y - ROW / 2.0,
-            self.width() - CLOCK,
+            self.width() - self.clock,
             ROW
         );
-        let middle = (CLOCK + self.width()) / 2.0;
+        let middle = (self.clock + self.width()) / 2.0;
         text(
             &mut self.out,
             middle,
