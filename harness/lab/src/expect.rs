@@ -16,7 +16,8 @@ use halfopen_net::span::human;
 /// The call's result may be of any error type: the errno is that of the first error in its
 /// chain of sources that has one, so that it works for errors of reqwest or tonic as well
 /// as for those of std. A time limit of the client's own (`TcpStream::connect_timeout`, tokio's
-/// `timeout`) has none. The panic says what was seen instead.
+/// `timeout`) has none. The panic says what was seen instead. The call is made where the macro
+/// stands, so `?` and `.await` may be part of it: `expect_errno!(host.block_on(ask())?, ETIMEDOUT)`.
 ///
 /// ```no_run
 /// # use std::io::Read;
@@ -39,7 +40,8 @@ macro_rules! expect_errno {
             ::core::stringify!($call),
             $crate::expect::Errno::$errno,
             ::core::option::Option::None,
-            || $call,
+            ::std::time::Instant::now(),
+            $call,
         )
     };
     ($call:expr, $errno:ident, within $from:literal .. $to:literal $unit:ident $(,)?) => {
@@ -49,7 +51,8 @@ macro_rules! expect_errno {
             ::core::option::Option::Some(
                 $crate::expect::unit::$unit($from as f64)..$crate::expect::unit::$unit($to as f64),
             ),
-            || $call,
+            ::std::time::Instant::now(),
+            $call,
         )
     };
 }
@@ -88,10 +91,9 @@ pub fn expect<T: Debug, E: Into<Box<dyn Error>>>(
     call: &str,
     errno: Errno,
     within: Option<Range<Duration>>,
-    run: impl FnOnce() -> Result<T, E>,
+    start: Instant,
+    result: Result<T, E>,
 ) -> Duration {
-    let start = Instant::now();
-    let result = run();
     let took = start.elapsed();
     if let Err(why) = judge(errno, within.as_ref(), result.map_err(Into::into), took) {
         panic!("`{call}`: {why}");
@@ -167,6 +169,10 @@ mod tests {
         expect_errno!(fails(Errno::EAGAIN), EWOULDBLOCK, within 0..600 s);
         let io = || io::Error::from_raw_os_error(Errno::ECONNRESET as i32);
         expect_errno!(Err::<(), _>(Wrapped(io())), ECONNRESET);
+        let host = || Ok::<_, Box<dyn Error>>(Err::<u8, _>(io()));
+        let asked =
+            || -> Result<Duration, Box<dyn Error>> { Ok(expect_errno!(host()?, ECONNRESET)) };
+        assert!(asked().is_ok());
         let twice = io::Error::other(Wrapped(io::Error::other(io())));
         expect_errno!(Err::<(), Box<dyn Error>>(twice.into()), ECONNRESET);
         expect_errno!(Err::<(), _>(Errno::ETIMEDOUT), ETIMEDOUT, within 0.0..1.5 h,);

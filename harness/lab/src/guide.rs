@@ -193,8 +193,9 @@
 //! A pool hands out a connection that died while it was idle. Where the peer is silent, a
 //! request on it takes a quarter of an hour (`net.ipv4.tcp_retries2`), and with a user timeout
 //! as long as that says: the repository's fixtures/projects has this test for reqwest, Go's
-//! net/http and Python's http.client. Where a gateway has forgotten the connection, the request
-//! fails at once, and a good pool tries it again on a new one:
+//! net/http and Python's http.client. Where a gateway has forgotten the connection and
+//! answers with RST (`OnForgotten::Reset`), the request fails at once, and a good pool tries it
+//! again on a new one; a gateway that drops in silence is the quarter of an hour again:
 //!
 //! ```standalone_crate
 //! use std::collections::BTreeMap;

@@ -63,9 +63,12 @@ pub(crate) fn kernels_of(named: &[String]) -> Result<Vec<Kernel>, CliError> {
             };
             let kernel = found.kernels.iter().find(matches).ok_or_else(|| {
                 let known: Vec<&str> = found.kernels.iter().map(|k| k.release.as_str()).collect();
+                let known = match known.as_slice() {
+                    [] => "there is none in this user's cache; ci/kernels fetches some".into(),
+                    known => format!("there are: {}", known.join(", ")),
+                };
                 CliError::Usage(format!(
-                    "--kernel {name}: no such file, and no such kernel was found; there are: {}",
-                    known.join(", ")
+                    "--kernel {name}: no such file, and no such kernel was found; {known}"
                 ))
             })?;
             vec![kernel.clone()]

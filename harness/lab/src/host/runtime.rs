@@ -48,7 +48,7 @@ impl Host {
         Ok(self.runtime()?.spawn(future))
     }
 
-    /// The host's runtime, with one worker; it is started when it is first asked for.
+    /// The host's runtime, with one worker and tokio's drivers for I/O and time; it is started when it is first asked for.
     /// After a crash and a reboot it is another one.
     ///
     /// # Errors

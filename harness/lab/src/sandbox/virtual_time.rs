@@ -64,8 +64,8 @@ pub(crate) fn halfopen() -> OsString {
 }
 
 /// What to do when it is not found.
-pub(crate) const CURE: &str = "put the command halfopen into PATH (cargo install halfopen), or \
-    name it by HALFOPEN=/path/to/halfopen";
+pub(crate) const CURE: &str = "put the command halfopen into PATH (`cargo install --locked --path harness/cli` in a \
+    clone of its repository), or name it by HALFOPEN=/path/to/halfopen";
 
 /// Whether a guest is asked for.
 fn wanted(time: Option<&OsStr>, kernel: Option<&OsStr>) -> Result<bool, String> {
