@@ -77,7 +77,7 @@ pub(super) fn of<'a>(
         .ok_or("it does not wait on its connection when the fault strikes")?;
     follows(last, first, until)?;
     let ends_ns = last.end_ns.unwrap_or(i64::MAX);
-    nothing_else(endpoint, &conn, asked, ends_ns)?;
+    nothing_else(endpoint, &conn, (asked, ends_ns), until)?;
     let connected = calls(endpoint).any(|call| call.call == "connect" && on(call, &conn));
     Ok(Wait {
         program,
@@ -163,18 +163,19 @@ fn follows(last: &Call, first: &FirstSign, until: i64) -> Result<(), String> {
     }
 }
 
-/// Nothing is done on the connection while the program waits.
+/// Nothing is done on the connection while the program waits, and nothing is sent on it
+/// before the sign: that may be what the peer answers.
 fn nothing_else(
     endpoint: &EndpointRecord,
     conn: &str,
-    asked: i64,
-    until: i64,
+    (asked, ends_ns): (i64, i64),
+    sign_ns: i64,
 ) -> Result<(), String> {
     let acts = |call: &&Call| {
-        (asked..until).contains(&call.start_ns) && on(call, conn) && {
-            let name = call.call.as_str();
-            is_send(name) || matches!(name, "close" | "shutdown" | "connect" | "setsockopt")
-        }
+        let name = call.call.as_str();
+        let by = |until: i64| (asked..until).contains(&call.start_ns) && on(call, conn);
+        is_send(name) && by(ends_ns.max(sign_ns))
+            || matches!(name, "close" | "shutdown" | "connect" | "setsockopt") && by(ends_ns)
     };
     match calls(endpoint).find(acts) {
         Some(call) => Err(format!("it calls {}() before it notices", call.call)),
