@@ -32,8 +32,10 @@ fn kernels_differ(page: &Page<'_>, rows: &[Row<'_>]) -> Markup {
         .filter(|row| !kernels::remark(&row.on).is_empty());
     let (chance, rules): (Vec<_>, Vec<_>) = differ.partition(|row| same_prediction(row));
     html! {
-        @if rules.is_empty() {
-            p { "Nowhere: what they are predicted to show is the same." }
+        @if rules.is_empty() && chance.is_empty() {
+            p { "Nowhere: every case shows the same on each of them." }
+        } @else if rules.is_empty() {
+            p { "By their rules nowhere." }
         } @else {
             ul.look { @for row in rules { (on_each(page, row)) } }
         }
