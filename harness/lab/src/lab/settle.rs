@@ -15,12 +15,13 @@ use crate::netlink::rtnetlink;
 use halfopen_net::{Family, NodeKind};
 use halfopen_sys::ethtool::settled_carrier;
 
-/// How long an IPv6 address may take until it answers solicitations.
-const ADDRESS_LIMIT: Duration = Duration::from_secs(5);
+/// How long an IPv6 address may take until it answers solicitations. Its work waits for
+/// rtnl_lock(), which cleanup_net() of many other namespaces may hold for seconds.
+const ADDRESS_LIMIT: Duration = Duration::from_secs(60);
 
 /// How long a bridge port may take to forward. Without spanning tree and with
-/// settled carrier it does so at once.
-const FORWARDING_LIMIT: Duration = Duration::from_secs(5);
+/// settled carrier it does so at once, when the lock is free.
+const FORWARDING_LIMIT: Duration = Duration::from_secs(60);
 
 impl Lab {
     /// Waits until every cable at these nodes carries packets.
