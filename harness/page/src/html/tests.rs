@@ -1,20 +1,25 @@
 use std::time::Duration;
 
 use super::*;
-use halfopen_outcome::record::Outcome;
+use halfopen_outcome::record::{Outcome, Verdict};
 use halfopen_outcome::testing;
 
 fn page(outcomes: &[Outcome], cases: &[Case], file: Option<(&str, &str)>) -> String {
+    page_of([outcomes, outcomes], cases, file)
+}
+
+/// With what each of two kernels showed.
+fn page_of(kernels: [&[Outcome]; 2], cases: &[Case], file: Option<(&str, &str)>) -> String {
     let environment = testing::environment();
-    let run = Finished {
+    let runs = kernels.map(|outcomes| Finished {
         environment: &environment,
         outcomes,
         interrupted: false,
         elapsed: Duration::from_secs(31),
-    };
+    });
     Page {
         command: "halfopen run <x>",
-        runs: &[run, run],
+        runs: &runs,
         cases,
         file,
         command_of: &|id, _| format!("halfopen run '={id}'"),
@@ -81,6 +86,33 @@ fn the_overview_says_where_linux_and_kernels_differ() {
     }
     let fine = page(&[testing::unnoticed()], &[], None);
     assert!(fine.contains("Nowhere, or no book says"));
+}
+
+/// Another run may show the other sign where both were predicted alike.
+#[test]
+fn what_chance_decides_is_no_difference_of_kernels() {
+    let mut seen = [
+        testing::crash("none", "ETIMEDOUT", 3_000, Verdict::Observed),
+        testing::crash("none", "EPIPE", 3_000, Verdict::Observed),
+    ];
+    let environment = testing::environment();
+    for outcome in &mut seen {
+        let outcomes = std::slice::from_mut(outcome);
+        halfopen_outcome::compare_prediction::compare_all(
+            &testing::cases(),
+            outcomes,
+            &environment,
+        );
+    }
+    let [one, mut other] = seen;
+    assert!(one.prediction.is_some());
+    let says = |other: &Outcome| {
+        let html = page_of([&[one.clone()], &[other.clone()]], &[], None);
+        html.contains("another run may show either")
+    };
+    assert!(says(&other));
+    other.prediction = None;
+    assert!(!says(&other));
 }
 
 #[test]
