@@ -107,7 +107,8 @@ fn what_chance_decides_is_no_difference_of_kernels() {
     let [one, mut other] = seen;
     assert!(one.prediction.is_some());
     let says = |other: &Outcome| {
-        let html = page_of([&[one.clone()], &[other.clone()]], &[], None);
+        let each = [&one, other].map(std::slice::from_ref);
+        let html = page_of(each, &[], None);
         html.contains("another run may show either")
     };
     assert!(says(&other));
